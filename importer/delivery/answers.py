@@ -1,0 +1,131 @@
+"""What Moment answered, as the protocol needs to know it: typed outcomes, no exceptions.
+
+The client (client.py) turns every response and every network failure into one of these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """2xx with a well-formed customer that echoes our reference."""
+
+    customer_id: str
+    http_status: int = 201
+    replayed: bool = False
+    differs: tuple[str, ...] = ()
+    """Fields whose echoed value is not the one sent; matters for replays only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unbelievable:
+    """2xx with anything else: no id, another reference, not JSON, cut off, too large."""
+
+    http_status: int
+    error_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The connection failed before a byte was written; nothing was sent."""
+
+    error_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Timeout, reset or cut after sending: the request may have been processed."""
+
+    error_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """400, 402, 422 or another 4xx that speaks about this row's payload."""
+
+    http_status: int
+    error_code: str
+    message: str = ""
+    """Title and detail of the problem, redacted and cut; shown to the user, never stored."""
+    replayed: bool = False
+    says_exists: bool = False
+    """The problem's own words say that the reference is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicted:
+    """409: the reference exists, or the first request with this key is still running."""
+
+    error_code: str = "conflict"
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFault:
+    """5xx, 408 or 425: perhaps a gateway, perhaps Moment; fresh ones may go away."""
+
+    http_status: int
+    error_code: str
+    replayed: bool = False
+    retry_after: float | None = None
+    """Seconds, from ``Retry-After`` (RFC 9110 section 10.2.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """429: too many requests (RFC 6585 section 4). Never the row's fault."""
+
+    retry_after: float | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunWrong:
+    """401, 403, 404 on POST, 405, a redirect, a TLS failure: the run is wrong, not the row."""
+
+    reason: str
+    """Stable code: ``unauthorised forbidden no_such_endpoint redirected tls_failed ...``."""
+    http_status: int = 0
+    replayed: bool = False
+
+
+Answer = (
+    Created
+    | Unbelievable
+    | NotSent
+    | Unknown
+    | Refused
+    | Conflicted
+    | ServerFault
+    | Throttled
+    | RunWrong
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """200 with a well-formed customer that echoes our reference."""
+
+    customer_id: str
+    differs: tuple[str, ...] = ()
+    """Fields whose value at Moment differs from the row's payload; () where it matches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """404 from the API itself: no customer with this reference, as far as that replica knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpFailed:
+    """No usable answer: network failure, 5xx, 429, or a body that cannot be believed."""
+
+    error_code: str
+    http_status: int = 0
+    throttled: bool = False
+    retry_after: float | None = None
+
+
+LookUpAnswer = Found | Absent | LookUpFailed | RunWrong

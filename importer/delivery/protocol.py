@@ -1,0 +1,386 @@
+"""The delivery protocol of one row as a pure state machine: an event in, a command out.
+
+The rules are those of docs/delivery.md, in its order; there the reasons stand. Nothing here does
+I/O, reads a clock or draws a random number, so the same code is model-checked (tests/model),
+simulated (tests/simulation) and run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from importer.delivery import answers as a
+from importer.delivery.events import (
+    Answered,
+    Begin,
+    Command,
+    Commit,
+    Committed,
+    Event,
+    Halt,
+    LookedUp,
+    LookUp,
+    Lost,
+    Outcome,
+    Send,
+    Settle,
+    Wait,
+    WaitCause,
+    Why,
+    Woken,
+)
+from importer.delivery.safeguards import ALL_ON, Safeguards
+from importer.delivery.states import (
+    Done,
+    New,
+    Origin,
+    Rejected,
+    Sent,
+    State,
+    Transition,
+    generation,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The protocol's numbers. Times in seconds."""
+
+    stale_after: float = 20 * 3600
+    """A ``Sent`` this old is looked up first; Moment forgets a key after 24 hours (API page)."""
+    clock_slack: float = 300
+    """A ``first_sent_at`` further than this in the future is not trusted either."""
+    max_failures: int = 8
+    """Failed requests of one row in one run before it is left unsettled."""
+    max_advances: int = 3
+    """Generations one row may advance in one run; bounds a server that replays everything."""
+    settle_delay: float = 5.0
+    """Seconds between the two look-ups that together prove absence."""
+    retry_rejected: bool = False
+    safeguards: Safeguards = ALL_ON
+
+
+class Phase(StrEnum):
+    """What the machine is waiting for."""
+
+    READY = "ready"
+    COMMITTING = "committing"
+    SENDING = "sending"
+    LOOKING_UP = "looking_up"
+    WAITING = "waiting"
+    OVER = "over"
+
+
+class ProtocolError(Exception):
+    """The driver broke the order of events: a programming error, never a user's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """One row on its way in one run."""
+
+    reference: str
+    fingerprint: bytes
+    """Of the row as the source has it now."""
+    state: State
+    """What the ledger durably holds."""
+    phase: Phase = Phase.READY
+    pending: State | None = None
+    """The state being committed."""
+    why: Why | None = None
+    """The reason of the look-up under way or to be repeated."""
+    refusal: a.Refused | None = None
+    failures: int = 0
+    advances: int = 0
+    sends: int = 0
+    """POSTs of this run, for the results file."""
+    suspect: bool = False
+    """An earlier request of this row may have been processed, in this run or before."""
+    absences: int = 0
+    """404s in a row for the present refusal."""
+    note: tuple[int, str, str] = (0, "", "")
+    """Status, code and message of the latest trouble."""
+
+
+Step = tuple[Flight, Command]
+
+
+def step(flight: Flight, event: Event, policy: Policy) -> Step:
+    """Advance one row by one event.
+
+    Raises:
+        ProtocolError: the event does not fit the flight's phase.
+    """
+    match event, flight.phase:
+        case Begin(now), Phase.READY:
+            suspect = not isinstance(flight.state, New)
+            return _route(replace(flight, suspect=suspect), now, policy)
+        case Committed(now), Phase.COMMITTING:
+            return _committed(flight, now, policy)
+        case Lost(actual, now), Phase.COMMITTING:
+            return _lost(flight, actual, now, policy)
+        case Answered(answer, now), Phase.SENDING:
+            return _answered(flight, answer, now, policy)
+        case LookedUp(answer, now), Phase.LOOKING_UP:
+            return _looked_up(flight, answer, now, policy)
+        case Woken(now), Phase.WAITING:
+            if flight.why is not None:
+                return _look_up(flight, flight.why)
+            return _route(flight, now, policy)
+        case _:
+            raise ProtocolError(f"{type(event).__name__} in phase {flight.phase}")
+
+
+# Where a row goes from what the ledger holds ------------------------------------------------------
+
+
+def _route(flight: Flight, now: float, policy: Policy, *, fresh: bool = False) -> Step:
+    """Decide by the ledger's state; ``fresh`` says that this state was committed just now."""
+    state = flight.state
+    match state:
+        case Done():
+            return _settle_done(flight, state)
+        case Rejected():
+            if state.fingerprint == flight.fingerprint and not policy.retry_rejected:
+                return _settle(
+                    flight, Outcome.REJECTED, note=(state.http_status, state.error_code, "")
+                )
+            return _advance(flight, now, policy)
+        case New():
+            return _commit(flight, Sent(0, flight.fingerprint, now))
+        case Sent():
+            guard = policy.safeguards
+            if guard.lookup_before_resend and _stale(flight, state, now, policy):
+                return _look_up(flight, Why.STALE)
+            if not guard.write_once and not fresh:
+                return _commit(flight, Sent(state.generation, flight.fingerprint, now))
+            sent = replace(flight, phase=Phase.SENDING, sends=flight.sends + 1)
+            return sent, Send(state.generation)
+
+
+def _stale(flight: Flight, state: Sent, now: float, policy: Policy) -> bool:
+    age = now - state.first_sent_at
+    return (
+        age > policy.stale_after
+        or age < -policy.clock_slack
+        or state.fingerprint != flight.fingerprint
+    )
+
+
+def _advance(flight: Flight, now: float, policy: Policy) -> Step:
+    if flight.advances >= policy.max_advances:
+        note = (flight.note[0], "generations_spent", flight.note[2])
+        return _settle(flight, Outcome.UNSETTLED, note=note)
+    following = Sent(generation(flight.state) + 1, flight.fingerprint, now)
+    return _commit(replace(flight, advances=flight.advances + 1, suspect=True), following)
+
+
+# What a commit led to -----------------------------------------------------------------------------
+
+
+def _committed(flight: Flight, now: float, policy: Policy) -> Step:
+    state = flight.pending
+    flight = replace(flight, state=state, pending=None, why=None, absences=0)
+    match state:
+        case Done():
+            found = state.origin is Origin.FOUND
+            return _settle(
+                flight,
+                Outcome.FOUND if found else Outcome.CREATED,
+                customer_id=state.customer_id,
+                note=(flight.note[0], "differs" if state.differs else "", _differs(state)),
+            )
+        case Rejected():
+            return _settle(flight, Outcome.REJECTED, note=flight.note)
+        case Sent():
+            return _route(replace(flight, refusal=None), now, policy, fresh=True)
+        case _:
+            raise ProtocolError("committed nothing")
+
+
+def _lost(flight: Flight, actual: State, now: float, policy: Policy) -> Step:
+    """Someone else moved the row: believe the ledger, and say so if two ids meet."""
+    wanted = flight.pending
+    flight = replace(flight, state=actual, pending=None, why=None, suspect=True, absences=0)
+    if isinstance(actual, Done):
+        if isinstance(wanted, Done) and wanted.customer_id != actual.customer_id:
+            message = f"Moment answered {wanted.customer_id}, the ledger holds {actual.customer_id}"
+            return _settle(flight, Outcome.UNSETTLED, note=(0, "second_id", message))
+        return _settle_done(flight, actual)
+    if flight.failures + 1 >= policy.max_failures:
+        return _settle(flight, Outcome.UNSETTLED, note=(0, "ledger_contended", ""))
+    return _route(replace(flight, failures=flight.failures + 1), now, policy)
+
+
+# What an answer to the POST means -----------------------------------------------------------------
+
+
+def _answered(flight: Flight, answer: a.Answer, now: float, policy: Policy) -> Step:
+    guard = policy.safeguards
+    match answer:
+        case a.Created():
+            origin = Origin.REPLAYED if answer.replayed else Origin.CREATED
+            differs = answer.differs if answer.replayed else ()
+            noted = replace(flight, note=(answer.http_status, "", ""))
+            return _done(noted, answer.customer_id, origin, differs)
+        case a.Unbelievable():
+            noted = _suspect(flight, answer.http_status, answer.error_code)
+            return _look_up(noted, Why.UNSURE)
+        case a.Refused(replayed=True) if not guard.replay_attribution:
+            return _refused(flight, answer)
+        case (
+            a.Refused(replayed=True)
+            | a.Conflicted(replayed=True)
+            | a.ServerFault(replayed=True)
+            | a.Throttled(replayed=True)
+            | a.RunWrong(replayed=True)
+        ):
+            # The stored answer of a finished request, perhaps to another payload: never charged.
+            return _look_up(_suspect(flight, *_status_and_code(answer)), Why.REPLAYED)
+        case a.Refused():
+            return _refused(flight, answer)
+        case a.Conflicted():
+            return _look_up(_suspect(flight, 409, answer.error_code), Why.CONFLICT)
+        case a.Throttled():
+            noted = replace(flight, note=(429, "too_many_requests", ""))
+            return _wait(noted, WaitCause.THROTTLED, answer.retry_after or 0.0)
+        case a.NotSent():
+            return _fail(replace(flight, note=(0, answer.error_code, "")), policy)
+        case a.Unknown():
+            suspect = _suspect(flight, 0, answer.error_code)
+            return _fail(suspect, policy) if guard.advance_on_proof else _eager(suspect)
+        case a.ServerFault():
+            suspect = _suspect(flight, answer.http_status, answer.error_code)
+            if not guard.advance_on_proof:
+                return _eager(suspect)
+            return _fail(suspect, policy, floor=answer.retry_after or 0.0)
+        case a.RunWrong():
+            over = replace(flight, phase=Phase.OVER)
+            return over, Halt(answer.reason, answer.http_status)
+
+
+def _refused(flight: Flight, answer: a.Refused) -> Step:
+    note = (answer.http_status, answer.error_code, answer.message)
+    return _look_up(replace(flight, refusal=answer, note=note, absences=0), Why.REFUSED)
+
+
+def _eager(flight: Flight) -> Step:
+    return _look_up(flight, Why.EAGER)
+
+
+def _status_and_code(
+    answer: a.Refused | a.Conflicted | a.ServerFault | a.Throttled | a.RunWrong,
+) -> tuple[int, str]:
+    match answer:
+        case a.Conflicted():
+            return 409, answer.error_code
+        case a.Throttled():
+            return 429, "too_many_requests"
+        case a.RunWrong():
+            return answer.http_status, answer.reason
+        case _:
+            return answer.http_status, answer.error_code
+
+
+# What a look-up means -----------------------------------------------------------------------------
+
+
+def _looked_up(flight: Flight, answer: a.LookUpAnswer, now: float, policy: Policy) -> Step:
+    match answer:
+        case a.Found():
+            return _done(flight, answer.customer_id, Origin.FOUND, answer.differs)
+        case a.Absent():
+            return _absent(flight, now, policy)
+        case a.LookUpFailed(throttled=True):
+            return _wait(flight, WaitCause.THROTTLED, answer.retry_after or 0.0)
+        case a.LookUpFailed():
+            code = f"look_up_{answer.error_code}"
+            noted = replace(flight, note=(answer.http_status, code, ""))
+            return _fail(noted, policy, floor=answer.retry_after or 0.0)
+        case a.RunWrong():
+            over = replace(flight, phase=Phase.OVER)
+            return over, Halt(answer.reason, answer.http_status)
+
+
+def _absent(flight: Flight, now: float, policy: Policy) -> Step:
+    match flight.why:
+        case Why.STALE | Why.REPLAYED | Why.EAGER:
+            return _advance(replace(flight, why=None), now, policy)
+        case Why.CONFLICT:
+            return _fail(replace(flight, why=None), policy, cause=WaitCause.CONFLICT)
+        case Why.REFUSED:
+            return _absent_after_refusal(flight, policy)
+        case _:
+            return _fail(replace(flight, why=None), policy)
+
+
+def _absent_after_refusal(flight: Flight, policy: Policy) -> Step:
+    refusal = flight.refusal
+    if refusal is None or not isinstance(flight.state, Sent):
+        raise ProtocolError("no refusal to judge")
+    absences = flight.absences + 1
+    flight = replace(flight, absences=absences)
+    if refusal.says_exists:
+        # Moment says that it exists and a replica says that it does not: wait for them to agree.
+        return _fail(flight, policy, floor=policy.settle_delay, cause=WaitCause.CONFIRM)
+    if policy.safeguards.confirm_absence and flight.suspect and absences < 2:  # noqa: PLR2004
+        return _wait(flight, WaitCause.CONFIRM, policy.settle_delay)
+    rejected = Rejected(
+        flight.state.generation, flight.fingerprint, refusal.http_status, refusal.error_code
+    )
+    return _commit(flight, rejected)
+
+
+# The commands -------------------------------------------------------------------------------------
+
+
+def _done(flight: Flight, customer_id: str, origin: Origin, differs: tuple[str, ...]) -> Step:
+    state = flight.state
+    # Where Moment holds another version than the source, remember the version that was sent.
+    version = state.fingerprint if differs and isinstance(state, Sent) else flight.fingerprint
+    return _commit(flight, Done(max(generation(state), 0), version, customer_id, origin, differs))
+
+
+def _commit(flight: Flight, new: State) -> Step:
+    transition = Transition(flight.reference, flight.state, new, flight.note[0])
+    return replace(flight, phase=Phase.COMMITTING, pending=new), Commit(transition)
+
+
+def _look_up(flight: Flight, why: Why) -> Step:
+    return replace(flight, phase=Phase.LOOKING_UP, why=why), LookUp(why)
+
+
+def _suspect(flight: Flight, http_status: int, error_code: str) -> Flight:
+    return replace(flight, suspect=True, note=(http_status, error_code, ""))
+
+
+def _wait(flight: Flight, cause: WaitCause, floor: float) -> Step:
+    return replace(flight, phase=Phase.WAITING), Wait(cause, floor, flight.failures)
+
+
+def _fail(
+    flight: Flight, policy: Policy, *, floor: float = 0.0, cause: WaitCause = WaitCause.FAULT
+) -> Step:
+    flight = replace(flight, failures=flight.failures + 1)
+    if flight.failures >= policy.max_failures:
+        return _settle(flight, Outcome.UNSETTLED, note=flight.note)
+    return _wait(flight, cause, floor)
+
+
+def _settle(
+    flight: Flight, outcome: Outcome, *, customer_id: str = "", note: tuple[int, str, str]
+) -> Step:
+    http_status, error_code, message = note
+    over = replace(flight, phase=Phase.OVER, pending=None)
+    return over, Settle(outcome, customer_id, http_status, error_code, message)
+
+
+def _settle_done(flight: Flight, state: Done) -> Step:
+    same = state.fingerprint == flight.fingerprint
+    outcome = Outcome.UNCHANGED if same else Outcome.CHANGED
+    return _settle(flight, outcome, customer_id=state.customer_id, note=(0, "", ""))
+
+
+def _differs(state: Done) -> str:
+    return f"Moment holds other values in: {', '.join(state.differs)}" if state.differs else ""

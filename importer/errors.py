@@ -1,0 +1,73 @@
+"""The exceptions that importer raises on purpose, as one tree.
+
+Every one carries what a person needs: a message that names the place, a hint that names the fix,
+and the process exit code that the command line answers with (docs/exit-codes.md)::
+
+    ImporterError
+     +-- UsageError           2  a setting, a flag or a file is wrong; nothing was sent
+     |    +-- SourceError     2  an input cannot be read as a customer file
+     +-- RunStopped           3  a stop rule ended the run early; rows keep their state
+     |    +-- LedgerFailed    3  the ledger could not be written (disk full, I/O error)
+     +-- LedgerInUse          4  another run holds this ledger
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Process exit codes; stable, documented in docs/exit-codes.md."""
+
+    OK = 0
+    ROWS_LEFT = 1
+    USAGE = 2
+    STOPPED = 3
+    LEDGER_IN_USE = 4
+    SIGINT = 130
+    SIGTERM = 143
+
+
+class ImporterError(Exception):
+    """Base of everything importer raises on purpose; ``str()`` of it is fit to be read."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(ImporterError):
+    """A setting, flag, key or file is wrong. Nothing was sent."""
+
+
+class SourceError(UsageError):
+    """An input cannot be read as a customer file (missing, no header, no reference column)."""
+
+
+class RunStopped(ImporterError):
+    """A stop rule ended the run early. Rows keep their state; the same command goes on later.
+
+    ``reason`` is a stable machine-readable code, for example ``unauthorised`` or ``redirected``.
+    """
+
+    exit_code = ExitCode.STOPPED
+
+    def __init__(self, message: str, *, reason: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class LedgerFailed(RunStopped):
+    """The ledger could not be read or written, so nothing more may be sent."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, reason="ledger_failed", hint=hint)
+
+
+class LedgerInUse(ImporterError):
+    """Another run holds this ledger."""
+
+    exit_code = ExitCode.LEDGER_IN_USE

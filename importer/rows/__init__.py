@@ -1,0 +1,1 @@
+"""Rows: records in, validated customers with fingerprints out."""

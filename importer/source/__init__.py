@@ -1,0 +1,1 @@
+"""Source: bytes in, verified records out, each with its source and physical line."""
