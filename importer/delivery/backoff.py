@@ -15,4 +15,4 @@ def full_jitter(failures: int, draw: float, *, base: float = BASE, cap: float = 
     (Exponential Backoff and Jitter, AWS Architecture Blog).
     """
     exponent = min(max(failures, 1) - 1, 32)
-    return draw * min(cap, base * 2**exponent)
+    return draw * min(cap, base * 2.0**exponent)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from importer.delivery.answers import Answer, LookUpAnswer
-from importer.delivery.states import State, Transition
+if TYPE_CHECKING:
+    from importer.delivery.answers import Answer, LookUpAnswer
+    from importer.delivery.states import State, Transition
 
 
 class Outcome(StrEnum):

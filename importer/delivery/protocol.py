@@ -42,6 +42,9 @@ from importer.delivery.states import (
     generation,
 )
 
+PROOF = 2
+"""Look-ups in a row, apart by ``settle_delay``, that together prove absence."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -120,8 +123,8 @@ def step(flight: Flight, event: Event, policy: Policy) -> Step:
             return _committed(flight, now, policy)
         case Lost(actual, now), Phase.COMMITTING:
             return _lost(flight, actual, now, policy)
-        case Answered(answer, now), Phase.SENDING:
-            return _answered(flight, answer, now, policy)
+        case Answered(answer), Phase.SENDING:
+            return _answered(flight, answer, policy)
         case LookedUp(answer, now), Phase.LOOKING_UP:
             return _looked_up(flight, answer, now, policy)
         case Woken(now), Phase.WAITING:
@@ -181,6 +184,8 @@ def _advance(flight: Flight, now: float, policy: Policy) -> Step:
 
 def _committed(flight: Flight, now: float, policy: Policy) -> Step:
     state = flight.pending
+    if state is None:
+        raise ProtocolError("committed nothing")
     flight = replace(flight, state=state, pending=None, why=None, absences=0)
     match state:
         case Done():
@@ -195,8 +200,8 @@ def _committed(flight: Flight, now: float, policy: Policy) -> Step:
             return _settle(flight, Outcome.REJECTED, note=flight.note)
         case Sent():
             return _route(replace(flight, refusal=None), now, policy, fresh=True)
-        case _:
-            raise ProtocolError("committed nothing")
+        case New():
+            raise ProtocolError("committed New")
 
 
 def _lost(flight: Flight, actual: State, now: float, policy: Policy) -> Step:
@@ -216,7 +221,7 @@ def _lost(flight: Flight, actual: State, now: float, policy: Policy) -> Step:
 # What an answer to the POST means -----------------------------------------------------------------
 
 
-def _answered(flight: Flight, answer: a.Answer, now: float, policy: Policy) -> Step:
+def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
     guard = policy.safeguards
     match answer:
         case a.Created():
@@ -316,20 +321,20 @@ def _absent(flight: Flight, now: float, policy: Policy) -> Step:
 
 
 def _absent_after_refusal(flight: Flight, policy: Policy) -> Step:
-    refusal = flight.refusal
-    if refusal is None or not isinstance(flight.state, Sent):
+    refusal, state = flight.refusal, flight.state
+    if refusal is None or not isinstance(state, Sent):
         raise ProtocolError("no refusal to judge")
     absences = flight.absences + 1
     flight = replace(flight, absences=absences)
     if refusal.says_exists:
         # Moment says that it exists and a replica says that it does not: wait for them to agree.
         return _fail(flight, policy, floor=policy.settle_delay, cause=WaitCause.CONFIRM)
-    if policy.safeguards.confirm_absence and flight.suspect and absences < 2:  # noqa: PLR2004
+    if policy.safeguards.confirm_absence and flight.suspect and absences < PROOF:
         return _wait(flight, WaitCause.CONFIRM, policy.settle_delay)
-    rejected = Rejected(
-        flight.state.generation, flight.fingerprint, refusal.http_status, refusal.error_code
+    return _commit(
+        flight,
+        Rejected(state.generation, flight.fingerprint, refusal.http_status, refusal.error_code),
     )
-    return _commit(flight, rejected)
 
 
 # The commands -------------------------------------------------------------------------------------
@@ -339,7 +344,7 @@ def _done(flight: Flight, customer_id: str, origin: Origin, differs: tuple[str, 
     state = flight.state
     # Where Moment holds another version than the source, remember the version that was sent.
     version = state.fingerprint if differs and isinstance(state, Sent) else flight.fingerprint
-    return _commit(flight, Done(max(generation(state), 0), version, customer_id, origin, differs))
+    return _commit(flight, Done(generation(state), version, customer_id, origin, differs))
 
 
 def _commit(flight: Flight, new: State) -> Step:

@@ -1,0 +1,284 @@
+"""The API client: one POST and one GET, answered by typed outcomes instead of exceptions.
+
+It sends prebuilt ``httpx.Request`` objects straight to a transport: no redirects, no cookies, no
+compression (so no decompression bombs), bounded bodies, four timeouts and one deadline over all.
+Every request passes the gate, which paces the run.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+
+from importer.delivery import answers as a
+from importer.delivery import reading
+from importer.delivery.gate import HoldTooLong
+from importer.delivery.ratelimit_headers import parse as parse_hint
+from importer.delivery.retry_after import retry_after
+from importer.delivery.safeguards import ALL_ON, Safeguards
+from importer.errors import RunStopped
+
+if TYPE_CHECKING:
+    from importer.clock import Clock
+    from importer.delivery.gate import Gate
+
+MAX_BODY = 1 << 20
+"""Bytes of a response body that are read; a customer has a few hundred."""
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_TRANSIENT = frozenset({408, 425})
+_RUN_WRONG = {
+    401: "unauthorised",
+    403: "forbidden",
+    404: "no_such_endpoint",
+    405: "no_such_endpoint",
+    407: "proxy_refused",
+}
+_WAIT_HINT = "Moment asked to wait; the same command goes on from here."
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds for each phase of a request, and for the whole of it."""
+
+    connect: float = 10
+    write: float = 10
+    read: float = 30
+    pool: float = 30
+    total: float = 75
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """One response, or the reason why there is none."""
+
+    status: int = 0
+    body: bytes | None = None
+    """None where the body was cut, too large or encoded."""
+    body_error: str = ""
+    replayed: bool = False
+    retry_after: float | None = None
+    failure: a.NotSent | a.Unknown | a.RunWrong | None = None
+
+    @property
+    def pace(self) -> str:
+        """What the gate learns from this reply."""
+        if self.failure is not None:
+            return "fault" if isinstance(self.failure, a.NotSent) else "lost"
+        if self.status == httpx.codes.TOO_MANY_REQUESTS and not self.replayed:
+            return "throttled"
+        if self.status >= httpx.codes.INTERNAL_SERVER_ERROR and not self.replayed:
+            return "fault"
+        return "ok"
+
+
+class MomentClient:
+    """``POST /billing/customers`` and ``GET /billing/customers/{external_reference}``."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        transport: httpx.AsyncBaseTransport,
+        gate: Gate,
+        clock: Clock,
+        timeouts: Timeouts | None = None,
+        safeguards: Safeguards = ALL_ON,
+        user_agent: str = "importer",
+    ) -> None:
+        self._create_url = httpx.URL(base_url.rstrip("/") + "/billing/customers")
+        self._transport = transport
+        self._gate = gate
+        self._clock = clock
+        self._echo_check = safeguards.echo_check
+        self._timeouts = timeouts or Timeouts()
+        self._extensions = {
+            "timeout": {
+                "connect": self._timeouts.connect,
+                "write": self._timeouts.write,
+                "read": self._timeouts.read,
+                "pool": self._timeouts.pool,
+            }
+        }
+        self._headers = [
+            ("Authorization", f"Bearer {api_key}"),
+            ("Accept", "application/json, application/problem+json"),
+            ("Accept-Encoding", "identity"),
+            ("User-Agent", user_agent),
+        ]
+        self._post_headers = [*self._headers, ("Content-Type", "application/json")]
+
+    async def create(self, reference: str, key: str, payload: str) -> a.Answer:
+        """POST one customer under an idempotency key.
+
+        Args:
+            reference: the row's ``external_reference``, which the answer must echo.
+            key: the idempotency key.
+            payload: the canonical JSON body.
+
+        Raises:
+            RunStopped: Moment asks to wait longer than the run has patience for.
+        """
+        request = httpx.Request(
+            "POST",
+            self._create_url,
+            headers=[*self._post_headers, ("Idempotency-Key", key)],
+            content=payload.encode(),
+            extensions=self._extensions,
+        )
+        reply = await self._exchange(request)
+        return self._judge(reply, reference, payload)
+
+    async def look_up(self, reference: str, payload: str) -> a.LookUpAnswer:
+        """GET the customer with this reference, and compare it with the row's payload.
+
+        Raises:
+            RunStopped: Moment asks to wait longer than the run has patience for.
+        """
+        request = httpx.Request(
+            "GET",
+            httpx.URL(f"{self._create_url}/{reference}"),
+            headers=self._headers,
+            extensions=self._extensions,
+        )
+        return self._judge_look_up(await self._exchange(request), reference, payload)
+
+    # What the answers mean ------------------------------------------------------------------------
+
+    def _judge(self, reply: _Reply, reference: str, payload: str) -> a.Answer:
+        if reply.failure is not None:
+            return reply.failure
+        status, replayed = reply.status, reply.replayed
+        found = reading.json_object(reply.body)
+        if 200 <= status < 300:  # noqa: PLR2004 - the 2xx class, RFC 9110 section 15.3
+            customer = found or {}
+            if found is None and self._echo_check:
+                return a.Unbelievable(status, reply.body_error or "not_json")
+            customer_id = reading.customer_id(customer, reference, echo_check=self._echo_check)
+            if customer_id is None:
+                return a.Unbelievable(status, "not_our_customer")
+            differs = reading.differences(json.loads(payload), customer) if replayed else ()
+            return a.Created(customer_id, status, replayed, differs)
+        return self._judge_problem(reply, found, payload)
+
+    def _judge_problem(
+        self, reply: _Reply, problem: dict[str, Any] | None, payload: str
+    ) -> a.Answer:
+        status, replayed = reply.status, reply.replayed
+        if status in _RUN_WRONG:
+            return a.RunWrong(_RUN_WRONG[status], status, replayed)
+        if status < 400:  # noqa: PLR2004 - 1xx and 3xx: nothing here follows or awaits them
+            return a.RunWrong("redirected", status, replayed)
+        code = reading.problem_code(problem, status)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            return a.Throttled(reply.retry_after, replayed)
+        if status == httpx.codes.CONFLICT:
+            return a.Conflicted(code, replayed)
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
+            return a.ServerFault(status, code, replayed, reply.retry_after)
+        message = reading.problem_message(problem, json.loads(payload))
+        return a.Refused(status, code, message, replayed, reading.says_exists(problem))
+
+    def _judge_look_up(self, reply: _Reply, reference: str, payload: str) -> a.LookUpAnswer:
+        if isinstance(reply.failure, a.RunWrong):
+            return reply.failure
+        if reply.failure is not None:
+            return a.LookUpFailed(reply.failure.error_code)
+        status, found = reply.status, reading.json_object(reply.body)
+        if status == httpx.codes.OK:
+            customer = found or {}
+            customer_id = reading.customer_id(customer, reference, echo_check=self._echo_check)
+            if customer_id is None:
+                return a.LookUpFailed(reply.body_error or "not_our_customer", status)
+            return a.Found(customer_id, reading.differences(json.loads(payload), customer))
+        if status == httpx.codes.NOT_FOUND:
+            # A gateway's HTML page proves nothing about a customer.
+            return a.Absent() if found is not None else a.LookUpFailed("not_an_api_answer", status)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            return a.LookUpFailed(
+                "throttled", status, throttled=True, retry_after=reply.retry_after
+            )
+        if status in _RUN_WRONG:
+            return a.RunWrong(_RUN_WRONG[status], status)
+        if 300 <= status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
+            return a.RunWrong("redirected", status)
+        code = reading.problem_code(found, status)
+        return a.LookUpFailed(code, status, retry_after=reply.retry_after)
+
+    # One exchange ---------------------------------------------------------------------------------
+
+    async def _exchange(self, request: httpx.Request) -> _Reply:
+        try:
+            sent_at = await self._gate.enter()
+        except HoldTooLong as hold:
+            message = f"Moment asks to wait {hold.seconds:.0f} s before the next request"
+            raise RunStopped(message, reason="told_to_wait", hint=_WAIT_HINT) from None
+        reply, hint = None, None
+        try:
+            reply, headers = await self._send(request)
+            hint = parse_hint(headers) if headers is not None else None
+        finally:
+            if reply is None:
+                self._gate.abandon()
+        self._gate.leave(reply.pace, sent_at, retry_after=reply.retry_after, hint=hint)
+        return reply
+
+    async def _send(self, request: httpx.Request) -> tuple[_Reply, httpx.Headers | None]:
+        response: httpx.Response | None = None
+        try:
+            with anyio.fail_after(self._timeouts.total):
+                response = await self._transport.handle_async_request(request)
+                body, body_error = await _bounded_body(response)
+        except _NEVER_SENT as error:
+            return _Reply(failure=_not_sent(error)), None
+        except (httpx.TransportError, TimeoutError, OSError) as error:
+            if response is None:
+                return _Reply(failure=a.Unknown(_error_code(error))), None
+            body, body_error = None, "body_cut"
+        finally:
+            if response is not None:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+                    await response.aclose()
+        headers = response.headers
+        reply = _Reply(
+            status=response.status_code,
+            body=body,
+            body_error=body_error,
+            replayed=headers.get("Idempotent-Replayed", "").strip().lower() == "true",
+            retry_after=retry_after(headers.get("Retry-After"), self._clock.now()),
+        )
+        return reply, headers
+
+
+async def _bounded_body(response: httpx.Response) -> tuple[bytes | None, str]:
+    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        return None, "body_encoded"
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_raw():
+        size += len(part)
+        if size > MAX_BODY:
+            return None, "body_too_large"
+        parts.append(part)
+    return b"".join(parts), ""
+
+
+def _not_sent(error: httpx.TransportError) -> a.NotSent | a.RunWrong:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+            return a.RunWrong("tls_failed")
+        cause = cause.__cause__ or cause.__context__
+    return a.NotSent(_error_code(error))
+
+
+def _error_code(error: BaseException) -> str:
+    """``ReadTimeout`` -> ``read_timeout``."""
+    name = type(error).__name__
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

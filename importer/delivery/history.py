@@ -1,0 +1,68 @@
+"""What of an exchange is worth keeping in the row's history, and what counts as a fault. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from importer.delivery import answers as a
+from importer.delivery import events as e
+from importer.delivery.states import Attempt, generation
+
+if TYPE_CHECKING:
+    from importer.delivery.protocol import Flight
+
+
+def is_fault(answer: a.Answer | a.LookUpAnswer) -> bool:
+    """Whether this says that Moment is not well: no answer, or a fresh 5xx."""
+    match answer:
+        case a.NotSent() | a.Unknown():
+            return True
+        case a.ServerFault(replayed=replayed):
+            return not replayed
+        case a.LookUpFailed(http_status=status, throttled=throttled):
+            return not throttled and (status == 0 or status >= 500)  # noqa: PLR2004 - the 5xx class
+        case _:
+            return False
+
+
+def attempt_of(flight: Flight, event: e.Answered | e.LookedUp) -> Attempt | None:
+    """The history entry of one exchange; None on the straight path, which the row itself tells."""
+    answer = event.answer
+    if isinstance(answer, a.Created) and not answer.replayed and flight.sends == 1:
+        return None
+    looked_up = isinstance(event, e.LookedUp)
+    name, status, code = _told(answer)
+    what = f"look_up_{name}" if looked_up else name
+    return Attempt(flight.reference, event.now, what, generation(flight.state), status, code)
+
+
+def _told(answer: a.Answer | a.LookUpAnswer) -> tuple[str, int, str]:
+    """(event, HTTP status, error code) of an answer."""
+    name, status, code = type(answer).__name__.lower(), 0, ""
+    match answer:
+        case a.Created(http_status=status):
+            name = "created"
+        case a.Found():
+            status = 200
+        case a.Absent():
+            status = 404
+        case a.Throttled():
+            status, code = 429, "too_many_requests"
+        case a.Conflicted(error_code=code):
+            status = 409
+        case a.NotSent(error_code=code):
+            name = "not_sent"
+        case a.Unknown(error_code=code):
+            pass
+        case a.RunWrong(reason=code, http_status=status):
+            name = "run_wrong"
+        case a.LookUpFailed(error_code=code, http_status=status):
+            name = "failed"
+        case a.Unbelievable(http_status=status, error_code=code):
+            pass
+        case a.Refused(http_status=status, error_code=code):
+            pass
+        case a.ServerFault(http_status=status, error_code=code):
+            name = "server_fault"
+    replayed = getattr(answer, "replayed", False)
+    return (f"{name}_replayed" if replayed else name), status, code

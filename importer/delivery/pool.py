@@ -1,0 +1,295 @@
+"""The worker pool: drives planned rows through the protocol, many at a time.
+
+Workers pull from one plain iterator. A row that has to wait is parked, so it never holds a worker.
+What the pool decides is only who goes next; what happens to a row is decided by protocol.step.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+from importer.delivery import events as e
+from importer.delivery import health as h
+from importer.delivery import protocol
+from importer.delivery.backoff import full_jitter
+from importer.delivery.history import attempt_of, is_fault
+from importer.delivery.keys import idempotency_key
+from importer.delivery.parking import Parking
+from importer.delivery.states import New, Rejected, State
+from importer.delivery.stopping import stop_error
+from importer.delivery.work import Planned, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from importer.clock import Clock
+    from importer.delivery import answers as a
+    from importer.delivery.committer import Committer
+    from importer.errors import RunStopped
+
+
+class Api(Protocol):
+    """The part of the API client that the pool calls (client.MomentClient)."""
+
+    async def create(self, reference: str, key: str, payload: str) -> a.Answer:
+        """POST one customer."""
+        ...
+
+    async def look_up(self, reference: str, payload: str) -> a.LookUpAnswer:
+        """GET one customer by its reference."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """Sizes in rows, times in seconds."""
+
+    workers: int = 32
+    batch: int = 256
+    """Rows whose ``Sent`` is written ahead in one group commit."""
+    parked: int = 256
+    """Parked rows beyond which no new row is taken."""
+    grace: float = 20.0
+    """How long requests in flight may finish after a stop was asked for."""
+
+
+@dataclass(slots=True)
+class _Ride:
+    """One row, where it stands, and the event that it goes on with once the time is known."""
+
+    planned: Planned
+    flight: protocol.Flight
+    resume: Callable[[float], e.Event] = e.Begin
+    key: str = ""
+
+
+class Pool:
+    """Delivers rows; ``on_settled`` hears of each row at most once, of all unless the run stops."""
+
+    def __init__(
+        self,
+        api: Api,
+        committer: Committer,
+        *,
+        clock: Clock,
+        draw: Callable[[], float],
+        policy: protocol.Policy,
+        on_settled: Callable[[Settled], None],
+        settings: PoolSettings | None = None,
+        health: h.HealthSettings | None = None,
+    ) -> None:
+        self._api = api
+        self._committer = committer
+        self._clock = clock
+        self._draw = draw
+        self._policy = policy
+        self._on_settled = on_settled
+        self._settings = settings or PoolSettings()
+        self._health_settings = health or h.HealthSettings()
+        self._health = h.Health()
+        self._rows: Iterator[Planned] = iter(())
+        self._exhausted = False
+        self._ready: deque[_Ride] = deque()
+        self._parking: Parking[_Ride] = Parking()
+        self._refilling = anyio.Lock()
+        self._stop = anyio.Event()
+        self._stopped_by: RunStopped | None = None
+
+    @property
+    def parked(self) -> int:
+        """Rows that wait for their next request."""
+        return len(self._parking)
+
+    def pausing(self) -> float:
+        """Seconds that an outage still holds the whole run, 0 if none does."""
+        return max(0.0, self._health.paused_until - anyio.current_time())
+
+    def stop(self) -> None:
+        """Take no new rows; ``deliver`` returns when what is in flight has finished."""
+        self._stop.set()
+
+    async def deliver(self, rows: Iterator[Planned]) -> None:
+        """Deliver every row of the iterator, or those taken before ``stop``.
+
+        Raises:
+            RunStopped: a stop rule fired or the ledger failed. Rows keep their state.
+        """
+        self._rows = rows
+        self._health = h.start(self._health_settings, anyio.current_time())
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._committer.run)
+                await self._deliver()
+                self._committer.close()
+        except BaseExceptionGroup as group:
+            raise _one_cause(group) from None
+        if self._stopped_by is not None:
+            raise self._stopped_by
+
+    async def _deliver(self) -> None:
+        async with anyio.create_task_group() as crew:
+            crew.start_soon(self._end_grace, crew.cancel_scope)
+            if self._policy.safeguards.canary:
+                await self._canary()
+            async with anyio.create_task_group() as workers:
+                for _ in range(self._settings.workers):
+                    workers.start_soon(self._work)
+            crew.cancel_scope.cancel()
+        for ride in [*self._parking.empty(), *self._ready]:
+            self._leave(ride)
+
+    async def _end_grace(self, scope: anyio.CancelScope) -> None:
+        await self._stop.wait()
+        await anyio.sleep(self._settings.grace)
+        scope.cancel()
+
+    # Who goes next -------------------------------------------------------------------------------
+
+    async def _canary(self) -> None:
+        """Send the first row alone, to the end; the pool opens when it was answered sensibly."""
+        await self._refill(1)
+        settled: list[e.Settle] = []
+        while (ride := await self._next(take_new=False)) is not None:
+            settled += await self._drive(ride)
+        if settled and settled[0].outcome is e.Outcome.UNSETTLED:
+            self._halt(stop_error("canary_failed", detail=settled[0].error_code))
+
+    async def _work(self) -> None:
+        while (ride := await self._next(take_new=True)) is not None:
+            await self._drive(ride)
+
+    async def _next(self, *, take_new: bool) -> _Ride | None:
+        """The next row to drive, when its time has come; None when there is nothing left to do."""
+        while not self._stop.is_set():
+            pause = self.pausing()
+            if pause > 0:
+                await self._sleep(pause)
+                continue
+            now = anyio.current_time()
+            if (ride := self._parking.take(now)) is not None:
+                return ride
+            if take_new and self._wants_rows():
+                await self._refill(self._settings.batch)
+            elif self._ready:
+                return self._ready.popleft()
+            elif self._refilling.locked():
+                async with self._refilling:
+                    pass
+            elif (due := self._parking.next_due()) is not None:
+                await self._sleep(due - now)
+            else:
+                return None
+        return None
+
+    def _wants_rows(self) -> bool:
+        return (
+            not self._exhausted
+            and not self._refilling.locked()
+            and len(self._ready) <= self._settings.batch // 2
+            and len(self._parking) < self._settings.parked
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        with anyio.move_on_after(max(0.0, seconds)):
+            await self._stop.wait()
+
+    async def _refill(self, count: int) -> None:
+        """Take rows from the iterator and write their ``Sent`` ahead in one group commit."""
+        async with self._refilling:
+            rides = [self._ride(planned) for planned in islice(self._rows, count)]
+            self._exhausted = len(rides) < count
+            ahead: list[tuple[_Ride, e.Commit]] = []
+            for ride in rides:
+                if isinstance(ride.planned.state, New | Rejected):
+                    begin = e.Begin(self._clock.now())
+                    ride.flight, command = protocol.step(ride.flight, begin, self._policy)
+                    if isinstance(command, e.Commit):
+                        ahead.append((ride, command))
+                    elif isinstance(command, e.Settle):
+                        self._settle(ride, command)
+            lost = await self._committer.commit([command.transition for _, command in ahead])
+            for (ride, _), actual in zip(ahead, lost, strict=True):
+                ride.resume = _after_commit(actual)
+            self._ready.extend(r for r in rides if r.flight.phase is not protocol.Phase.OVER)
+
+    def _ride(self, planned: Planned) -> _Ride:
+        flight = protocol.Flight(planned.reference, planned.fingerprint, planned.state)
+        return _Ride(planned, flight)
+
+    # One row -------------------------------------------------------------------------------------
+
+    async def _drive(self, ride: _Ride) -> list[e.Settle]:
+        """Step the row until it settles (its ``Settle`` is returned), waits, or stops the run."""
+        planned = ride.planned
+        event = ride.resume(self._clock.now())
+        while True:
+            ride.flight, command = protocol.step(ride.flight, event, self._policy)
+            match command:
+                case e.Commit(transition):
+                    [actual] = await self._committer.commit([transition])
+                    event = _after_commit(actual)(self._clock.now())
+                case e.Send(generation):
+                    ride.key = idempotency_key(planned.reference, generation)
+                    answer = await self._api.create(planned.reference, ride.key, planned.payload)
+                    event = e.Answered(answer, self._clock.now())
+                    self._learn(ride, event)
+                case e.LookUp():
+                    found = await self._api.look_up(planned.reference, planned.payload)
+                    event = e.LookedUp(found, self._clock.now())
+                    self._learn(ride, event)
+                case e.Wait():
+                    self._park(ride, command)
+                    return []
+                case e.Settle():
+                    self._settle(ride, command)
+                    return [command]
+                case e.Halt(reason, http_status):
+                    self._halt(stop_error(reason, detail=f"HTTP {http_status}" * bool(http_status)))
+                    self._leave(ride)
+                    return []
+
+    def _park(self, ride: _Ride, wait: e.Wait) -> None:
+        ride.resume = e.Woken
+        delay = wait.floor
+        if wait.cause in {e.WaitCause.FAULT, e.WaitCause.CONFLICT} or wait.failures:
+            delay = max(delay, full_jitter(wait.failures, self._draw()))
+        self._parking.park(ride, anyio.current_time() + delay)
+
+    def _settle(self, ride: _Ride, settle: e.Settle) -> None:
+        self._on_settled(Settled(ride.planned, settle, ride.key, ride.flight.sends))
+
+    def _leave(self, ride: _Ride) -> None:
+        """Report a row that the end of the run leaves unsettled, with its latest trouble."""
+        http_status, error_code, message = ride.flight.note
+        left = e.Settle(e.Outcome.UNSETTLED, "", http_status, error_code or "run_stopped", message)
+        self._settle(ride, left)
+
+    def _halt(self, error: RunStopped) -> None:
+        self._stopped_by = self._stopped_by or error
+        self._stop.set()
+
+    def _learn(self, ride: _Ride, event: e.Answered | e.LookedUp) -> None:
+        """Feed one exchange to the run's health and the row's history."""
+        now = anyio.current_time()
+        fold = h.faulted if is_fault(event.answer) else h.answered
+        self._health = fold(self._health, self._health_settings, now)
+        if reason := h.verdict(self._health, self._health_settings, now):
+            self._halt(stop_error(reason))
+        if attempt := attempt_of(ride.flight, event):
+            self._committer.note(attempt)
+
+
+def _after_commit(actual: State | None) -> Callable[[float], e.Event]:
+    return e.Committed if actual is None else partial(e.Lost, actual)
+
+
+def _one_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first real error of a task group; a person never reads an exception group."""
+    first = group.exceptions[0]
+    return _one_cause(first) if isinstance(first, BaseExceptionGroup) else first

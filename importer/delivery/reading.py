@@ -1,0 +1,125 @@
+"""Reads response bodies and problem documents: bytes in, plain values out. Pure.
+
+Problem details are those of RFC 9457; Moment does not document its ``type`` URIs, so nothing
+here decides by one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from importer.rows.mask import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CUSTOMER_ID = re.compile(r"bcus_[a-zA-Z0-9]+")
+"""API page, response field ``id``."""
+COMPARED = ("name", "email", "phone", "currency", "balance", "metadata")
+MESSAGE_LIMIT = 300
+CODE_LIMIT = 64
+
+_EXISTS = re.compile(
+    r"already[ _-]?(exist|used|taken|in use)|exists|duplicate|(not|must be) unique|uniqueness|taken"
+)
+_NOT_CODE = re.compile(r"[^a-z0-9]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def json_object(body: bytes | None) -> dict[str, Any] | None:
+    """The body as a JSON object, or None where it is anything else."""
+    if not body:
+        return None
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def customer_id(customer: Mapping[str, Any], reference: str, *, echo_check: bool) -> str | None:
+    """The id of a well-formed customer whose ``external_reference`` is ours, else None."""
+    found = customer.get("id")
+    if not isinstance(found, str) or not CUSTOMER_ID.fullmatch(found):
+        if echo_check:
+            return None
+        return str(found) if found is not None else None
+    if echo_check and customer.get("external_reference") != reference:
+        return None
+    return found
+
+
+def differences(payload: Mapping[str, Any], customer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the fields that the payload gives and Moment holds differently.
+
+    A field that the row leaves out is not compared; of metadata only the row's keys are.
+    """
+    return tuple(
+        name
+        for name in COMPARED
+        if name in payload and not _same(payload[name], customer.get(name))
+    )
+
+
+def _same(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, dict):
+        return isinstance(theirs, dict) and all(theirs.get(k) == v for k, v in ours.items())
+    return bool(ours == theirs) and not isinstance(theirs, bool)
+
+
+def problem_code(problem: Mapping[str, Any] | None, status: int) -> str:
+    """A short machine-readable code: the problem type's last segment, else its title, else status.
+
+    Lower-case letters, digits and ``_``, at most 64 characters.
+    """
+    if problem is not None:
+        kind = problem.get("type")
+        if isinstance(kind, str) and kind not in {"", "about:blank"}:
+            code = _slug(re.split(r"[/#:?]", kind.rstrip("/#"))[-1])
+            if code:
+                return code
+        title = problem.get("title")
+        if isinstance(title, str) and _slug(title):
+            return _slug(title)
+    return f"http_{status}"
+
+
+def _slug(text: str) -> str:
+    return _NOT_CODE.sub("_", text.lower()).strip("_")[:CODE_LIMIT]
+
+
+def problem_message(problem: Mapping[str, Any] | None, payload: Mapping[str, Any]) -> str:
+    """Title, detail and field errors on one line, personal data masked, at most 300 characters."""
+    if problem is None:
+        return ""
+    parts = [problem[key] for key in ("title", "detail") if isinstance(problem.get(key), str)]
+    errors = problem.get("errors")
+    if isinstance(errors, list):
+        parts += [_field_error(error) for error in errors[:5]]
+    text = _CONTROL.sub(" ", ": ".join(part for part in parts if part))
+    return redact(text, personal_values(payload))[:MESSAGE_LIMIT]
+
+
+def _field_error(error: Any) -> str:
+    if isinstance(error, str):
+        return error
+    if isinstance(error, dict):
+        words = [error.get(key) for key in ("field", "path", "pointer", "message", "detail")]
+        return " ".join(word for word in words if isinstance(word, str))
+    return ""
+
+
+def personal_values(payload: Mapping[str, Any]) -> list[str]:
+    """The row's values that must not appear in any message."""
+    values = [payload[key] for key in ("name", "email", "phone") if key in payload]
+    values += list(payload.get("metadata", {}).values())
+    return [value for value in values if isinstance(value, str)]
+
+
+def says_exists(problem: Mapping[str, Any] | None) -> bool:
+    """Whether the problem's own words can mean that the reference is taken."""
+    if problem is None:
+        return False
+    return bool(_EXISTS.search(json.dumps(problem, ensure_ascii=False).lower()))

@@ -1,0 +1,36 @@
+"""What the pool is given and what it gives back, row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importer.delivery.events import Settle
+    from importer.delivery.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One row to deliver."""
+
+    position: int
+    """Identifies the input record; handed back with the result."""
+    reference: str
+    fingerprint: bytes
+    payload: str
+    """Canonical JSON body."""
+    state: State
+    """What the ledger held when the plan was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one planned row in this run."""
+
+    planned: Planned
+    settle: Settle
+    idempotency_key: str
+    """Of the latest request, "" if none was sent."""
+    attempts: int
+    """POSTs sent by this run."""
