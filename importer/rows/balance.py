@@ -1,0 +1,97 @@
+"""Reads a balance: cell text in, whole minor units out, or what is wrong with it. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from importer.rows.currencies import minor_units
+from importer.rows.text import shown
+
+NOT_INTEGER = "balance_not_integer"
+TOO_LONG = "balance_too_long"
+
+_INTEGER = re.compile(r"[+-]?[0-9]+\Z")
+_DECIMAL = re.compile(r"([+-]?)([0-9]+)[.,]([0-9]+)\Z")
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:[,.' \u00a0\u2009\u202f][0-9]{3})+(?:[.,][0-9]+)?\Z")
+_SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+\Z")
+_IN_BRACKETS = re.compile(r"\(\s*([0-9]+)\s*\)\Z")
+_LONGEST_WORKED_OUT = 30
+_LIKE_THOUSANDS = 3
+
+
+def read_balance(text: str) -> int | None:
+    """The integer that ``text`` writes: an optional ``+`` or ``-`` and the digits 0 to 9.
+
+    None where it writes none, or one that is too long to convert (Python converts 4,300 digits);
+    ``balance_problem`` then says which.
+    """
+    if not _INTEGER.match(text):
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        return _without_leading_zeros(text)
+
+
+def balance_problem(text: str, currency: str) -> tuple[str, str, str]:
+    """(code, message, hint) for a text that ``read_balance`` cannot read.
+
+    Args:
+        text: the cell, trimmed.
+        currency: the row's currency as found; it decides what a decimal would be.
+    """
+    if _INTEGER.match(text):
+        digits = len(text.lstrip("+-0"))
+        return (
+            TOO_LONG,
+            f"is a number of {digits} digits, which is more than can be sent: {shown(text)}",
+            "check whether two cells ran together",
+        )
+    return (
+        NOT_INTEGER,
+        f"is not a whole number of the smallest currency unit: {shown(text)}",
+        _hint(text, currency),
+    )
+
+
+def _without_leading_zeros(text: str) -> int | None:
+    sign = "-" if text.startswith("-") else ""
+    try:
+        return int(sign + (text.lstrip("+-0") or "0"))
+    except ValueError:
+        return None
+
+
+def _hint(text: str, currency: str) -> str:  # noqa: PLR0911 - one return per mistake
+    # 12.500 KWD has three decimals; 12.500 ZAR has a thousands separator.
+    if _GROUPED.match(text) and minor_units(currency) != _LIKE_THOUSANDS:
+        return "leave out the thousands separators, and count in the smallest unit (cents for ZAR)"
+    decimal = _DECIMAL.match(text)
+    if decimal:
+        return _decimal_hint(text, *decimal.groups(), currency=currency)
+    if _SCIENTIFIC.match(text):
+        return "write all digits; a spreadsheet has shortened this number"
+    brackets = _IN_BRACKETS.match(text)
+    if brackets:
+        return f"write a credit with a minus sign: -{brackets.group(1)[:_LONGEST_WORKED_OUT]}"
+    if text[0] in "\u2212\u2013\u2014" or text.endswith("-"):
+        return "write a credit with a plain hyphen before the digits, for example -500"
+    if any(one.isdigit() and not one.isascii() for one in text):
+        return "use the digits 0 to 9"
+    if any("0" <= one <= "9" for one in text):
+        return "write digits only; the currency has its own column"
+    return "write the amount in the smallest unit, for example 1250 for 12.50 ZAR"
+
+
+def _decimal_hint(text: str, sign: str, whole: str, part: str, *, currency: str) -> str:
+    exponent = minor_units(currency)
+    if exponent is None:
+        return "count in the smallest unit of the currency: 12.50 ZAR would be 1250"
+    if len(part.rstrip("0")) > exponent:
+        plural = "decimal" if exponent == 1 else "decimals"
+        return f"{currency} has {exponent or 'no'} {plural}; count in its smallest unit"
+    digits = whole + part[:exponent].ljust(exponent, "0")
+    if len(digits) > _LONGEST_WORKED_OUT:
+        return f"count in the smallest unit of {currency}"
+    amount = (sign.replace("+", "") + digits.lstrip("0")) if digits.strip("0") else "0"
+    return f"count in the smallest unit: {text} {currency} would be {amount}"

@@ -1,0 +1,243 @@
+"""Says what is wrong with one value: every rule it breaks, the value masked, the fix. Pure.
+
+Each function takes the value of one field and returns its findings, () where all is well. Only
+the reference and the currency are shown; name, e-mail, phone and metadata values are masked.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from importer.rows import customer as rules
+from importer.rows.currencies import ACTIVE, currency_hint
+from importer.rows.mask import mask_email, mask_phone, mask_text
+from importer.rows.text import TRIMMED, character_name, shown, wrong_characters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PHONE_EXAMPLE = "+27820000001"
+
+_REFERENCE_CHARACTER = re.compile("[a-zA-Z0-9_-]")
+_PHONE = re.compile(r"\+[1-9][0-9]{1,14}\Z")
+_PUNCTUATION = re.compile(r"[\s().\-/\u2010-\u2015\u2212" + TRIMMED + "]")
+_SCIENTIFIC = re.compile(r"\+?[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+\Z")
+_ATEXT = re.compile(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]")
+_LABEL = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?\Z")
+_MAX_LABEL = 63
+_FEWEST_LABELS = 2
+_MOST_PHONE_DIGITS = 15
+_EMAIL_EXAMPLE = "write one address, for example jane@example.com"
+
+
+class Finding(NamedTuple):
+    """One broken rule of one value."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+def explain_reference(value: str) -> Iterator[Finding]:
+    """Characters and length; the positions of wrong characters count from 1."""
+    if not value:
+        yield reference_missing()
+        return
+    wrong = wrong_characters(value, _REFERENCE_CHARACTER.match)
+    if wrong:
+        yield Finding(
+            "reference_charset",
+            f"holds characters that are not allowed: {shown(value)}",
+            f"only a-z, A-Z, 0-9, _ and - are; here is {wrong}",
+        )
+    yield from _too_long("reference_too_long", value, rules.MAX_REFERENCE, shown(value))
+
+
+def reference_missing() -> Finding:
+    """The finding for a row without a reference."""
+    return Finding(
+        "reference_missing", "is missing", "every row needs your own unique id of the customer"
+    )
+
+
+def explain_name(value: str) -> Iterator[Finding]:
+    """Length."""
+    yield from _too_long("name_too_long", value, rules.MAX_NAME, mask_text(value))
+
+
+def explain_email(value: str) -> Iterator[Finding]:
+    """Syntax (RFC 5321 section 4.1.2, restricted) and lengths."""
+    fault = _email_fault(value)
+    if fault:
+        yield Finding("email_syntax", f"is no e-mail address: {mask_email(value)}", fault)
+    yield from _too_long("email_too_long", value, rules.MAX_EMAIL, mask_email(value))
+    local = value.partition("@")[0]
+    if "@" in value and len(local) > rules.MAX_EMAIL_LOCAL:
+        yield Finding(
+            "email_too_long",
+            f"has {len(local)} characters before the @, {rules.MAX_EMAIL_LOCAL} are allowed:"
+            f" {mask_email(value)}",
+            "check the address",
+        )
+
+
+def explain_phone(value: str) -> Iterator[Finding]:
+    """E.164: ``+``, a country code that does not start with 0, at most 15 digits in all."""
+    if not _PHONE.match(value):
+        message = f"is not in E.164 format: {mask_phone(value)}"
+        yield Finding("phone_not_e164", message, _phone_hint(value))
+
+
+def explain_currency(value: str) -> Iterator[Finding]:
+    """ISO 4217, active codes, in capitals."""
+    if value not in ACTIVE:
+        message = f"is not an active ISO 4217 code: {shown(value)}"
+        yield Finding("currency_unknown", message, currency_hint(value))
+
+
+def explain_metadata_value(value: object) -> Iterator[Finding]:
+    """A text of at most 500 characters."""
+    if not isinstance(value, str):
+        hint = "leave the key out" if value is None else "write the value in double quotes"
+        if isinstance(value, dict | list):
+            hint = "give each value a key of its own"
+        yield Finding("metadata_value_not_text", f"is {kind_of(value)} instead of a text", hint)
+    elif is_unicode(value):
+        limit = rules.MAX_METADATA_VALUE
+        yield from _too_long("metadata_value_too_long", value, limit, mask_text(value))
+    else:
+        yield not_unicode()
+
+
+def explain_metadata_key(key: str) -> Iterator[Finding]:
+    """At most 40 characters."""
+    if is_unicode(key):
+        limit = rules.MAX_METADATA_KEY
+        yield from _too_long("metadata_key_too_long", key, limit, shown(key), what="the key ")
+    else:
+        yield not_unicode()
+
+
+def too_many_keys(count: int) -> Finding:
+    """The finding for metadata of ``count`` keys."""
+    return Finding(
+        "metadata_too_many_keys",
+        f"the row fills {count} metadata keys, {rules.MAX_METADATA_KEYS} are allowed",
+        "keep the ten that matter most",
+    )
+
+
+def not_unicode() -> Finding:
+    """The finding for a text with a lone surrogate."""
+    return Finding(
+        "not_unicode",
+        "holds half of a surrogate pair, which is no character",
+        "export the file again as UTF-8",
+    )
+
+
+def is_unicode(value: str) -> bool:
+    """Whether every character can be written in UTF-8."""
+    return value.isascii() or not any("\ud800" <= one <= "\udfff" for one in value)
+
+
+def kind_of(value: object) -> str:
+    """The JSON type of a value in words."""
+    if isinstance(value, bool):
+        return "true or false"
+    if value is None:
+        return "null"
+    kinds = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number"}
+    return kinds.get(type(value), "no JSON value")
+
+
+TEXT_FIELDS: dict[str, Callable[[str], Iterator[Finding]]] = {
+    "external_reference": explain_reference,
+    "name": explain_name,
+    "email": explain_email,
+    "phone": explain_phone,
+    "currency": explain_currency,
+}
+
+
+def _too_long(
+    code: str, value: str, limit: int, as_shown: str, *, what: str = ""
+) -> Iterator[Finding]:
+    if len(value) > limit:
+        message = f"{what}has {len(value)} characters, {limit} are allowed: {as_shown}"
+        yield Finding(code, message, "shorten it")
+
+
+def _email_fault(value: str) -> str:  # noqa: PLR0911 - one return per rule
+    if value.count("@") != 1:
+        several = "@" in value
+        if several and re.search(r"[,;\s]", value):
+            return "one address only; a customer has one e-mail"
+        return f"an address has exactly one @; {_EMAIL_EXAMPLE}"
+    if "<" in value or ">" in value:
+        return "write the address without name and angle brackets"
+    local, _, domain = value.partition("@")
+    if local.startswith('"'):
+        return "a part in quotes before the @ is not taken"
+    if domain.startswith("["):
+        return "an address literal in brackets is not taken"
+    wrong = _wrong_in_email(local, _ATEXT, 0) or _wrong_in_email(
+        domain, re.compile(r"[a-zA-Z0-9.-]"), len(local) + 1
+    )
+    if wrong:
+        return wrong
+    if not all(local.split(".")):
+        return "the part before the @ is empty, or has a dot at an end or two in a row"
+    return _domain_fault(domain)
+
+
+def _wrong_in_email(part: str, allowed: re.Pattern[str], offset: int) -> str:
+    # Only the first wrong character is named: more would give the address away.
+    for place, one in enumerate(part, offset + 1):
+        if not allowed.match(one):
+            kind = "the letter" if one.isalpha() else character_name(one)
+            if one.isalpha():
+                return f"the letter at position {place} is none of a-z; only ASCII is taken"
+            return f"{kind} at position {place} is not allowed"
+    return ""
+
+
+def _domain_fault(domain: str) -> str:
+    labels = domain.split(".")
+    if not all(labels):
+        return "the part after the @ is empty, or has a dot at an end or two in a row"
+    if len(labels) < _FEWEST_LABELS:
+        return f"the part after the @ has no dot; {_EMAIL_EXAMPLE}"
+    if any(len(label) > _MAX_LABEL for label in labels):
+        return f"no part between the dots may have more than {_MAX_LABEL} characters"
+    if not all(_LABEL.match(label) for label in labels):
+        return "no part after the @ may start or end with a hyphen"
+    return ""
+
+
+def _phone_hint(value: str) -> str:  # noqa: PLR0911 - one return per mistake
+    example = f"write it in E.164, for example {PHONE_EXAMPLE}"
+    if _SCIENTIFIC.match(value):
+        return f"a spreadsheet has shortened this number; {example}"
+    foreign = next((one for one in value if one.isdigit() and not one.isascii()), "")
+    if foreign:
+        return f"use the digits 0 to 9; {example}"
+    plain = _PUNCTUATION.sub("", value)
+    if re.fullmatch(r"\+?[0-9]+", plain):
+        digits = plain.lstrip("+")
+        if digits.startswith("00"):
+            return f"a number starts with + in place of 00; {example}"
+        if digits.startswith("0"):
+            return f"a national number needs its country code in place of the 0; {example}"
+        if len(digits) > _MOST_PHONE_DIGITS:
+            return f"{len(digits)} digits are too many, E.164 has at most {_MOST_PHONE_DIGITS}"
+        if plain != value:
+            return f"leave out spaces and punctuation; {example}"
+        if not plain.startswith("+"):
+            return f"put + and the country code in front; {example}"
+        return f"the number is too short; {example}"
+    invisible = next((one for one in value if not one.isprintable()), "")
+    if invisible:
+        return f"remove the invisible character {character_name(invisible)}; {example}"
+    return example
