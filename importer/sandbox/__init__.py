@@ -1,0 +1,10 @@
+"""The sandbox API: a faithful, stateful Moment for rehearsals and tests.
+
+It is a second, independent reading of the API page: nothing of importer's own validation or
+delivery is imported here, only the exceptions. Needs the extra ``sandbox`` to run.
+"""
+
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import create_app, running, serve
+
+__all__ = ["SandboxConfig", "create_app", "running", "serve"]

@@ -1,0 +1,159 @@
+"""The settings of the sandbox; each thing that Moment does not document is one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import ceil, isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from importer.errors import UsageError
+from importer.sandbox.faults import parse_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY_REUSE = ("replay", "422")
+DUPLICATE_STATUSES = (409, 422, 400)
+RETRY_AFTER = ("seconds", "http-date", "none")
+DEFAULT_MERCHANT = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxConfig:
+    """How this sandbox behaves. Immutable; checked when built.
+
+    Raises:
+        UsageError: a value is out of range, with its name and what is allowed.
+    """
+
+    seed: int = 0
+    """Seeds ids, fault decisions and jitter."""
+    data: Path | None = None
+    """SQLite file that keeps customers, keys and creation events; None keeps them in memory."""
+    latency_ms: float = 0.0
+    """Delay of every API answer, in milliseconds."""
+    jitter_ms: float = 0.0
+    """Up to this many milliseconds more, drawn uniformly."""
+    rate: float | None = None
+    """Requests per second and account before 429; None is no limit."""
+    burst: int | None = None
+    """Size of the token bucket; None is one second's worth, at least 1."""
+    faults: str = ""
+    """Fault spec, see ``faults.parse_faults``."""
+    keys: Mapping[str, str] | None = field(default=None, repr=False)
+    """API key -> merchant; None accepts every well-shaped secret key as one merchant."""
+    key_reuse: str = "replay"
+    """What an idempotency key used with another body gets: ``replay`` or ``422``."""
+    duplicate_status: int = 409
+    """Status for a reference that exists: 409, 422 or 400."""
+    store_429: bool = False
+    """Whether a 429 is stored under the idempotency key."""
+    store_validation_failures: bool = True
+    """Whether a 400 of a bad body is stored under the idempotency key."""
+    retry_after: str = "seconds"
+    """Form of ``Retry-After`` on a 429: ``seconds``, ``http-date`` or ``none``."""
+    ratelimit_headers: bool = False
+    """Whether a 429 carries ``RateLimit`` and ``RateLimit-Policy``."""
+    lookup_lag_ms: float = 0.0
+    """GET answers 404 for this many milliseconds after a create (a stale replica)."""
+    key_lifetime_seconds: float = 24 * 3600.0
+    """How long a stored answer is replayed."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense, before anything listens."""
+        for name in ("latency_ms", "jitter_ms", "lookup_lag_ms", "key_lifetime_seconds"):
+            value = getattr(self, name)
+            if not (isfinite(value) and value >= 0):
+                raise UsageError(f"{name} is {value}; it must be a number of at least 0")
+        if self.rate is not None and not (isfinite(self.rate) and self.rate > 0):
+            raise UsageError(f"rate is {self.rate}; it must be above 0 requests per second")
+        if self.burst is not None and self.burst < 1:
+            raise UsageError(f"burst is {self.burst}; it must be at least 1")
+        if self.burst is not None and self.rate is None:
+            raise UsageError("burst is set without rate", hint="set a rate as well")
+        _one_of("key_reuse", self.key_reuse, KEY_REUSE)
+        _one_of("duplicate_status", self.duplicate_status, DUPLICATE_STATUSES)
+        _one_of("retry_after", self.retry_after, RETRY_AFTER)
+        parse_faults(self.faults)
+
+    @property
+    def bucket_size(self) -> int:
+        """Tokens that an idle account has saved up."""
+        return self.burst or max(1, ceil(self.rate or 1))
+
+    @classmethod
+    def from_options(  # one argument per command-line option
+        cls,
+        *,
+        seed: int = 0,
+        data: str | Path | None = None,
+        latency: float = 0.0,
+        jitter: float = 0.0,
+        rate: float | None = None,
+        burst: int | None = None,
+        faults: str | None = None,
+        keys: str | Path | None = None,
+        key_reuse: str = "replay",
+        duplicate_status: int = 409,
+        store_429: bool = False,
+        store_validation_failures: bool = True,
+        retry_after: str = "seconds",
+        ratelimit_headers: bool = False,
+        lookup_lag: float = 0.0,
+    ) -> SandboxConfig:
+        """Build the settings from command-line values; latency, jitter and lag in milliseconds.
+
+        ``keys`` names a file with one ``KEY MERCHANT`` a line (``#`` starts a comment).
+
+        Raises:
+            UsageError: a value is wrong or the keys file cannot be read.
+        """
+        return cls(
+            seed=seed,
+            data=None if data is None else Path(data),
+            latency_ms=latency,
+            jitter_ms=jitter,
+            rate=rate,
+            burst=burst,
+            faults=faults or "",
+            keys=None if keys is None else read_keys(Path(keys)),
+            key_reuse=key_reuse,
+            duplicate_status=duplicate_status,
+            store_429=store_429,
+            store_validation_failures=store_validation_failures,
+            retry_after=retry_after,
+            ratelimit_headers=ratelimit_headers,
+            lookup_lag_ms=lookup_lag,
+        )
+
+
+def read_keys(path: Path) -> dict[str, str]:
+    """Read a keys file: API key -> merchant.
+
+    Raises:
+        UsageError: unreadable, or a line is not ``KEY MERCHANT``; the key is never repeated.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: the keys file cannot be read ({type(error).__name__})") from None
+    keys: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if len(words) != 2:  # noqa: PLR2004 - a pair
+            raise UsageError(
+                f"{path}, line {number}: {len(words)} words where KEY MERCHANT is expected"
+            )
+        if words[0] in keys:
+            raise UsageError(f"{path}, line {number}: this key is listed twice")
+        keys[words[0]] = words[1]
+    return keys
+
+
+def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        choices = ", ".join(map(str, allowed))
+        raise UsageError(f"{name} is {value}; it must be one of {choices}")
