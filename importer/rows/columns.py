@@ -152,7 +152,8 @@ def nearest(name: str) -> str:
         return PREFIX + name.partition(".")[2]
     if folded in _ALSO_CALLED:
         return _ALSO_CALLED[folded]
-    return next(iter(difflib.get_close_matches(folded, _KNOWN, n=1, cutoff=0.6)), "")
+    near = difflib.get_close_matches(folded, _KNOWN, n=1, cutoff=0.6)
+    return next(iter((*near, *(known for known in _KNOWN if known in folded.split("_")))), "")
 
 
 def _unknown(source: str, index: int, name: str) -> str:

@@ -28,7 +28,7 @@ _LABEL = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?\Z")
 _MAX_LABEL = 63
 _FEWEST_LABELS = 2
 _MOST_PHONE_DIGITS = 15
-_EMAIL_EXAMPLE = "write one address, for example jane@example.com"
+_EMAIL_EXAMPLE = "write one address, for example name@example.com"
 
 
 class Finding(NamedTuple):

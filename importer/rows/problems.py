@@ -39,13 +39,17 @@ def problems_of(
         The problems in the order of the API's fields; [] where the payload is valid.
     """
     found: list[Problem] = []
+    named = {field: value for field, value in payload.items() if explain.is_unicode(field)}
+    if len(named) < len(payload):
+        # The model would say no more than this about the whole payload.
+        found.append(Problem("", *explain.not_unicode()))
     try:
-        VALIDATOR.validate_python(dict(payload))
+        VALIDATOR.validate_python(named)
     except ValidationError as error:
         refused = error.errors(include_url=False, include_context=False, include_input=False)
-        for field in dict.fromkeys(one["loc"][:1] for one in refused):
-            if not reported.issuperset(field):
-                found += _of_field(str(*field), payload, columns)
+        for field in dict.fromkeys(str(one["loc"][0]) for one in refused if one["loc"]):
+            if field not in reported:
+                found += _of_field(field, named, columns)
     if "balance" in {*payload, *reported} and "currency" not in {*payload, *reported}:
         found.append(_currency_missing(columns))
     return found
@@ -54,11 +58,7 @@ def problems_of(
 def _of_field(
     field: str, payload: Mapping[str, Any], columns: ColumnMap | None
 ) -> Iterator[Problem]:
-    if not field:
-        # The model speaks about the whole: a balance alone, or a field name that is no Unicode.
-        if not all(map(explain.is_unicode, payload)):
-            yield Problem("", *explain.not_unicode())
-    elif field == "external_reference" and field not in payload:
+    if field == "external_reference" and field not in payload:
         yield Problem(field, *explain.reference_missing())
     elif field in explain.TEXT_FIELDS:
         yield from _of_text(field, payload[field])

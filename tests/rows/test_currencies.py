@@ -1,0 +1,82 @@
+"""ISO 4217: the active codes, their minor units, and what a wrong code meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from importer.rows.currencies import ACTIVE, currency_hint, meant, minor_units
+
+
+def test_the_list_has_its_178_codes() -> None:
+    """Three capital letters each, none lost or doubled."""
+    assert len(ACTIVE) == 178
+    assert all(len(code) == 3 and code.isascii() and code.isupper() for code in ACTIVE)
+
+
+@pytest.mark.parametrize(
+    "code", ["ZAR", "XCG", "ZWG", "XAD", "VED", "SLE", "XAU", "XDR", "CHE", "UYW", "XTS", "XXX"]
+)
+def test_active(code: str) -> None:
+    """New codes, funds, metals, XTS and XXX are active."""
+    assert code in ACTIVE
+
+
+@pytest.mark.parametrize(
+    "code", ["ANG", "BGN", "HRK", "SLL", "CUC", "ZWL", "ZWD", "VEF", "MRO", "STD", "DEM", "zar"]
+)
+def test_withdrawn(code: str) -> None:
+    """Withdrawn codes and lower case are not."""
+    assert code not in ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("code", "digits"),
+    [
+        ("ZAR", 2),
+        ("JPY", 0),
+        ("UGX", 0),
+        ("KWD", 3),
+        ("CLF", 4),
+        ("XAD", 2),
+        ("XAU", None),
+        ("BGN", None),
+    ],
+)
+def test_minor_units(code: str, digits: int | None) -> None:
+    """The exponent of list one; None where there is none."""
+    assert minor_units(code) == digits
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("zar", "ZAR"),
+        ("UK", "GBP"),
+        ("RMB", "CNY"),
+        ("R", "ZAR"),
+        ("Rand", "ZAR"),
+        ("EURO", "EUR"),
+        ("€", "EUR"),
+        ("US$", "USD"),
+        ("USD$", "USD"),
+        ("$", "USD"),
+        ("Z.A.R", "ZAR"),
+        ("BGN", "EUR"),
+        ("ANG", "XCG"),
+        ("ZRA", "ZAR"),
+        ("Q", ""),
+        ("a long story", ""),
+        ("710", ""),
+    ],
+)
+def test_meant(text: str, code: str) -> None:
+    """What people write is understood, but never replaced; far texts get no guess."""
+    assert meant(text) == code
+
+
+def test_hints() -> None:
+    """Each kind of mistake gets its own advice."""
+    assert currency_hint("zar") == "write it in capitals: ZAR"
+    assert currency_hint("UK") == "did you mean GBP?"
+    assert "withdrawn" in currency_hint("HRK")
+    assert "three capital letters" in currency_hint("?")
