@@ -42,6 +42,8 @@ from importer.delivery.states import (
     generation,
 )
 
+UNPROCESSABLE = 422
+"""Also what the Idempotency-Key draft gives a key that was used with another payload."""
 PROOF = 2
 """Look-ups in a row, apart by ``settle_delay``, that together prove absence."""
 
@@ -102,6 +104,8 @@ class Flight:
     """An earlier request of this row may have been processed, in this run or before."""
     absences: int = 0
     """404s in a row for the present refusal."""
+    second_key: bool = False
+    """A 422 has been tried again under the next key."""
     note: tuple[int, str, str] = (0, "", "")
     """Status, code and message of the latest trouble."""
 
@@ -315,15 +319,18 @@ def _absent(flight: Flight, now: float, policy: Policy) -> Step:
         case Why.CONFLICT:
             return _fail(replace(flight, why=None), policy, cause=WaitCause.CONFLICT)
         case Why.REFUSED:
-            return _absent_after_refusal(flight, policy)
+            return _absent_after_refusal(flight, now, policy)
         case _:
             return _fail(replace(flight, why=None), policy)
 
 
-def _absent_after_refusal(flight: Flight, policy: Policy) -> Step:
+def _absent_after_refusal(flight: Flight, now: float, policy: Policy) -> Step:
     refusal, state = flight.refusal, flight.state
     if refusal is None or not isinstance(state, Sent):
         raise ProtocolError("no refusal to judge")
+    if refusal.http_status == UNPROCESSABLE and not flight.second_key:
+        # A 422 may speak of the key: used for another body by a run whose ledger is gone.
+        return _advance(replace(flight, why=None, second_key=True), now, policy)
     absences = flight.absences + 1
     flight = replace(flight, absences=absences)
     if refusal.says_exists:
