@@ -1,0 +1,25 @@
+"""The outcomes: the one word that says what became of an input record."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of one input record; the values are the results file's words."""
+
+    CREATED = "created"
+    FOUND = "found"
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    DUPLICATE = "duplicate"
+    INVALID = "invalid"
+    REJECTED = "rejected"
+    UNSETTLED = "unsettled"
+    WOULD_CREATE = "would_create"
+
+
+IN_MOMENT = frozenset(
+    {Outcome.CREATED, Outcome.FOUND, Outcome.UNCHANGED, Outcome.CHANGED, Outcome.DUPLICATE}
+)
+"""Outcomes whose customer is in Moment (a duplicate stands for its first line)."""
