@@ -1,0 +1,95 @@
+"""What a batch of changes makes of the rows that are held. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from importer.delivery.states import Attempt, Sent
+from importer.ledger.codec import NOT_REQUESTS, Row, changed, decode, unknown
+from importer.ledger.rules import takes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from importer.delivery.safeguards import Safeguards
+    from importer.delivery.states import State, Transition
+
+AttemptColumns = tuple[int, str, float, str, int, int, str]
+"""run, reference, at, event, generation, http_status, error_code"""
+
+
+@dataclass(slots=True)
+class Folded:
+    """The outcome of a batch."""
+
+    rows: list[Row] = field(default_factory=list)
+    """To be written, ordered by reference."""
+    results: list[State | None] = field(default_factory=list)
+    """One a transition: None if applied, else the state that is held."""
+    advances: list[tuple[int, Attempt]] = field(default_factory=list)
+    """(run, event) of generations that were left, which their rows no longer tell."""
+
+
+def fold(
+    held: Mapping[str, Row],
+    transitions: Sequence[Transition],
+    attempts: Sequence[Attempt],
+    *,
+    run: int,
+    now: float,
+    guard: Safeguards,
+) -> Folded:
+    """Apply the transitions in the order given, and count the attempts.
+
+    A refused transition writes nothing. An attempt of an unknown reference makes a row in state
+    ``new``.
+    """
+    rows: dict[str, Row] = {}
+    folded = Folded()
+    for one in transitions:
+        reference, new = one.reference, one.new
+        row = rows.get(reference) or held.get(reference)
+        if row is None:
+            row = unknown(reference, run)
+        state = decode(row)
+        if not takes(state, one, guard):
+            folded.results.append(state)
+            continue
+        folded.results.append(None)
+        if state == new:
+            continue
+        if isinstance(new, Sent) and row.state != "new":
+            folded.advances += _left_behind(row, new, run)
+        rows[reference] = changed(row, new, http_status=one.http_status, run=run, now=now)
+    for attempt in attempts:
+        reference = attempt.reference
+        row = rows.get(reference) or held.get(reference) or unknown(reference, run)
+        requests = row.attempts + (attempt.event not in NOT_REQUESTS)
+        rows[reference] = row._replace(attempts=requests, last_run=run)
+    folded.rows = [rows[reference] for reference in sorted(rows)]
+    return folded
+
+
+def attempt_rows(
+    advances: Sequence[tuple[int, Attempt]], attempts: Sequence[Attempt], run: int
+) -> Iterator[AttemptColumns]:
+    """The rows of the attempt table, ordered by reference and, within it, as they came."""
+    every = [*((run, attempt) for attempt in attempts), *advances]
+    for number, one in sorted(every, key=lambda pair: pair[1].reference):
+        yield (
+            number,
+            one.reference,
+            one.at,
+            one.event,
+            one.generation,
+            one.http_status,
+            one.error_code,
+        )
+
+
+def _left_behind(row: Row, new: Sent, run: int) -> Iterator[tuple[int, Attempt]]:
+    """The first sending, which only the row told, and the step to another generation."""
+    if row.generation == 0 and row.first_sent_at is not None:
+        yield row.first_run, Attempt(row.reference, row.first_sent_at, "sent", 0)
+    yield run, Attempt(row.reference, new.first_sent_at, "advanced", new.generation)
