@@ -113,6 +113,10 @@ class MomentClient:
             ("User-Agent", user_agent),
         ]
         self._post_headers = [*self._headers, ("Content-Type", "application/json")]
+        self.posts = 0
+        """POSTs that left, answered or not."""
+        self.gets = 0
+        """Look-ups that left, answered or not."""
 
     async def create(self, reference: str, key: str, payload: str) -> a.Answer:
         """POST one customer under an idempotency key.
@@ -219,6 +223,10 @@ class MomentClient:
         except HoldTooLong as hold:
             message = f"Moment asks to wait {hold.seconds:.0f} s before the next request"
             raise RunStopped(message, reason="told_to_wait", hint=_WAIT_HINT) from None
+        if request.method == "POST":
+            self.posts += 1
+        else:
+            self.gets += 1
         reply, hint = None, None
         try:
             reply, headers = await self._send(request)

@@ -9,29 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from importer.outcomes import Outcome  # noqa: TC001 - part of this vocabulary at run time too
+
 if TYPE_CHECKING:
     from importer.delivery.answers import Answer, LookUpAnswer
     from importer.delivery.states import State, Transition
-
-
-class Outcome(StrEnum):
-    """What became of one input record; the values are the results file's words."""
-
-    CREATED = "created"
-    FOUND = "found"
-    UNCHANGED = "unchanged"
-    CHANGED = "changed"
-    DUPLICATE = "duplicate"
-    INVALID = "invalid"
-    REJECTED = "rejected"
-    UNSETTLED = "unsettled"
-    WOULD_CREATE = "would_create"
-
-
-IN_MOMENT = frozenset(
-    {Outcome.CREATED, Outcome.FOUND, Outcome.UNCHANGED, Outcome.CHANGED, Outcome.DUPLICATE}
-)
-"""Outcomes whose customer is in Moment (a duplicate stands for its first line)."""
 
 
 class WaitCause(StrEnum):

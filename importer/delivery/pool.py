@@ -22,8 +22,9 @@ from importer.delivery.history import attempt_of, is_fault
 from importer.delivery.keys import idempotency_key
 from importer.delivery.parking import Parking
 from importer.delivery.states import New, Rejected, State
-from importer.delivery.stopping import stop_error
+from importer.delivery.stopping import one_cause, stop_error
 from importer.delivery.work import Planned, Settled
+from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,7 +129,7 @@ class Pool:
                 await self._deliver()
                 self._committer.close()
         except BaseExceptionGroup as group:
-            raise _one_cause(group) from None
+            raise one_cause(group) from None
         if self._stopped_by is not None:
             raise self._stopped_by
 
@@ -157,7 +158,7 @@ class Pool:
         settled: list[e.Settle] = []
         while (ride := await self._next(take_new=False)) is not None:
             settled += await self._drive(ride)
-        if settled and settled[0].outcome is e.Outcome.UNSETTLED:
+        if settled and settled[0].outcome is Outcome.UNSETTLED:
             self._halt(stop_error("canary_failed", detail=settled[0].error_code))
 
     async def _work(self) -> None:
@@ -267,7 +268,7 @@ class Pool:
     def _leave(self, ride: _Ride) -> None:
         """Report a row that the end of the run leaves unsettled, with its latest trouble."""
         http_status, error_code, message = ride.flight.note
-        left = e.Settle(e.Outcome.UNSETTLED, "", http_status, error_code or "run_stopped", message)
+        left = e.Settle(Outcome.UNSETTLED, "", http_status, error_code or "run_stopped", message)
         self._settle(ride, left)
 
     def _halt(self, error: RunStopped) -> None:
@@ -287,9 +288,3 @@ class Pool:
 
 def _after_commit(actual: State | None) -> Callable[[float], e.Event]:
     return e.Committed if actual is None else partial(e.Lost, actual)
-
-
-def _one_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first real error of a task group; a person never reads an exception group."""
-    first = group.exceptions[0]
-    return _one_cause(first) if isinstance(first, BaseExceptionGroup) else first

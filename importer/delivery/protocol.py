@@ -22,7 +22,6 @@ from importer.delivery.events import (
     LookedUp,
     LookUp,
     Lost,
-    Outcome,
     Send,
     Settle,
     Wait,
@@ -41,6 +40,7 @@ from importer.delivery.states import (
     Transition,
     generation,
 )
+from importer.outcomes import Outcome
 
 UNPROCESSABLE = 422
 """Also what the Idempotency-Key draft gives a key that was used with another payload."""

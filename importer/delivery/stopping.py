@@ -48,3 +48,9 @@ def stop_error(reason: str, *, detail: str = "") -> RunStopped:
     """The error that ends a run for this reason; unknown reasons are spelled out as they are."""
     message, hint = REASONS.get(reason, (f"the run was stopped: {reason}", ""))
     return RunStopped(f"{message} [{detail}]" if detail else message, reason=reason, hint=hint)
+
+
+def one_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first real error of a task group; a person never reads an exception group."""
+    first = group.exceptions[0]
+    return one_cause(first) if isinstance(first, BaseExceptionGroup) else first

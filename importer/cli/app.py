@@ -1,0 +1,255 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from importer.cli import options as o
+from importer.errors import UsageError
+
+if TYPE_CHECKING:
+    from importer.job.observer import Observer
+    from importer.job.run import Finished
+    from importer.job.settings import InputSettings
+
+DEFAULT_LEDGER = Path("importer-ledger.db")
+DEFAULT_OUT = Path("results")
+DEFAULT_BASE_URL = "https://api.momentco.io"
+DELIMITERS = {",": ",", ";": ";", "|": "|", "tab": "\t", "\t": "\t", "\\t": "\t"}
+
+app = typer.Typer(
+    name="importer",
+    help="Bulk customer importer for the Moment billing API: every row becomes one customer, once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Bulk customer importer for the Moment billing API: every row becomes one customer, once."""
+    if version:
+        from importer import __version__  # noqa: PLC0415
+
+        typer.echo(f"importer {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    sources: o.Sources,
+    *,
+    ledger: o.LedgerPath = DEFAULT_LEDGER,
+    out: o.Out = DEFAULT_OUT,
+    base_url: o.BaseUrl = DEFAULT_BASE_URL,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=1024, help="Most requests in flight.")
+    ] = 32,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="Most requests per second.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Deliver at most N rows.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
+    ] = False,
+    strict: o.Strict = False,
+    delimiter: o.Delimiter = None,
+    on_duplicate: Annotated[
+        str,
+        typer.Option(
+            help="Rows with one reference and different payloads: error, or first|last wins."
+        ),
+    ] = "error",
+    retry_rejected: Annotated[
+        bool, typer.Option("--retry-rejected", help="Send refused rows again, though unchanged.")
+    ] = False,
+    account: o.AccountName = "default",
+    live: Annotated[bool, typer.Option("--live", help="Live money keys are meant.")] = False,
+    key_changed: Annotated[
+        bool, typer.Option("--key-changed", help="The new API key is the same merchant's.")
+    ] = False,
+    log_format: o.LogFormat = "auto",
+    quiet: o.Quiet = False,
+) -> None:
+    """Import every customer of the sources into Moment, each once."""
+    from importer.cli.ask import confirm_live, confirm_new_key  # noqa: PLC0415
+    from importer.job.credentials import check_base_url, read_api_key  # noqa: PLC0415
+    from importer.job.run import run as run_job  # noqa: PLC0415
+    from importer.job.settings import DeliverySettings  # noqa: PLC0415
+
+    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
+    url = check_base_url(base_url)
+    key = read_api_key(os.environ)
+    observer = _observer(log_format, quiet=quiet, next_commands=_after_run(ledger))
+    if key.warning:
+        observer.warning("key_file_open", key.warning)
+    if not dry_run:
+        confirm_live(key, url, live=live)
+    delivery = DeliverySettings(
+        ledger=ledger,
+        base_url=url,
+        account=account,
+        concurrency=concurrency,
+        rate=rate,
+        limit=limit,
+        dry_run=dry_run,
+        retry_rejected=retry_rejected,
+        key_changed=key_changed,
+    )
+    _end(run_job(inputs, delivery, key, observer=observer, confirm_key=confirm_new_key))
+
+
+@app.command()
+def check(
+    sources: o.Sources,
+    *,
+    out: o.Out = DEFAULT_OUT,
+    strict: o.Strict = False,
+    delimiter: o.Delimiter = None,
+    on_duplicate: Annotated[
+        str,
+        typer.Option(
+            help="Rows with one reference and different payloads: error, or first|last wins."
+        ),
+    ] = "error",
+    log_format: o.LogFormat = "auto",
+    quiet: o.Quiet = False,
+) -> None:
+    """Validate the sources offline: no key, no network, the same results files."""
+    from importer.job.check import check as check_job  # noqa: PLC0415
+
+    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
+    observer = _observer(log_format, quiet=quiet, next_commands=_after_check(sources))
+    _end(check_job(inputs, observer=observer))
+
+
+@app.command()
+def status(
+    reference: Annotated[
+        str | None, typer.Argument(help="Show the history of one external_reference.")
+    ] = None,
+    *,
+    ledger: o.LedgerPath = DEFAULT_LEDGER,
+) -> None:
+    """Show the ledger: totals and last runs, or what happened to one customer."""
+    from importer.cli.status import show_customer, show_ledger  # noqa: PLC0415
+
+    if reference is None:
+        show_ledger(ledger)
+    elif not show_customer(ledger, reference):
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to: .csv, .parquet or .jsonl.")],
+    *,
+    ledger: o.LedgerPath = DEFAULT_LEDGER,
+    account: Annotated[
+        str | None, typer.Option("--account", help="Only this account name.")
+    ] = None,
+) -> None:
+    """Write the whole mapping from external_reference to bcus_ id."""
+    from importer.cli.export import export_mapping  # noqa: PLC0415
+
+    rows = export_mapping(ledger, file, account)
+    typer.echo(f"{rows:,} customers written to {file}")
+
+
+@app.command()
+def sandbox(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8787,
+    data: Annotated[Path | None, typer.Option(help="Keep customers and keys in this file.")] = None,
+    latency: Annotated[float, typer.Option(min=0, help="Delay of every answer, in ms.")] = 0,
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, help="Requests per second before 429.")
+    ] = None,
+    faults: Annotated[
+        str, typer.Option(help="For example lost=0.05,stored500=0.02,503=0.02.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="Seeds ids and faults.")] = 0,
+) -> None:
+    """Run the sandbox: a faithful Moment on this machine, for rehearsals."""
+    from importer.sandbox import SandboxConfig, serve  # noqa: PLC0415
+
+    config = SandboxConfig(seed=seed, data=data, latency_ms=latency, rate=rate, faults=faults)
+    serve(config, "127.0.0.1", port, ready=_announce_sandbox)
+
+
+def _announce_sandbox(url: str) -> None:
+    typer.echo(f"sandbox at {url} (Ctrl-C ends it); in another terminal:")
+    typer.echo(f"  export MOMENT_BASE_URL={url} MOMENT_API_KEY=sk_test_sandbox")
+    typer.echo("  importer run sample_data/customers.csv")
+    sys.stdout.flush()
+
+
+def _inputs(
+    sources: list[str], out: Path, delimiter: str | None, on_duplicate: str, *, strict: bool
+) -> InputSettings:
+    from importer.job.settings import InputSettings  # noqa: PLC0415
+    from importer.rows import OnDuplicate  # noqa: PLC0415
+
+    if delimiter is not None and delimiter not in DELIMITERS:
+        raise UsageError(f"--delimiter {delimiter!r} is not known", hint="one of , ; | tab")
+    try:
+        policy = OnDuplicate(on_duplicate)
+    except ValueError:
+        raise UsageError(
+            f"--on-duplicate {on_duplicate!r} is not known", hint="error, first or last"
+        ) from None
+    return InputSettings(
+        sources=tuple(sources),
+        out=out,
+        strict=strict,
+        on_duplicate=policy,
+        delimiter=DELIMITERS[delimiter] if delimiter is not None else None,
+    )
+
+
+def _observer(log_format: str, *, quiet: bool, next_commands: list[str]) -> Observer:
+    if log_format not in {"auto", "console", "json"}:
+        raise UsageError(f"--log-format {log_format!r} is not known", hint="auto, console or json")
+    if log_format == "auto" and sys.stderr.isatty():
+        from importer.cli.terminal import TerminalObserver  # noqa: PLC0415
+
+        return TerminalObserver(quiet=quiet, next_commands=next_commands)
+    from importer.cli.logs import LogObserver, configure  # noqa: PLC0415
+
+    configure(json=log_format != "console", quiet=quiet)
+    return LogObserver()
+
+
+def _end(finished: Finished) -> None:
+    if finished.stopped_by is not None:
+        raise finished.stopped_by
+    if finished.exit_code:
+        raise typer.Exit(int(finished.exit_code))
+
+
+def _after_run(ledger: Path) -> list[str]:
+    flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {ledger}"
+    return [
+        f"importer status{flag}                 # the ledger: totals and last runs",
+        f"importer export ids.csv{flag}         # every reference with its bcus_ id",
+        "importer run {results}/errors.csv     # once the rows in it are corrected",
+    ]
+
+
+def _after_check(sources: list[str]) -> list[str]:
+    import shlex  # noqa: PLC0415
+
+    named = shlex.join(sources)
+    return [
+        "less {results}/errors.csv              # the rows to correct",
+        f"importer run --dry-run {named}        # what a run would do with this ledger",
+        f"importer run {named}                  # import them",
+    ]

@@ -1,0 +1,101 @@
+"""Structured logs for operators: one line per event worth their time, none per row.
+
+No event carries a key, a name, an e-mail address or a phone number: the observer is never handed
+any, and nothing else logs.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+
+from importer.job.observer import Observer, Progress
+
+if TYPE_CHECKING:
+    from importer.results import Summary
+
+PROGRESS_EVERY = 120
+"""Calls of ``delivering`` (four a second) between two progress events: half a minute."""
+
+
+def configure(*, json: bool, quiet: bool) -> None:
+    """Send structlog's events to standard error, as JSON lines or for reading."""
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("warning" if quiet else "info"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+class LogObserver(Observer):
+    """Writes the run's events as structured log lines."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger()
+        self._calls = 0
+        self._held = ""
+
+    def started(self, run_id: str, command: str, account: str) -> None:
+        """Bind the run id to every later line."""
+        self._log = self._log.bind(run_id=run_id)
+        self._log.info("run_started", command=command, account=account)
+
+    def warning(self, code: str, text: str) -> None:
+        """Something odd."""
+        self._log.warning(code, detail=text)
+
+    def verified(self, records: int, invalid: int) -> None:
+        """The whole input is read."""
+        self._log.info("input_verified", records=records, invalid=invalid)
+
+    def planned(self, outcomes: dict[str, int], to_deliver: int) -> None:
+        """The plan is made."""
+        self._log.info("plan_made", to_deliver=to_deliver, **outcomes)
+
+    def delivering(self, progress: Progress) -> None:
+        """Every half minute, and whenever delivery starts or stops being held."""
+        self._calls += 1
+        if bool(progress.holding) != bool(self._held):
+            self._held = progress.holding
+            event = "delivery_held" if progress.holding else "delivery_resumed"
+            self._log.info(event, why=progress.holding or None, done=progress.done)
+        elif self._calls % PROGRESS_EVERY == 0:
+            self._log.info(
+                "delivery_progress",
+                done=progress.done,
+                total=progress.total,
+                in_flight=progress.in_flight,
+                waiting=progress.waiting,
+                holding=progress.holding or None,
+            )
+
+    def interrupted(self, name: str, in_flight: int) -> None:
+        """A signal came."""
+        self._log.warning("interrupted", signal=name, in_flight=in_flight)
+
+    def finished(self, summary: Summary, results: str) -> None:
+        """The run is over."""
+        log = self._log.error if summary.stopped_by else self._log.info
+        log(
+            "run_finished",
+            exit_code=int(summary.exit_code),
+            stopped_by=summary.stopped_by or None,
+            records=summary.records,
+            outcomes=summary.outcomes,
+            requests=summary.requests,
+            seconds=summary.seconds.get("total"),
+            results=results,
+        )

@@ -1,0 +1,39 @@
+"""The options that several commands share, defined once so that they mean the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...", help="CSV or Parquet files (gzip, zstd too); - reads standard input."
+    ),
+]
+LedgerPath = Annotated[Path, typer.Option("--ledger", help="The results ledger (SQLite).")]
+Out = Annotated[Path, typer.Option("--out", help="Folder that gets one results folder per run.")]
+BaseUrl = Annotated[
+    str,
+    typer.Option(
+        "--base-url",
+        envvar="MOMENT_BASE_URL",
+        help="Where the API is; plain http for loopback only.",
+    ),
+]
+AccountName = Annotated[str, typer.Option("--account", help="Keeps merchants apart in one ledger.")]
+Strict = Annotated[bool, typer.Option("--strict", help="An unknown column is an error.")]
+Delimiter = Annotated[
+    str | None,
+    typer.Option("--delimiter", help="CSV delimiter: , ; | or tab. Detected by default."),
+]
+LogFormat = Annotated[
+    str,
+    typer.Option(
+        "--log-format",
+        help="auto: progress on a terminal, JSON log lines elsewhere. Or console, json.",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]

@@ -1,0 +1,147 @@
+"""What a person sees on a terminal: progress while it runs, a table and the next commands after."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as Bar,
+)
+from rich.table import Table
+
+from importer.cli.words import OUTCOME_WORDS
+from importer.job.observer import Observer, Progress
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from importer.results import Summary
+
+
+class TerminalObserver(Observer):
+    """Draws progress with rich on standard error, and the summary on standard output."""
+
+    def __init__(self, *, quiet: bool = False, next_commands: list[str] | None = None) -> None:
+        self._quiet = quiet
+        self._err = Console(stderr=True, highlight=False)
+        self._out = Console(highlight=False)
+        self._next = next_commands or []
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def started(self, run_id: str, command: str, account: str) -> None:
+        """Name the run."""
+        if not self._quiet:
+            about = f" for {account}" if account else ""
+            self._err.print(f"[bold]{command}[/] {run_id}{escape(about)}")
+
+    def warning(self, code: str, text: str) -> None:
+        """Warnings are shown even when quiet."""
+        del code
+        self._stop_bar()
+        self._err.print(f"[yellow]warning[/] {escape(text)}")
+
+    def reading(self, source: str, records: int) -> None:
+        """Count records while reading."""
+        if self._quiet:
+            return
+        bar = self._show(TextColumn("{task.description}"))
+        shown = f"reading {escape(source)}: {records:,} records"
+        if self._task is None:
+            self._task = bar.add_task(shown, total=None)
+        bar.update(self._task, description=shown)
+
+    def verified(self, records: int, invalid: int) -> None:
+        """Say that everything was read before anything is sent."""
+        self._stop_bar()
+        if not self._quiet:
+            self._err.print(f"read and verified {records:,} records, {invalid:,} invalid")
+
+    def planned(self, outcomes: dict[str, int], to_deliver: int) -> None:
+        """Say what is about to happen."""
+        if not self._quiet:
+            known = outcomes.get("unchanged", 0) + outcomes.get("changed", 0)
+            self._err.print(f"{known:,} are in Moment already, {to_deliver:,} to deliver")
+
+    def delivering(self, progress: Progress) -> None:
+        """Update the bar."""
+        if self._quiet:
+            return
+        bar = self._show(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]:>6.0f} rows/s"),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
+        if self._task is None:
+            self._task = bar.add_task("", total=progress.total, speed=0.0)
+        task = bar.tasks[self._task]
+        counts = ", ".join(f"{n:,} {outcome}" for outcome, n in progress.outcomes.most_common())
+        parts = [counts, f"{progress.waiting} waiting" * (progress.waiting > 0), progress.holding]
+        bar.update(
+            self._task,
+            completed=progress.done,
+            description=escape(" · ".join(part for part in parts if part)),
+            speed=task.speed or 0.0,
+        )
+
+    def interrupted(self, name: str, in_flight: int) -> None:
+        """Tell the person that the signal was heard."""
+        self._stop_bar()
+        self._err.print(
+            f"[yellow]{name}[/]: no new rows; {in_flight} requests in flight may finish"
+            " (again: leave at once)"
+        )
+
+    def finished(self, summary: Summary, results: str) -> None:
+        """The table, and what to type next."""
+        self._stop_bar()
+        if self._quiet:
+            return
+        table = Table(title=f"{summary.command} {summary.run_id}", title_justify="left")
+        table.add_column("outcome")
+        table.add_column("records", justify="right")
+        table.add_column("meaning")
+        for outcome, words in OUTCOME_WORDS.items():
+            if number := summary.outcomes.get(outcome):
+                table.add_row(outcome, f"{number:,}", words)
+        table.add_section()
+        table.add_row("total", f"{summary.records:,}", _requests(summary))
+        self._out.print(table)
+        for error in summary.errors[:8]:
+            line = f"  {error['rows']:>7,} x {error['outcome']}: {error['error_code']}"
+            self._out.print(escape(line))
+        self._out.print(f"results: {escape(results)}")
+        if self._next:
+            self._out.print("next:")
+            for command in self._next:
+                self._out.print(f"  {escape(command.replace('{results}', shlex.quote(results)))}")
+
+    def _show(self, *columns: object) -> Bar:
+        if self._bar is None:
+            self._bar = Bar(SpinnerColumn(), *columns, console=self._err, transient=True)  # type: ignore[arg-type]
+            self._bar.start()
+        return self._bar
+
+    def _stop_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar, self._task = None, None
+
+
+def _requests(summary: Summary) -> str:
+    if not summary.requests:
+        return ""
+    posts, gets = summary.requests.get("post", 0), summary.requests.get("get", 0)
+    return f"{posts:,} POST and {gets:,} look-up requests were sent"

@@ -1,0 +1,15 @@
+"""The outcomes in words; shown on the terminal and held against the docs by a test."""
+
+from __future__ import annotations
+
+OUTCOME_WORDS: dict[str, str] = {
+    "created": "is in Moment now",
+    "found": "was in Moment already; its id was looked up",
+    "unchanged": "was settled by an earlier run, and the row is the same",
+    "changed": "was settled by an earlier run, and the row differs now; nothing was sent",
+    "duplicate": "repeats a reference of this input",
+    "would_create": "is valid and would be delivered",
+    "invalid": "breaks a rule of the API; see errors.csv",
+    "rejected": "was refused by Moment; see errors.csv",
+    "unsettled": "is not settled yet; the same command goes on with it",
+}

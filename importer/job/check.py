@@ -1,0 +1,56 @@
+"""``check``: reads and validates offline and writes the same results files. No key, no network."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from importer.job.finish import exit_code, write_all
+from importer.job.observer import Observer
+from importer.job.reading import read_sources
+from importer.job.run import Finished
+from importer.job.signals import leave_at_once, watch
+from importer.job.world import World, iso, new_run_id
+from importer.plan import Staging
+from importer.plan.make import settle_duplicates, would_create
+from importer.results import Summary, Workspace
+
+if TYPE_CHECKING:
+    from importer.job.settings import InputSettings
+
+
+def check(
+    inputs: InputSettings, *, world: World | None = None, observer: Observer | None = None
+) -> Finished:
+    """Validate the sources; a row that a first run would send has the outcome ``would_create``.
+
+    Raises:
+        UsageError: a setting or an input is wrong.
+        Interrupted: a signal came.
+    """
+    world, observer = world or World(), observer or Observer()
+    began = world.clock.now()
+    run_id = new_run_id(began)
+    summary = Summary(run_id, "check", "", iso(began), list(inputs.sources))
+    observer.started(run_id, "check", "")
+    with ExitStack() as stack:
+        stack.enter_context(watch(leave_at_once))
+        workspace = stack.enter_context(Workspace(inputs.out, run_id))
+        staging = Staging(workspace.partial / "staging.db")
+        stack.callback(staging.close)
+        started = time.perf_counter()
+        read = read_sources(inputs, staging, world, observer)
+        summary.warnings += read.warnings
+        settle_duplicates(staging, inputs.sources, inputs.on_duplicate)
+        counts = staging.counts()
+        observer.verified(read.records, counts.get("invalid", 0))
+        would_create(staging)
+        summary.seconds["read"] = round(time.perf_counter() - started, 3)
+        summary.exit_code = exit_code(staging.counts())
+        ended = world.clock.now()
+        summary.ended_at = iso(ended)
+        summary.seconds["total"] = round(ended - began, 3)
+        results = write_all(workspace, staging, read, summary)
+    observer.finished(summary, str(results))
+    return Finished(summary, results)

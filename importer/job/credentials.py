@@ -1,0 +1,122 @@
+"""The API key and the base URL: checked before anything else, never shown."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from importer.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_BASE_URL = "https://api.momentco.io"
+"""The API page's host; newer examples use another, so it is a setting."""
+KEY_VARIABLE = "MOMENT_API_KEY"
+KEY_FILE_VARIABLE = "MOMENT_API_KEY_FILE"
+_SHAPE = re.compile(r"[!-~]{8,512}")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A secret key; its repr never shows it."""
+
+    secret: str = field(repr=False)
+    mode: str
+    """``test`` or ``live``."""
+    warning: str = ""
+
+
+def read_api_key(environment: Mapping[str, str]) -> ApiKey:
+    """The key from ``MOMENT_API_KEY``, else from the file that ``MOMENT_API_KEY_FILE`` names.
+
+    Raises:
+        UsageError: no key, or one that cannot do this job; the message never shows it.
+    """
+    warning = ""
+    secret = environment.get(KEY_VARIABLE, "").strip()
+    where = KEY_VARIABLE
+    if not secret and (path := environment.get(KEY_FILE_VARIABLE, "")):
+        where = KEY_FILE_VARIABLE
+        secret, warning = _from_file(Path(path))
+    if not secret:
+        raise UsageError(
+            "no API key",
+            hint=f"set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that holds it",
+        )
+    return ApiKey(secret, _mode(secret, where), warning)
+
+
+def _from_file(path: Path) -> tuple[str, str]:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+        mode = path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise UsageError(f"{KEY_FILE_VARIABLE}: {path} cannot be read: {reason}") from None
+    if mode & (stat.S_IRGRP | stat.S_IROTH):
+        return text, f"{path} can be read by other users; chmod 600 it"
+    return text, ""
+
+
+def _mode(secret: str, where: str) -> str:
+    if not _SHAPE.fullmatch(secret):
+        raise UsageError(
+            f"{where} does not hold an API key",
+            hint="one line of visible ASCII that starts with sk_test_ (or sk_ for live)",
+        )
+    if secret.startswith("pk_"):
+        raise UsageError(
+            f"{where} holds a public key (pk_...), which cannot create customers",
+            hint="use the secret key of the same account: sk_test_... or sk_...",
+        )
+    if secret.startswith("sk_test_"):
+        return "test"
+    if secret.startswith("sk_"):
+        return "live"
+    raise UsageError(
+        f"{where} does not hold a Moment secret key", hint="those start with sk_test_ or sk_"
+    )
+
+
+def check_base_url(text: str) -> str:
+    """The base URL without a trailing slash.
+
+    Raises:
+        UsageError: no URL, plain http to a host that is not loopback, credentials or a query in it.
+    """
+    try:
+        url = httpx.URL(text.strip())
+    except httpx.InvalidURL:
+        raise UsageError(
+            "--base-url is not a URL", hint=f"for example {DEFAULT_BASE_URL}"
+        ) from None
+    highest_port = 65535
+    if url.scheme not in {"http", "https"} or not url.host or (url.port or 1) > highest_port:
+        raise UsageError("--base-url is not an http(s) URL", hint=f"for example {DEFAULT_BASE_URL}")
+    if url.userinfo or url.query or url.fragment:
+        raise UsageError(
+            "--base-url may hold a scheme, a host, a port and a path only",
+            hint=f"the key goes into {KEY_VARIABLE}",
+        )
+    if url.scheme == "http" and not _loopback(url.host):
+        raise UsageError(
+            f"--base-url {url} is plain http: the key would travel in the clear",
+            hint="use https; plain http is for the sandbox on this machine only",
+        )
+    return str(url).rstrip("/")
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,167 @@
+"""Delivers what is staged: plan -> pool -> client -> ledger, and every outcome back to staging."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import anyio
+
+from importer.delivery.client import MomentClient
+from importer.delivery.committer import Committer
+from importer.delivery.gate import Gate
+from importer.delivery.pacing import PaceSettings
+from importer.delivery.pool import Pool, PoolSettings
+from importer.delivery.protocol import Policy
+from importer.delivery.stopping import one_cause
+from importer.errors import RunStopped
+from importer.job.signals import WATCHED, Interrupted
+from importer.plan import rows_to_deliver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from importer.delivery.committer import LedgerWriter
+    from importer.delivery.health import HealthSettings
+    from importer.delivery.work import Planned, Settled
+    from importer.job.observer import Observer, Progress
+    from importer.job.settings import DeliverySettings
+    from importer.job.world import World
+    from importer.plan import Staging
+    from importer.plan.make import LedgerReader
+
+TELL_EVERY = 0.25
+"""Seconds between two looks at the progress."""
+RECORD_AT = 500
+"""Settled rows that are written to staging together."""
+
+
+@dataclass(slots=True)
+class Delivered:
+    """How delivery ended. Requests are counted as sent, answered or not."""
+
+    posts: int = 0
+    gets: int = 0
+    stopped_by: RunStopped | None = None
+    signum: int | None = None
+
+
+class Delivery:
+    """One delivery: wires pool, client, gate and committer, and counts."""
+
+    def __init__(
+        self,
+        staging: Staging,
+        writer: LedgerWriter,
+        reader: LedgerReader,
+        *,
+        run_id: str,
+        base_url: str,
+        api_key: str,
+        settings: DeliverySettings,
+        world: World,
+        progress: Progress,
+        observer: Observer,
+        user_agent: str = "importer",
+        health: HealthSettings | None = None,
+    ) -> None:
+        self._staging = staging
+        self._reader = reader
+        self._settings = settings
+        self._world = world
+        self._progress = progress
+        self._observer = observer
+        self._unrecorded: list[Settled] = []
+        self.delivered = Delivered()
+        self._gate = Gate(
+            PaceSettings(max_in_flight=settings.concurrency, rate_ceiling=settings.rate)
+        )
+        self._transport = world.network(settings.concurrency)
+        self._client = MomentClient(
+            base_url=base_url,
+            api_key=api_key,
+            transport=self._transport,
+            gate=self._gate,
+            clock=world.clock,
+            safeguards=world.safeguards,
+            user_agent=user_agent,
+        )
+        committer = Committer(
+            writer,
+            run_id=run_id,
+            clock=world.clock,
+            offload=world.offload,
+            safeguards=world.safeguards,
+        )
+        self._pool = Pool(
+            self._client,
+            committer,
+            clock=world.clock,
+            draw=world.draw,
+            policy=Policy(retry_rejected=settings.retry_rejected, safeguards=world.safeguards),
+            on_settled=self._settled,
+            settings=PoolSettings(workers=settings.concurrency),
+            health=health,
+        )
+
+    async def run(self, *, signals: bool = True) -> Delivered:
+        """Deliver, until done or stopped; a stop rule is reported, not raised.
+
+        Raises:
+            Interrupted: a second signal came.
+            LedgerFailed: the ledger could not be written.
+        """
+        rows = islice(rows_to_deliver(self._staging, self._reader), self._settings.limit)
+        try:
+            async with aclosing(self._transport), anyio.create_task_group() as tasks:
+                tasks.start_soon(self._tell)
+                if signals:
+                    tasks.start_soon(self._heed_signals)
+                await self._deliver(rows)
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise one_cause(group) from None
+        finally:
+            self._record()
+            self.delivered.posts = self._client.posts
+            self.delivered.gets = self._client.gets
+        return self.delivered
+
+    async def _deliver(self, rows: Iterator[Planned]) -> None:
+        try:
+            await self._pool.deliver(rows)
+        except RunStopped as stopped:
+            self.delivered.stopped_by = stopped
+
+    def _settled(self, settled: Settled) -> None:
+        self._progress.outcomes[settled.settle.outcome.value] += 1
+        self._unrecorded.append(settled)
+        if len(self._unrecorded) >= RECORD_AT:
+            self._record()
+
+    def _record(self) -> None:
+        settled, self._unrecorded = self._unrecorded, []
+        if settled:
+            self._staging.record(settled)
+
+    async def _tell(self) -> None:
+        while True:
+            self._progress.in_flight = self._gate.in_flight
+            self._progress.waiting = self._pool.parked
+            pausing = self._pool.pausing()
+            outage = f"Moment does not answer: asking again in {pausing:.0f} s" * (pausing > 0)
+            self._progress.holding = outage or self._gate.reason
+            self._observer.delivering(self._progress)
+            await anyio.sleep(TELL_EVERY)
+
+    async def _heed_signals(self) -> None:
+        with anyio.open_signal_receiver(*WATCHED) as signals:
+            async for signum in signals:
+                if self.delivered.signum is not None:
+                    raise Interrupted(signum)
+                self.delivered.signum = signum
+                self._observer.interrupted(signal.Signals(signum).name, self._gate.in_flight)
+                self._pool.stop()

@@ -1,0 +1,88 @@
+"""The end of a job: outcomes that only the ledger knows, exit code, and the results files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from importer.delivery.states import Done, Origin, Rejected, State
+from importer.errors import ExitCode, UsageError
+from importer.outcomes import IN_MOMENT, Outcome
+from importer.results import write_errors, write_results, write_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from importer.job.reading import Input
+    from importer.plan import StagedRow, Staging
+    from importer.plan.make import LedgerReader
+    from importer.results import Summary, Workspace
+
+COMPLETE = IN_MOMENT | {Outcome.WOULD_CREATE}
+
+
+def fill_in_from_ledger(staging: Staging, ledger: LedgerReader, *, why: str) -> None:
+    """Give the rows that delivery did not report on their outcome, from what the ledger holds.
+
+    A row may be settled in the ledger although its worker was stopped before it could say so.
+    ``why`` tells why the others were not reached.
+    """
+    for chunk in staging.pending():
+        known = ledger.states([row.reference for row in chunk])
+        staging.settle((row.position, *_outcome(known.get(row.reference), why)) for row in chunk)
+
+
+def _outcome(state: State | None, why: str) -> tuple[Outcome, str, str, str]:
+    match state:
+        case Done():
+            found = state.origin is Origin.FOUND
+            return Outcome.FOUND if found else Outcome.CREATED, state.customer_id, "", ""
+        case Rejected():
+            return Outcome.REJECTED, "", state.error_code, f"HTTP {state.http_status}"
+        case _:
+            return Outcome.UNSETTLED, "", "not_reached", why
+
+
+def exit_code(outcomes: dict[str, int]) -> ExitCode:
+    """0 if every record is in Moment (or would be), else 1."""
+    left = sum(number for outcome, number in outcomes.items() if outcome not in COMPLETE)
+    return ExitCode.ROWS_LEFT if left else ExitCode.OK
+
+
+def write_all(workspace: Workspace, staging: Staging, read: Input, summary: Summary) -> Path:
+    """Write and publish the results; fills in the summary's counts.
+
+    Raises:
+        UsageError: the results could not be written; the ledger holds everything all the same.
+    """
+    summary.records = read.records
+    summary.outcomes = {outcome: n for outcome, n in staging.counts().items() if outcome}
+    summary.errors = [
+        {"outcome": outcome, "error_code": code, "rows": rows}
+        for outcome, code, rows in staging.error_codes()
+    ]
+    try:
+        rows: Iterable[StagedRow] = staging.rows()
+        extra = [staging.has_extra(source) for source in range(len(read.layouts))]
+        rows = write_errors(workspace, rows, read.layouts, extra)
+        write_results(workspace, _counted(rows, read.records), [x.name for x in read.layouts])
+        write_summary(workspace, summary)
+        staging.close()
+        return workspace.publish()
+    except OSError as error:
+        raise UsageError(
+            f"the results could not be written to {workspace.final}: {error.strerror or error}",
+            hint="nothing is lost: `importer export` writes every id from the ledger,"
+            " and the same command again writes the results",
+        ) from None
+
+
+def _counted(rows: Iterable[StagedRow], expected: int) -> Iterator[StagedRow]:
+    """Pass the rows through and make sure that none is missing: a row is never dropped silently."""
+    seen: Counter[str] = Counter()
+    for row in rows:
+        seen["rows"] += 1
+        yield row
+    if seen["rows"] != expected:
+        raise AssertionError(f"{expected} records were read, {seen['rows']} staged")

@@ -1,0 +1,63 @@
+"""Reads and validates every source into staging. Nothing is sent from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from importer.errors import UsageError
+from importer.rows import map_columns, rows_of
+from importer.source import SourceOptions, open_source
+
+if TYPE_CHECKING:
+    from importer.job.observer import Observer
+    from importer.job.settings import InputSettings
+    from importer.job.world import World
+    from importer.plan import Staging
+    from importer.source.records import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What was read."""
+
+    layouts: tuple[Layout, ...]
+    records: int
+    warnings: tuple[str, ...]
+
+
+def read_sources(
+    settings: InputSettings, staging: Staging, world: World, observer: Observer
+) -> Input:
+    """Read every source to its end.
+
+    Raises:
+        SourceError: a source cannot be read as a customer file.
+        UsageError: the sources make no sense together, or staging failed.
+    """
+    _check_names(settings.sources)
+    options = SourceOptions(delimiter=settings.delimiter)
+    layouts: list[Layout] = []
+    warnings: list[str] = []
+    records = 0
+    for index, name in enumerate(settings.sources):
+        stdin = world.standard_input() if name == "-" else None
+        with open_source(name, index, options, stdin) as source:
+            columns = map_columns(source.layout, strict=settings.strict)
+            for text in columns.warnings:
+                warnings.append(text)
+                observer.warning("column_ignored", text)
+            layouts.append(source.layout)
+            for batch in source.batches():
+                staging.add(rows_of(batch, columns))
+                records += batch.frame.height + len(batch.malformed)
+                observer.reading(name, records)
+    return Input(tuple(layouts), records, tuple(warnings))
+
+
+def _check_names(sources: tuple[str, ...]) -> None:
+    if not sources:
+        raise UsageError("no source", hint="name a CSV or Parquet file, or - for standard input")
+    for name in sources:
+        if sources.count(name) > 1:
+            raise UsageError(f"{name} is named twice", hint="name each source once")

@@ -1,0 +1,200 @@
+"""``run``: the whole job, from sources to results, in one straight line."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+
+from importer import __version__
+from importer.errors import ExitCode, RunStopped, UsageError
+from importer.job.deliver import Delivered, Delivery
+from importer.job.finish import exit_code, fill_in_from_ledger, write_all
+from importer.job.observer import Observer, Progress
+from importer.job.reading import read_sources
+from importer.job.signals import exit_code_of, leave_at_once, watch
+from importer.job.world import World, iso, new_run_id
+from importer.ledger import Account, Ledger, RunLock
+from importer.plan import Staging, make_plan
+from importer.plan.make import settle_duplicates, would_create
+from importer.results import Summary, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from importer.job.credentials import ApiKey
+    from importer.job.settings import DeliverySettings, InputSettings
+
+
+class Finished:
+    """How a job ended: its summary, and the folder with its results."""
+
+    def __init__(
+        self, summary: Summary, results: Path, stopped_by: RunStopped | None = None
+    ) -> None:
+        self.summary = summary
+        self.results = results
+        self.stopped_by = stopped_by
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The process exit code."""
+        return ExitCode(self.summary.exit_code)
+
+
+def run(
+    inputs: InputSettings,
+    delivery: DeliverySettings,
+    key: ApiKey,
+    *,
+    world: World | None = None,
+    observer: Observer | None = None,
+    confirm_key: Callable[[], bool] = lambda: False,
+) -> Finished:
+    """Import the sources: read, validate, plan, deliver, write results.
+
+    Args:
+        inputs: what to read and where to write.
+        delivery: ledger, account and pace.
+        key: the API key.
+        world: clock, chance, network; the real ones by default.
+        observer: hears of progress.
+        confirm_key: asked when another key than last time is used on this ledger.
+
+    Raises:
+        UsageError: a setting or an input is wrong; nothing was sent.
+        LedgerInUse: another run holds the ledger.
+        Interrupted: a signal ended the run at once.
+    """
+    world, observer = world or World(), observer or Observer()
+    account = Account(delivery.base_url, key.mode, delivery.account)
+    began = world.clock.now()
+    run_id = new_run_id(began)
+    summary = Summary(run_id, "run", account.label, iso(began), list(inputs.sources))
+    observer.started(run_id, "run", account.label)
+    with ExitStack() as stack:
+        stack.enter_context(watch(leave_at_once))
+        workspace = stack.enter_context(Workspace(inputs.out, run_id))
+        stack.enter_context(RunLock(delivery.ledger, run_id=run_id, started_at=began))
+        ledger = stack.enter_context(
+            Ledger.open(
+                delivery.ledger, account, safeguards=world.safeguards, connect=world.connect
+            )
+        )
+        digest = check_key(ledger, key, delivery, confirm_key)
+        reader = stack.enter_context(Ledger.open(delivery.ledger, account, read_only=True))
+        staging = Staging(workspace.partial / "staging.db")
+        stack.callback(staging.close)
+        with _timed(summary, "read"):
+            read = read_sources(inputs, staging, world, observer)
+            summary.warnings += read.warnings
+        with _timed(summary, "plan"):
+            settle_duplicates(staging, inputs.sources, inputs.on_duplicate)
+            counts = staging.counts()
+            observer.verified(read.records, counts.get("invalid", 0))
+            make_plan(staging, reader, retry_rejected=delivery.retry_rejected)
+            if delivery.dry_run:
+                would_create(staging)
+            counts = staging.counts()
+            to_deliver = counts.pop("", 0)
+            observer.planned(counts, to_deliver)
+        ledger.begin_run(
+            run_id,
+            started_at=began,
+            command="dry run" if delivery.dry_run else "run",
+            version=__version__,
+            key_digest=digest,
+            sources=list(inputs.sources),
+        )
+        delivered = Delivered()
+        if to_deliver:
+            progress = Progress(total=min(to_deliver, delivery.limit or to_deliver))
+            pipeline = Delivery(
+                staging,
+                ledger,
+                reader,
+                run_id=run_id,
+                base_url=delivery.base_url,
+                api_key=key.secret,
+                settings=delivery,
+                world=world,
+                progress=progress,
+                observer=observer,
+                user_agent=f"importer/{__version__}",
+            )
+            with _timed(summary, "deliver"):
+                delivered = anyio.run(pipeline.run)
+        stack.enter_context(watch(partial(_second_leaves, delivered)))
+        with _timed(summary, "write"):
+            fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, delivery.limit))
+            summary.requests = {"post": delivered.posts, "get": delivered.gets}
+            summary.exit_code = _exit_code(delivered, staging.counts())
+            summary.stopped_by = _stopped_by(delivered)
+            ended = world.clock.now()
+            summary.ended_at = iso(ended)
+            summary.seconds["total"] = round(ended - began, 3)
+            ledger.end_run(
+                run_id, ended_at=ended, exit_code=summary.exit_code, counts=staging.counts()
+            )
+            results = write_all(workspace, staging, read, summary)
+    observer.finished(summary, str(results))
+    return Finished(summary, results, delivered.stopped_by)
+
+
+def check_key(
+    ledger: Ledger, key: ApiKey, delivery: DeliverySettings, confirm: Callable[[], bool]
+) -> str:
+    """The key's digest, once it is sure that this key may write to this ledger.
+
+    Another merchant's key on this ledger would skip every row as already settled.
+
+    Raises:
+        UsageError: another key than last time, and nobody said that this is meant.
+    """
+    if ledger.same_key(key.secret) or delivery.key_changed or confirm():
+        return ledger.key_digest(key.secret)
+    raise UsageError(
+        f"the API key is not the one that this ledger was last used with ({ledger.label})",
+        hint="a rotated key of the same merchant: add --key-changed;"
+        " another merchant: add --account NAME, or use another --ledger",
+    )
+
+
+@contextmanager
+def _timed(summary: Summary, stage: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    summary.seconds[stage] = round(time.perf_counter() - began, 3)
+
+
+def _second_leaves(delivered: Delivered, signum: int) -> None:
+    """While results are written: the first signal is noted, the second leaves."""
+    if delivered.signum is not None:
+        leave_at_once(signum)
+    delivered.signum = signum
+
+
+def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
+    if delivered.signum is not None:
+        return "the run was interrupted before this row was settled"
+    if delivered.stopped_by is not None:
+        return "the run was stopped before this row was settled"
+    return f"beyond --limit {limit}" if limit is not None else "the run ended before this row"
+
+
+def _exit_code(delivered: Delivered, outcomes: dict[str, int]) -> ExitCode:
+    if delivered.signum is not None:
+        return exit_code_of(delivered.signum)
+    if delivered.stopped_by is not None:
+        return delivered.stopped_by.exit_code
+    return exit_code(outcomes)
+
+
+def _stopped_by(delivered: Delivered) -> str:
+    if delivered.signum is not None:
+        return f"signal {delivered.signum}"
+    return delivered.stopped_by.reason if delivered.stopped_by is not None else ""

@@ -1,0 +1,40 @@
+"""What one run was asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from importer.rows import OnDuplicate
+
+
+@dataclass(frozen=True, slots=True)
+class InputSettings:
+    """How the sources are read and validated, and where results go."""
+
+    sources: tuple[str, ...]
+    out: Path = Path("results")
+    strict: bool = False
+    on_duplicate: OnDuplicate = OnDuplicate.ERROR
+    delimiter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """How the rows are delivered."""
+
+    ledger: Path = Path("importer-ledger.db")
+    base_url: str = ""
+    account: str = "default"
+    concurrency: int = 32
+    """Workers, and the most requests in flight."""
+    rate: float | None = None
+    """Ceiling in requests per second; None for no ceiling of our own."""
+    limit: int | None = None
+    """Rows to deliver at most; the others stay unsettled."""
+    dry_run: bool = False
+    retry_rejected: bool = False
+    live: bool = False
+    """Live money keys are meant."""
+    key_changed: bool = False
+    """Another key than last time is meant: it is the same merchant's."""

@@ -1,0 +1,67 @@
+"""What the job takes from the world: clock, chance, network, threads. Swapped in simulations."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import sqlite3
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+import anyio.to_thread
+
+from importer.clock import Clock, WallClock
+from importer.delivery.safeguards import ALL_ON, Safeguards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+    from importer.delivery.committer import Offload
+
+T = TypeVar("T")
+
+
+async def in_thread(call: Callable[[], T], /) -> T:
+    """Run a blocking call in a worker thread; it is not abandoned when the caller is cancelled."""
+    return await anyio.to_thread.run_sync(call)
+
+
+def open_network(connections: int) -> httpx.AsyncBaseTransport:
+    """The real network, for this many requests in flight."""
+    from importer.delivery.transport import ShardedTransport  # noqa: PLC0415 - only run sends
+
+    return ShardedTransport(connections)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The real world by default."""
+
+    clock: Clock = field(default_factory=WallClock)
+    draw: Callable[[], float] = random.random
+    """A number in [0, 1), for jitter."""
+    offload: Offload = in_thread
+    network: Callable[[int], httpx.AsyncBaseTransport] = open_network
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+    stdin: BinaryIO | None = None
+    safeguards: Safeguards = ALL_ON
+    """All on; only tests hand in anything else."""
+
+    def standard_input(self) -> BinaryIO:
+        """Where ``-`` reads from."""
+        return self.stdin or sys.stdin.buffer
+
+
+def new_run_id(now: float) -> str:
+    """A run id that sorts by time: ``20261122T233704Z-1f3a9c``."""
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{stamp}-{secrets.token_hex(3)}"
+
+
+def iso(now: float) -> str:
+    """A time in ISO 8601, UTC, to the second."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,48 @@
+"""What to do with a valid row, by what the ledger knows of it. Pure.
+
+Everything that needs no request is decided here; the rest is delivered by the protocol.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from importer.delivery.states import Done, Rejected, State
+from importer.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An outcome without a request, or (``outcome`` None) a delivery."""
+
+    outcome: Outcome | None = None
+    customer_id: str = ""
+    error_code: str = ""
+    error: str = ""
+
+
+DELIVER = Decision()
+
+
+def decide(state: State, fingerprint: bytes, *, retry_rejected: bool) -> Decision:
+    """The decision for one row whose payload has this fingerprint."""
+    match state:
+        case Done():
+            if state.fingerprint == fingerprint:
+                return Decision(Outcome.UNCHANGED, state.customer_id)
+            return Decision(
+                Outcome.CHANGED,
+                state.customer_id,
+                "changed_since",
+                "the row differs from the version that is in Moment; nothing was sent",
+            )
+        case Rejected() if state.fingerprint == fingerprint and not retry_rejected:
+            return Decision(
+                Outcome.REJECTED,
+                "",
+                state.error_code,
+                f"refused earlier with HTTP {state.http_status} and unchanged since"
+                " (--retry-rejected sends it again)",
+            )
+        case _:
+            return DELIVER

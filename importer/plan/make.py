@@ -1,0 +1,73 @@
+"""Makes the plan: equal references first, then each row against the ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from importer.delivery.states import NEW, State
+from importer.delivery.work import Planned
+from importer.outcomes import Outcome
+from importer.plan.decide import decide
+from importer.plan.positions import source_and_line
+from importer.rows.duplicates import Member, OnDuplicate, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from importer.plan.staging import Staging
+
+
+class LedgerReader(Protocol):
+    """The part of the ledger that the plan reads (importer.ledger.Ledger)."""
+
+    def states(self, references: Sequence[str]) -> dict[str, State]:
+        """What is known of these references; one that is missing is ``New``."""
+        ...
+
+
+def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplicate) -> None:
+    """Give every row that repeats a reference its outcome, by the policy."""
+    staging.index()
+    for group in staging.repeated():
+        members = [_member(at, fingerprint, sources) for at, fingerprint in group]
+        staging.settle(
+            (decided.position, decided.outcome, "", decided.error_code, decided.error)
+            for decided in resolve(members, policy)
+            if decided.outcome is not None
+        )
+
+
+def make_plan(staging: Staging, ledger: LedgerReader, *, retry_rejected: bool) -> None:
+    """Give every row that needs no request its outcome."""
+    for chunk in staging.pending():
+        known = ledger.states([row.reference for row in chunk])
+        decisions = (
+            (row.position, decide(state, row.fingerprint, retry_rejected=retry_rejected))
+            for row in chunk
+            if (state := known.get(row.reference)) is not None
+        )
+        staging.settle(
+            (at, decision.outcome, decision.customer_id, decision.error_code, decision.error)
+            for at, decision in decisions
+            if decision.outcome is not None
+        )
+
+
+def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]:
+    """The rows without an outcome, in input order, each with its state in the ledger."""
+    for chunk in staging.pending():
+        known = ledger.states([row.reference for row in chunk])
+        for row in chunk:
+            state = known.get(row.reference, NEW)
+            yield Planned(row.position, row.reference, row.fingerprint, row.payload, state)
+
+
+def would_create(staging: Staging) -> None:
+    """Mark every row that a run would deliver (``--dry-run``)."""
+    for chunk in staging.pending():
+        staging.settle((row.position, Outcome.WOULD_CREATE, "", "", "") for row in chunk)
+
+
+def _member(at: int, fingerprint: bytes, sources: Sequence[str]) -> Member:
+    source, line = source_and_line(at)
+    return Member(at, sources[source], line, fingerprint)

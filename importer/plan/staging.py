@@ -1,0 +1,267 @@
+"""Staging: every verified row on disk, so that memory stays bounded and nothing is sent too early.
+
+One SQLite file, private to one run, mode 0600, deleted with the run's workspace. It is scratch: a
+killed run's staging is worthless, because the ledger alone says what was sent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from importer.errors import UsageError
+from importer.outcomes import Outcome
+from importer.plan.positions import position, source_and_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from importer.delivery.work import Settled
+    from importer.rows.row import Row
+
+_SCHEMA = """
+CREATE TABLE row (
+    position INTEGER PRIMARY KEY,
+    reference TEXT NOT NULL,
+    payload TEXT,
+    fingerprint BLOB,
+    cells TEXT NOT NULL,
+    extra TEXT,
+    outcome TEXT,
+    customer_id TEXT,
+    idempotency_key TEXT,
+    attempts INTEGER,
+    http_status INTEGER,
+    error_code TEXT,
+    error TEXT
+);
+"""
+_PRAGMAS = (
+    "PRAGMA journal_mode = OFF",
+    "PRAGMA synchronous = OFF",
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA cache_size = -65536",
+)
+_INSERT = (
+    "INSERT INTO row (position, reference, payload, fingerprint, cells, extra, outcome,"
+    " error_code, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_SETTLE = (
+    "UPDATE row SET outcome = ?, customer_id = ?, idempotency_key = ?, attempts = ?,"
+    " http_status = ?, error_code = ?, error = ? WHERE position = ?"
+)
+CHUNK = 2000
+"""Rows per read; keeps memory flat and lets writes go on between reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRow:
+    """One record as staged; ``outcome`` is None while it is still to be delivered."""
+
+    position: int
+    reference: str
+    cells: tuple[str, ...]
+    extra: tuple[str, ...]
+    outcome: Outcome | None
+    customer_id: str
+    idempotency_key: str
+    attempts: int
+    http_status: int
+    error_code: str
+    error: str
+
+    @property
+    def source(self) -> int:
+        """Index into the run's sources."""
+        return source_and_line(self.position)[0]
+
+    @property
+    def line(self) -> int:
+        """Physical line, from 1."""
+        return source_and_line(self.position)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A valid row that has no outcome yet."""
+
+    position: int
+    reference: str
+    fingerprint: bytes
+    payload: str
+
+
+class Staging:
+    """The staged rows of one run. Not thread-safe.
+
+    Every method raises UsageError where the disk is full or fails: nothing depends on staging.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open a new staging file, or one in memory where ``path`` is None."""
+        if path is not None:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        self._path = path
+        self._db = sqlite3.connect(str(path or ":memory:"), isolation_level=None)
+        for pragma in _PRAGMAS:
+            self._db.execute(pragma)
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close and delete the file."""
+        self._db.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            where = self._path.parent if self._path else "memory"
+            message = f"the rows could not be staged in {where}: {error}"
+            raise UsageError(
+                message, hint="free some disk space, or choose another --out"
+            ) from None
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Stage rows as they come from validation; invalid ones have their outcome at once."""
+        with self._transaction():
+            self._db.executemany(_INSERT, (_inserted(row) for row in rows))
+
+    def index(self) -> None:
+        """Prepare the search for equal references; call once, when every row is staged."""
+        with self._transaction():
+            self._db.execute(
+                "CREATE INDEX by_reference ON row (reference) WHERE payload IS NOT NULL"
+            )
+
+    def repeated(self) -> Iterator[list[tuple[int, bytes]]]:
+        """Each group of valid rows with one reference: (position, fingerprint), in input order."""
+        repeats = (
+            "SELECT reference FROM row WHERE payload IS NOT NULL AND reference > ?"
+            " GROUP BY reference HAVING count(*) > 1 ORDER BY reference LIMIT ?"
+        )
+        members = (
+            "SELECT position, fingerprint FROM row WHERE reference = ? AND payload IS NOT NULL"
+            " ORDER BY position"
+        )
+        last = ""
+        while references := self._db.execute(repeats, (last, CHUNK)).fetchall():
+            for (reference,) in references:
+                yield self._db.execute(members, (reference,)).fetchall()
+            last = references[-1][0]
+
+    def settle(self, outcomes: Iterable[tuple[int, Outcome, str, str, str]]) -> None:
+        """Give rows an outcome without a request: (position, outcome, id, error code, error)."""
+        with self._transaction():
+            self._db.executemany(
+                _SETTLE,
+                (
+                    (outcome.value, customer_id, "", 0, 0, code, error, at)
+                    for at, outcome, customer_id, code, error in outcomes
+                ),
+            )
+
+    def record(self, settled: Sequence[Settled]) -> None:
+        """Store what delivery made of rows."""
+        with self._transaction():
+            self._db.executemany(
+                _SETTLE,
+                (
+                    (
+                        one.settle.outcome.value,
+                        one.settle.customer_id,
+                        one.idempotency_key,
+                        one.attempts,
+                        one.settle.http_status,
+                        one.settle.error_code,
+                        one.settle.message,
+                        one.planned.position,
+                    )
+                    for one in settled
+                ),
+            )
+
+    def pending(self) -> Iterator[list[Pending]]:
+        """Valid rows without an outcome, in input order, in chunks; writes may go on meanwhile."""
+        query = (
+            "SELECT position, reference, fingerprint, payload FROM row"
+            " WHERE position > ? AND outcome IS NULL ORDER BY position LIMIT ?"
+        )
+        last = -1
+        while chunk := [Pending(*row) for row in self._db.execute(query, (last, CHUNK))]:
+            yield chunk
+            last = chunk[-1].position
+
+    def rows(self) -> Iterator[StagedRow]:
+        """Every staged record in input order."""
+        query = (
+            "SELECT position, reference, cells, extra, outcome, customer_id, idempotency_key,"
+            " attempts, http_status, error_code, error FROM row"
+            " WHERE position > ? ORDER BY position LIMIT ?"
+        )
+        last = -1
+        while chunk := self._db.execute(query, (last, CHUNK)).fetchall():
+            for row in chunk:
+                yield _staged(row)
+            last = chunk[-1][0]
+
+    def counts(self) -> dict[str, int]:
+        """Number of rows by outcome; "" counts those without one."""
+        query = "SELECT coalesce(outcome, ''), count(*) FROM row GROUP BY outcome"
+        return dict(self._db.execute(query).fetchall())
+
+    def error_codes(self, limit: int = 20) -> list[tuple[str, str, int]]:
+        """(outcome, error code, rows), most frequent first."""
+        query = (
+            "SELECT outcome, error_code, count(*) AS n FROM row WHERE error_code <> ''"
+            " AND outcome IS NOT NULL GROUP BY outcome, error_code ORDER BY n DESC, 1, 2 LIMIT ?"
+        )
+        return self._db.execute(query, (limit,)).fetchall()
+
+    def has_extra(self, source: int) -> bool:
+        """Whether a record of this source had more cells than the header."""
+        query = "SELECT 1 FROM row WHERE extra IS NOT NULL AND position BETWEEN ? AND ? LIMIT 1"
+        bounds = (position(source, 0), position(source + 1, 0) - 1)
+        return self._db.execute(query, bounds).fetchone() is not None
+
+
+def _inserted(row: Row) -> tuple[object, ...]:
+    invalid = row.payload is None
+    return (
+        position(row.source, row.line),
+        # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
+        row.reference.encode("utf-8", "backslashreplace").decode(),
+        row.payload,
+        row.fingerprint,
+        json.dumps(row.cells),
+        json.dumps(row.extra) if row.extra else None,
+        Outcome.INVALID.value if invalid else None,
+        "; ".join(dict.fromkeys(problem.code for problem in row.problems)) if invalid else "",
+        "; ".join(problem.text() for problem in row.problems) if invalid else "",
+    )
+
+
+def _staged(row: tuple[Any, ...]) -> StagedRow:
+    at, reference, cells, extra, outcome, customer_id, key, attempts, status, code, error = row
+    return StagedRow(
+        position=at,
+        reference=reference,
+        cells=tuple(json.loads(cells)),
+        extra=tuple(json.loads(extra)) if extra else (),
+        outcome=Outcome(outcome) if outcome else None,
+        customer_id=customer_id or "",
+        idempotency_key=key or "",
+        attempts=attempts or 0,
+        http_status=status or 0,
+        error_code=code or "",
+        error=error or "",
+    )

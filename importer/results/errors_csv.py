@@ -1,0 +1,70 @@
+"""``errors.csv``: every row that is not in Moment, as it was, ready to be corrected and fed back.
+
+One file per source (``errors.csv``, ``errors-2.csv`` ...), because each keeps its source's own
+columns, order and delimiter. The added columns start with ``_`` and are ignored when the file is
+fed back.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from importer.outcomes import IN_MOMENT, Outcome
+from importer.source.formula import escape_formula
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from importer.plan.staging import StagedRow
+    from importer.results.workspace import Workspace
+    from importer.source.records import Layout
+
+ADDED = ("_line", "_error_code", "_error")
+EXTRA = "_extra"
+"""Only where a record had more cells than the header: those cells, as a JSON array."""
+
+
+def errors_name(source: int) -> str:
+    """The file name for a source, by its index."""
+    return "errors.csv" if source == 0 else f"errors-{source + 1}.csv"
+
+
+def write_errors(
+    workspace: Workspace,
+    rows: Iterable[StagedRow],
+    layouts: Sequence[Layout],
+    with_extra: Sequence[bool],
+) -> Iterator[StagedRow]:
+    """Pass the rows through, and write those that are not in Moment on the way.
+
+    The files exist, with their headers, also where nothing went wrong.
+    """
+    with ExitStack() as stack:
+        writers = []
+        for source, layout in enumerate(layouts):
+            file = stack.enter_context(workspace.open_text(errors_name(source)))
+            writers.append(_ErrorsFile(csv.writer, file, layout, extra=with_extra[source]))
+        for row in rows:
+            if row.outcome not in IN_MOMENT and row.outcome is not Outcome.WOULD_CREATE:
+                writers[row.source].write(row)
+            yield row
+
+
+class _ErrorsFile:
+    def __init__(self, make, file, layout: Layout, *, extra: bool) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        self._writer = make(file, delimiter=layout.delimiter, lineterminator="\n")
+        own = {*ADDED, EXTRA}
+        self._kept = [i for i, name in enumerate(layout.columns) if name not in own]
+        self._extra = extra
+        names = [layout.columns[i] for i in self._kept]
+        self._writer.writerow([*names, *ADDED, *([EXTRA] if extra else [])])
+
+    def write(self, row: StagedRow) -> None:
+        cells = [escape_formula(row.cells[i]) if i < len(row.cells) else "" for i in self._kept]
+        added = [row.line, row.error_code, escape_formula(row.error)]
+        if self._extra:
+            added.append(json.dumps(row.extra) if row.extra else "")
+        self._writer.writerow([*cells, *added])

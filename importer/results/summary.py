@@ -1,0 +1,59 @@
+"""``summary.json``: the run in figures, for scripts and for the end of the night."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sqlite3
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importer.results.workspace import Workspace
+
+FORMAT = 1
+"""Raised when a field changes its meaning."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts are records, times are seconds or ISO 8601 in UTC."""
+
+    run_id: str
+    command: str
+    account: str
+    started_at: str
+    sources: list[str]
+    ended_at: str = ""
+    exit_code: int = 0
+    stopped_by: str = ""
+    """The stop rule or signal that ended the run early, "" if none did."""
+    records: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)
+    """Requests sent by this run: ``post`` and ``get``."""
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    """The most frequent error codes: outcome, code, rows."""
+    warnings: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By stage: ``read``, ``plan``, ``deliver``, ``write``, ``total``."""
+
+
+def versions() -> dict[str, str]:
+    """Versions of what took part."""
+    packages = ("anyio", "httpx", "polars", "pydantic")
+    return {
+        "importer": version("importer"),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        **{name: version(name) for name in packages},
+    }
+
+
+def write_summary(workspace: Workspace, summary: Summary) -> None:
+    """Write ``summary.json`` into the workspace."""
+    document = {"format": FORMAT, **asdict(summary), "versions": versions()}
+    with workspace.open_text("summary.json") as file:
+        json.dump(document, file, indent=2)
+        file.write("\n")

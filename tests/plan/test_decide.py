@@ -1,0 +1,33 @@
+"""The plan decides by the ledger's state and the fingerprint alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from importer.delivery.states import NEW, Done, Origin, Rejected, Sent, State
+from importer.outcomes import Outcome
+from importer.plan import decide
+
+SAME, OTHER = b"s" * 32, b"o" * 32
+
+
+@pytest.mark.parametrize(
+    ("state", "retry", "outcome"),
+    [
+        (NEW, False, None),
+        (Sent(0, SAME, 1.0), False, None),
+        (Sent(0, OTHER, 1.0), False, None),
+        (Done(0, SAME, "bcus_1", Origin.CREATED), False, Outcome.UNCHANGED),
+        (Done(0, OTHER, "bcus_1", Origin.FOUND), False, Outcome.CHANGED),
+        (Done(0, OTHER, "bcus_1", Origin.FOUND), True, Outcome.CHANGED),
+        (Rejected(0, SAME, 400, "bad"), False, Outcome.REJECTED),
+        (Rejected(0, SAME, 400, "bad"), True, None),
+        (Rejected(0, OTHER, 400, "bad"), False, None),
+    ],
+)
+def test_what_is_decided(state: State, retry: bool, outcome: Outcome | None) -> None:  # noqa: FBT001
+    """Settled rows need no request; refused ones only if they changed or are forced."""
+    decision = decide(state, SAME, retry_rejected=retry)
+    assert decision.outcome is outcome
+    in_moment = isinstance(state, Done)
+    assert decision.customer_id == ("bcus_1" if in_moment else "")

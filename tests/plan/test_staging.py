@@ -1,0 +1,141 @@
+"""Staging keeps every row on disk, in input order, privately."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from importer.errors import UsageError
+from importer.outcomes import Outcome
+from importer.plan import Staging
+from importer.plan.positions import position, source_and_line
+from importer.rows import OnDuplicate, Problem, Row
+from importer.rows.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+from importer.plan.make import settle_duplicates
+
+
+def valid(line: int, reference: str, payload: str = "{}", source: int = 0) -> Row:
+    """A row that passed validation."""
+    return Row(source, line, reference, payload, fingerprint(payload), (), (reference, "x"))
+
+
+def invalid(line: int, reference: str = "") -> Row:
+    """A row with two problems."""
+    problems = (Problem("name", "name_too_long", "too long"), Problem("phone", "phone", "bad"))
+    return Row(0, line, reference, None, None, problems, ("a", "b"), ("c",))
+
+
+@pytest.fixture
+def staging() -> Iterator[Staging]:
+    """Staging in memory."""
+    made = Staging()
+    yield made
+    made.close()
+
+
+def test_positions_sort_by_source_then_line() -> None:
+    """A position orders records by source and line, and gives both back."""
+    assert position(0, 10**9) < position(1, 1) < position(1, 2)
+    assert source_and_line(position(7, 123)) == (7, 123)
+
+
+def test_rows_come_back_in_input_order_with_their_cells(staging: Staging) -> None:
+    """Rows staged out of order are read back in input order, cells and extra cells unchanged."""
+    staging.add([valid(5, "B"), invalid(3)])
+    staging.add([valid(1, "C", source=1)])
+    rows = list(staging.rows())
+    assert [(row.source, row.line) for row in rows] == [(0, 3), (0, 5), (1, 1)]
+    assert rows[0].outcome is Outcome.INVALID
+    assert rows[0].error_code == "name_too_long; phone"
+    assert rows[0].extra == ("c",)
+    assert rows[1].outcome is None
+    assert rows[1].cells == ("B", "x")
+    assert staging.has_extra(0)
+    assert not staging.has_extra(1)
+
+
+def test_bytes_that_are_no_utf8_survive_in_cells(staging: Staging) -> None:
+    """A lone surrogate (a byte that was no UTF-8) comes back as it went in."""
+    row = Row(0, 2, "Zo\udceb", None, None, (Problem("", "not_utf8", "bad"),), ("Zo\udceb",))
+    staging.add([row])
+    [read] = staging.rows()
+    assert read.cells == ("Zo\udceb",)
+
+
+def test_pending_rows_may_be_settled_while_they_are_read(staging: Staging) -> None:
+    """Every row without an outcome is handed out exactly once, although outcomes are written."""
+    staging.add(valid(line, f"R{line}") for line in range(1, 5001))
+    seen = []
+    for chunk in staging.pending():
+        seen += [row.reference for row in chunk]
+        staging.settle((row.position, Outcome.UNCHANGED, "", "", "") for row in chunk)
+    assert seen == [f"R{line}" for line in range(1, 5001)]
+    assert staging.counts() == {"unchanged": 5000}
+
+
+def test_equal_rows_collapse_and_name_the_first_line(staging: Staging) -> None:
+    """Identical payloads with one reference: the first is kept, the others are duplicates."""
+    staging.add([valid(2, "A"), valid(3, "B"), valid(9, "A")])
+    settle_duplicates(staging, ["in.csv"], OnDuplicate.ERROR)
+    rows = {row.line: row for row in staging.rows()}
+    assert rows[2].outcome is None
+    assert rows[9].outcome is Outcome.DUPLICATE
+    assert "line 2" in rows[9].error
+
+
+def test_different_rows_with_one_reference_are_all_invalid(staging: Staging) -> None:
+    """Different payloads with one reference are all invalid, each naming every line."""
+    staging.add([valid(2, "A", '{"a":1}'), valid(3, "A", '{"a":2}'), valid(4, "B")])
+    settle_duplicates(staging, ["in.csv"], OnDuplicate.ERROR)
+    rows = {row.line: row for row in staging.rows()}
+    assert [rows[line].outcome for line in (2, 3, 4)] == [Outcome.INVALID, Outcome.INVALID, None]
+    assert "2 and 3" in rows[2].error
+
+
+@pytest.mark.parametrize(("policy", "winner"), [(OnDuplicate.FIRST, 2), (OnDuplicate.LAST, 3)])
+def test_a_policy_says_which_row_wins(staging: Staging, policy: OnDuplicate, winner: int) -> None:
+    """With --on-duplicate first or last, that row is delivered and the other is a duplicate."""
+    staging.add([valid(2, "A", '{"a":1}'), valid(3, "A", '{"a":2}')])
+    settle_duplicates(staging, ["in.csv"], policy)
+    [left] = [row.line for row in staging.rows() if row.outcome is None]
+    assert left == winner
+
+
+def test_invalid_rows_take_no_part_in_duplicates(staging: Staging) -> None:
+    """A row that is invalid by itself does not make its valid namesake a conflict."""
+    staging.add([valid(2, "A"), invalid(3, "A")])
+    settle_duplicates(staging, ["in.csv"], OnDuplicate.ERROR)
+    assert [row.outcome for row in staging.rows()] == [None, Outcome.INVALID]
+
+
+def test_more_groups_than_one_read_are_all_found(staging: Staging) -> None:
+    """Thousands of repeated references are found, chunk by chunk."""
+    staging.add(valid(line, f"R{line // 2}") for line in range(2, 9002))
+    settle_duplicates(staging, ["in.csv"], OnDuplicate.ERROR)
+    assert staging.counts() == {"": 4500, "duplicate": 4500}
+
+
+def test_the_file_is_private_and_gone_when_closed(tmp_path: Path) -> None:
+    """Staging holds personal data: mode 0600, and deleted at the end."""
+    path = tmp_path / "staging.db"
+    staging = Staging(path)
+    staging.add([valid(1, "A")])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    staging.close()
+    assert not path.exists()
+
+
+def test_a_full_disk_is_a_clear_error(staging: Staging) -> None:
+    """Staging that cannot grow is a usage error that names the way out."""
+    staging._db.execute("PRAGMA max_page_count = 10")
+    with pytest.raises(UsageError) as caught:
+        staging.add(valid(line, f"R{line}", '{"a":"' + "x" * 400 + '"}') for line in range(1, 5000))
+    assert "could not be staged" in caught.value.message
+    assert "--out" in caught.value.hint

@@ -1,0 +1,1 @@
+"""Rehearsals: the product against the sandbox with real processes, sockets and signals."""
