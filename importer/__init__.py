@@ -1,8 +1,85 @@
 """importer: bulk customer import for the Moment billing API.
 
-Every row of a customer file becomes one customer, once, and a ledger says which.
+Every row of a customer file becomes one customer, once, and a ledger says which. This module is the
+whole public surface; names are loaded when they are first used, so importing it is cheap.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from importer.errors import (
+    ExitCode,
+    ImporterError,
+    LedgerFailed,
+    LedgerInUse,
+    RunStopped,
+    SourceError,
+    UsageError,
+)
+from importer.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from importer.delivery.keys import idempotency_key
+    from importer.job.check import check
+    from importer.job.credentials import ApiKey, check_base_url, read_api_key
+    from importer.job.observer import Observer, Progress
+    from importer.job.run import Finished, run
+    from importer.job.settings import DeliverySettings, InputSettings
+    from importer.ledger import Account, Ledger
+    from importer.results.summary import Summary
+    from importer.rows.duplicates import OnDuplicate
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Account": "importer.ledger",
+    "ApiKey": "importer.job.credentials",
+    "DeliverySettings": "importer.job.settings",
+    "Finished": "importer.job.run",
+    "InputSettings": "importer.job.settings",
+    "Ledger": "importer.ledger",
+    "Observer": "importer.job.observer",
+    "OnDuplicate": "importer.rows.duplicates",
+    "Progress": "importer.job.observer",
+    "Summary": "importer.results.summary",
+    "check": "importer.job.check",
+    "check_base_url": "importer.job.credentials",
+    "idempotency_key": "importer.delivery.keys",
+    "read_api_key": "importer.job.credentials",
+    "run": "importer.job.run",
+}
+
+__all__ = [
+    "Account",
+    "ApiKey",
+    "DeliverySettings",
+    "ExitCode",
+    "Finished",
+    "ImporterError",
+    "InputSettings",
+    "Ledger",
+    "LedgerFailed",
+    "LedgerInUse",
+    "Observer",
+    "OnDuplicate",
+    "Outcome",
+    "Progress",
+    "RunStopped",
+    "SourceError",
+    "Summary",
+    "UsageError",
+    "__version__",
+    "check",
+    "check_base_url",
+    "idempotency_key",
+    "read_api_key",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'importer' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -6,12 +6,12 @@ import csv
 import json
 import os
 from contextlib import contextmanager
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError
 from importer.ledger import Ledger, read_accounts
 from importer.results.workspace import PRIVATE_FILE
+from importer.source.formula import escape_formula
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Entry = tuple[str, str, str, str, str, str]
 """account base URL, mode, account name, reference, id, origin"""
 COLUMNS = ("external_reference", "bcus_id", "origin", "base_url", "mode", "account")
-CHUNK = 50_000
 
 
 def export_mapping(ledger_path: Path, file: Path, account_name: str | None) -> int:
@@ -65,14 +64,15 @@ def _writer(file: Path) -> Callable[[Path, Iterator[Entry]], int]:
 
 
 @contextmanager
-def _replacing(file: Path) -> Iterator[Path]:
-    """A private file beside the target that takes its place when it is whole."""
+def _replacing(file: Path, *, keep: bool = True) -> Iterator[Path]:
+    """A private file beside the target that takes its place when it is whole, or is scratch."""
     partial = file.with_name(f".{file.name}.partial")
     try:
         partial.unlink(missing_ok=True)
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
         yield partial
-        partial.replace(file)
+        if keep:
+            partial.replace(file)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror or error}") from None
     finally:
@@ -80,38 +80,36 @@ def _replacing(file: Path) -> Iterator[Path]:
 
 
 def _write_csv(path: Path, entries: Iterator[Entry]) -> int:
-    from importer.source.formula import escape_formula  # noqa: PLC0415
+    return _csv(path, ((escape_formula(entry[0]), *entry[1:]) for entry in entries))
 
+
+def _csv(path: Path, rows: Iterable[tuple[str, ...]]) -> int:
     number = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for number, entry in enumerate(entries, start=1):
-            writer.writerow([escape_formula(entry[0]), *entry[1:]])
+        for row in rows:
+            writer.writerow(row)
+            number += 1
     return number
 
 
 def _write_jsonl(path: Path, entries: Iterator[Entry]) -> int:
     number = 0
     with path.open("w", encoding="utf-8") as file:
-        for number, entry in enumerate(entries, start=1):
+        for entry in entries:
             file.write(json.dumps(dict(zip(COLUMNS, entry, strict=True)), ensure_ascii=False))
             file.write("\n")
+            number += 1
     return number
 
 
 def _write_parquet(path: Path, entries: Iterator[Entry]) -> int:
+    """By way of a CSV file beside it, which polars streams: memory stays bounded."""
     import polars as pl  # noqa: PLC0415 - only this format needs it
 
-    schema = dict.fromkeys(COLUMNS, pl.String)
-    number = 0
-
-    def frames() -> Iterator[pl.DataFrame]:
-        nonlocal number
-        while chunk := list(islice(entries, CHUNK)):
-            number += len(chunk)
-            yield pl.DataFrame(chunk, schema=schema, orient="row")
-
-    parts = list(frames()) or [pl.DataFrame(schema=schema)]
-    pl.concat(parts).write_parquet(path)
+    with _replacing(path.with_suffix(".csv"), keep=False) as rows:
+        number = _csv(rows, entries)
+        schema = dict.fromkeys(COLUMNS, pl.String)
+        pl.scan_csv(rows, schema=schema).sink_parquet(path)
     return number

@@ -76,7 +76,8 @@ def _show_history(console: Console, account: Account, history: History) -> None:
             if state.differs:
                 console.print(f"  differed in       {', '.join(state.differs)}")
         case Rejected():
-            console.print(f"  refused with      HTTP {state.http_status} {escape(state.error_code)}")
+            code = escape(state.error_code)
+            console.print(f"  refused with      HTTP {state.http_status} {code}")
     at = generation(state)
     console.print(f"  generation        {at}")
     console.print(f"  idempotency key   {idempotency_key(history.reference, max(at, 0))}")

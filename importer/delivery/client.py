@@ -280,7 +280,8 @@ async def _bounded_body(response: httpx.Response) -> tuple[bytes | None, str]:
 def _not_sent(error: httpx.TransportError) -> a.NotSent | a.RunWrong:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+        # A library's own error that is also an SSLError says nothing; the ssl module's does.
+        if type(cause).__module__ == "ssl" and not isinstance(cause, ssl.SSLEOFError):
             return a.RunWrong("tls_failed")
         cause = cause.__cause__ or cause.__context__
     return a.NotSent(_error_code(error))

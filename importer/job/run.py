@@ -16,7 +16,7 @@ from importer.job.finish import exit_code, fill_in_from_ledger, write_all
 from importer.job.observer import Observer, Progress
 from importer.job.reading import read_sources
 from importer.job.signals import exit_code_of, leave_at_once, watch
-from importer.job.world import World, iso, new_run_id
+from importer.job.world import World, iso, loop_options, new_run_id
 from importer.ledger import Account, Ledger, RunLock
 from importer.plan import Staging, make_plan
 from importer.plan.make import settle_duplicates, would_create
@@ -127,7 +127,7 @@ def run(
                 user_agent=f"importer/{__version__}",
             )
             with _timed(summary, "deliver"):
-                delivered = anyio.run(pipeline.run)
+                delivered = anyio.run(pipeline.run, backend_options=loop_options())
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         with _timed(summary, "write"):
             fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, delivery.limit))

@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import anyio.to_thread
@@ -32,9 +33,18 @@ async def in_thread(call: Callable[[], T], /) -> T:
 
 def open_network(connections: int) -> httpx.AsyncBaseTransport:
     """The real network, for this many requests in flight."""
-    from importer.delivery.transport import ShardedTransport  # noqa: PLC0415 - only run sends
+    try:
+        from importer.delivery.aio import AiohttpTransport  # noqa: PLC0415 - only run sends
+    except ImportError:
+        from importer.delivery.transport import ShardedTransport  # noqa: PLC0415
 
-    return ShardedTransport(connections)
+        return ShardedTransport(connections)
+    return AiohttpTransport(connections)
+
+
+def loop_options() -> dict[str, bool]:
+    """Options of the event loop: uvloop where it is installed."""
+    return {"use_uvloop": find_spec("uvloop") is not None}
 
 
 @dataclass(frozen=True, slots=True)

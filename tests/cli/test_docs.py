@@ -1,0 +1,114 @@
+"""The documents and the program agree: commands, options, codes, outcomes, targets."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import importer
+from importer.cli.words import OUTCOME_WORDS
+from importer.errors import ExitCode
+from importer.outcomes import Outcome
+from importer.results.results_csv import COLUMNS
+from importer.rows import CODES
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+COMMANDS = ("run", "check", "status", "export", "sandbox")
+REFERENCE = DOCS / "command-line.md"
+
+
+def help_of(command: str) -> str:
+    """What ``importer COMMAND --help`` prints, 80 columns wide."""
+    environment = {**os.environ, "COLUMNS": "80", "TERMINAL_WIDTH": "80"}
+    environment.pop("MOMENT_BASE_URL", None)
+    shown = subprocess.run(
+        [sys.executable, "-m", "importer", command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    return shown.stdout.replace("python -m importer", "importer").strip()
+
+
+def reference() -> str:
+    """The text of docs/command-line.md."""
+    head = (
+        "# Command line\n\nEvery command and option, as `--help` prints them"
+        " (a test holds this page against the program;\n`UPDATE_DOCS=1 make test` writes it"
+        " again). The API key comes from `MOMENT_API_KEY`, or from the file that\n"
+        "`MOMENT_API_KEY_FILE` names; there is no flag for it. Exit codes:"
+        " [exit-codes.md](exit-codes.md).\n"
+    )
+    parts = [f"\n## importer {name}\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS]
+    return head + "".join(parts)
+
+
+def test_the_command_line_is_documented() -> None:
+    """docs/command-line.md is what --help prints, for every command."""
+    shown = reference()
+    if os.environ.get("UPDATE_DOCS"):
+        REFERENCE.write_text(shown)
+    assert REFERENCE.read_text() == shown
+
+
+def test_no_command_is_missing_in_the_reference() -> None:
+    """A new command must be added to the page."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "importer", "--help"], capture_output=True, text=True, check=True
+    )
+    listed = re.findall(r"^  ([a-z-]+)  ", shown.stdout.split("Commands:")[1], re.MULTILINE)
+    assert sorted(listed) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("code", list(ExitCode))
+def test_every_exit_code_is_documented(code: ExitCode) -> None:
+    """docs/exit-codes.md has a line for each code."""
+    assert f"| {int(code)} | `{code.name}` |" in (DOCS / "exit-codes.md").read_text()
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_every_outcome_is_documented_in_the_same_words(outcome: Outcome) -> None:
+    """docs/results.md and the terminal use one wording for each outcome."""
+    line = f"| `{outcome.value}` | {OUTCOME_WORDS[outcome.value]} |"
+    assert line in (DOCS / "results.md").read_text()
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_every_results_column_is_documented(column: str) -> None:
+    """docs/results.md names each column of results.csv."""
+    assert f"| `{column}` |" in (DOCS / "results.md").read_text()
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_every_error_code_is_documented(code: str) -> None:
+    """docs/validation.md has a line for each validation code."""
+    assert f"| `{code}` | {CODES[code]} |" in (DOCS / "validation.md").read_text()
+
+
+@pytest.mark.parametrize("name", importer.__all__)
+def test_every_exported_name_is_documented(name: str) -> None:
+    """Each public name has a docstring, and stands in docs/python.md."""
+    if not name.startswith("__"):
+        assert (getattr(importer, name).__doc__ or "").strip()
+    assert f"`{name}`" in (DOCS / "python.md").read_text()
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    """Relative links in README and docs point to files that exist."""
+    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} -> {target}"
+
+
+def test_every_make_target_explains_itself() -> None:
+    """``make help`` lists each phony target with its one-line description."""
+    text = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE):
+        assert re.search(rf"^{target}:.*## \S", text, re.MULTILINE), target

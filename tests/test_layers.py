@@ -1,0 +1,59 @@
+"""Data flows one way: a layer may import from the layers before it, never from those after."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "importer"
+LAYERS = ["source", "rows", "delivery", "ledger", "plan", "results", "job", "cli"]
+"""Each may import itself and what stands before it; delivery's types are the ledger's."""
+STANDALONE = {"sandbox"}
+"""Imports errors only, so that its reading of the contract stays independent."""
+
+
+def imports(path: Path) -> set[str]:
+    """The sub-packages of importer that a module imports, at any level."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("importer.")}
+    return found
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, *STANDALONE])
+def test_a_layer_imports_only_what_stands_before_it(layer: str) -> None:
+    """No module of a layer imports a later layer."""
+    allowed = {"errors", "outcomes", "clock"}
+    if layer in LAYERS:
+        allowed |= set(LAYERS[: LAYERS.index(layer) + 1])
+    else:
+        allowed = {"errors", layer}
+    if layer == "cli":
+        allowed |= STANDALONE
+    for path in (PACKAGE / layer).rglob("*.py"):
+        assert imports(path) <= allowed, path
+
+
+def test_the_test_knows_every_layer() -> None:
+    """A new folder must take its place in the order."""
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders == {*LAYERS, *STANDALONE}
+
+
+@pytest.mark.parametrize("name", ["protocol", "events", "answers", "states", "health", "pacing"])
+def test_what_decides_is_pure(name: str) -> None:
+    """The deciding modules import no I/O, no clock, no randomness and no event loop."""
+    impure = {"anyio", "asyncio", "httpx", "os", "random", "socket", "sqlite3", "time", "trio"}
+    tree = ast.parse((PACKAGE / "delivery" / f"{name}.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert not {alias.name.split(".")[0] for alias in node.names} & impure
+        if isinstance(node, ast.ImportFrom) and node.module:
+            assert node.module.split(".")[0] not in impure
