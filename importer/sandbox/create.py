@@ -138,6 +138,9 @@ class _First:
             return self._settle(_duplicate(self.core))
         if self.fault is FaultKind.STORED_500:
             return self._settle(self._fail(self.fault))
+        if self.fault is FaultKind.REFUSED:
+            self.core.statistics.faults[self.fault] += 1
+            return self._settle(_refused(self.core))
         return self._create()
 
     def _create(self) -> Reply:
@@ -166,6 +169,16 @@ def _duplicate(core: Core) -> Reply:
         "duplicate-reference",
         "Reference already exists",
         "A customer with this external_reference already exists in this account.",
+        instance=core.next_instance(),
+    )
+
+
+def _refused(core: Core) -> Reply:
+    return problem(
+        400,
+        "customer-refused",
+        "Customer refused",
+        "This customer cannot be accepted.",
         instance=core.next_instance(),
     )
 

@@ -38,13 +38,15 @@ class FaultKind(StrEnum):
     """500, stored under the key; no customer created."""
     STORED_500_CREATED = "stored500_created"
     """500, stored under the key, although the customer was created."""
+    REFUSED = "refused"
+    """400, stored under the key, for a body that is valid; no customer created."""
     UNAVAILABLE = "503"
     """503 HTML page of a gateway; not processed, not stored."""
     THROTTLED = "429"
     """429; not processed."""
 
 
-POST_ONLY = frozenset({FaultKind.STORED_500, FaultKind.STORED_500_CREATED})
+POST_ONLY = frozenset({FaultKind.STORED_500, FaultKind.STORED_500_CREATED, FaultKind.REFUSED})
 METHODS = ("post", "get", "patch")
 DEFAULT_DELAY_MS = 1000.0
 ALWAYS = -1

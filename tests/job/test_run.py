@@ -1,0 +1,256 @@
+"""The whole job against the sandbox, over a real socket."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from importer.errors import ExitCode, LedgerInUse, SourceError, UsageError
+from importer.job.credentials import ApiKey
+from importer.ledger import RunLock
+from tests.job.conftest import HEADER, Job, customers, outcomes, results
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_every_row_becomes_one_customer_and_a_second_run_sends_nothing(job: Job) -> None:
+    """The first run creates all; the same run again finds all settled and sends no request."""
+    first = job.run(customers(range(300)))
+    assert first.exit_code is ExitCode.OK
+    assert outcomes(first) == {"created": 300}
+    assert {row["external_reference"]: row["bcus_id"] for row in results(first)} == job.held()
+    second = job.run(customers(range(300)))
+    assert outcomes(second) == {"unchanged": 300}
+    assert second.summary.requests == {"post": 0, "get": 0}
+    assert {row["external_reference"]: row["bcus_id"] for row in results(second)} == job.held()
+
+
+def test_only_new_rows_are_sent_on_the_next_night(job: Job) -> None:
+    """A file that grew costs one request per new row."""
+    job.run(customers(range(50)))
+    grown = job.run(customers(range(60)))
+    assert outcomes(grown) == {"unchanged": 50, "created": 10}
+    assert grown.summary.requests == {"post": 10, "get": 0}
+
+
+def test_a_changed_row_is_counted_and_not_sent(job: Job) -> None:
+    """A settled row that differs now is reported as changed; nothing is sent for it."""
+    job.run(customers(range(5)))
+    changed = job.run(customers(range(5), name="Another Name"))
+    assert outcomes(changed) == {"changed": 5}
+    assert changed.summary.requests == {"post": 0, "get": 0}
+    assert changed.exit_code is ExitCode.OK
+
+
+def test_results_have_a_line_for_every_record_in_input_order(job: Job) -> None:
+    """Invalid, duplicate and good records all stand in results.csv, with their lines."""
+    text = HEADER + (
+        "C-1,Ada,ada@example.com,,,\n"
+        "C 2,Bram,bram@example.com,,,\n"
+        "C-3,Cleo\n"
+        "C-1,Ada,ada@example.com,,,\n"
+        '"C-5","two\nlines",,,,\n'
+        "C-6,,,0821234567,,12.5\n"
+    )
+    finished = job.run(text)
+    rows = results(finished)
+    assert [(row["line"], row["outcome"]) for row in rows] == [
+        ("2", "created"),
+        ("3", "invalid"),
+        ("4", "invalid"),
+        ("5", "duplicate"),
+        ("6", "created"),
+        ("8", "invalid"),
+    ]
+    assert "line 2" in rows[3]["error"]
+    assert len(rows[5]["error_code"].split("; ")) == 3
+    assert finished.exit_code is ExitCode.ROWS_LEFT
+
+
+def test_the_errors_file_can_be_corrected_and_fed_back(job: Job) -> None:
+    """errors.csv keeps columns, order and delimiter; corrected rows are imported from it."""
+    text = "name;phone;external_reference;balance\nAda;+27820000001;A 1;\n=1+1;;B-2;x\n-5;;C-3;\n"
+    first = job.run(text)
+    errors = (first.results / "errors.csv").read_text().splitlines()
+    assert errors[0] == "name;phone;external_reference;balance;_line;_error_code;_error"
+    assert errors[1].startswith("Ada;'+27820000001;A 1;;2;reference_charset;")
+    assert errors[2].startswith("'=1+1;;B-2;x;3;")
+    corrected = "\n".join(errors).replace("A 1", "A-1").replace(";x;", ";;") + "\n"
+    second = job.run(corrected)
+    assert outcomes(second) == {"created": 2}
+    assert job.held().keys() == {"A-1", "B-2", "C-3"}
+
+
+def test_results_are_private(job: Job) -> None:
+    """Results may hold personal data: the folder is 0700, its files are 0600."""
+    finished = job.run(customers(range(1)))
+    assert stat.S_IMODE(finished.results.stat().st_mode) == 0o700
+    for path in finished.results.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((job.folder / "ledger.db").stat().st_mode) == 0o600
+
+
+def test_no_personal_data_in_results_and_summary(job: Job) -> None:
+    """Names, addresses and numbers stand in errors.csv only."""
+    text = HEADER + "C-1,Zaphod Example,zaphod@exa mple.com,0829999999,ZAR,1\n"
+    finished = job.run(text)
+    for name in ("results.csv", "summary.json"):
+        shown = (finished.results / name).read_text()
+        assert "Zaphod" not in shown
+        assert "zaphod" not in shown
+        assert "0829999999" not in shown
+    assert "Zaphod" in (finished.results / "errors.csv").read_text()
+
+
+def test_nothing_is_sent_when_a_later_source_cannot_be_read(job: Job) -> None:
+    """Every source is read before the first request leaves."""
+    good = job.write(customers(range(5)), "good.csv")
+    bad = job.write("name,email\nAda,a@example.com\n", "bad.csv")
+    with pytest.raises(SourceError) as caught:
+        job.run(sources=(good, bad))
+    assert "external_reference" in caught.value.message
+    assert job.state()["requests"] == {}
+
+
+def test_a_dry_run_sends_nothing(job: Job) -> None:
+    """--dry-run says what would be created, and no request leaves."""
+    job.run(customers(range(2)))
+    finished = job.run(customers(range(5)), dry_run=True)
+    assert outcomes(finished) == {"unchanged": 2, "would_create": 3}
+    assert job.state()["customers"] == 2
+
+
+def test_a_limit_leaves_the_rest_unsettled(job: Job) -> None:
+    """--limit N delivers N rows; the others say why they were not reached."""
+    finished = job.run(customers(range(10)), limit=4)
+    assert outcomes(finished) == {"created": 4, "unsettled": 6}
+    assert "--limit 4" in results(finished)[9]["error"]
+    assert finished.exit_code is ExitCode.ROWS_LEFT
+
+
+def test_lost_answers_never_make_a_second_customer(job: Job) -> None:
+    """Half of the answers are lost; each row still becomes one customer, with its id."""
+    job.fault("lost=0.3,reset_before=0.1,503=0.1")
+    finished = job.run(customers(range(60)))
+    assert sum(outcomes(finished).values()) == 60
+    assert job.state()["max_creations_per_reference"] == 1
+    job.fault("")
+    assert job.run(customers(range(60))).exit_code is ExitCode.OK
+    held = job.held()
+    assert len(held) == 60
+
+
+@pytest.mark.parametrize("kind", ["stored500", "stored500_created", "garbage", "cut"])
+def test_a_stored_failure_does_not_stick(job: Job, kind: str) -> None:
+    """A stored 500, with or without a customer, and a bad body are settled in the same run."""
+    job.fault(f"ref:C-1={kind}")
+    finished = job.run(customers(range(3)))
+    assert finished.exit_code is ExitCode.OK
+    assert {row["external_reference"]: row["bcus_id"] for row in results(finished)} == job.held()
+    assert job.state()["max_creations_per_reference"] == 1
+
+
+def test_a_lost_ledger_finds_every_customer_again(job: Job, tmp_path: Path) -> None:
+    """Without the ledger, within 24 hours or after, no customer is created twice."""
+    job.run(customers(range(5)))
+    held = job.held()
+    (tmp_path / "ledger.db").unlink()
+    again = job.run(customers(range(5)))
+    assert outcomes(again) == {"created": 5}
+    job.advance(25 * 3600)
+    (tmp_path / "ledger.db").unlink()
+    later = job.run(customers(range(5)))
+    assert outcomes(later) == {"found": 5}
+    assert {row["external_reference"]: row["bcus_id"] for row in results(later)} == held
+    assert job.state()["max_creations_per_reference"] == 1
+
+
+def test_a_customer_that_differs_at_moment_is_found_and_never_overwritten(job: Job) -> None:
+    """A foreign creator's customer is found; the fields that differ are named."""
+    import httpx
+
+    headers = {"Authorization": f"Bearer {job.key.secret}", "Idempotency-Key": "foreign"}
+    body = {"external_reference": "C-1", "name": "Somebody Else"}
+    httpx.post(f"{job.base_url}/billing/customers", json=body, headers=headers)
+    finished = job.run(customers(range(3)))
+    assert outcomes(finished) == {"created": 2, "found": 1}
+    row = results(finished)[1]
+    assert row["bcus_id"] == job.held()["C-1"]
+    assert "name" in row["error"]
+    assert job.state()["requests"].get("PATCH 200") is None
+
+
+def test_a_refused_key_stops_after_one_request(job: Job) -> None:
+    """401 or 403 is the run's fault: the canary alone was sent, rows keep their state."""
+    job.key = ApiKey("sk_test_expired_key", "test")
+    finished = job.run(customers(range(40)))
+    assert finished.exit_code is ExitCode.STOPPED
+    assert finished.summary.stopped_by == "forbidden"
+    assert finished.summary.requests["post"] == 1
+    assert outcomes(finished) == {"unsettled": 40}
+
+
+def test_a_wrong_base_url_stops_after_one_request(job: Job) -> None:
+    """404 on POST means that there is no such API at this address."""
+    finished = job.run(customers(range(40)), base_url=job.base_url + "/nowhere")
+    assert finished.exit_code is ExitCode.STOPPED
+    assert finished.summary.stopped_by == "no_such_endpoint"
+    assert finished.summary.requests == {"post": 1, "get": 0}
+
+
+def test_another_key_on_the_ledger_is_noticed(job: Job) -> None:
+    """Another merchant's key would find every row settled; it needs a word first."""
+    job.run(customers(range(2)))
+    job.key = ApiKey("sk_test_another_merchant", "test")
+    with pytest.raises(UsageError) as caught:
+        job.run(customers(range(2)))
+    assert "--key-changed" in caught.value.hint
+    assert job.run(customers(range(2)), key_changed=True).exit_code is ExitCode.OK
+
+
+def test_test_and_live_never_mix(job: Job) -> None:
+    """A live key on the same ledger sees none of the test rows."""
+    job.run(customers(range(2)))
+    job.key = ApiKey("sk_live_key_of_tests", "live")
+    assert outcomes(job.run(customers(range(2)))) == {"created": 2}
+
+
+def test_a_second_run_on_the_ledger_is_refused(job: Job) -> None:
+    """While one run holds the ledger, another one ends with exit code 4 and sends nothing."""
+    lock = RunLock(job.folder / "ledger.db", run_id="other", started_at=0)
+    with lock, pytest.raises(LedgerInUse) as caught:
+        job.run(customers(range(2)))
+    assert caught.value.exit_code is ExitCode.LEDGER_IN_USE
+    assert job.state()["requests"] == {}
+
+
+def test_rejected_rows_are_not_sent_again_unless_forced(job: Job) -> None:
+    """A refused row waits for a correction; --retry-rejected sends it as it is."""
+    job.fault("ref:C-1=refused")
+    text = customers(range(3))
+    first = job.run(text)
+    assert outcomes(first) == {"created": 2, "rejected": 1}
+    assert results(first)[1]["error_code"] == "customer_refused"
+    second = job.run(text)
+    assert outcomes(second) == {"unchanged": 2, "rejected": 1}
+    assert second.summary.requests == {"post": 0, "get": 0}
+    forced = job.run(text, retry_rejected=True)
+    assert outcomes(forced) == {"unchanged": 2, "created": 1}
+
+
+def test_a_refused_row_is_sent_again_once_it_is_corrected(job: Job) -> None:
+    """The stored refusal of the first version is never charged to the corrected one."""
+    job.fault("ref:C-1=refused")
+    job.run(customers(range(3)))
+    corrected = job.run(customers(range(3)).replace("Ada Example 1,", "Ada Corrected,"))
+    assert outcomes(corrected) == {"unchanged": 2, "created": 1}
+
+
+def test_an_empty_file_with_a_header_is_fine(job: Job) -> None:
+    """No rows: nothing is sent, exit code 0, and the results say so."""
+    finished = job.run(HEADER)
+    assert finished.exit_code is ExitCode.OK
+    assert outcomes(finished) == {}
