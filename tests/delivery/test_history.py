@@ -1,0 +1,103 @@
+"""What of an exchange goes into a row's history, and what counts as a fault."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from importer.delivery import answers as a
+from importer.delivery import events as e
+from importer.delivery.history import attempt_of, is_fault
+from importer.delivery.protocol import Flight
+from importer.delivery.states import Attempt, Sent
+
+FLIGHT = Flight("REF", b"A", Sent(2, b"A", 1.0), sends=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (a.NotSent("x"), True),
+        (a.Unknown("x"), True),
+        (a.ServerFault(503, "x"), True),
+        (a.ServerFault(500, "x", replayed=True), False),
+        (a.Throttled(), False),
+        (a.Created("bcus_1"), False),
+        (a.Refused(400, "x"), False),
+        (a.Conflicted(), False),
+        (a.Unbelievable(200, "x"), False),
+        (a.RunWrong("unauthorised", 401), False),
+        (a.Found("bcus_1"), False),
+        (a.Absent(), False),
+        (a.LookUpFailed("read_timeout"), True),
+        (a.LookUpFailed("x", 503), True),
+        (a.LookUpFailed("x", 499), False),
+        (a.LookUpFailed("x", 500), True),
+        (a.LookUpFailed("throttled", 429, throttled=True), False),
+    ],
+    ids=repr,
+)
+def test_a_fault_is_no_answer_or_a_fresh_5xx(
+    answer: a.Answer | a.LookUpAnswer,
+    fault: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """Everything else shows that Moment is there."""
+    assert is_fault(answer) is fault
+
+
+@pytest.mark.parametrize(
+    ("answer", "event", "status", "code"),
+    [
+        (a.Created("bcus_1", replayed=True), "created_replayed", 201, ""),
+        (a.Unbelievable(200, "not_json"), "unbelievable", 200, "not_json"),
+        (a.NotSent("connect_error"), "not_sent", 0, "connect_error"),
+        (a.Unknown("read_timeout"), "unknown", 0, "read_timeout"),
+        (a.Refused(400, "invalid"), "refused", 400, "invalid"),
+        (a.Refused(400, "invalid", replayed=True), "refused_replayed", 400, "invalid"),
+        (a.Conflicted("conflict"), "conflicted", 409, "conflict"),
+        (a.ServerFault(503, "http_503"), "server_fault", 503, "http_503"),
+        (a.ServerFault(500, "x", replayed=True), "server_fault_replayed", 500, "x"),
+        (a.Throttled(), "throttled", 429, "too_many_requests"),
+        (a.RunWrong("unauthorised", 401), "run_wrong", 401, "unauthorised"),
+    ],
+    ids=repr,
+)
+def test_an_answer_is_told_with_status_and_code(
+    answer: a.Answer, event: str, status: int, code: str
+) -> None:
+    """The history names the generation, never the payload or the message."""
+    told = attempt_of(FLIGHT, e.Answered(answer, 9.0))
+    assert told == Attempt("REF", 9.0, event, 2, status, code)
+
+
+@pytest.mark.parametrize(
+    ("answer", "event", "status", "code"),
+    [
+        (a.Found("bcus_1"), "look_up_found", 200, ""),
+        (a.Absent(), "look_up_absent", 404, ""),
+        (a.LookUpFailed("http_503", 503), "look_up_failed", 503, "http_503"),
+        (a.RunWrong("forbidden", 403), "look_up_run_wrong", 403, "forbidden"),
+    ],
+    ids=repr,
+)
+def test_a_look_up_is_told_as_one(
+    answer: a.LookUpAnswer, event: str, status: int, code: str
+) -> None:
+    """A reader can tell a GET from a POST."""
+    told = attempt_of(FLIGHT, e.LookedUp(answer, 9.0))
+    assert told == Attempt("REF", 9.0, event, 2, status, code)
+
+
+def test_the_straight_path_leaves_no_history() -> None:
+    """One POST and a 201 are told by the row itself; after trouble they are told again."""
+    straight = e.Answered(a.Created("bcus_1"), 9.0)
+    assert attempt_of(FLIGHT, straight) is None
+    after_trouble = attempt_of(replace(FLIGHT, sends=2), straight)
+    assert after_trouble == Attempt("REF", 9.0, "created", 2, 201, "")
+
+
+def test_the_message_of_a_refusal_is_not_kept() -> None:
+    """It may hold what the user typed."""
+    told = attempt_of(FLIGHT, e.Answered(a.Refused(400, "invalid", "name Fictional"), 9.0))
+    assert "Fictional" not in repr(told)
