@@ -313,7 +313,7 @@ def test_a_row_that_someone_else_moved_may_have_been_sent_by_them() -> None:
     assert told(command) == "send 0"
     row, _ = step(row, e.Answered(a.Refused(400, "invalid"), NOW), POLICY)
     _, command = step(row, e.LookedUp(GONE, NOW), POLICY)
-    assert told(command) == "wait confirm 5 0"
+    assert told(command) == "wait confirm 5 1"
 
 
 def test_two_ids_for_one_row_are_named() -> None:
