@@ -1,0 +1,100 @@
+"""How many requests in flight: additive increase, multiplicative decrease, a latency guard. Pure.
+
+In the manner of Netflix's concurrency-limits (Gradient2): windows of one round trip; slow start;
+when answers take much longer than usual the limit is cut. What Gradient2 lacks is the question
+whose doing it is: if fewer in flight do not make answers faster, the server has become slower by
+itself, the new latency becomes the usual one and the limit comes back.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+TOLERANCE = 2.0
+"""Answers may take this many times as long as usual before the limit is cut."""
+LARGEST_CUT = 0.5
+BAD_SHARE = 0.3
+"""Share of faults in a window that halves the limit; fewer are trouble of single rows."""
+SMALLEST_WINDOW = 8
+"""Answers in a window, or the limit if that is less; else as many as were in flight at most."""
+NOISE = 0.05
+"""Seconds; latency differences below this are the network's, not a queue's."""
+
+
+class Flight(NamedTuple):
+    """The limit and the running window. Times in seconds."""
+
+    limit: float
+    """Requests allowed in flight, as a fraction for slow growth; at least 1."""
+    slow_start: bool = True
+    usual: float | None = None
+    """Latency that is normal for this server."""
+    cause: str = ""
+    """Why the limit was cut last: ``faults`` or ``latency``; empty once it has recovered."""
+    before: float = 0.0
+    """The limit before the last cut for latency; 0 when its effect has been judged."""
+    before_latency: float = 0.0
+
+    opened: float = 0.0
+    seen: int = 0
+    bad: int = 0
+    total: float = 0.0
+    """Sum of the latencies of the good answers."""
+    peak: int = 0
+    """Most in flight."""
+    last_bad: int = 0
+    last_count: int = 0
+    last_latency: float = 0.0
+    """The window before, for ``explain``."""
+
+
+def answered(
+    flight: Flight, at: float, latency: float, in_flight: int, *, good: bool, ceiling: int
+) -> Flight:
+    """Fold in one answer that was not a 429 (or the lack of one: ``good=False``)."""
+    if at - latency < flight.opened:
+        return flight  # Sent under the previous limit.
+    count = flight.seen + 1
+    bad = flight.bad + (not good)
+    total = flight.total + latency if good else flight.total
+    peak = max(flight.peak, in_flight)
+    if count < min(flight.limit, max(SMALLEST_WINDOW, peak)):
+        return flight._replace(seen=count, bad=bad, total=total, peak=peak)
+    flight = flight._replace(
+        opened=at, seen=0, bad=0, total=0.0, peak=0, last_bad=bad, last_count=count
+    )
+    if bad > BAD_SHARE * count:
+        limit = max(1.0, flight.limit * LARGEST_CUT)
+        return flight._replace(limit=limit, cause="faults", before=0.0)
+    return _judge(flight, total / (count - bad), peak, float(ceiling))
+
+
+def _judge(flight: Flight, latency: float, peak: int, ceiling: float) -> Flight:
+    """Decide after a window without trouble: cut for latency, undo such a cut, or grow."""
+    usual = latency if flight.usual is None else flight.usual
+    flight = flight._replace(last_latency=latency)
+    if flight.before and latency > 0.8 * flight.before_latency:
+        return flight._replace(
+            usual=latency, limit=flight.before, before=0.0, cause="", slow_start=True
+        )
+    if latency > TOLERANCE * usual + NOISE and flight.limit > 1:
+        cut = max(LARGEST_CUT, TOLERANCE * usual / latency)
+        return flight._replace(
+            usual=usual,
+            limit=max(1.0, flight.limit * cut),
+            before=flight.limit,
+            before_latency=latency,
+            cause="latency",
+            slow_start=False,
+        )
+    # Never up: one's own queue must not become the usual latency. What is slow for another
+    # reason is found out by a cut that does not help.
+    usual += min(0.0, latency - usual) / 2
+    if peak < flight.limit / 2:
+        return flight._replace(usual=usual, before=0.0)
+    # After faults the way back is quick: they say nothing about how many are too many.
+    quick = flight.slow_start or flight.cause == "faults"
+    limit = flight.limit * 2 if quick else flight.limit + max(1.0, math.sqrt(flight.limit))
+    cause = "" if limit >= ceiling else flight.cause
+    return flight._replace(usual=usual, limit=min(ceiling, limit), before=0.0, cause=cause)
