@@ -1,1 +1,15 @@
 """Source: bytes in, verified records out, each with its source and physical line."""
+
+from importer.source.opened import OpenSource, open_source
+from importer.source.options import SourceOptions
+from importer.source.records import CellFault, Layout, Malformed, RecordBatch
+
+__all__ = [
+    "CellFault",
+    "Layout",
+    "Malformed",
+    "OpenSource",
+    "RecordBatch",
+    "SourceOptions",
+    "open_source",
+]

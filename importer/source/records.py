@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
 
@@ -43,7 +44,8 @@ class Malformed:
     line: int
     code: str
     """``too_few_fields``, ``too_many_fields``, ``stray_quote``, ``unclosed_quote``,
-    ``not_utf8``, ``nul_byte``, ``field_too_long``, ``bare_carriage_return``."""
+    ``not_utf8``, ``nul_byte``, ``field_too_long``, ``record_too_long``,
+    ``bare_carriage_return``."""
     message: str
     """Says what is wrong and the fix; never holds cell values."""
     cells: tuple[str, ...] = ()

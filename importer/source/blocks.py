@@ -1,0 +1,77 @@
+"""Cuts a stream of bytes into blocks of whole physical lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from importer.source.limits import MAX_LINE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Blocks:
+    r"""Blocks that end in ``\n``; a last line without one gets it.
+
+    A line of more than ``MAX_LINE_BYTES`` is cut there and its rest thrown away, so memory stays
+    bounded: what remains is still too long for a record and is reported as such.
+    """
+
+    def __init__(self, read: Callable[[], bytes], block_bytes: int) -> None:
+        """``read`` gives some more bytes, b"" at the end."""
+        self._read = read
+        self._size = max(block_bytes, 1)
+        self._buffer = bytearray()
+        self._at_end = False
+
+    @property
+    def ended(self) -> bool:
+        """True once it is known that nothing follows."""
+        return self._at_end and not self._buffer
+
+    def take(self) -> bytes:
+        """The next lines: at most about ``block_bytes``, at least one line, b"" at the end."""
+        while len(self._buffer) < self._size and self._fill():
+            pass
+        cut = self._buffer.rfind(b"\n", 0, self._size) + 1
+        searched = self._size
+        while not cut:
+            cut = self._buffer.find(b"\n", searched) + 1
+            if cut or len(self._buffer) > MAX_LINE_BYTES:
+                break
+            searched = len(self._buffer)
+            if not self._fill():
+                return self._last()
+        if not cut:
+            return self._too_long()
+        taken = bytes(self._buffer[:cut])
+        del self._buffer[:cut]
+        return taken
+
+    def put_back(self, data: bytes) -> None:
+        """Give back whole lines that were taken last."""
+        self._buffer[:0] = data
+
+    def _fill(self) -> bool:
+        if self._at_end:
+            return False
+        piece = self._read()
+        self._buffer += piece
+        self._at_end = not piece
+        return bool(piece)
+
+    def _last(self) -> bytes:
+        taken = bytes(self._buffer)
+        self._buffer.clear()
+        return taken + b"\n" if taken else b""
+
+    def _too_long(self) -> bytes:
+        kept = bytes(self._buffer[: MAX_LINE_BYTES + 1])
+        self._buffer.clear()
+        while self._fill():
+            cut = self._buffer.find(b"\n") + 1
+            if cut:
+                del self._buffer[:cut]
+                break
+            self._buffer.clear()
+        return kept + b"\n"

@@ -1,0 +1,180 @@
+"""One CSV source: blocks in, verified batches out."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from importer.errors import SourceError
+from importer.source.blocks import Blocks
+from importer.source.careful import Framer
+from importer.source.delimiter import detect_delimiter
+from importer.source.fast import parse_fast
+from importer.source.formula import unescape_formula, unescape_frame
+from importer.source.header import Header, check_unnamed, header_of, split_header
+from importer.source.limits import CAREFUL_BYTES, MAX_HEADER_BYTES, SAMPLE_BYTES
+from importer.source.naming import source_name
+from importer.source.records import Layout, Malformed, RecordBatch
+from importer.source.sniff import UTF8_BOM, check_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from importer.source.options import SourceOptions
+    from importer.source.raw import RawStream
+
+_QUOTED = re.compile(rb'"[^"]*"')
+# Excel's own first line, which names the delimiter.
+_SEP_LINE = re.compile(r"sep=([ -~\t])\r*\n", re.IGNORECASE)
+
+
+class CsvSource:
+    """A CSV file or stream whose header has been read."""
+
+    def __init__(self, name: str, index: int, options: SourceOptions, stream: RawStream) -> None:
+        """Read the header; on an error the caller closes ``stream``.
+
+        Raises:
+            SourceError: it is no CSV, has no usable header, or cannot be read.
+        """
+        self._name = name
+        self._index = index
+        self._stream = stream
+        self._blocks = Blocks(stream.read, options.block_bytes)
+        self._line = 1
+        """The physical line at which the next block starts."""
+        delimiter, self._header = self._open(options.delimiter)
+        self.layout = Layout(name, self._header.columns, delimiter, self._header.fed_back)
+        self._framer = Framer(delimiter, self._header.columns)
+
+    def batches(self) -> Iterator[RecordBatch]:
+        """All records in input order; reading again is not possible.
+
+        Raises:
+            SourceError: the rest cannot be read, the file changed meanwhile, or a column without
+                a name holds data.
+        """
+        rest = b""
+        while True:
+            block = rest + self._blocks.take()
+            if not block:
+                break
+            batch, rest = self._batch(block, len(rest))
+            check_unnamed(self._name, self._header, batch.frame, batch.lines)
+            if batch.frame.height or batch.malformed:
+                yield batch
+        self._stream.check_unchanged()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def _batch(self, block: bytes, waiting: int) -> tuple[RecordBatch, bytes]:
+        """Frame a block; its first ``waiting`` bytes are a record that is still open."""
+        first = self._line
+        if not waiting:
+            frame = parse_fast(block, self.layout.delimiter, self.layout.columns)
+            if frame is not None:
+                self._line += frame.height
+                return self._made(frame, range(first, self._line), ()), b""
+        block = self._shortened(block, waiting)
+        framed = self._framer.frame(block, first, final=self._blocks.ended)
+        self._line = framed.rest_line
+        frame = _text_frame(self.layout.columns, framed.records)
+        return self._made(frame, framed.lines, tuple(framed.malformed)), framed.rest
+
+    def _shortened(self, block: bytes, waiting: int) -> bytes:
+        """Enough lines for the careful path; what follows may be fast again."""
+        cut = block.rfind(b"\n", waiting, waiting + CAREFUL_BYTES) + 1
+        cut = cut or block.find(b"\n", waiting) + 1 or len(block)
+        self._blocks.put_back(block[cut:])
+        return block[:cut]
+
+    def _made(
+        self, frame: pl.DataFrame, lines: Sequence[int], malformed: tuple[Malformed, ...]
+    ) -> RecordBatch:
+        if self.layout.fed_back:
+            frame = unescape_frame(frame)
+            malformed = tuple(
+                replace(
+                    one,
+                    cells=tuple(map(unescape_formula, one.cells)),
+                    extra=tuple(map(unescape_formula, one.extra)),
+                )
+                for one in malformed
+            )
+        return RecordBatch(self._index, frame, lines, malformed)
+
+    def _open(self, delimiter: str | None) -> tuple[str, Header]:
+        head = self._blocks.take()
+        while len(head) < SAMPLE_BYTES and (more := self._blocks.take()):
+            head += more
+        check_text(self._name, head)
+        head = head.removeprefix(UTF8_BOM)
+        lines = self._sample(head)
+        used = 0
+        while used < len(lines) and not lines[used].strip("\r\n"):
+            used += 1
+        if (match := _SEP_LINE.fullmatch(lines[used]) if used < len(lines) else None) is not None:
+            delimiter = delimiter or match[1]
+            used += 1
+        delimiter = delimiter or detect_delimiter(self._name, lines[used:])
+        split = split_header(lines[used:], delimiter) if used < len(lines) else ([], 0)
+        if split is None:
+            raise SourceError(
+                f"{source_name(self._name)}: the quotes of the header are broken",
+                hint="close every quote of the first line; check the delimiter",
+            )
+        cells, header_lines = split
+        used += header_lines
+        size = sum(len(one.encode(errors="surrogateescape")) for one in lines[:used])
+        header = header_of(self._name, self._utf8(cells))
+        self._blocks.put_back(head[size:])
+        self._line = 1 + used
+        return delimiter, header
+
+    def _sample(self, head: bytes) -> list[str]:
+        """The first lines, which hold the header.
+
+        Raises:
+            SourceError: the first line has no end, or ends in a carriage return alone.
+        """
+        shown = source_name(self._name)
+        first = head[: head.index(b"\n")].rstrip(b"\r") if head else b""
+        if b"\r" in _QUOTED.sub(b"", first):
+            raise SourceError(
+                f"{shown}: the lines end in a carriage return alone (classic Mac)",
+                hint=r"convert it: tr '\r' '\n' < FILE > NEW_FILE",
+            )
+        if len(first) > MAX_HEADER_BYTES:
+            raise SourceError(
+                f"{shown}: the header line has more than {MAX_HEADER_BYTES:,} bytes",
+                hint="the first line must name the columns; check the line endings",
+            )
+        cut = head.rfind(b"\n", 0, MAX_HEADER_BYTES + SAMPLE_BYTES) + 1 or len(head)
+        text = head[:cut].decode(errors="surrogateescape")
+        return list(io.StringIO(text, newline="\n"))
+
+    def _utf8(self, cells: list[str]) -> list[str]:
+        try:
+            "".join(cells).encode()
+        except UnicodeEncodeError:
+            raise SourceError(
+                f"{source_name(self._name)}: the header is not UTF-8",
+                hint="if it is in Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8",
+            ) from None
+        return cells
+
+
+def _text_frame(columns: tuple[str, ...], records: list[list[str]]) -> pl.DataFrame:
+    cells = zip(*records, strict=True) if records else ((),) * len(columns)
+    return pl.DataFrame(
+        [
+            pl.Series(name, column, dtype=pl.String)
+            for name, column in zip(columns, cells, strict=True)
+        ]
+    )

@@ -1,0 +1,24 @@
+"""How messages call sources and columns. Pure."""
+
+from __future__ import annotations
+
+STANDARD_INPUT = "-"
+_SHOWN = 60
+
+
+def source_name(name: str) -> str:
+    """A source as messages call it."""
+    return "standard input" if name == STANDARD_INPUT else name
+
+
+def column_name(name: str) -> str:
+    """A column's name in double quotes, cut, what cannot be printed escaped."""
+    cut = name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
+    return '"' + "".join(one if one.isprintable() else ascii(one)[1:-1] for one in cut) + '"'
+
+
+def numbered_column(columns: tuple[str, ...], index: int) -> str:
+    """``column "name"``, or ``cell N`` beyond the header; ``index`` counts from 0."""
+    if index < len(columns):
+        return f"column {column_name(columns[index])}"
+    return f"cell {index + 1}"

@@ -1,0 +1,105 @@
+"""One Parquet source: slices in, batches of text out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from importer.errors import SourceError
+from importer.source.header import check_unnamed, header_of
+from importer.source.limits import PARQUET_ROWS
+from importer.source.parquet_text import text_column
+from importer.source.raw import Stamp, changed
+from importer.source.records import CellFault, Layout, RecordBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A panic within polars is no Exception, and would end the program with its own words.
+_BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+
+
+class ParquetSource:
+    """A Parquet file whose schema has been read. Its line numbers are row numbers from 1.
+
+    It is read in slices: polars' ``collect_batches`` reads ahead without a bound and is declared
+    unstable, a slice holds its rows only.
+    """
+
+    def __init__(self, name: str, index: int) -> None:
+        """Read the schema and the number of rows.
+
+        Raises:
+            SourceError: the file is damaged or cut off, or its column names cannot be used.
+        """
+        self._name = name
+        self._index = index
+        self._stamp = self._status()
+        try:
+            self._names = list(pl.read_parquet_schema(Path(name).absolute()))
+            self._rows = self._scan().select(pl.len()).collect().item()
+        except _BROKEN as error:
+            raise self._damaged(error) from None
+        self._header = header_of(name, self._names)
+        self.layout = Layout(name, self._header.columns, ",", self._header.fed_back)
+
+    def batches(self) -> Iterator[RecordBatch]:
+        """All rows in order.
+
+        Raises:
+            SourceError: the file is damaged, changed meanwhile, or a column without a name holds
+                data.
+        """
+        for start in range(0, self._rows, PARQUET_ROWS):
+            batch = self._batch(start)
+            check_unnamed(self._name, self._header, batch.frame, batch.lines)
+            yield batch
+        self._check_unchanged()
+
+    def close(self) -> None:
+        """Nothing stays open between slices."""
+
+    def _batch(self, start: int) -> RecordBatch:
+        expected = min(PARQUET_ROWS, self._rows - start)
+        try:
+            typed = self._scan().slice(start, expected).collect()
+        except _BROKEN as error:
+            self._check_unchanged()
+            raise self._damaged(error) from None
+        if typed.height != expected:
+            self._check_unchanged()
+            raise self._damaged(None)
+        columns: list[pl.Series] = []
+        faults: list[CellFault] = []
+        for name, series in zip(self.layout.columns, typed.get_columns(), strict=True):
+            text = text_column(name, series)
+            columns.append(text.cells.alias(name))
+            faults += text.faults
+        lines = range(start + 1, start + 1 + expected)
+        return RecordBatch(self._index, pl.DataFrame(columns), lines, (), tuple(faults))
+
+    def _scan(self) -> pl.LazyFrame:
+        # Hive partitions and wildcards in the path would change what is read.
+        return pl.scan_parquet(
+            Path(self._name).absolute(), glob=False, hive_partitioning=False, low_memory=True
+        )
+
+    def _status(self) -> Stamp | None:
+        try:
+            return Stamp.of(Path(self._name).stat())
+        except OSError:
+            return None
+
+    def _check_unchanged(self) -> None:
+        if self._status() != self._stamp:
+            raise changed(self._name)
+
+    def _damaged(self, error: BaseException | None) -> SourceError:
+        # The first line of what polars says; the rest is advice for programmers.
+        reason = str(error).strip().partition("\n")[0] if error is not None else "rows are missing"
+        return SourceError(
+            f"{self._name}: the Parquet file is damaged or cut off: {reason}",
+            hint="export or copy the file again; nothing of it was imported",
+        )
