@@ -1,0 +1,111 @@
+"""The schema's steps, and what the schema holds."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from importer.errors import UsageError
+from importer.ledger import Ledger, connection
+from importer.ledger.migrations import APPLICATION_ID, STEPS, migrate, version_of
+from tests.ledger.samples import ACCOUNT, SENT, raw, sent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LATER = (
+    *STEPS,
+    ("ALTER TABLE customer ADD COLUMN second TEXT", "CREATE TABLE third (a)"),
+    ("ALTER TABLE third ADD COLUMN b",),
+    ("DROP TABLE third",),
+)
+
+
+def schema(db: sqlite3.Connection) -> list[object]:
+    """The statements that made the schema."""
+    return db.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+
+@pytest.mark.parametrize("start", range(len(LATER) + 1))
+def test_a_ledger_of_every_version_is_upgraded(start: int) -> None:
+    """From each earlier version the steps lead to the same schema as from nothing."""
+    fresh, old = (sqlite3.connect(":memory:", isolation_level=None) for _ in range(2))
+    migrate(fresh, LATER)
+    migrate(old, LATER[:start])
+    assert version_of(old) == start
+    migrate(old, LATER)
+    assert version_of(old) == len(LATER)
+    assert schema(old) == schema(fresh)
+    assert old.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+
+
+def test_a_step_is_taken_whole_or_not_at_all() -> None:
+    """A step that fails leaves the version before it, and can be taken later."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(db)
+    before = schema(db)
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(db, (*STEPS, ("CREATE TABLE half (a)", "CREATE TABLE half (a)")))
+    assert schema(db) == before
+    assert version_of(db) == len(STEPS)
+    migrate(db, LATER)
+    assert version_of(db) == len(LATER)
+
+
+def test_rows_survive_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older ledger is brought up to date when a writer opens it, with all it knows."""
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path, ACCOUNT) as ledger:
+        ledger.apply([sent("A")], [], run_id="r", now=1.0)
+    monkeypatch.setattr(connection, "STEPS", LATER)
+    with pytest.raises(UsageError, match="older importer"):
+        Ledger.open(path, ACCOUNT, read_only=True)
+    monkeypatch.setattr(connection, "migrate", lambda db: migrate(db, LATER))
+    with Ledger.open(path, ACCOUNT) as ledger:
+        assert ledger.states(["A"]) == {"A": SENT}
+    assert version_of(raw(path)) == len(LATER)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_newer_ledger_is_refused_untouched(tmp_path: Path, *, read_only: bool) -> None:
+    """An old importer never writes to a schema that it does not know, and says to upgrade."""
+    path = tmp_path / "ledger.db"
+    Ledger.open(path, ACCOUNT).close()
+    raw(path).execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+    before = path.read_bytes()
+    with pytest.raises(UsageError) as caught:
+        Ledger.open(path, ACCOUNT, read_only=read_only)
+    assert str(path) in caught.value.message
+    assert "upgrade" in caught.value.hint
+    assert path.read_bytes() == before
+
+
+def test_the_ledger_has_no_column_for_a_payload(tmp_path: Path) -> None:
+    """Fingerprints, ids, states, codes and times: a new column has to be argued for here."""
+    path = tmp_path / "ledger.db"
+    Ledger.open(path, ACCOUNT).close()
+    db = raw(path)
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+    columns = {
+        table: {row[1] for row in db.execute(f"PRAGMA table_info({table})")} for table in tables
+    }
+    assert columns == {
+        "salt": {"id", "value"},
+        "account": {"id", "base_url", "mode", "name"},
+        "run": {
+            *("id", "account", "run_id", "started_at", "ended_at", "command", "version"),
+            *("key_digest", "sources", "exit_code", "counts"),
+        },
+        "customer": {
+            *("id", "account", "reference", "state", "generation", "fingerprint"),
+            *("first_sent_at", "settled_at", "customer_id", "origin", "differs", "http_status"),
+            *("error_code", "attempts", "first_run", "last_run"),
+        },
+        "attempt": {
+            *("id", "account", "reference", "at", "run", "event", "generation"),
+            *("http_status", "error_code"),
+        },
+    }
+    assert "WITHOUT ROWID" not in str(schema(db))

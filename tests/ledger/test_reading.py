@@ -1,0 +1,112 @@
+"""Walking and looking up: order, chunks, accounts that never mix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from importer.delivery.states import NEW, Transition
+from importer.ledger import Account, Ledger, Mapped, read_accounts
+from importer.ledger import ledger as module
+from tests.ledger.samples import ACCOUNT, DONE, EVERY_STATE, REJECTED, SENT, done, sent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHERS = (
+    Account("https://api.example.com", "live"),
+    Account("https://api.example.com", "test", "second"),
+    Account("https://api.example.com:8443", "test"),
+)
+
+
+def test_every_state_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """No field of a state is lost on the way through the file."""
+    every = {f"R{number}": state for number, state in enumerate(EVERY_STATE) if state != NEW}
+    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        changes = [Transition(ref, NEW, state) for ref, state in every.items()]
+        ledger.apply(changes, [], run_id="r", now=1.0)
+        assert ledger.states([*every, "unknown"]) == every
+        assert dict(ledger.iter_states()) == every
+
+
+def test_many_references_in_one_call(tmp_path: Path) -> None:
+    """Chunks neither lose nor invent a reference, repeated ones included."""
+    references = [f"CUST-{number:05}" for number in range(1300)]
+    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        ledger.apply([sent(one) for one in references[::2]], [], run_id="r", now=1.0)
+        for size in (0, 1, 2, 8, 9, 64, 65, 512, 513, 1300):
+            asked = references[:size]
+            assert set(ledger.states([*asked, *asked])) == set(references[:size:2])
+
+
+def test_walks_are_in_binary_order_across_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Upper case comes before lower case, and pages join without a gap."""
+    monkeypatch.setattr(module, "_PAGE", 3)
+    references = ["b", "B", "_", "-", "a1", "a", "A", "1", "10", "2", "Z", "z"]
+    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        ledger.apply([sent(one) for one in references], [], run_id="r", now=1.0)
+        ledger.apply([done(one, f"bcus_{one}") for one in references], [], run_id="r", now=2.0)
+        assert [ref for ref, _ in ledger.iter_states()] == sorted(references)
+        assert list(ledger.mapping()) == [
+            Mapped(one, f"bcus_{one}", "created", 2.0) for one in sorted(references)
+        ]
+
+
+def test_the_mapping_holds_customers_only(tmp_path: Path) -> None:
+    """A row that is only sent, or was refused, has no id to export."""
+    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        changes = [sent("A"), Transition("B", NEW, REJECTED), Transition("C", NEW, DONE)]
+        ledger.apply(changes, [], run_id="r", now=4.0)
+        assert [one.reference for one in ledger.mapping()] == ["C"]
+        assert ledger.totals() == {"sent": 1, "rejected": 1, "done": 1}
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda one: one.label)
+def test_accounts_never_mix(tmp_path: Path, other: Account) -> None:
+    """Test and live, two merchants or two APIs see nothing of one another."""
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path, ACCOUNT) as mine, Ledger.open(path, other) as theirs:
+        mine.begin_run("r", started_at=1.0, command="run", version="1", key_digest="aa", sources=[])
+        mine.apply([sent("A"), done("A")], [], run_id="r", now=1.0)
+        assert theirs.states(["A"]) == {}
+        assert list(theirs.iter_states()) == []
+        assert list(theirs.mapping()) == []
+        assert theirs.totals() == {}
+        assert theirs.history("A") is None
+        assert theirs.runs() == []
+        assert theirs.last_key_digest() is None
+        assert theirs.apply([sent("A")], [], run_id="r", now=2.0) == [None]
+        assert mine.states(["A"]) == {"A": DONE}
+        assert theirs.states(["A"]) == {"A": SENT}
+    assert read_accounts(path) == [ACCOUNT, other]
+
+
+def test_a_reader_sees_what_is_committed_while_a_writer_writes(tmp_path: Path) -> None:
+    """``status`` may look while a run is in the middle of a batch."""
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path, ACCOUNT) as writer:
+        writer.apply([sent("A")], [], run_id="r", now=1.0)
+        with (
+            writer._db.transaction() as db,
+            Ledger.open(path, ACCOUNT, read_only=True) as reader,
+        ):
+            db.execute("UPDATE customer SET generation = 7")
+            assert reader.states(["A"]) == {"A": SENT}
+            assert reader.totals() == {"sent": 1}
+        assert read_accounts(path) == [ACCOUNT]
+
+
+def test_a_reader_that_was_there_first_sees_later_rows(tmp_path: Path) -> None:
+    """A reader opened before the account's first row finds it afterwards."""
+    path = tmp_path / "ledger.db"
+    with (
+        Ledger.open(path, ACCOUNT) as writer,
+        Ledger.open(path, ACCOUNT, read_only=True) as reader,
+    ):
+        assert reader.states(["A"]) == {}
+        writer.apply([sent("A")], [], run_id="r", now=1.0)
+        assert reader.states(["A"]) == {"A": SENT}
