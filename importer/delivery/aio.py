@@ -100,7 +100,7 @@ class _Body(httpx.AsyncByteStream):
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """aiohttp's exceptions as httpx's; the order matters, because some are both."""
+    """Raise httpx's exceptions for aiohttp's; the order matters, because some are both."""
     try:
         yield
     except aiohttp.ConnectionTimeoutError as error:

@@ -52,6 +52,8 @@ class Refused:
     replayed: bool = False
     says_exists: bool = False
     """The problem's own words say that the reference is taken."""
+    about_key: bool = False
+    """The problem's own words speak of the idempotency key, not of the payload."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,7 +187,8 @@ class MomentClient:
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
             return a.ServerFault(status, code, replayed, reply.retry_after)
         message = reading.problem_message(problem, json.loads(payload))
-        return a.Refused(status, code, message, replayed, reading.says_exists(problem))
+        exists, about_key = reading.says_exists(problem), reading.about_key(problem)
+        return a.Refused(status, code, message, replayed, exists, about_key)
 
     def _judge_look_up(self, reply: _Reply, reference: str, payload: str) -> a.LookUpAnswer:
         if isinstance(reply.failure, a.RunWrong):

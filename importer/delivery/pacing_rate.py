@@ -185,9 +185,9 @@ def _measured(rate: Rate) -> Rate:
         return rate
     seconds = rate.pending - rate.anchor
     active = max(0.001, seconds - rate.held)
-    if not _enough(rate.passed, active, waited=rate.held > 0):
+    if not _enough(rate, active):
         base = rate.base
-        if rate.passed >= ROUGH and rate.refused > EMPTY_SHARE * rate.passed:
+        if rate.passed >= ROUGH and _was_empty(rate):
             rough = rate.passed / seconds
             base = max(FLOOR, 0.95 * rough, min(base, 1.05 * rough))
         return rate._replace(base=base, pending=None, held=rate.held + rate.held_after)
@@ -208,12 +208,17 @@ def _measured(rate: Rate) -> Rate:
     )
 
 
-def _enough(passed: int, active: float, *, waited: bool) -> bool:
+def _enough(rate: Rate, active: float) -> bool:
     """Whether a measurement is precise enough; one with a wait in it is blurred anyway."""
-    if waited:
-        return passed >= ROUGH
-    seconds = 0.3 if passed >= ENOUGH else 1.0
-    return passed >= ENOUGH / 5 and active >= seconds
+    if rate.held:
+        return rate.passed >= ROUGH
+    quick = rate.passed >= ENOUGH and _was_empty(rate)
+    return rate.passed >= ENOUGH / 5 and active >= (0.3 if quick else 1.0)
+
+
+def _was_empty(rate: Rate) -> bool:
+    """Whether so much was refused that the bucket was empty all the time."""
+    return rate.refused > EMPTY_SHARE * rate.passed
 
 
 def _conclusion(rate: Rate, seconds: float, active: float) -> tuple[float, int]:
@@ -228,7 +233,7 @@ def _conclusion(rate: Rate, seconds: float, active: float) -> tuple[float, int]:
     if rate.held:
         return _conclusion_of_wait(rate, floor, tried, active)
     if not rate.certain:
-        if rate.refused > EMPTY_SHARE * rate.passed:
+        if _was_empty(rate):
             return floor, 1
         return math.sqrt(floor * tried), 1
     surer = min(rate.certain + 1, len(HOLDS) - 1)
@@ -252,19 +257,20 @@ def _conclusion_of_wait(rate: Rate, floor: float, tried: float, active: float) -
         return before * (1 - STEP / 2), surer
     gained = _gained(rate, active)
     if floor <= gained <= tried:
-        if rate.pending_try and gained < 0.9 * tried:
+        # Always faster than that, the bucket cannot have overflowed: the quotient is exact.
+        if rate.pending_try and before < gained < 0.9 * tried:
             return gained + 0.3 * (tried - gained), 1
         # It can only be too low, and too high costs one wait in minutes.
         return gained * 1.005, 2 if gained * (active - rate.wait_active) > ENOUGH / 2 else 1
     if rate.pending_try:
-        return max(floor, tried * 0.93), 1
+        return (math.sqrt(floor * tried) if tried > 2 * floor else tried * 0.93), 1
     step = 0.97 if active >= SLOW else 0.9 if active >= SLOW / 3 else 0.7
     return max(floor, tried * step), (surer if active >= SLOW else min(rate.certain, 1))
 
 
 def _gained(rate: Rate, active: float) -> float:
     """Requests a second by which a measurement exceeds the shortest one; 0 without enough time."""
-    longer = active - rate.wait_active
-    if not rate.wait_active or longer < 0.2:  # noqa: PLR2004 - seconds that make a quotient
+    longer, more = active - rate.wait_active, rate.passed - rate.wait_passed
+    if not rate.wait_active or longer < 0.1 or more < 2 * ROUGH:  # noqa: PLR2004 - seconds
         return 0.0
-    return (rate.passed - rate.wait_passed) / longer
+    return more / longer

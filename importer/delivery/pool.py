@@ -98,7 +98,7 @@ class Pool:
         self._exhausted = False
         self._ready: deque[_Ride] = deque()
         self._parking: Parking[_Ride] = Parking()
-        self._refilling = anyio.Lock()
+        self._refilling: anyio.Event | None = None
         self._stop = anyio.Event()
         self._stopped_by: RunStopped | None = None
 
@@ -179,9 +179,8 @@ class Pool:
                 await self._refill(self._settings.batch)
             elif self._ready:
                 return self._ready.popleft()
-            elif self._refilling.locked():
-                async with self._refilling:
-                    pass
+            elif self._refilling is not None:
+                await self._refilling.wait()
             elif (due := self._parking.next_due()) is not None:
                 await self._sleep(due - now)
             else:
@@ -191,7 +190,7 @@ class Pool:
     def _wants_rows(self) -> bool:
         return (
             not self._exhausted
-            and not self._refilling.locked()
+            and self._refilling is None
             and len(self._ready) <= self._settings.batch // 2
             and len(self._parking) < self._settings.parked
         )
@@ -201,23 +200,33 @@ class Pool:
             await self._stop.wait()
 
     async def _refill(self, count: int) -> None:
-        """Take rows from the iterator and write their ``Sent`` ahead in one group commit."""
-        async with self._refilling:
+        """Take rows from the iterator and write their ``Sent`` ahead in one group commit.
+
+        One worker does this at a time; those that run dry meanwhile wait for it.
+        """
+        self._refilling = anyio.Event()
+        try:
             rides = [self._ride(planned) for planned in islice(self._rows, count)]
             self._exhausted = len(rides) < count
-            ahead: list[tuple[_Ride, e.Commit]] = []
-            for ride in rides:
-                if isinstance(ride.planned.state, New | Rejected):
-                    begin = e.Begin(self._clock.now())
-                    ride.flight, command = protocol.step(ride.flight, begin, self._policy)
-                    if isinstance(command, e.Commit):
-                        ahead.append((ride, command))
-                    elif isinstance(command, e.Settle):
-                        self._settle(ride, command)
-            lost = await self._committer.commit([command.transition for _, command in ahead])
-            for (ride, _), actual in zip(ahead, lost, strict=True):
-                ride.resume = _after_commit(actual)
+            await self._write_ahead(rides)
             self._ready.extend(r for r in rides if r.flight.phase is not protocol.Phase.OVER)
+        finally:
+            self._refilling.set()
+            self._refilling = None
+
+    async def _write_ahead(self, rides: list[_Ride]) -> None:
+        ahead: list[tuple[_Ride, e.Commit]] = []
+        for ride in rides:
+            if isinstance(ride.planned.state, New | Rejected):
+                begin = e.Begin(self._clock.now())
+                ride.flight, command = protocol.step(ride.flight, begin, self._policy)
+                if isinstance(command, e.Commit):
+                    ahead.append((ride, command))
+                elif isinstance(command, e.Settle):
+                    self._settle(ride, command)
+        lost = await self._committer.commit([command.transition for _, command in ahead])
+        for (ride, _), actual in zip(ahead, lost, strict=True):
+            ride.resume = _after_commit(actual)
 
     def _ride(self, planned: Planned) -> _Ride:
         flight = protocol.Flight(planned.reference, planned.fingerprint, planned.state)

@@ -328,7 +328,7 @@ def _absent_after_refusal(flight: Flight, now: float, policy: Policy) -> Step:
     refusal, state = flight.refusal, flight.state
     if refusal is None or not isinstance(state, Sent):
         raise ProtocolError("no refusal to judge")
-    if refusal.http_status == UNPROCESSABLE and not flight.second_key:
+    if refusal.about_key or (refusal.http_status == UNPROCESSABLE and not flight.second_key):
         # A 422 may speak of the key: used for another body by a run whose ledger is gone.
         return _advance(replace(flight, why=None, second_key=True), now, policy)
     absences = flight.absences + 1

@@ -120,6 +120,13 @@ def personal_values(payload: Mapping[str, Any]) -> list[str]:
 
 def says_exists(problem: Mapping[str, Any] | None) -> bool:
     """Whether the problem's own words can mean that the reference is taken."""
-    if problem is None:
-        return False
-    return bool(_EXISTS.search(json.dumps(problem, ensure_ascii=False).lower()))
+    return not about_key(problem) and bool(_EXISTS.search(_words(problem)))
+
+
+def about_key(problem: Mapping[str, Any] | None) -> bool:
+    """Whether the problem speaks of the idempotency key, not of the row's payload."""
+    return "idempoten" in _words(problem)
+
+
+def _words(problem: Mapping[str, Any] | None) -> str:
+    return "" if problem is None else json.dumps(problem, ensure_ascii=False).lower()

@@ -67,6 +67,7 @@ class Delivery:
         observer: Observer,
         user_agent: str = "importer",
         health: HealthSettings | None = None,
+        pool: PoolSettings | None = None,
     ) -> None:
         self._staging = staging
         self._reader = reader
@@ -103,7 +104,7 @@ class Delivery:
             draw=world.draw,
             policy=Policy(retry_rejected=settings.retry_rejected, safeguards=world.safeguards),
             on_settled=self._settled,
-            settings=PoolSettings(workers=settings.concurrency),
+            settings=pool or PoolSettings(workers=settings.concurrency),
             health=health,
         )
 

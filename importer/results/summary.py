@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from importer import __version__
+
 if TYPE_CHECKING:
     from importer.results.workspace import Workspace
 
@@ -44,7 +46,7 @@ def versions() -> dict[str, str]:
     """Versions of what took part."""
     packages = ("anyio", "httpx", "polars", "pydantic")
     return {
-        "importer": version("importer"),
+        "importer": __version__,
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         **{name: version(name) for name in packages},

@@ -38,7 +38,7 @@ class ParquetSource:
         self._index = index
         self._stamp = self._status()
         try:
-            self._names = list(pl.read_parquet_schema(Path(name).absolute()))
+            self._names = self._scan().collect_schema().names()
             self._rows = self._scan().select(pl.len()).collect().item()
         except _BROKEN as error:
             raise self._damaged(error) from None

@@ -45,23 +45,23 @@ def check_text(name: str, head: bytes) -> None:
         SourceError: it is empty, a known binary format, UTF-16, or full of NUL bytes.
     """
     shown = source_name(name)
-    if not head.removeprefix(UTF8_BOM):
+    if not head.removeprefix(UTF8_BOM).strip(b"\r\n"):
         raise SourceError(f"{shown}: is empty", hint="the first line must name the columns")
     for magic, what, hint in _KNOWN:
         if head.startswith(magic):
             raise SourceError(f"{shown}: {what}", hint=hint)
     sample = head[:SAMPLE_BYTES]
-    if not sample.count(0):
+    many = sample.count(0) > _NUL_FEW + _NUL_SHARE * len(sample)
+    if not many and 0 not in sample.partition(b"\n")[0]:
         return
     for encoding, half in _halves(sample):
         if half.count(0) > _NUL_HALF * len(half):
             message = f"{shown}: looks like text in {encoding}"
             raise SourceError(message, hint=f"convert it: iconv -f {encoding} -t UTF-8")
-    if sample.count(0) > _NUL_FEW + _NUL_SHARE * len(sample) or 0 in sample.partition(b"\n")[0]:
-        raise SourceError(
-            f"{shown}: holds NUL bytes, so it is a binary file and no CSV",
-            hint="give a CSV file in UTF-8 or a Parquet file",
-        )
+    raise SourceError(
+        f"{shown}: holds NUL bytes, so it is a binary file and no CSV",
+        hint="give a CSV file in UTF-8 or a Parquet file",
+    )
 
 
 def _halves(sample: bytes) -> Iterator[tuple[str, bytes]]:
