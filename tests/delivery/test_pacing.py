@@ -37,7 +37,7 @@ hints = st.builds(
 def samples(draw: st.DrawFn, kinds: list[Kind] = list(Kind)) -> list[Sample]:  # noqa: B006
     """Samples in the order of their arrival."""
     found, at = [], 10.0
-    for _ in range(draw(st.integers(1, 60))):
+    for _ in range(draw(st.integers(1, 40))):
         at += draw(st.sampled_from([0.0, 0.001, 0.02, 0.3, 5.0]))
         found.append(
             Sample(
@@ -67,7 +67,7 @@ def good(pace: Pace, at: float, seconds: float, latency: float = 0.1) -> tuple[P
     return pace, at
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(samples())
 def test_the_limits_stay_within_their_bounds(found: list[Sample]) -> None:
     """In flight is 1 to the setting and the rate is positive, whatever happens."""
@@ -80,7 +80,7 @@ def test_the_limits_stay_within_their_bounds(found: list[Sample]) -> None:
         assert isinstance(explain(pace, sample.at), str)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(samples())
 def test_a_wait_is_never_shortened(found: list[Sample]) -> None:
     """The time before which nothing is sent only moves forward, to the longest that was asked."""
@@ -95,7 +95,7 @@ def test_a_wait_is_never_shortened(found: list[Sample]) -> None:
         pace = after
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(samples())
 def test_a_429_moves_nothing_but_the_rate(found: list[Sample]) -> None:
     """A 429 is no fault, no latency and no passed request; nothing is counted elsewhere."""
@@ -108,7 +108,7 @@ def test_a_429_moves_nothing_but_the_rate(found: list[Sample]) -> None:
     assert sum(n for _, n in after.throttled) >= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(samples([Kind.OK, Kind.FAULT, Kind.LOST]))
 def test_faults_never_bring_a_rate_limit(found: list[Sample]) -> None:
     """Without a 429 (or a header that says so) no rate is imposed."""
@@ -116,7 +116,7 @@ def test_faults_never_bring_a_rate_limit(found: list[Sample]) -> None:
     assert send_rate(fold(plain), plain[-1].at) is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(samples())
 def test_a_bad_answer_never_speeds_up(found: list[Sample]) -> None:
     """A 429 does not raise the rate, a fault does not raise the limit."""
@@ -128,7 +128,7 @@ def test_a_bad_answer_never_speeds_up(found: list[Sample]) -> None:
     assert fold(storm, pace).limit <= pace.limit
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(samples())
 def test_a_longer_retry_after_never_ends_sooner(found: list[Sample]) -> None:
     """The response to ``Retry-After`` is monotone."""
@@ -140,7 +140,7 @@ def test_a_longer_retry_after_never_ends_sooner(found: list[Sample]) -> None:
     assert ends == sorted(ends)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(samples())
 def test_good_answers_bring_the_maximum_back(found: list[Sample]) -> None:
     """After any storm of 429s, faults and slowness, good answers lead back to full speed."""

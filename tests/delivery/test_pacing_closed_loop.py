@@ -24,8 +24,7 @@ def settings(rate: float, latency: float) -> PaceSettings:
 
 
 @pytest.mark.parametrize("latency", [0.02, 0.1])
-@pytest.mark.parametrize("rate", [50, 200, 1000])
-@pytest.mark.parametrize("burst", [1.0, 0.1])
+@pytest.mark.parametrize(("rate", "burst"), [(50, 1.0), (200, 1.0), (1000, 1.0), (200, 0.1)])
 def test_a_silent_limit_is_found(rate: float, latency: float, burst: float) -> None:
     """97 % of the allowed rate, 1 % of 429, with nothing but 429s to go by."""
     seconds = 15.0 if rate == 1000 else 35.0
@@ -47,12 +46,12 @@ def test_a_limit_with_retry_after_is_found(rate: float, latency: float) -> None:
     assert refused <= 0.01
 
 
-@pytest.mark.parametrize("rate", [50, 200, 1000])
+@pytest.mark.parametrize("rate", [50, 1000])
 def test_a_limit_that_is_announced_is_never_passed(rate: float) -> None:
     """With RateLimit headers there is no 429 at all, and 97 % of the rate from the start."""
     world = World(rate, rate, lambda _: 0.1, hints=True, jitter=0.02)
-    run(world, settings(rate, 0.1), 15)
-    used, _ = world.share(SETTLED, 15)
+    run(world, settings(rate, 0.1), 10)
+    used, _ = world.share(SETTLED, 10)
     assert used >= 0.97
     assert world.count("throttled") == 0
 
@@ -80,13 +79,13 @@ def test_a_limit_that_moves_is_followed() -> None:
     assert refused <= 0.01
 
 
-@pytest.mark.parametrize("most", [16, 128])
+@pytest.mark.parametrize("most", [16, 64])
 def test_a_latency_step_is_no_collapse(most: int) -> None:
     """20 ms to 400 ms: at least 80 % of what that allows, from the first seconds on."""
-    world = World(1e9, 1e9, lambda t: 0.02 if t < 5 else 0.4, jitter=0.004, timeout=2.0)
-    gate = run(world, PaceSettings(max_in_flight=most), 25)
-    assert world.count("ok", 6, 9) >= 0.5 * 3 * most / 0.4
-    assert world.count("ok", 9, 25) >= 0.8 * 16 * most / 0.4
+    world = World(1e9, 1e9, lambda t: 0.02 if t < 2 else 0.4, jitter=0.004, timeout=2.0)
+    gate = run(world, PaceSettings(max_in_flight=most), 18)
+    assert world.count("ok", 3, 6) >= 0.5 * 3 * most / 0.4
+    assert world.count("ok", 6, 18) >= 0.8 * 12 * most / 0.4
     assert world.count("lost") == 0
     assert gate.pace.limit == most
 
