@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -109,3 +110,21 @@ def test_the_ledger_has_no_column_for_a_payload(tmp_path: Path) -> None:
         },
     }
     assert "WITHOUT ROWID" not in str(schema(db))
+
+
+def test_two_processes_that_make_one_ledger_do_not_collide(tmp_path: Path) -> None:
+    """Whoever comes second finds the step taken and goes on from there."""
+    path = tmp_path / "ledger.db"
+
+    class Overtaken(sqlite3.Connection):
+        def execute(self, *args: Any) -> sqlite3.Cursor:
+            if args[0] == "BEGIN IMMEDIATE":
+                migrate(raw(path))
+            return super().execute(*args)
+
+    with (
+        Ledger.open(path, ACCOUNT, connect=partial(sqlite3.connect, factory=Overtaken)) as one,
+        Ledger.open(path, ACCOUNT) as two,
+    ):
+        assert one.key_digest("sk_test_fictional") == two.key_digest("sk_test_fictional")
+    assert version_of(raw(path)) == len(STEPS)
