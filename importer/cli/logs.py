@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PROGRESS_EVERY = 120
 """Calls of ``delivering`` (four a second) between two progress events: half a minute."""
+HELD_FOR = 20
+"""Calls in a row (five seconds) that make a hold worth a line; the pace adapts all the time."""
 
 
 def configure(*, json: bool, quiet: bool) -> None:
@@ -46,7 +48,8 @@ class LogObserver(Observer):
     def __init__(self) -> None:
         self._log = structlog.get_logger()
         self._calls = 0
-        self._held = ""
+        self._held = 0
+        """Calls in a row that found delivery held."""
 
     def started(self, run_id: str, command: str, account: str) -> None:
         """Bind the run id to every later line."""
@@ -66,12 +69,13 @@ class LogObserver(Observer):
         self._log.info("plan_made", to_deliver=to_deliver, **outcomes)
 
     def delivering(self, progress: Progress) -> None:
-        """Every half minute, and whenever delivery starts or stops being held."""
+        """Every half minute, and when delivery starts or stops being held for long."""
         self._calls += 1
-        if bool(progress.holding) != bool(self._held):
-            self._held = progress.holding
-            event = "delivery_held" if progress.holding else "delivery_resumed"
-            self._log.info(event, why=progress.holding or None, done=progress.done)
+        before, self._held = self._held, self._held + 1 if progress.holding else 0
+        if self._held == HELD_FOR:
+            self._log.info("delivery_held", why=progress.holding, done=progress.done)
+        elif before >= HELD_FOR and not self._held:
+            self._log.info("delivery_resumed", done=progress.done)
         elif self._calls % PROGRESS_EVERY == 0:
             self._log.info(
                 "delivery_progress",
