@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from importer.cli import options as o
+from importer.cli.next_commands import after_check, after_run
 from importer.errors import UsageError
 
 if TYPE_CHECKING:
+    from importer.cli.next_commands import NextCommands
     from importer.job.observer import Observer
     from importer.job.run import Finished
     from importer.job.settings import InputSettings
@@ -88,7 +91,7 @@ def run(
     inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
     url = check_base_url(base_url)
     key = read_api_key(os.environ)
-    observer = _observer(log_format, quiet=quiet, next_commands=_after_run(ledger))
+    observer = _observer(log_format, quiet=quiet, next_commands=partial(after_run, ledger))
     if key.warning:
         observer.warning("key_file_open", key.warning)
     if not dry_run:
@@ -127,7 +130,7 @@ def check(
     from importer.job.check import check as check_job  # noqa: PLC0415
 
     inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
-    observer = _observer(log_format, quiet=quiet, next_commands=_after_check(sources))
+    observer = _observer(log_format, quiet=quiet, next_commands=after_check)
     _end(check_job(inputs, observer=observer))
 
 
@@ -215,7 +218,7 @@ def _inputs(
     )
 
 
-def _observer(log_format: str, *, quiet: bool, next_commands: list[str]) -> Observer:
+def _observer(log_format: str, *, quiet: bool, next_commands: NextCommands) -> Observer:
     if log_format not in {"auto", "console", "json"}:
         raise UsageError(f"--log-format {log_format!r} is not known", hint="auto, console or json")
     if log_format == "auto" and sys.stderr.isatty():
@@ -233,23 +236,3 @@ def _end(finished: Finished) -> None:
         raise finished.stopped_by
     if finished.exit_code:
         raise typer.Exit(int(finished.exit_code))
-
-
-def _after_run(ledger: Path) -> list[str]:
-    flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {ledger}"
-    return [
-        f"importer status{flag}                 # the ledger: totals and last runs",
-        f"importer export ids.csv{flag}         # every reference with its bcus_ id",
-        "importer run {results}/errors.csv     # once the rows in it are corrected",
-    ]
-
-
-def _after_check(sources: list[str]) -> list[str]:
-    import shlex  # noqa: PLC0415
-
-    named = shlex.join(sources)
-    return [
-        "less {results}/errors.csv              # the rows to correct",
-        f"importer run --dry-run {named}        # what a run would do with this ledger",
-        f"importer run {named}                  # import them",
-    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -18,25 +18,42 @@ from rich.progress import (
     Progress as Bar,
 )
 from rich.table import Table
+from rich.text import Text
 
 from importer.cli.words import OUTCOME_WORDS
 from importer.job.observer import Observer, Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rich.console import RenderableType
     from rich.progress import TaskID
 
     from importer.results import Summary
 
 
+class _Bar(Bar):
+    """A progress bar with a line of text below it, cut to the terminal's width."""
+
+    line = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.line:
+            yield Text(f"  {self.line}", no_wrap=True, overflow="ellipsis")
+
+
 class TerminalObserver(Observer):
     """Draws progress with rich on standard error, and the summary on standard output."""
 
-    def __init__(self, *, quiet: bool = False, next_commands: list[str] | None = None) -> None:
+    def __init__(
+        self, *, quiet: bool = False, next_commands: Callable[[Summary, str], list[str]]
+    ) -> None:
         self._quiet = quiet
         self._err = Console(stderr=True, highlight=False)
         self._out = Console(highlight=False)
-        self._next = next_commands or []
-        self._bar: Bar | None = None
+        self._next = next_commands
+        self._bar: _Bar | None = None
         self._task: TaskID | None = None
 
     def started(self, run_id: str, command: str, account: str) -> None:
@@ -78,23 +95,18 @@ class TerminalObserver(Observer):
         if self._quiet:
             return
         bar = self._show(
-            BarColumn(),
+            BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TextColumn("{task.fields[speed]:>6.0f} rows/s"),
             TimeRemainingColumn(),
-            TextColumn("{task.description}"),
         )
         if self._task is None:
             self._task = bar.add_task("", total=progress.total, speed=0.0)
         task = bar.tasks[self._task]
         counts = ", ".join(f"{n:,} {outcome}" for outcome, n in progress.outcomes.most_common())
         parts = [counts, f"{progress.waiting} waiting" * (progress.waiting > 0), progress.holding]
-        bar.update(
-            self._task,
-            completed=progress.done,
-            description=escape(" · ".join(part for part in parts if part)),
-            speed=task.speed or 0.0,
-        )
+        bar.line = " · ".join(part for part in parts if part)
+        bar.update(self._task, completed=progress.done, speed=task.speed or 0.0)
 
     def interrupted(self, name: str, in_flight: int) -> None:
         """Tell the person that the signal was heard."""
@@ -123,14 +135,13 @@ class TerminalObserver(Observer):
             line = f"  {error['rows']:>7,} x {error['outcome']}: {error['error_code']}"
             self._out.print(escape(line))
         self._out.print(f"results: {escape(results)}")
-        if self._next:
-            self._out.print("next:")
-            for command in self._next:
-                self._out.print(f"  {escape(command.replace('{results}', shlex.quote(results)))}")
+        self._out.print("next:")
+        for command in self._next(summary, results):
+            self._out.print(f"  {escape(command)}")
 
-    def _show(self, *columns: object) -> Bar:
+    def _show(self, *columns: ProgressColumn) -> _Bar:
         if self._bar is None:
-            self._bar = Bar(SpinnerColumn(), *columns, console=self._err, transient=True)  # type: ignore[arg-type]
+            self._bar = _Bar(SpinnerColumn(), *columns, console=self._err, transient=True)
             self._bar.start()
         return self._bar
 

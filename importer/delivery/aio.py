@@ -66,14 +66,17 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             answer = await self._open().request(
                 request.method,
                 URL(str(request.url), encoded=True),
-                headers=request.headers,
+                headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
                 data=request.content or None,
                 allow_redirects=False,
                 timeout=timeout,
             )
-        return httpx.Response(
+        response = httpx.Response(
             answer.status, headers=answer.raw_headers, stream=_Body(answer), request=request
         )
+        # Said here, because httpx otherwise works it out again for every header that is read.
+        response.headers.encoding = "latin-1"
+        return response
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -106,13 +106,18 @@ class MomentClient:
                 "pool": self._timeouts.pool,
             }
         }
-        self._headers = [
-            ("Authorization", f"Bearer {api_key}"),
-            ("Accept", "application/json, application/problem+json"),
-            ("Accept-Encoding", "identity"),
-            ("User-Agent", user_agent),
-        ]
-        self._post_headers = [*self._headers, ("Content-Type", "application/json")]
+        self._headers = httpx.Headers(
+            [
+                ("Host", self._create_url.netloc.decode("ascii")),
+                ("Authorization", f"Bearer {api_key}"),
+                ("Accept", "application/json, application/problem+json"),
+                ("Accept-Encoding", "identity"),
+                ("User-Agent", user_agent),
+            ],
+            encoding="ascii",
+        )
+        self._post_headers = self._headers.copy()
+        self._post_headers["Content-Type"] = "application/json"
         self.posts = 0
         """POSTs that left, answered or not."""
         self.gets = 0
@@ -132,10 +137,11 @@ class MomentClient:
         request = httpx.Request(
             "POST",
             self._create_url,
-            headers=[*self._post_headers, ("Idempotency-Key", key)],
+            headers=self._post_headers,
             content=payload.encode(),
             extensions=self._extensions,
         )
+        request.headers["Idempotency-Key"] = key
         reply = await self._exchange(request)
         return self._judge(reply, reference, payload)
 

@@ -96,6 +96,8 @@ class Pool:
         self._health = h.Health()
         self._rows: Iterator[Planned] = iter(())
         self._exhausted = False
+        self._asked = False
+        """Moment has been asked something, whatever came of it."""
         self._ready: deque[_Ride] = deque()
         self._parking: Parking[_Ride] = Parking()
         self._refilling: anyio.Event | None = None
@@ -153,12 +155,17 @@ class Pool:
     # Who goes next -------------------------------------------------------------------------------
 
     async def _canary(self) -> None:
-        """Send the first row alone, to the end; the pool opens when it was answered sensibly."""
-        await self._refill(1)
+        """Send the first row alone, to the end; the pool opens when it was answered sensibly.
+
+        A row that another importer settled meanwhile costs no request and proves nothing: then
+        the next row is the first.
+        """
         settled: list[e.Settle] = []
-        while (ride := await self._next(take_new=False)) is not None:
-            settled += await self._drive(ride)
-        if settled and settled[0].outcome is Outcome.UNSETTLED:
+        while not (self._asked or self._exhausted):
+            await self._refill(1)
+            while (ride := await self._next(take_new=False)) is not None:
+                settled += await self._drive(ride)
+        if settled and settled[-1].outcome is Outcome.UNSETTLED:
             self._halt(stop_error("canary_failed", detail=settled[0].error_code))
 
     async def _work(self) -> None:
@@ -286,6 +293,7 @@ class Pool:
 
     def _learn(self, ride: _Ride, event: e.Answered | e.LookedUp) -> None:
         """Feed one exchange to the run's health and the row's history."""
+        self._asked = True
         now = anyio.current_time()
         fold = h.faulted if is_fault(event.answer) else h.answered
         self._health = fold(self._health, self._health_settings, now)

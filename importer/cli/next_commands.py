@@ -1,0 +1,48 @@
+"""What a user would type next, after a run or a check. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importer.results import Summary
+
+NextCommands = Callable[["Summary", str], list[str]]
+DEFAULT_LEDGER = Path("importer-ledger.db")
+
+
+def after_run(ledger: Path, summary: Summary, results: str) -> list[str]:
+    """Three commands, each with a word on why."""
+    flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {shlex.quote(str(ledger))}"
+    again = f"importer run {shlex.join(summary.sources)}{flag}"
+    to_correct = summary.outcomes.get("invalid", 0) + summary.outcomes.get("rejected", 0)
+    if summary.outcomes.get("unsettled"):
+        first = (again, "goes on with what is not settled; nothing is sent twice")
+    elif to_correct:
+        errors = shlex.quote(f"{results}/errors.csv")
+        first = (f"importer run {errors}{flag}", "once the rows in it are corrected")
+    else:
+        first = (again, "again: sends only what is new")
+    return _aligned(
+        first,
+        (f"importer status{flag}", "the ledger: totals and last runs"),
+        (f"importer export ids.csv{flag}", "every reference with its bcus_ id"),
+    )
+
+
+def after_check(summary: Summary, results: str) -> list[str]:
+    """Three commands, each with a word on why."""
+    sources = shlex.join(summary.sources)
+    return _aligned(
+        (f"less {shlex.quote(f'{results}/errors.csv')}", "the rows to correct"),
+        (f"importer run --dry-run {sources}", "what a run would do with this ledger"),
+        (f"importer run {sources}", "import them"),
+    )
+
+
+def _aligned(*commands: tuple[str, str]) -> list[str]:
+    width = max(len(command) for command, _ in commands)
+    return [f"{command:<{width}}  # {why}" for command, why in commands]
