@@ -161,12 +161,12 @@ class Pool:
         the next row is the first.
         """
         settled: list[e.Settle] = []
-        while not (self._asked or self._exhausted):
+        while not (self._asked or self._exhausted or self._stop.is_set()):
             await self._refill(1)
             while (ride := await self._next(take_new=False)) is not None:
                 settled += await self._drive(ride)
         if settled and settled[-1].outcome is Outcome.UNSETTLED:
-            self._halt(stop_error("canary_failed", detail=settled[0].error_code))
+            self._halt(stop_error("canary_failed", detail=settled[-1].error_code))
 
     async def _work(self) -> None:
         while (ride := await self._next(take_new=True)) is not None:
