@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from importer.delivery.states import Done, Origin, Rejected, State
 from importer.errors import ExitCode, UsageError
+from importer.job.world import iso
 from importer.outcomes import IN_MOMENT, Outcome
 from importer.results import write_errors, write_results, write_summary
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from importer.clock import Clock
     from importer.job.reading import Input
     from importer.plan import StagedRow, Staging
     from importer.plan.make import LedgerReader
@@ -50,8 +52,10 @@ def exit_code(outcomes: dict[str, int]) -> ExitCode:
     return ExitCode.ROWS_LEFT if left else ExitCode.OK
 
 
-def write_all(workspace: Workspace, staging: Staging, read: Input, summary: Summary) -> Path:
-    """Write and publish the results; fills in the summary's counts.
+def write_all(
+    workspace: Workspace, staging: Staging, read: Input, summary: Summary, clock: Clock
+) -> Path:
+    """Write and publish the results; fills in the summary's counts and its end.
 
     Raises:
         UsageError: the results could not be written; the ledger holds everything all the same.
@@ -67,6 +71,9 @@ def write_all(workspace: Workspace, staging: Staging, read: Input, summary: Summ
         extra = [staging.has_extra(source) for source in range(len(read.layouts))]
         rows = write_errors(workspace, rows, read.layouts, extra)
         write_results(workspace, _counted(rows, read.records), [x.name for x in read.layouts])
+        ended = clock.now()
+        summary.ended_at = iso(ended)
+        summary.seconds["total"] = round(ended - summary.began, 3)
         write_summary(workspace, summary)
         staging.close()
         return workspace.publish()

@@ -74,7 +74,7 @@ def run(
     account = Account(delivery.base_url, key.mode, delivery.account)
     began = world.clock.now()
     run_id = new_run_id(began)
-    summary = Summary(run_id, "run", account.label, iso(began), list(inputs.sources))
+    summary = Summary(run_id, "run", account.label, began, iso(began), list(inputs.sources))
     observer.started(run_id, "run", account.label)
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
@@ -129,18 +129,15 @@ def run(
             with _timed(summary, "deliver"):
                 delivered = anyio.run(pipeline.run, backend_options=loop_options())
         stack.enter_context(watch(partial(_second_leaves, delivered)))
-        with _timed(summary, "write"):
-            fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, delivery.limit))
-            summary.requests = {"post": delivered.posts, "get": delivered.gets}
-            summary.exit_code = _exit_code(delivered, staging.counts())
-            summary.stopped_by = _stopped_by(delivered)
-            ended = world.clock.now()
-            summary.ended_at = iso(ended)
-            summary.seconds["total"] = round(ended - began, 3)
-            ledger.end_run(
-                run_id, ended_at=ended, exit_code=summary.exit_code, counts=staging.counts()
-            )
-            results = write_all(workspace, staging, read, summary)
+        fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, delivery.limit))
+        counts = staging.counts()
+        summary.requests = {"post": delivered.posts, "get": delivered.gets}
+        summary.exit_code = _exit_code(delivered, counts)
+        summary.stopped_by = _stopped_by(delivered)
+        ledger.end_run(
+            run_id, ended_at=world.clock.now(), exit_code=summary.exit_code, counts=counts
+        )
+        results = write_all(workspace, staging, read, summary, world.clock)
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
 

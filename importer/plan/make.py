@@ -64,8 +64,7 @@ def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]
 
 def would_create(staging: Staging) -> None:
     """Mark every row that a run would deliver (``--dry-run``)."""
-    for chunk in staging.pending():
-        staging.settle((row.position, Outcome.WOULD_CREATE, "", "", "") for row in chunk)
+    staging.settle_rest(Outcome.WOULD_CREATE)
 
 
 def _member(at: int, fingerprint: bytes, sources: Sequence[str]) -> Member:

@@ -8,7 +8,6 @@ fed back.
 from __future__ import annotations
 
 import csv
-import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -48,7 +47,7 @@ def write_errors(
             file = stack.enter_context(workspace.open_text(errors_name(source)))
             writers.append(_ErrorsFile(csv.writer, file, layout, extra=with_extra[source]))
         for row in rows:
-            if row.outcome not in IN_MOMENT and row.outcome is not Outcome.WOULD_CREATE:
+            if row.outcome not in IN_MOMENT and row.outcome != Outcome.WOULD_CREATE:
                 writers[row.source].write(row)
             yield row
 
@@ -63,8 +62,9 @@ class _ErrorsFile:
         self._writer.writerow([*names, *ADDED, *([EXTRA] if extra else [])])
 
     def write(self, row: StagedRow) -> None:
-        cells = [escape_formula(row.cells[i]) if i < len(row.cells) else "" for i in self._kept]
-        added = [row.line, row.error_code, escape_formula(row.error)]
+        original = row.cells
+        cells = [escape_formula(original[i]) if i < len(original) else "" for i in self._kept]
+        added = [row.line, row.error_code, escape_formula(row.error or "")]
         if self._extra:
-            added.append(json.dumps(row.extra) if row.extra else "")
+            added.append(row.extra_json or "")
         self._writer.writerow([*cells, *added])

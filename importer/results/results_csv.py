@@ -40,13 +40,13 @@ def write_results(
                 names[row.source],
                 row.line,
                 escape_formula(row.reference),
-                row.outcome.value if row.outcome else "",
+                row.outcome,
                 row.customer_id,
                 row.idempotency_key,
-                row.attempts,
+                row.attempts or 0,
                 row.http_status or "",
                 row.error_code,
-                escape_formula(row.error),
+                escape_formula(row.error or ""),
             )
             for row in rows
         )

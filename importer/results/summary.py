@@ -25,6 +25,8 @@ class Summary:
     run_id: str
     command: str
     account: str
+    began: float
+    """Seconds since the epoch; ``started_at`` in words."""
     started_at: str
     sources: list[str]
     ended_at: str = ""
@@ -39,7 +41,7 @@ class Summary:
     """The most frequent error codes: outcome, code, rows."""
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    """By stage: ``read``, ``plan``, ``deliver``, ``write``, ``total``."""
+    """``read``, ``plan``, ``deliver``, and ``total``, which includes writing the results."""
 
 
 def versions() -> dict[str, str]:

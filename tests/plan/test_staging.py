@@ -52,7 +52,7 @@ def test_rows_come_back_in_input_order_with_their_cells(staging: Staging) -> Non
     staging.add([valid(1, "C", source=1)])
     rows = list(staging.rows())
     assert [(row.source, row.line) for row in rows] == [(0, 3), (0, 5), (1, 1)]
-    assert rows[0].outcome is Outcome.INVALID
+    assert rows[0].outcome == Outcome.INVALID
     assert rows[0].error_code == "name_too_long; phone"
     assert rows[0].extra == ("c",)
     assert rows[1].outcome is None
@@ -86,7 +86,7 @@ def test_equal_rows_collapse_and_name_the_first_line(staging: Staging) -> None:
     settle_duplicates(staging, ["in.csv"], OnDuplicate.ERROR)
     rows = {row.line: row for row in staging.rows()}
     assert rows[2].outcome is None
-    assert rows[9].outcome is Outcome.DUPLICATE
+    assert rows[9].outcome == Outcome.DUPLICATE
     assert "line 2" in rows[9].error
 
 
