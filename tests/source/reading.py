@@ -1,0 +1,61 @@
+"""What the tests of this folder share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from importer.source import Layout, Malformed, SourceOptions, open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from importer.source import CellFault
+
+
+@dataclass(frozen=True)
+class Content:
+    """All of one source: cells by line, and what was wrong."""
+
+    layout: Layout
+    rows: list[tuple[int, tuple[str, ...]]]
+    malformed: list[Malformed]
+    faults: list[tuple[int, CellFault]]
+    batches: int
+
+    @property
+    def cells(self) -> list[tuple[str, ...]]:
+        """The cells without their lines."""
+        return [cells for _, cells in self.rows]
+
+    @property
+    def codes(self) -> list[tuple[int, str]]:
+        """Line and code of every malformed record."""
+        return [(one.line, one.code) for one in self.malformed]
+
+
+def content_of(name: str, options: SourceOptions | None = None) -> Content:
+    """Read a whole source; null and "" are both absent."""
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    malformed: list[Malformed] = []
+    faults: list[tuple[int, CellFault]] = []
+    batches = 0
+    with open_source(name, 3, options or SourceOptions(), None) as source:
+        for batch in source.batches():
+            assert batch.source == 3
+            assert tuple(batch.frame.columns) == source.layout.columns
+            assert len(batch.lines) == batch.frame.height
+            rows += list(zip(batch.lines, batch.frame.fill_null("").rows(), strict=True))
+            malformed += batch.malformed
+            faults += [(batch.lines[one.index], one) for one in batch.faults]
+            batches += 1
+    return Content(source.layout, rows, malformed, faults, batches)
+
+
+def lines_of_records(records: Sequence[bytes], first: int) -> list[int]:
+    """The first physical line of each record, when the first one starts on line ``first``."""
+    lines = []
+    for record in records:
+        lines.append(first)
+        first += record.count(b"\n")
+    return lines

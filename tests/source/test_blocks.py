@@ -1,0 +1,44 @@
+"""Blocks of whole lines, however the bytes arrive."""
+
+from __future__ import annotations
+
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from importer.source.blocks import Blocks
+from importer.source.limits import MAX_LINE_BYTES
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\r\n"]), max_size=40).map(b"".join),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.booleans(),
+)
+def test_blocks_join_to_the_text(data: bytes, size: int, piece: int, back: bool) -> None:  # noqa: FBT001
+    """Nothing is lost, every block ends a line, and the end is known."""
+    stream = io.BytesIO(data)
+    blocks = Blocks(lambda: stream.read(piece), size)
+    found = []
+    while block := blocks.take():
+        cut = block.index(b"\n") + 1
+        if back and cut < len(block):
+            blocks.put_back(block[cut:])
+            block = block[:cut]
+        found.append(block)
+        assert block.endswith(b"\n")
+    assert blocks.ended
+    joined = b"".join(found)
+    assert joined == (data if data.endswith(b"\n") or not data else data + b"\n")
+
+
+def test_an_endless_line_is_not_kept() -> None:
+    """Of a line without an end only the limit stays in memory."""
+    pieces = iter([b"x" * (1 << 20)] * 40 + [b"y\nz\n", b""])
+    blocks = Blocks(lambda: next(pieces), 100)
+    first = blocks.take()
+    assert len(first) == MAX_LINE_BYTES + 2
+    assert blocks.take() == b"z\n"
+    assert blocks.take() == b""
