@@ -137,7 +137,7 @@ class TerminalObserver(Observer):
         self._out.print(f"results: {escape(results)}")
         self._out.print("next:")
         for command in self._next(summary, results):
-            self._out.print(f"  {escape(command)}")
+            self._out.print(f"  {escape(command)}", soft_wrap=True)
 
     def _show(self, *columns: ProgressColumn) -> _Bar:
         if self._bar is None:
