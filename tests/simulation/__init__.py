@@ -1,0 +1,1 @@
+"""Deterministic simulation of the whole job: one seed decides everything that happens."""

@@ -1,0 +1,47 @@
+"""Runs an async function on a clock and a schedule that one seed decides.
+
+The only place that touches trio's private switches (trio/_core/_tests/test_scheduler_determinism.py
+shows both): the order of runnable tasks becomes a function of the seed, not of memory addresses.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import trio
+import trio.testing
+from trio._core import _run as internals
+
+from importer.job import deliver
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+TELL_EVERY = 600.0
+"""Simulated seconds between two looks at the progress, which nobody watches here."""
+
+
+def simulate(seed: int, main: Callable[[], Awaitable[None]], on_step: Callable[[], None]) -> None:
+    """Run ``main`` in simulated time, which jumps on whenever every task waits.
+
+    Args:
+        seed: decides the schedule.
+        main: the history.
+        on_step: called before every step of every task, which is at every await point.
+    """
+    vars(internals)["_ALLOW_DETERMINISTIC_SCHEDULING"] = True
+    vars(internals)["_r"] = random.Random(f"schedule {seed}")
+    vars(deliver)["TELL_EVERY"] = TELL_EVERY
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    trio.run(main, clock=clock, instruments=[_Steps(on_step)])
+
+
+class _Steps(trio.abc.Instrument):
+    def __init__(self, on_step: Callable[[], None]) -> None:
+        self._on_step = on_step
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Every await point of every task is the end of one step."""
+        del task
+        self._on_step()

@@ -1,0 +1,292 @@
+"""One importer process: the product's own code, wired as importer/job/run.py wires it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+
+from importer.delivery.pool import PoolSettings
+from importer.delivery.stopping import one_cause
+from importer.errors import LedgerFailed, SourceError
+from importer.job.deliver import Delivered, Delivery
+from importer.job.finish import fill_in_from_ledger
+from importer.job.observer import Observer, Progress
+from importer.job.settings import DeliverySettings
+from importer.job.world import World as Seams
+from importer.ledger import Account, Ledger
+from importer.plan import StagedRow, Staging, make_plan
+from importer.plan.make import settle_duplicates
+from importer.rows import OnDuplicate
+from tests.simulation.disk import connector
+from tests.simulation.wire import Wire
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    import httpx
+
+    from tests.simulation.book import File
+    from tests.simulation.world import World
+
+T = TypeVar("T")
+
+BASE_URL = "https://moment.example"
+ACCOUNT = Account(BASE_URL, "test")
+PATIENCE = 12 * 3600.0
+"""Seconds of simulated time after which a run is said to hang."""
+
+
+class Crashed(BaseException):
+    """The process is dead; nothing that it still does may reach the world."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrashPlan:
+    """Where the process dies: at an await point, or beside a commit; 0 is never."""
+
+    step: int = 0
+    """Steps of the whole world since the process began."""
+    commit: int = 0
+    """Its own commits, from 1."""
+    before: bool = True
+    """Before that commit is durable, or after."""
+
+
+class Importer:
+    """One run. Everything that leaves it passes here, and nothing does once it is dead."""
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        file: File,
+        *,
+        crash: CrashPlan,
+        retry_rejected: bool = False,
+    ) -> None:
+        self.world = world
+        self.luck = world.luck
+        self.name = name
+        self.file = file
+        self.disk_full = False
+        self.alive = True
+        self.staged = False
+        """The whole input has been read."""
+        self.overlapped = False
+        """Another importer ran at the same time."""
+        self.first_status = 0
+        """Of the first answer that arrived (a look-up's 404 is no verdict on the run)."""
+        self.sent = 0
+        self.in_flight = 0
+        self.steps = 0
+        self._commits = 0
+        self._crash = crash
+        self._retry_rejected = retry_rejected
+        self._scope = trio.CancelScope()
+        self._deliverable = file.deliverable()
+
+    # The run --------------------------------------------------------------------------------------
+
+    async def run(self) -> list[StagedRow] | None:
+        """Run to the end; the results, or None where the run ended without any."""
+        world, rows = self.world, None
+        self.overlapped = bool(world.importers)
+        for other in world.importers:
+            other.overlapped = True
+        world.importers.append(self)
+        self.luck.tell(f"{self.name} starts ({len(self.file.entries)} lines)")
+        clock = trio.move_on_after(PATIENCE)
+        try:
+            with self._scope, clock:
+                rows = await self._job()
+        except BaseException as error:  # noqa: BLE001 - judged by _ended
+            self._ended(error)
+        finally:
+            world.importers.remove(self)
+        if clock.cancelled_caught and self.alive:
+            world.checkers.violated("hangs", f"{self.name} ran for {PATIENCE:.0f} s")
+        if not self.alive:
+            return None
+        if rows is not None:
+            world.checkers.run_ended(self, rows)
+        return rows
+
+    def _ended(self, error: BaseException) -> None:
+        """A run may end with what it documents, or because it died; anything else is a defect."""
+        while isinstance(error, BaseExceptionGroup):
+            error = one_cause(error)
+        if not self.alive or isinstance(error, Crashed):
+            return
+        if isinstance(error, SourceError | LedgerFailed):
+            # The folder's name is the one thing that no seed decides.
+            message = error.message.replace(str(self.world.ledger), "ledger.db")
+            self.luck.tell(f"{self.name} ends: {message}")
+        elif isinstance(error, trio.Cancelled | KeyboardInterrupt):
+            raise error
+        else:
+            self.world.checkers.violated("unexpected error", f"{type(error).__name__}: {error}")
+
+    async def _job(self) -> list[StagedRow]:
+        world, run_id = self.world, self.name.replace(" ", "-")
+        connect, staging, open_ledgers = connector(self), Staging(), []
+        try:
+            ledger = Ledger.open(
+                world.ledger, ACCOUNT, safeguards=world.safeguards, connect=connect
+            )
+            open_ledgers.append(ledger)
+            reader = Ledger.open(world.ledger, ACCOUNT, read_only=True, connect=connect)
+            open_ledgers.append(reader)
+            await self._read(staging, reader)
+            settle_duplicates(staging, ["customers.csv"], OnDuplicate.ERROR)
+            make_plan(staging, reader, retry_rejected=self._retry_rejected)
+            ledger.begin_run(
+                run_id,
+                started_at=world.now(),
+                command="run",
+                version="simulated",
+                key_digest="0",
+                sources=["customers.csv"],
+            )
+            delivered = Delivered()
+            if staging.counts().get("", 0):
+                delivered = await self._deliver(staging, ledger, reader, run_id)
+            fill_in_from_ledger(staging, reader, why="not reached")
+            ledger.end_run(run_id, ended_at=world.now(), exit_code=0, counts=staging.counts())
+            stopped = delivered.stopped_by
+            self.luck.tell(
+                f"{self.name} ends{f': {stopped.reason}' if stopped else ''}, {staging.counts()}"
+            )
+            return list(staging.rows())
+        finally:
+            for one in reversed(open_ledgers):
+                one.close()
+            staging.close()
+
+    async def _read(self, staging: Staging, reader: Ledger) -> None:
+        """Read the whole input; without ``verified_read`` deliver what has come first already."""
+        eager = not self.world.safeguards.verified_read
+        for batch in self.file.batches(4):
+            for row in batch:
+                self.world.book.remember(row)
+            staging.add(batch)
+            if eager:
+                eager = False
+                await self._deliver_early(staging, reader)
+        self.staged = True
+
+    async def _deliver_early(self, staging: Staging, reader: Ledger) -> None:
+        """What a streaming importer would do: send the first batch before the rest is read."""
+        with Ledger.open(self.world.ledger, ACCOUNT, connect=connector(self)) as ledger:
+            await self._deliver(staging, ledger, reader, f"{self.name}-early")
+
+    async def _deliver(
+        self, staging: Staging, ledger: Ledger, reader: Ledger, run_id: str
+    ) -> Delivered:
+        world = self.world
+        delivery = Delivery(
+            staging,
+            ledger,
+            reader,
+            run_id=run_id,
+            base_url=BASE_URL,
+            api_key="sk_test_simulated",
+            settings=DeliverySettings(
+                concurrency=world.scene.concurrency, retry_rejected=self._retry_rejected
+            ),
+            world=Seams(
+                clock=world,
+                draw=self.luck.chance.random,
+                offload=self._offload,
+                network=self._network,
+                safeguards=world.safeguards,
+            ),
+            progress=Progress(),
+            observer=Observer(),
+            pool=PoolSettings(workers=world.scene.concurrency, batch=world.scene.batch),
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._signal, delivery)
+            delivered = await delivery.run(signals=False)
+            nursery.cancel_scope.cancel()
+        return delivered
+
+    async def _signal(self, delivery: Delivery) -> None:
+        """SIGTERM, as delivery heeds it."""
+        if self.luck.strikes("asked to stop"):
+            await trio.sleep(self.luck.chance.expovariate(1))
+            self.luck.tell(f"{self.name} is asked to stop")
+            delivery._pool.stop()
+
+    def _network(self, connections: int) -> httpx.AsyncBaseTransport:
+        del connections
+        return Wire(self.world, self)
+
+    async def _offload(self, call: Callable[[], T], /) -> T:
+        """A thread's manners without a thread: it is not abandoned when its caller is cancelled."""
+        await trio.lowlevel.checkpoint()
+        with trio.CancelScope(shield=True):
+            delay = self.luck.chance.uniform(1, 20) if self.luck.strikes("slow disk") else 0.001
+            await trio.sleep(self.luck.latency(delay, 0.5))
+            self.must_live()
+            result = call()
+            await trio.sleep(self.luck.latency(0.0002, 0.5))
+            self.must_live()
+        return result
+
+    # Life and death -------------------------------------------------------------------------------
+
+    def must_live(self) -> None:
+        """Stand before everything that reaches the world.
+
+        Raises:
+            Crashed: the process is dead.
+        """
+        if not self.alive:
+            raise Crashed
+
+    def step(self) -> None:
+        """One more step of the world, which may be this process's last."""
+        self.steps += 1
+        if self.steps == self._crash.step:
+            self._die("crash at an await point", f"at step {self.steps}")
+
+    def at_commit(self, *, before: bool) -> None:
+        """A commit is about to be, or has just become, durable."""
+        self._commits += before
+        if self._commits == self._crash.commit and before == self._crash.before:
+            word = "before" if before else "after"
+            self._die(f"crash {word} a commit", f"{word} commit {self._commits}")
+            raise Crashed
+
+    def _die(self, kind: str, where: str) -> None:
+        if self.alive:
+            self.alive = False
+            self.luck.faults[kind] += 1
+            self.luck.tell(f"{self.name} crashes {where}")
+            self._scope.cancel()
+
+    # What the checkers hear -----------------------------------------------------------------------
+
+    def committed(self, connection: sqlite3.Connection) -> None:
+        """A transaction is durable."""
+        self.world.checkers.committed(self, connection)
+
+    def leaves(self, request: httpx.Request) -> str:
+        """A request leaves; its name for the history."""
+        self.sent += 1
+        self.in_flight += 1
+        self.world.requests += 1
+        return self.world.checkers.leaves(self, request)
+
+    def may_send(self, reference: str) -> bool:
+        """Whether the input allows a request for this reference at all."""
+        return reference in self._deliverable
+
+    def hears(self, method: str, status: int) -> None:
+        """An answer arrives."""
+        if not self.first_status and (method, status) != ("GET", 404):
+            self.first_status = status
+            self.world.checkers.first_answer(self)

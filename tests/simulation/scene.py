@@ -1,0 +1,216 @@
+"""What a seed decides before anything happens: how this Moment behaves, and what may go wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import random
+
+HOUR = 3600.0
+GAPS = (1.0, 60.0, HOUR, 13 * HOUR, 19 * HOUR, 21 * HOUR, 26 * HOUR, 60 * HOUR)
+WORDLESS, WORDS, REPLAY = "wordless", "words", "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """How this Moment answers where the API page leaves it open."""
+
+    unique: bool = True
+    """References are unique, enforced atomically."""
+    stores_refusals: bool = True
+    """A refusal is stored under its key like any other answer."""
+    refusal_status: int = 400
+    duplicate_status: int = 409
+    duplicate_words: bool = True
+    """The refusal of a duplicate says that the reference exists."""
+    other_body: str = REPLAY
+    """A key used with another body: replayed all the same, or 422 with or without words."""
+    lag: float = 0.0
+    """Seconds that a look-up's replica may lag behind."""
+    key_hours: float = 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One history's rules; each probability is of a request, a commit, a run or a row."""
+
+    theme: str
+    flavour: Flavour
+    rows: int
+    runs: int
+    concurrency: int
+    batch: int
+    latency: float
+    """Median seconds of one way."""
+    tail: float
+    """Sigma of the log-normal latency; 2 is a heavy tail."""
+    late: float
+    """Longest seconds that a given up request may stay on the wire."""
+    gaps: tuple[float, ...] = GAPS
+    """Seconds between two runs, one of these."""
+    rates: dict[str, float] = field(default_factory=dict)
+    """Probability of each kind of fault, by its name; one that is missing never happens."""
+
+
+WIRE = (
+    "connection refused",
+    "request lost",
+    "answer lost",
+    "connection reset",
+    "answer cut",
+    "answer garbled",
+    "another customer's answer",
+    "request doubled",
+    "request delayed",
+)
+SERVER = (
+    "5xx before, not stored",
+    "5xx before, stored",
+    "5xx after, not stored",
+    "5xx after, stored",
+    "gateway gives up",
+    "429, not stored",
+    "429, stored",
+    "slow server",
+    "look-up fails",
+    "look-up 404 of a gateway",
+)
+DISK = ("disk full", "I/O error", "I/O error after the commit", "read error", "slow disk")
+RUN = (
+    "crash at an await point",
+    "crash before a commit",
+    "crash after a commit",
+    "second importer",
+    "asked to stop",
+    "key refused",
+    "storm of 429",
+    "outage",
+    "clock jumps forward",
+    "clock jumps back",
+    "foreign creator",
+    "foreign creator meanwhile",
+    "row changed",
+    "row corrected",
+    "row worse",
+    "row added",
+    "row removed",
+    "rows shuffled",
+    "input unreadable",
+    "rows conflict",
+    "ledger lost",
+    "ledger restored",
+    "rejected rows tried again",
+)
+_RANGES = {
+    **dict.fromkeys(WIRE, (0.01, 0.25)),
+    **dict.fromkeys(SERVER, (0.01, 0.25)),
+    **dict.fromkeys(DISK, (0.005, 0.05)),
+    **dict.fromkeys(RUN, (0.1, 0.5)),
+    "slow disk": (0.05, 0.5),
+    "crash at an await point": (0.2, 0.9),
+}
+_NEED_UNIQUENESS = {
+    "request doubled",
+    "request delayed",
+    "5xx after, not stored",
+    "second importer",
+    "clock jumps forward",
+    "clock jumps back",
+    "foreign creator",
+    "foreign creator meanwhile",
+    "ledger lost",
+    "ledger restored",
+}
+"""What the protocol needs unique references against (docs/delivery.md, "What it rests on")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """A corner of the world that chance alone would visit too rarely."""
+
+    rates: dict[str, float] = field(default_factory=dict)
+    """Kinds of fault that such a scene always has."""
+    flavour: dict[str, Any] = field(default_factory=dict)
+    scene: dict[str, Any] = field(default_factory=dict)
+
+
+ANYTHING = "anything"
+THEMES = {
+    ANYTHING: Theme(),
+    "not unique": Theme(
+        {"crash at an await point": 0.9, "answer lost": 0.1, "slow server": 0.1},
+        {"unique": False, "lag": 0.0},
+    ),
+    "on its way for days": Theme(
+        {"crash at an await point": 0.9, "answer lost": 0.4},
+        {"unique": False, "lag": 0.0},
+        {"runs": 6, "gaps": (13 * HOUR, 15 * HOUR), "rows": 8},
+    ),
+    "old refusals": Theme(
+        {"ledger lost": 0.5, "row corrected": 0.9, "crash at an await point": 0.3},
+        {"stores_refusals": True, "other_body": REPLAY},
+    ),
+    "old backup": Theme(
+        {"ledger restored": 0.8, "row corrected": 0.5, "crash at an await point": 0.5},
+        {"stores_refusals": True},
+    ),
+    "stale replicas": Theme(
+        {"5xx after, not stored": 0.3, "5xx after, stored": 0.2},
+        {"lag": 4.5, "duplicate_words": False, "duplicate_status": 400},
+    ),
+    "two importers": Theme({"second importer": 0.9, "slow disk": 0.3, "request lost": 0.1}),
+    "mixed up answers": Theme({"another customer's answer": 0.2}),
+    "run refused": Theme({"key refused": 0.8}),
+    "bad input": Theme({"rows conflict": 0.5, "input unreadable": 0.5}),
+}
+
+
+def draw(chance: random.Random, *, theme: str = "") -> Scene:
+    """A scene; each kind of fault is in a tenth to a half of the scenes (swarm testing).
+
+    Args:
+        chance: the seed's own.
+        theme: one of ``THEMES``; "" lets the seed choose.
+    """
+    drawn_theme = chance.choice((*THEMES, ANYTHING, ANYTHING, ANYTHING, ANYTHING))
+    chosen = THEMES[theme or drawn_theme]
+    share = chance.choice((0.1, 0.3, 0.5))
+    rates = {}
+    for kind, bounds in _RANGES.items():
+        present, rate = chance.random() < share, chance.uniform(*bounds)
+        if present:
+            rates[kind] = rate
+    rates |= chosen.rates
+    flavour = Flavour(
+        stores_refusals=_happens(chance, 0.7),
+        refusal_status=chance.choice((400, 400, 402, 422)),
+        duplicate_status=chance.choice((400, 409, 409, 422)),
+        duplicate_words=_happens(chance, 0.5),
+        other_body=chance.choice((REPLAY, WORDS, WORDLESS)),
+        lag=chance.choice((0.0, 0.0, 0.5, 4.5)),
+    )
+    flavour = replace(flavour, **chosen.flavour)
+    if not flavour.unique:
+        rates = {kind: rate for kind, rate in rates.items() if kind not in _NEED_UNIQUENESS}
+    if flavour.lag and not flavour.duplicate_words:
+        # Someone else seconds ago, on a stale replica, without a word: a limit of docs/delivery.md.
+        rates.pop("foreign creator meanwhile", None)
+    scene = Scene(
+        theme=theme or drawn_theme,
+        flavour=flavour,
+        rows=chance.choice((3, 5, 5, 8, 8, 12, 20, 40)),
+        runs=chance.choice((1, 2, 2, 3, 3, 4, 6)),
+        concurrency=chance.choice((1, 2, 3, 4, 8, 32)),
+        batch=chance.choice((2, 4, 8, 256)),
+        latency=chance.choice((0.001, 0.02, 0.3)),
+        tail=chance.choice((0.2, 0.5, 1.0, 2.0)),
+        late=chance.choice((60.0, 600.0, 40 * 3600.0)) if flavour.unique else 60.0,
+        rates=rates,
+    )
+    return replace(scene, **chosen.scene)
+
+
+def _happens(chance: random.Random, probability: float) -> bool:
+    return chance.random() < probability

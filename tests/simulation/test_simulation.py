@@ -1,0 +1,139 @@
+"""The simulation's short form: clean histories, deterministic ones, and checkers that notice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from importer.delivery.protocol import Policy
+from importer.delivery.safeguards import Safeguards
+from importer.plan import StagedRow, Staging
+from tests.simulation.ablations import ABLATIONS
+from tests.simulation.campaign import campaign
+from tests.simulation.history import play
+from tests.simulation.scene import DISK, RUN, SERVER, WIRE
+from tests.simulation.sweep import sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SEEDS = range(300)
+SMALL = 57
+"""A seed of few rows, so that dying at every one of its steps is quick."""
+
+
+@pytest.mark.slow
+def test_no_history_breaks_a_promise_and_every_kind_of_fault_strikes() -> None:
+    """Hundreds of seeds are clean, and no fault of the catalogue is a dead letter."""
+    figures = campaign(SEEDS, jobs=1)
+
+    assert figures.violations == {}
+    assert figures.histories == len(SEEDS)
+    assert {*WIRE, *SERVER, *DISK, *RUN} - figures.faults.keys() == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(ABLATIONS))
+def test_a_safeguard_that_is_off_is_noticed(name: str) -> None:
+    """Without this safeguard the checkers find a violation within the stated number of seeds."""
+    ablation = ABLATIONS[name]
+
+    figures = campaign(
+        range(ablation.seeds),
+        jobs=1,
+        theme=ablation.theme,
+        safeguards=ablation.without,
+        stop_at=1,
+    )
+
+    assert len(figures.violations) == 1
+
+
+def test_every_safeguard_has_its_ablation() -> None:
+    """No safeguard of the product is left out of the table."""
+    assert set(ABLATIONS) == set(Safeguards.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_one_seed_is_one_history(seed: int) -> None:
+    """The same seed gives the same history, line by line, in one process."""
+    first, second = play(seed), play(seed)
+
+    assert first.lines == second.lines
+    assert first.digest == second.digest
+
+
+def test_other_seeds_are_other_histories() -> None:
+    """The digest is no constant."""
+    assert len({play(seed).digest for seed in range(5)}) == 5
+
+
+def test_a_history_does_not_depend_on_the_process() -> None:
+    """Hash randomisation, memory addresses and process start change nothing."""
+    told = {_digest_line(hash_seed) for hash_seed in ("0", "1", "4711")}
+
+    assert len(told) == 1
+    assert told.pop().startswith("digest of all histories: ")
+
+
+def _digest_line(hash_seed: str) -> str:
+    command = [sys.executable, "-m", "tests.simulation", "--seeds", "12", "--jobs", "1"]
+    told = subprocess.run(
+        command,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return next(line for line in told.stdout.splitlines() if line.startswith("digest"))
+
+
+@pytest.mark.slow
+def test_the_importer_may_die_at_every_await_point_and_commit() -> None:
+    """One history is played once for each place where its first importer can die."""
+    swept = sweep(SMALL)
+
+    assert swept.violations == []
+    assert swept.steps > 50
+    assert swept.commits > 5
+
+
+def test_a_row_that_never_settles_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The liveness checker is awake: a protocol that never advances gets stuck."""
+    monkeypatch.setattr("importer.job.deliver.Policy", partial(Policy, max_advances=0))
+
+    assert "never settled" in _names(range(40), "old refusals")
+
+
+def test_a_dropped_row_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The results checker is awake: a row that is left out of the results is missed."""
+    rows = Staging.rows
+
+    def without_the_last(staging: Staging) -> Iterator[StagedRow]:
+        yield from list(rows(staging))[:-1]
+
+    monkeypatch.setattr(Staging, "rows", without_the_last)
+
+    assert "dropped row" in _names(range(3), "anything")
+
+
+def test_an_error_nobody_planned_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ends with a traceback is a violation, not a crash."""
+
+    def fail(_staging: Staging) -> None:
+        raise RuntimeError("not planned")
+
+    monkeypatch.setattr("importer.job.deliver.Delivery._record", fail)
+
+    assert "unexpected error" in _names(range(3), "anything")
+
+
+def _names(seeds: range, theme: str) -> set[str]:
+    return {name for seed in seeds for name, _ in play(seed, theme=theme).violations}
