@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.simulation.scene import Flavour
 
 _FIELDS = ("external_reference", "name", "email", "phone", "currency", "balance", "metadata")
+NOT_FOUND = 404
 _RUN_WRONG = (401, 403, 404, 301)
 
 
@@ -121,6 +122,9 @@ class Moment:
     async def get(self, reference: str) -> Reply:
         """``GET /billing/customers/{external_reference}``, perhaps of a stale replica."""
         luck, now = self._luck, trio.current_time()
+        if self.refuses_run == NOT_FOUND and not self.flavour.unique:
+            # A missing endpoint that answers like a missing customer: only uniqueness helps then.
+            return Reply(NOT_FOUND, b"<html>not here</html>")
         if reply := self._turned_away():
             return reply
         if luck.strikes("look-up fails"):
