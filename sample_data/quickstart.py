@@ -26,7 +26,12 @@ def main() -> int:
         if sandbox.stdout is None or not (ready := sandbox.stdout.readline()):
             return sandbox.wait() or 1
         print(ready.split(" (", maxsplit=1)[0], flush=True)
-        command = ["run", os.path.relpath(HERE / "customers.csv"), "--ledger", str(FOLDER / "ledger.db")]
+        command = [
+            "run",
+            os.path.relpath(HERE / "customers.csv"),
+            "--ledger",
+            str(FOLDER / "ledger.db"),
+        ]
         command += ["--out", str(FOLDER / "results"), "--log-format", "console"]
         if sys.stderr.isatty():
             command = command[:-2]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from importer.outcomes import IN_MOMENT, Outcome
 from importer.source.formula import escape_formula
@@ -45,7 +45,7 @@ def write_errors(
         writers = []
         for source, layout in enumerate(layouts):
             file = stack.enter_context(workspace.open_text(errors_name(source)))
-            writers.append(_ErrorsFile(csv.writer, file, layout, extra=with_extra[source]))
+            writers.append(_ErrorsFile(file, layout, extra=with_extra[source]))
         for row in rows:
             if row.outcome not in IN_MOMENT and row.outcome != Outcome.WOULD_CREATE:
                 writers[row.source].write(row)
@@ -53,18 +53,26 @@ def write_errors(
 
 
 class _ErrorsFile:
-    def __init__(self, make, file, layout: Layout, *, extra: bool) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        self._writer = make(file, delimiter=layout.delimiter, lineterminator="\n")
+    def __init__(self, file: TextIO, layout: Layout, *, extra: bool) -> None:
+        self._plain = csv.writer(file, delimiter=layout.delimiter, lineterminator="\n")
+        # csv leaves a lone carriage return without quotes, and could not read it back.
+        self._quoted = csv.writer(
+            file, delimiter=layout.delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL
+        )
         own = {*ADDED, EXTRA}
         self._kept = [i for i, name in enumerate(layout.columns) if name not in own]
         self._extra = extra
         names = [layout.columns[i] for i in self._kept]
-        self._writer.writerow([*names, *ADDED, *([EXTRA] if extra else [])])
+        self._write([*names, *ADDED, *([EXTRA] if extra else [])])
 
     def write(self, row: StagedRow) -> None:
         original = row.cells
         cells = [escape_formula(original[i]) if i < len(original) else "" for i in self._kept]
-        added = [row.line, row.error_code, escape_formula(row.error or "")]
+        added = [str(row.line), row.error_code or "", escape_formula(row.error or "")]
         if self._extra:
             added.append(row.extra_json or "")
-        self._writer.writerow([*cells, *added])
+        self._write([*cells, *added])
+
+    def _write(self, cells: list[str]) -> None:
+        writer = self._quoted if any("\r" in cell for cell in cells) else self._plain
+        writer.writerow(cells)

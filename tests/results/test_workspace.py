@@ -44,6 +44,7 @@ def test_everything_is_private(tmp_path: Path) -> None:
 
 def test_a_failed_run_leaves_nothing(tmp_path: Path) -> None:
     """A workspace that is not published is removed, with the rows in it."""
+
     def fail() -> None:
         with Workspace(tmp_path, "run1") as workspace:
             workspace.open_text("staging").close()

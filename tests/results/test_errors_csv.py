@@ -1,0 +1,83 @@
+"""errors.csv gives every failed row back as it was, whatever stands in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from importer.outcomes import Outcome
+from importer.plan import StagedRow, Staging
+from importer.plan.positions import position
+from importer.results import Workspace, write_errors
+from importer.rows import Problem, Row
+from importer.source import Layout, SourceOptions, open_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+TEXT = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=0, max_size=12
+)
+
+
+def failed(cells: tuple[str, ...], line: int) -> Row:
+    """An invalid row with these cells."""
+    return Row(0, line, "", None, None, (Problem("", "bad", "=cmd()"),), cells)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=6), st.sampled_from(",;|\t"))
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], delimiter: str
+) -> None:
+    """Cells survive the errors file and its reading, formulas, quotes, line breaks and all."""
+    out: Path = tmp_path_factory.mktemp("errors")
+    staging = Staging()
+    staging.add(failed(cells, line) for line, cells in enumerate(rows, start=2))
+    layout = Layout("in.csv", ("external_reference", "name"), delimiter)
+    with Workspace(out, "run") as workspace:
+        list(write_errors(workspace, staging.rows(), [layout], [False]))
+        final = workspace.publish()
+    staging.close()
+    options = SourceOptions(delimiter=delimiter)
+    with open_source(str(final / "errors.csv"), 0, options) as source:
+        assert source.layout.fed_back
+        read = [
+            tuple(cell or "" for cell in row[:2])
+            for batch in source.batches()
+            for row in batch.frame.iter_rows()
+        ]
+    assert read == rows
+
+
+def test_only_rows_that_are_not_in_moment_are_written(tmp_path: Path) -> None:
+    """Settled rows pass through, failed ones are written, and nothing else."""
+    wanted = {Outcome.INVALID, Outcome.REJECTED, Outcome.UNSETTLED}
+    rows = [
+        StagedRow(position(0, n), "R", '["R"]', None, outcome.value, "", "", 0, 0, "", "")
+        for n, outcome in enumerate(Outcome, start=2)
+    ]
+    layout = Layout("in.csv", ("external_reference",))
+    with Workspace(tmp_path, "run") as workspace:
+        assert list(write_errors(workspace, rows, [layout], [False])) == rows
+        final = workspace.publish()
+    assert len((final / "errors.csv").read_text().splitlines()) == 1 + len(wanted)
+
+
+def test_each_source_has_its_own_file(tmp_path: Path) -> None:
+    """Two sources with other columns and delimiters keep theirs, in two files."""
+    staging = Staging()
+    staging.add(
+        [failed(("a", "b"), 2), Row(1, 2, "", None, None, (Problem("", "x", "y"),), ("c",))]
+    )
+    layouts = [Layout("1.csv", ("p", "q"), ";"), Layout("2.csv", ("r",))]
+    with Workspace(tmp_path, "run") as workspace:
+        list(write_errors(workspace, staging.rows(), layouts, [False, False]))
+        final = workspace.publish()
+    staging.close()
+    assert (final / "errors.csv").read_text().splitlines()[0] == "p;q;_line;_error_code;_error"
+    assert (final / "errors-2.csv").read_text().splitlines()[1].startswith("c,2,x,")
