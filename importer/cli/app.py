@@ -65,12 +65,7 @@ def run(
     ] = False,
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
-    on_duplicate: Annotated[
-        str,
-        typer.Option(
-            help="Rows with one reference and different payloads: error, or first|last wins."
-        ),
-    ] = "error",
+    on_duplicate: o.OnDuplicateName = "error",
     retry_rejected: Annotated[
         bool, typer.Option("--retry-rejected", help="Send refused rows again, though unchanged.")
     ] = False,
@@ -117,12 +112,7 @@ def check(
     out: o.Out = DEFAULT_OUT,
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
-    on_duplicate: Annotated[
-        str,
-        typer.Option(
-            help="Rows with one reference and different payloads: error, or first|last wins."
-        ),
-    ] = "error",
+    on_duplicate: o.OnDuplicateName = "error",
     log_format: o.LogFormat = "auto",
     quiet: o.Quiet = False,
 ) -> None:
@@ -221,14 +211,16 @@ def _inputs(
 def _observer(log_format: str, *, quiet: bool, next_commands: NextCommands) -> Observer:
     if log_format not in {"auto", "console", "json"}:
         raise UsageError(f"--log-format {log_format!r} is not known", hint="auto, console or json")
+    from importer.cli.tolerant import TolerantObserver  # noqa: PLC0415
+
     if log_format == "auto" and sys.stderr.isatty():
         from importer.cli.terminal import TerminalObserver  # noqa: PLC0415
 
-        return TerminalObserver(quiet=quiet, next_commands=next_commands)
+        return TolerantObserver(TerminalObserver(quiet=quiet, next_commands=next_commands))
     from importer.cli.logs import LogObserver, configure  # noqa: PLC0415
 
     configure(json=log_format != "console", quiet=quiet)
-    return LogObserver()
+    return TolerantObserver(LogObserver())
 
 
 def _end(finished: Finished) -> None:

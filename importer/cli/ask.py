@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def on_terminal() -> bool:
     """Whether a person can be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def confirm_live(key: ApiKey, base_url: str, *, live: bool) -> None:

@@ -29,6 +29,13 @@ Delimiter = Annotated[
     str | None,
     typer.Option("--delimiter", help="CSV delimiter: , ; | or tab. Detected by default."),
 ]
+OnDuplicateName = Annotated[
+    str,
+    typer.Option(
+        "--on-duplicate",
+        help="Rows with one reference and different payloads: error, or first|last wins.",
+    ),
+]
 LogFormat = Annotated[
     str,
     typer.Option(

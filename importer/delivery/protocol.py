@@ -7,8 +7,7 @@ simulated (tests/simulation) and run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from importer.delivery import answers as a
 from importer.delivery.events import (
@@ -29,7 +28,7 @@ from importer.delivery.events import (
     Why,
     Woken,
 )
-from importer.delivery.safeguards import ALL_ON, Safeguards
+from importer.delivery.flight import Flight, Phase, Policy, ProtocolError
 from importer.delivery.states import (
     Done,
     New,
@@ -42,73 +41,12 @@ from importer.delivery.states import (
 )
 from importer.outcomes import Outcome
 
+__all__ = ["Flight", "Phase", "Policy", "ProtocolError", "step"]
+
 UNPROCESSABLE = 422
 """Also what the Idempotency-Key draft gives a key that was used with another payload."""
 PROOF = 2
 """Look-ups in a row, apart by ``settle_delay``, that together prove absence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The protocol's numbers. Times in seconds."""
-
-    stale_after: float = 20 * 3600
-    """A ``Sent`` this old is looked up first; Moment forgets a key after 24 hours (API page)."""
-    clock_slack: float = 300
-    """A ``first_sent_at`` further than this in the future is not trusted either."""
-    max_failures: int = 8
-    """Failed requests of one row in one run before it is left unsettled."""
-    max_advances: int = 3
-    """Generations one row may advance in one run; bounds a server that replays everything."""
-    settle_delay: float = 5.0
-    """Seconds between the two look-ups that together prove absence."""
-    retry_rejected: bool = False
-    safeguards: Safeguards = ALL_ON
-
-
-class Phase(StrEnum):
-    """What the machine is waiting for."""
-
-    READY = "ready"
-    COMMITTING = "committing"
-    SENDING = "sending"
-    LOOKING_UP = "looking_up"
-    WAITING = "waiting"
-    OVER = "over"
-
-
-class ProtocolError(Exception):
-    """The driver broke the order of events: a programming error, never a user's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Flight:
-    """One row on its way in one run."""
-
-    reference: str
-    fingerprint: bytes
-    """Of the row as the source has it now."""
-    state: State
-    """What the ledger durably holds."""
-    phase: Phase = Phase.READY
-    pending: State | None = None
-    """The state being committed."""
-    why: Why | None = None
-    """The reason of the look-up under way or to be repeated."""
-    refusal: a.Refused | None = None
-    failures: int = 0
-    advances: int = 0
-    sends: int = 0
-    """POSTs of this run, for the results file."""
-    suspect: bool = False
-    """An earlier request of this row may have been processed, in this run or before."""
-    absences: int = 0
-    """404s in a row for the present refusal."""
-    second_key: bool = False
-    """A 422 has been tried again under the next key."""
-    note: tuple[int, str, str] = (0, "", "")
-    """Status, code and message of the latest trouble."""
-
 
 Step = tuple[Flight, Command]
 
