@@ -122,8 +122,7 @@ class Moment:
     async def get(self, reference: str) -> Reply:
         """``GET /billing/customers/{external_reference}``, perhaps of a stale replica."""
         luck, now = self._luck, trio.current_time()
-        if self.refuses_run == NOT_FOUND and not self.flavour.unique:
-            # A missing endpoint that answers like a missing customer: only uniqueness helps then.
+        if self.refuses_run == NOT_FOUND and self.flavour.mute and not self.flavour.json_404:
             return Reply(NOT_FOUND, b"<html>not here</html>")
         if reply := self._turned_away():
             return reply

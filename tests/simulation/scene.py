@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 HOUR = 3600.0
 GAPS = (1.0, 60.0, HOUR, 13 * HOUR, 19 * HOUR, 21 * HOUR, 26 * HOUR, 60 * HOUR)
+CONFLICT = 409
 WORDLESS, WORDS, REPLAY = "wordless", "words", "replay"
 
 
@@ -30,6 +31,14 @@ class Flavour:
     lag: float = 0.0
     """Seconds that a look-up's replica may lag behind."""
     key_hours: float = 24.0
+
+    json_404: bool = False
+    """A missing endpoint answers like a missing customer, even where ``mute`` (a limit)."""
+
+    @property
+    def mute(self) -> bool:
+        """Nothing but a look-up tells that a customer exists already."""
+        return not self.unique or not (self.duplicate_words or self.duplicate_status == CONFLICT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +175,25 @@ THEMES = {
     "bad input": Theme({"rows conflict": 0.5, "input unreadable": 0.5}),
 }
 
+LIMITS = {
+    "missing endpoint in JSON": Theme(
+        {"key refused": 0.9, "5xx after, not stored": 0.3},
+        {"duplicate_words": False, "duplicate_status": 400, "json_404": True, "lag": 0.0},
+        {"latency": 0.3, "tail": 1.0},
+    ),
+}
+"""What the promises rest on (docs/delivery.md): here they break; no seed draws these."""
+
 
 def draw(chance: random.Random, *, theme: str = "") -> Scene:
     """A scene; each kind of fault is in a tenth to a half of the scenes (swarm testing).
 
     Args:
         chance: the seed's own.
-        theme: one of ``THEMES``; "" lets the seed choose.
+        theme: one of ``THEMES`` or ``LIMITS``; "" lets the seed choose among the former.
     """
     drawn_theme = chance.choice((*THEMES, ANYTHING, ANYTHING, ANYTHING, ANYTHING))
-    chosen = THEMES[theme or drawn_theme]
+    chosen = {**THEMES, **LIMITS}[theme or drawn_theme]
     share = chance.choice((0.1, 0.3, 0.5))
     rates = {}
     for kind, bounds in _RANGES.items():

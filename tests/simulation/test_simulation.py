@@ -55,6 +55,14 @@ def test_a_safeguard_that_is_off_is_noticed(name: str) -> None:
     assert len(figures.violations) == 1
 
 
+@pytest.mark.slow
+def test_a_documented_limit_breaks_as_documented() -> None:
+    """A missing endpoint whose 404 is JSON passes for absence; the list of limits is no guess."""
+    figures = campaign(range(300), jobs=1, theme="missing endpoint in JSON", stop_at=1)
+
+    assert len(figures.violations) == 1
+
+
 def test_every_safeguard_has_its_ablation() -> None:
     """No safeguard of the product is left out of the table."""
     assert set(ABLATIONS) == set(Safeguards.__dataclass_fields__)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+GARBAGE = (b"", b"<html>ok</html>", b"\xff\xfe", b'{"id', b"[]", b"{}", b'{"id": 1}')
 LOSSES = ("request lost", "connection reset", "answer lost")
 
 
@@ -102,7 +103,8 @@ class Wire(httpx.AsyncBaseTransport):
     def _response(self, reply: Reply) -> httpx.Response:
         luck, cut = self._luck, False
         if luck.strikes("answer garbled"):
-            garbage = (b"", b"<html>ok</html>", b"[]", b"{}", b'{"id": 1}', b"\xff\xfe", b'{"id')
+            # No JSON in place of an error: a gateway's 404 must not become Moment's word.
+            garbage = GARBAGE if reply.status < 300 else GARBAGE[:4]
             reply = replace(reply, body=luck.chance.choice(garbage))
         elif luck.strikes("another customer's answer"):
             reply = self._mixed_up(reply)
