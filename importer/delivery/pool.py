@@ -24,6 +24,7 @@ from importer.delivery.parking import Parking
 from importer.delivery.states import New, Rejected, State
 from importer.delivery.stopping import one_cause, stop_error
 from importer.delivery.work import Planned, Settled
+from importer.errors import RunStopped
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.delivery import answers as a
     from importer.delivery.committer import Committer
-    from importer.errors import RunStopped
 
 
 class Api(Protocol):
@@ -243,6 +243,15 @@ class Pool:
 
     async def _drive(self, ride: _Ride) -> list[e.Settle]:
         """Step the row until it settles (its ``Settle`` is returned), waits, or stops the run."""
+        try:
+            return await self._steps(ride)
+        except RunStopped as stopped:
+            # The others may still hear their answers: an answer that is lost costs a look-up.
+            self._halt(stopped)
+            self._leave(ride)
+            return []
+
+    async def _steps(self, ride: _Ride) -> list[e.Settle]:
         planned = ride.planned
         event = ride.resume(self._clock.now())
         while True:

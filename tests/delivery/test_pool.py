@@ -103,9 +103,10 @@ def deliver(
     settings: PoolSettings | None = None,
     health: HealthSettings | None = None,
     stop_after: float | None = None,
+    into: list[Settled] | None = None,
 ) -> list[Settled]:
     """Deliver so many rows in virtual time; what was settled, in order."""
-    settled: list[Settled] = []
+    settled: list[Settled] = into if into is not None else []
 
     async def main() -> None:
         committer = Committer(ledger or Ledger(), run_id="r", clock=Clock(), offload=offload)
@@ -255,6 +256,23 @@ def test_nothing_is_sent_when_the_ledger_cannot_be_written() -> None:
     with pytest.raises(LedgerFailed):
         deliver(api, 50, ledger=Ledger(fail_after=0))
     assert api.posts.total() == 0
+
+
+def test_a_stop_that_one_row_meets_lets_the_others_finish() -> None:
+    """A wait that is too long stops the run; answers under way are still settled."""
+
+    def rule(reference: str, attempt: int) -> a.Answer:
+        if reference == "R5":
+            raise RunStopped("told to wait", reason="told_to_wait")
+        return created(reference, attempt)
+
+    api = Api(rule)
+    settled: list[Settled] = []
+    with pytest.raises(RunStopped) as caught:
+        deliver(api, 100, settings=PoolSettings(workers=8), into=settled)
+    assert caught.value.reason == "told_to_wait"
+    done = [one for one in settled if one.settle.outcome is Outcome.CREATED]
+    assert len(done) == api.posts.total() - 1
 
 
 def test_many_rows_share_a_commit() -> None:
