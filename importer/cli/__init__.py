@@ -5,35 +5,38 @@ from __future__ import annotations
 import os
 import sys
 
+from importer.cli.streams import Unbreakable
 from importer.errors import ExitCode, ImporterError
 
 
 def main() -> None:
     """Run the command line; an ImporterError becomes a message and its exit code."""
     _open_missing_streams()
+    stdout, stderr = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = Unbreakable(stdout), Unbreakable(stderr)
     try:
         from importer.cli.app import app  # noqa: PLC0415 - keeps `import importer` light
 
         app()
     except ImporterError as error:
-        _say(f"error: {error.message}")
-        if error.hint:
-            _say(f"  hint: {error.hint}")
+        _report(error)
         sys.exit(int(error.exit_code))
     except KeyboardInterrupt:
         sys.exit(int(ExitCode.SIGINT))
-    except BrokenPipeError:
-        # The reader of our output is gone (`| head`); nothing of ours depends on it.
-        sys.exit(int(ExitCode.OK))
     finally:
+        sys.stdout, sys.stderr = stdout, stderr
         _drop_broken_streams()
 
 
-def _say(text: str) -> None:
-    try:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the user interface
-    except OSError:
-        pass  # Nobody can be told; the exit code still tells it.
+def _report(error: ImporterError) -> None:
+    """Tell a person in two lines; tell who reads JSON log lines in one of those."""
+    logs = sys.modules.get("importer.cli.logs")
+    if logs is not None and logs.writes_json():
+        logs.log_error(error)
+        return
+    print(f"error: {error.message}", file=sys.stderr)  # noqa: T201 - this is the user interface
+    if error.hint:
+        print(f"  hint: {error.hint}", file=sys.stderr)  # noqa: T201 - this is the user interface
 
 
 def _open_missing_streams() -> None:

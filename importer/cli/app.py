@@ -83,10 +83,10 @@ def run(
     from importer.job.run import run as run_job  # noqa: PLC0415
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
+    observer = _observer(log_format, quiet=quiet, next_commands=partial(after_run, ledger))
     inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
     url = check_base_url(base_url)
     key = read_api_key(os.environ)
-    observer = _observer(log_format, quiet=quiet, next_commands=partial(after_run, ledger))
     if key.warning:
         observer.warning("key_file_open", key.warning)
     if not dry_run:
@@ -119,8 +119,8 @@ def check(
     """Validate the sources offline: no key, no network, the same results files."""
     from importer.job.check import check as check_job  # noqa: PLC0415
 
-    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
     observer = _observer(log_format, quiet=quiet, next_commands=after_check)
+    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
     _end(check_job(inputs, observer=observer))
 
 

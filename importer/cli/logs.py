@@ -14,6 +14,7 @@ import structlog
 from importer.job.observer import Observer, Progress
 
 if TYPE_CHECKING:
+    from importer.errors import ImporterError
     from importer.results import Summary
 
 PROGRESS_EVERY = 120
@@ -39,6 +40,25 @@ def configure(*, json: bool, quiet: bool) -> None:
         wrapper_class=structlog.make_filtering_bound_logger("warning" if quiet else "info"),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
+    )
+
+
+def writes_json() -> bool:
+    """Whether ``configure`` chose JSON lines."""
+    processors = structlog.get_config()["processors"]
+    return structlog.is_configured() and isinstance(
+        processors[-1], structlog.processors.JSONRenderer
+    )
+
+
+def log_error(error: ImporterError) -> None:
+    """The error that ends the program, as one event."""
+    structlog.get_logger().error(
+        "run_failed",
+        error=error.message,
+        hint=error.hint or None,
+        reason=getattr(error, "reason", None),
+        exit_code=int(error.exit_code),
     )
 
 
