@@ -10,11 +10,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from importer import __version__
 from importer.delivery.safeguards import ALL_ON, Safeguards
-from tests.simulation.history import Report, play
+from tests.simulation.history import Report, fast_folder, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -90,10 +91,10 @@ def version() -> str:
     return f"{__version__} ({told.stdout.strip()})"
 
 
-def outcome_of(seed: int, *, theme: str, safeguards: Safeguards) -> Outcome:
+def outcome_of(seed: int, *, theme: str, safeguards: Safeguards, within: str) -> Outcome:
     """Play one seed; what the history tells in words stays behind."""
     try:
-        told = play(seed, theme=theme, safeguards=safeguards)
+        told = play(seed, theme=theme, safeguards=safeguards, within=within)
     except Exception as error:  # noqa: BLE001 - the simulation itself broke: that seed is told too
         broken = (("the simulation broke", f"{type(error).__name__}: {error}"),)
         return Outcome(seed, broken, "", Counter(), 0.0, 0, 0, 0)
@@ -133,13 +134,16 @@ def campaign(
         stop_at: violations after which to stop; None plays every seed.
     """
     figures, began = Figures(), time.perf_counter()
-    one = partial(outcome_of, theme=theme, safeguards=safeguards)
-    if jobs == 1:
-        _count(map(one, seeds), figures, on_outcome, stop_at)
-    else:
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(jobs) as pool:
-            _count(pool.imap(one, seeds, chunksize=CHUNK), figures, on_outcome, stop_at)
+    # One folder for all: a process that is stopped in the middle of a history leaves nothing.
+    with TemporaryDirectory(prefix="simulation-", dir=fast_folder()) as within:
+        one = partial(outcome_of, theme=theme, safeguards=safeguards, within=within)
+        if jobs == 1:
+            _count(map(one, seeds), figures, on_outcome, stop_at)
+        else:
+            with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+                _count(pool.imap(one, seeds, chunksize=CHUNK), figures, on_outcome, stop_at)
+                pool.terminate()
+                pool.join()
     figures.took = time.perf_counter() - began
     return figures
 

@@ -53,6 +53,7 @@ def play(
     theme: str = "",
     safeguards: Safeguards = ALL_ON,
     crash: CrashPlan | None = None,
+    within: str | None = None,
 ) -> Report:
     """Play the history of one seed.
 
@@ -61,11 +62,12 @@ def play(
         theme: a kind of fault that the history must have, or ``not unique``.
         safeguards: those of the product; one off is an ablation.
         crash: where the first run dies, instead of where the seed says.
+        within: the folder for the ledger's own; memory by default.
     """
     chance = random.Random(f"history {seed}")
     scene = draw(chance, theme=theme)
     luck = Luck(chance, scene.rates)
-    folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=_fast_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=within or fast_folder()))
     history = History(scene, luck, safeguards, folder, crash)
     try:
         simulate(seed, history.run, history.step)
@@ -87,7 +89,7 @@ def play(
     )
 
 
-def _fast_folder() -> str | None:
+def fast_folder() -> str | None:
     """Memory, where there is a place for it: no file of a history outlives it."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
