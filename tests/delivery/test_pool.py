@@ -14,7 +14,7 @@ from importer.delivery.committer import Committer
 from importer.delivery.health import HealthSettings
 from importer.delivery.pool import Pool, PoolSettings
 from importer.delivery.protocol import Policy
-from importer.delivery.states import NEW, State
+from importer.delivery.states import NEW, Done, Origin, State
 from importer.delivery.stopping import one_cause
 from importer.delivery.work import Planned, Settled
 from importer.errors import LedgerFailed, RunStopped
@@ -280,3 +280,25 @@ def test_many_rows_share_a_commit() -> None:
     ledger = Ledger()
     deliver(Api(created), 1000, ledger=ledger, settings=PoolSettings(workers=32))
     assert ledger.commits < 200
+
+
+def test_a_first_row_that_another_importer_settled_is_no_canary() -> None:
+    """A row that costs no request proves nothing: the next row goes alone instead."""
+
+    class Contended(Ledger):
+        def apply(
+            self,
+            transitions: Sequence[Transition],
+            attempts: Sequence[Attempt],
+            *,
+            run_id: str,
+            now: float,
+        ) -> list[State | None]:
+            del attempts, run_id, now
+            done = Done(0, b"f", "bcus_1", Origin.CREATED)
+            return [done if one.reference == "R0" else None for one in transitions]
+
+    api = Api(lambda _ref, _n: a.RunWrong("forbidden", 403))
+    with pytest.raises(RunStopped):
+        deliver(api, 50, ledger=Contended())
+    assert api.posts.total() == 1
