@@ -6,6 +6,7 @@ from importer.rows.currencies import ACTIVE, minor_units
 from importer.rows.customer import Customer
 from importer.rows.duplicates import Member, OnDuplicate, Resolved, resolve
 from importer.rows.fingerprint import canonical, fingerprint
+from importer.rows.judged import Judged, judge_batch
 from importer.rows.mask import mask_email, mask_phone, mask_text, redact
 from importer.rows.payload import build_payload
 from importer.rows.problems import problems_of
@@ -17,6 +18,7 @@ __all__ = [
     "CODES",
     "ColumnMap",
     "Customer",
+    "Judged",
     "Member",
     "OnDuplicate",
     "Problem",
@@ -25,6 +27,7 @@ __all__ = [
     "build_payload",
     "canonical",
     "fingerprint",
+    "judge_batch",
     "map_columns",
     "mask_email",
     "mask_phone",

@@ -1,0 +1,158 @@
+"""Finds the rows of a batch that are certainly valid, all at once, and builds their payloads. Pure.
+
+Every rule is that of the customer model, or a stricter one. A row that does not pass is not wrong:
+it may be, and ``judge`` decides. So what is rare or hard (JSON metadata, a character that JSON
+escapes, an amount of 19 digits) is left out here, and no rule has two owners.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from json.encoder import encode_basestring
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from importer.rows import customer as rules
+from importer.rows.currencies import ACTIVE
+from importer.rows.text import TRIMMED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from importer.rows.columns import ColumnMap
+
+REFERENCE = "reference"
+PAYLOAD = "payload"
+"""The columns of ``certain_payloads``."""
+
+_ESCAPED = r'[\x00-\x1f"\\]'
+"""What ``fingerprint.canonical`` writes with a backslash."""
+_BALANCE = "^[+-]?[0-9]{1,18}$"
+"""Fits into 64 bits whatever its digits are."""
+_BEFORE = ("balance", "currency", "email")
+_AFTER = ("name", "phone")
+"""The fields on both sides of ``external_reference`` and ``metadata`` in the canonical order."""
+
+
+def certain_payloads(cells: pl.DataFrame, columns: ColumnMap) -> pl.DataFrame:
+    """The reference and the canonical payload of each row; null where it is not certainly valid.
+
+    Args:
+        cells: one String column per header column, in header order, named by ``str(index)``.
+        columns: what each of them is.
+
+    Returns:
+        A frame of the same height with the columns ``reference`` and ``payload``.
+    """
+    where = {field: index for index, field in columns.texts}
+    if columns.balance is not None:
+        where["balance"] = columns.balance
+    keys = sorted((key, index) for index, key in columns.metadata_keys)
+    trimmed = cells.lazy().select(
+        *(_trimmed(index).alias(field) for field, index in where.items()),
+        *(_trimmed(index).alias(_value(key)) for key, index in keys),
+        # An object in the metadata column needs a JSON parser.
+        *([] if columns.metadata is None else [_trimmed(columns.metadata).alias("metadata")]),
+    )
+    names = [key for key, _ in keys]
+    valid = functools.reduce(operator.and_, _rules(where, names, columns))
+    payload = pl.when(valid).then(_payload(where, names)).alias(PAYLOAD)
+    return trimmed.select(pl.col("external_reference").alias(REFERENCE), payload).collect()
+
+
+def _trimmed(index: int) -> pl.Expr:
+    """The cell as ``text.trim`` leaves it; null where nothing is left."""
+    text = pl.col(str(index)).str.strip_chars(TRIMMED)
+    return pl.when(text != "").then(text)
+
+
+def _value(key: str) -> str:
+    return f"metadata.{key}"
+
+
+def _rules(where: Iterable[str], keys: list[str], columns: ColumnMap) -> Iterable[pl.Expr]:
+    """One expression per rule; an absent field passes where it may be absent."""
+    reference = pl.col("external_reference")
+    yield reference.str.contains(rules.REFERENCE_PATTERN).fill_null(value=False)
+    # The pattern allows ASCII only: bytes are characters.
+    yield reference.str.len_bytes().fill_null(0) <= rules.MAX_REFERENCE
+    for field in where:
+        if field in _OPTIONAL:
+            yield pl.col(field).is_null() | _OPTIONAL[field](pl.col(field))
+    if "balance" in where:
+        given = pl.col("currency").is_not_null() if "currency" in where else pl.lit(value=False)
+        yield pl.col("balance").is_null() | given
+    for key in keys:
+        value = pl.col(_value(key))
+        fits = value.str.len_chars() <= rules.MAX_METADATA_VALUE
+        yield value.is_null() | (fits & _plain(value))
+    if len(keys) > rules.MAX_METADATA_KEYS:
+        filled = pl.sum_horizontal(pl.col(_value(key)).is_not_null() for key in keys)
+        yield filled <= rules.MAX_METADATA_KEYS
+    if columns.metadata is not None:
+        yield pl.col("metadata").is_null()
+
+
+def _plain(text: pl.Expr) -> pl.Expr:
+    return ~text.str.contains(_ESCAPED)
+
+
+def _is_name(text: pl.Expr) -> pl.Expr:
+    return (text.str.len_chars() <= rules.MAX_NAME) & _plain(text)
+
+
+def _is_email(text: pl.Expr) -> pl.Expr:
+    # The pattern allows ASCII only: bytes are characters.
+    return (
+        text.str.contains(rules.EMAIL_PATTERN)
+        & (text.str.len_bytes() <= rules.MAX_EMAIL)
+        & (text.str.find("@", literal=True) <= rules.MAX_EMAIL_LOCAL)
+    )
+
+
+_OPTIONAL: dict[str, Callable[[pl.Expr], pl.Expr]] = {
+    "name": _is_name,
+    "email": _is_email,
+    "phone": lambda text: text.str.contains(rules.PHONE_PATTERN),
+    "currency": lambda text: text.is_in(sorted(ACTIVE)),
+    "balance": lambda text: text.str.contains(_BALANCE),
+}
+
+
+def _payload(where: Iterable[str], keys: list[str]) -> pl.Expr:
+    """The text of ``fingerprint.canonical``: what is null leaves nothing behind."""
+    parts = [pl.lit("{")]
+    for field in _BEFORE:
+        if field == "balance" and field in where:
+            amount = pl.col(field).str.strip_prefix("+").cast(pl.Int64, strict=False)
+            parts.append(pl.concat_str(pl.lit('"balance":'), amount.cast(pl.String), pl.lit(",")))
+        elif field in where:
+            parts.append(pl.concat_str(pl.lit(f'"{field}":"'), pl.col(field), pl.lit('",')))
+    parts.append(
+        pl.concat_str(pl.lit('"external_reference":"'), pl.col("external_reference"), pl.lit('"'))
+    )
+    if keys:
+        parts.append(_metadata(keys))
+    parts += [
+        pl.concat_str(pl.lit(f',"{field}":"'), pl.col(field), pl.lit('"'))
+        for field in _AFTER
+        if field in where
+    ]
+    return pl.concat_str(*parts, pl.lit("}"), ignore_nulls=True)
+
+
+def _metadata(keys: list[str]) -> pl.Expr:
+    pairs = pl.concat_str(
+        *(
+            pl.concat_str(
+                pl.lit(f",{encode_basestring(key)}:" + '"'), pl.col(_value(key)), pl.lit('"')
+            )
+            for key in keys
+        ),
+        ignore_nulls=True,
+    )
+    filled = pl.any_horizontal(pl.col(_value(key)).is_not_null() for key in keys)
+    inside = pairs.str.strip_prefix(",")
+    return pl.when(filled).then(pl.concat_str(pl.lit(',"metadata":{'), inside, pl.lit("}")))

@@ -1,0 +1,124 @@
+"""Judges a whole batch: what is certainly valid at once, the rest row by row."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from importer.rows.certain import PAYLOAD, REFERENCE, certain_payloads
+from importer.rows.judge import judge
+from importer.rows.row import Problem, Row
+from importer.rows.text import trim
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from importer.rows.columns import ColumnMap
+    from importer.source.records import CellFault, Malformed, RecordBatch
+
+SCHEMA = {
+    "line": pl.Int64,
+    "reference": pl.String,
+    "fingerprint": pl.Binary,
+    "payload": pl.String,
+}
+"""The columns of ``Judged.valid``: those fields of ``Row``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One batch after validation."""
+
+    source: int
+    """Index of the source."""
+    valid: pl.DataFrame
+    """The valid rows by line, with the columns of ``SCHEMA``; nothing in it is null."""
+    cells: pl.DataFrame
+    """Their cells, row by row: one String column per header column, null is ""."""
+    invalid: tuple[Row, ...]
+    """All other records by line, malformed ones among them."""
+
+
+def judge_batch(batch: RecordBatch, columns: ColumnMap) -> Judged:
+    """Judge one batch; every record of it is in the result once."""
+    cells = batch.frame.fill_null("")
+    cells.columns = [str(index) for index in range(cells.width)]
+    lines = pl.Series("line", batch.lines, dtype=pl.Int64)
+    faults = _faults_by_index(batch, columns)
+    found = certain_payloads(cells, columns)
+    certain = found[PAYLOAD].is_not_null()
+    if faults:
+        certain &= ~pl.int_range(cells.height, eager=True).is_in(list(faults))
+    invalid: list[Row] = []
+    if certain.all():
+        valid = _certain_rows(found, lines)
+    else:
+        slow, invalid = _judge_rest(batch, cells, ~certain, columns, faults)
+        fast = _certain_rows(found.filter(certain), lines.filter(certain))
+        valid = pl.concat([fast, slow]).sort("line") if slow.height else fast
+        cells = cells.filter(lines.is_in(valid["line"].implode()))
+    invalid += [_malformed_row(batch.source, one, columns) for one in batch.malformed]
+    invalid.sort(key=_line)
+    return Judged(batch.source, valid, cells, tuple(invalid))
+
+
+def _certain_rows(found: pl.DataFrame, lines: pl.Series) -> pl.DataFrame:
+    sha256 = hashlib.sha256
+    bodies = found[PAYLOAD].cast(pl.Binary).to_list()
+    fingerprints = [sha256(body).digest() for body in bodies]
+    return pl.DataFrame(
+        [
+            lines,
+            found[REFERENCE],
+            pl.Series("fingerprint", fingerprints, dtype=pl.Binary),
+            found[PAYLOAD],
+        ]
+    )
+
+
+def _judge_rest(
+    batch: RecordBatch,
+    cells: pl.DataFrame,
+    rest: pl.Series,
+    columns: ColumnMap,
+    faults: dict[int, list[CellFault]],
+) -> tuple[pl.DataFrame, list[Row]]:
+    """(the valid rows, the others) of the rows that are not certain."""
+    valid: list[tuple[object, ...]] = []
+    invalid: list[Row] = []
+    where = rest.arg_true()
+    for index, record in zip(where, cells.filter(rest).iter_rows(), strict=True):
+        line = batch.lines[index]
+        row = judge(batch.source, line, record, columns, faults.get(index, ()))
+        if row.payload is None:
+            invalid.append(row)
+        else:
+            valid.append((line, row.reference, row.fingerprint, row.payload))
+    return pl.DataFrame(valid, schema=SCHEMA, orient="row"), invalid
+
+
+def _faults_by_index(batch: RecordBatch, columns: ColumnMap) -> dict[int, list[CellFault]]:
+    # A cell that is not sent anyway may have any type.
+    not_sent = {*columns.ignored, *columns.unknown}
+    faults: dict[int, list[CellFault]] = {}
+    for fault in batch.faults:
+        if trim(fault.column) not in not_sent:
+            faults.setdefault(fault.index, []).append(fault)
+    return faults
+
+
+def _malformed_row(source: int, record: Malformed, columns: ColumnMap) -> Row:
+    padding = ("",) * (len(columns.names) - len(record.cells))
+    cells: Sequence[str] = record.cells + padding
+    reference = trim(cells[columns.reference])
+    # A record that is no UTF-8 may hold lone surrogates, which nothing downstream can write.
+    reference = reference.encode(errors="replace").decode()
+    problem = Problem("", record.code, record.message)
+    return Row(source, record.line, reference, None, None, (problem,), tuple(cells), record.extra)
+
+
+def _line(row: Row) -> int:
+    return row.line
