@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from importer.delivery.states import Done, Origin, Rejected, State
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from importer.clock import Clock
     from importer.job.reading import Input
-    from importer.plan import StagedRow, Staging
+    from importer.plan import Page, Staging
     from importer.plan.make import LedgerReader
     from importer.results import Summary, Workspace
 
@@ -67,10 +66,11 @@ def write_all(
         for outcome, code, rows in staging.error_codes()
     ]
     try:
-        rows: Iterable[StagedRow] = staging.rows()
+        names = [layout.name for layout in read.layouts]
+        write_results(workspace, _counted(staging.pages(), read.records), names)
         extra = [staging.has_extra(source) for source in range(len(read.layouts))]
-        rows = write_errors(workspace, rows, read.layouts, extra)
-        write_results(workspace, _counted(rows, read.records), [x.name for x in read.layouts])
+        for _ in write_errors(workspace, staging.failed(), read.layouts, extra):
+            pass
         ended = clock.now()
         summary.ended_at = iso(ended)
         summary.seconds["total"] = round(ended - summary.began, 3)
@@ -85,11 +85,11 @@ def write_all(
         ) from None
 
 
-def _counted(rows: Iterable[StagedRow], expected: int) -> Iterator[StagedRow]:
-    """Pass the rows through and make sure that none is missing: a row is never dropped silently."""
-    seen: Counter[str] = Counter()
-    for row in rows:
-        seen["rows"] += 1
-        yield row
-    if seen["rows"] != expected:
-        raise AssertionError(f"{expected} records were read, {seen['rows']} staged")
+def _counted(pages: Iterable[Page], expected: int) -> Iterator[Page]:
+    """Pass the pages through and make sure that no row is missing: none is dropped silently."""
+    seen = 0
+    for page in pages:
+        seen += page.frame.height
+        yield page
+    if seen != expected:
+        raise AssertionError(f"{expected} records were read, {seen} staged")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError
-from importer.rows import map_columns, rows_of
+from importer.rows import judge_batch, map_columns, parts_of
 from importer.source import SourceOptions, open_source
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def read_sources(
                 observer.warning("column_ignored", text)
             layouts.append(source.layout)
             for batch in source.batches():
-                staging.add(rows_of(batch, columns))
+                for part in parts_of(batch):
+                    staging.add_batch(judge_batch(part, columns))
                 records += batch.frame.height + len(batch.malformed)
                 observer.reading(name, records)
     return Input(tuple(layouts), records, tuple(warnings))

@@ -9,10 +9,13 @@ from importer.delivery.work import Planned
 from importer.outcomes import Outcome
 from importer.plan.decide import decide
 from importer.plan.positions import source_and_line
+from importer.plan.staging import CHUNK
 from importer.rows.duplicates import Member, OnDuplicate, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import polars as pl
 
     from importer.plan.staging import Staging
 
@@ -22,6 +25,10 @@ class LedgerReader(Protocol):
 
     def states(self, references: Sequence[str]) -> dict[str, State]:
         """What is known of these references; one that is missing is ``New``."""
+        ...
+
+    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, bytes, str]]:
+        """(index, fingerprint, customer id) of those that are known; id "" if not ``Done``."""
         ...
 
 
@@ -39,18 +46,40 @@ def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplic
 
 def make_plan(staging: Staging, ledger: LedgerReader, *, retry_rejected: bool) -> None:
     """Give every row that needs no request its outcome."""
-    for chunk in staging.pending():
-        known = ledger.states([row.reference for row in chunk])
-        decisions = (
-            (row.position, decide(state, row.fingerprint, retry_rejected=retry_rejected))
-            for row in chunk
-            if (state := known.get(row.reference)) is not None
-        )
-        staging.settle(
-            (at, decision.outcome, decision.customer_id, decision.error_code, decision.error)
-            for at, decision in decisions
-            if decision.outcome is not None
-        )
+    for waiting in staging.waiting():
+        places = waiting.frame["at"].to_list()
+        fingerprints = waiting.frame["fingerprint"].to_list()
+        at, ids, others = [], [], []
+        for index, fingerprint, customer_id in ledger.versions(
+            waiting.frame["reference"].to_list()
+        ):
+            # What ``decide`` says of a settled and unchanged row, without its objects.
+            if customer_id and fingerprint == fingerprints[index]:
+                at.append(places[index])
+                ids.append(customer_id)
+            else:
+                others.append(index)
+        staging.settle_unchanged(waiting.segment, at, ids)
+        for chunk in waiting.frame[others].iter_slices(CHUNK):
+            _decide_each(chunk, staging, ledger, retry_rejected=retry_rejected)
+
+
+def _decide_each(
+    rows: pl.DataFrame, staging: Staging, ledger: LedgerReader, *, retry_rejected: bool
+) -> None:
+    known = ledger.states(rows["reference"].to_list())
+    decisions = (
+        (at, decide(known[reference], fingerprint, retry_rejected=retry_rejected))
+        for at, reference, fingerprint in rows.select(
+            "position", "reference", "fingerprint"
+        ).iter_rows()
+        if reference in known
+    )
+    staging.settle(
+        (at, decision.outcome, decision.customer_id, decision.error_code, decision.error)
+        for at, decision in decisions
+        if decision.outcome is not None
+    )
 
 
 def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]:

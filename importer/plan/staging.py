@@ -2,6 +2,10 @@
 
 One SQLite file, private to one run, mode 0600, deleted with the run's workspace. It is scratch: a
 killed run's staging is worthless, because the ledger alone says what was sent.
+
+The valid rows of a batch are one segment: frames in the form in which they were judged, so that a
+row costs nothing of its own. Outcomes lie beside them: many at once as the ids of a segment
+(unchanged rows), one by one in a table (everything else).
 """
 
 from __future__ import annotations
@@ -10,100 +14,43 @@ import json
 import os
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
 
 from importer.errors import UsageError
-from importer.outcomes import Outcome
-from importer.plan.positions import position, source_and_line
+from importer.outcomes import IN_MOMENT, Outcome
+from importer.plan.frames import (
+    OUTCOME,
+    Page,
+    Pending,
+    StagedRow,
+    Waiting,
+    as_judged,
+    as_page,
+    keys_of,
+    pack,
+    unpack,
+)
+from importer.plan.positions import position
+from importer.plan.repeats import hashes_of, repeated_hashes
+from importer.plan.schema import LEFT, PRAGMAS, SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from importer.delivery.work import Settled
+    from importer.rows import Judged
     from importer.rows.row import Row
 
-_SCHEMA = """
-CREATE TABLE row (
-    position INTEGER PRIMARY KEY,
-    reference TEXT NOT NULL,
-    payload TEXT,
-    fingerprint BLOB,
-    cells TEXT NOT NULL,
-    extra TEXT,
-    outcome TEXT,
-    customer_id TEXT,
-    idempotency_key TEXT,
-    attempts INTEGER,
-    http_status INTEGER,
-    error_code TEXT,
-    error TEXT
-);
-"""
-_PRAGMAS = (
-    "PRAGMA journal_mode = OFF",
-    "PRAGMA synchronous = OFF",
-    "PRAGMA locking_mode = EXCLUSIVE",
-    "PRAGMA cache_size = -65536",
-)
-_INSERT = (
-    "INSERT INTO row (position, reference, payload, fingerprint, cells, extra, outcome,"
-    " error_code, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_SETTLE = (
-    "UPDATE row SET outcome = ?, customer_id = ?, idempotency_key = ?, attempts = ?,"
-    " http_status = ?, error_code = ?, error = ? WHERE position = ?"
-)
 CHUNK = 2000
 """Rows per read; keeps memory flat and lets writes go on between reads."""
-
-
-class StagedRow(NamedTuple):
-    """One record as staged, in the columns' own form: cheap to make by the million."""
-
-    position: int
-    reference: str
-    cells_json: str
-    extra_json: str | None
-    outcome: str | None
-    """A value of ``Outcome``; None while the row is still to be delivered."""
-    customer_id: str | None
-    idempotency_key: str | None
-    attempts: int | None
-    http_status: int | None
-    error_code: str | None
-    error: str | None
-
-    @property
-    def source(self) -> int:
-        """Index into the run's sources."""
-        return source_and_line(self.position)[0]
-
-    @property
-    def line(self) -> int:
-        """Physical line, from 1."""
-        return source_and_line(self.position)[1]
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The original cells in header order."""
-        return tuple(json.loads(self.cells_json))
-
-    @property
-    def extra(self) -> tuple[str, ...]:
-        """Cells beyond the header."""
-        return tuple(json.loads(self.extra_json)) if self.extra_json else ()
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A valid row that has no outcome yet."""
-
-    position: int
-    reference: str
-    fingerprint: bytes
-    payload: str
+_SETTLE = (
+    f"INSERT OR REPLACE INTO outcome ({', '.join(OUTCOME)})"  # noqa: S608 - constant names
+    f" VALUES ({', '.join('?' * len(OUTCOME))})"
+)
+_NOT_FAILED = sorted(one.value for one in (*IN_MOMENT, Outcome.WOULD_CREATE))
 
 
 class Staging:
@@ -114,13 +61,14 @@ class Staging:
 
     def __init__(self, path: Path | None = None) -> None:
         """Open a new staging file, or one in memory where ``path`` is None."""
-        if path is not None:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         self._path = path
-        self._db = sqlite3.connect(str(path or ":memory:"), isolation_level=None)
-        for pragma in _PRAGMAS:
-            self._db.execute(pragma)
-        self._db.executescript(_SCHEMA)
+        with self._translated():
+            if path is not None:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            self._db = sqlite3.connect(str(path or ":memory:"), isolation_level=None)
+            for pragma in PRAGMAS:
+                self._db.execute(pragma)
+            self._db.executescript(SCHEMA)
 
     def close(self) -> None:
         """Close and delete the file."""
@@ -128,46 +76,66 @@ class Staging:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        try:
-            self._db.execute("BEGIN")
-            yield
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            where = self._path.parent if self._path else "memory"
-            message = f"the rows could not be staged in {where}: {error}"
-            raise UsageError(
-                message, hint="free some disk space, or choose another --out"
-            ) from None
+    # Rows come in -------------------------------------------------------------------------------
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Stage rows as they come from validation; invalid ones have their outcome at once."""
+        """Stage rows that were judged one by one; invalid ones have their outcome at once."""
+        for judged in as_judged(rows):
+            self.add_batch(judged)
+
+    def add_batch(self, judged: Judged) -> None:
+        """Stage a batch; its lines lie before or after those of every other batch."""
         with self._transaction():
-            self._db.executemany(_INSERT, (_inserted(row) for row in rows))
+            self._db.executemany(
+                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?)", map(_inserted, judged.invalid)
+            )
+            if judged.valid.height:
+                keys = keys_of(judged)
+                first, last = keys["position"][0], keys["position"][-1]
+                self._refuse_overlap(first, last)
+                self._db.execute(
+                    "INSERT INTO segment VALUES (?, ?, ?, NULL)", (first, last, keys.height)
+                )
+                hashes = hashes_of(keys["reference"]).to_frame()
+                body = judged.valid.select("payload").hstack(judged.cells)
+                self._store("hashes", first, pack(hashes))
+                self._store("keys", first, pack(keys))
+                self._store("body", first, pack(body, "lz4"))
+
+    def _refuse_overlap(self, first: int, last: int) -> None:
+        if self._read("SELECT 1 FROM segment WHERE first <= ? AND last >= ?", (last, first)):
+            raise ValueError("a batch lies among the lines of another")
 
     def index(self) -> None:
         """Prepare the search for equal references; call once, when every row is staged."""
+        total = self._read("SELECT coalesce(sum(height), 0) FROM segment")[0][0]
+        repeated = repeated_hashes(self._hashes, total)
+        if repeated.is_empty():
+            return
+        wanted = repeated.implode()
+        for first, _ in self._segments():
+            hit = self._frame("hashes", first).to_series().is_in(wanted)
+            if hit.any():
+                keys = self._frame("keys", first).filter(hit)
+                with self._transaction():
+                    self._db.executemany("INSERT INTO suspect VALUES (?, ?, ?)", keys.iter_rows())
         with self._transaction():
-            self._db.execute(
-                "CREATE INDEX by_reference ON row (reference) WHERE payload IS NOT NULL"
-            )
+            self._db.execute("CREATE INDEX by_reference ON suspect (reference)")
 
     def repeated(self) -> Iterator[list[tuple[int, bytes]]]:
         """Each group of valid rows with one reference: (position, fingerprint), in input order."""
         repeats = (
-            "SELECT reference FROM row WHERE payload IS NOT NULL AND reference > ?"
+            "SELECT reference FROM suspect WHERE reference > ?"
             " GROUP BY reference HAVING count(*) > 1 ORDER BY reference LIMIT ?"
         )
-        members = (
-            "SELECT position, fingerprint FROM row WHERE reference = ? AND payload IS NOT NULL"
-            " ORDER BY position"
-        )
+        members = "SELECT position, fingerprint FROM suspect WHERE reference = ? ORDER BY position"
         last = ""
-        while references := self._db.execute(repeats, (last, CHUNK)).fetchall():
+        while references := self._read(repeats, (last, CHUNK)):
             for (reference,) in references:
-                yield self._db.execute(members, (reference,)).fetchall()
+                yield self._read(members, (reference,))
             last = references[-1][0]
+
+    # Outcomes come in: each row is given one once -----------------------------------------------
 
     def settle(self, outcomes: Iterable[tuple[int, Outcome, str, str, str]]) -> None:
         """Give rows an outcome without a request: (position, outcome, id, error code, error)."""
@@ -175,10 +143,31 @@ class Staging:
             self._db.executemany(
                 _SETTLE,
                 (
-                    (outcome.value, customer_id, "", 0, 0, code, error, at)
+                    (at, outcome.value, customer_id, "", 0, 0, code, error)
                     for at, outcome, customer_id, code, error in outcomes
                 ),
             )
+
+    def settle_unchanged(self, segment: int, at: Sequence[int], ids: Sequence[str]) -> None:
+        """Settle rows of a segment as unchanged: their indexes, and their customers' ids."""
+        if not at:
+            return
+        height = self._read("SELECT height FROM segment WHERE first = ?", (segment,))[0][0]
+        known = self._unchanged(segment)
+        column = [None] * height if known is None else known.to_list()
+        for index, customer_id in zip(at, ids, strict=True):
+            column[index] = customer_id
+        frame = pl.DataFrame({"id": column}, schema={"id": pl.String})
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?)",
+                (segment, height - frame["id"].null_count(), pack(frame)),
+            )
+
+    def settle_rest(self, outcome: Outcome) -> None:
+        """Give every row without an outcome this one."""
+        with self._transaction():
+            self._db.execute("UPDATE segment SET rest = ? WHERE rest IS NULL", (outcome.value,))
 
     def record(self, settled: Sequence[Settled]) -> None:
         """Store what delivery made of rows."""
@@ -187,6 +176,7 @@ class Staging:
                 _SETTLE,
                 (
                     (
+                        one.planned.position,
                         one.settle.outcome.value,
                         one.settle.customer_id,
                         one.idempotency_key,
@@ -194,71 +184,214 @@ class Staging:
                         one.settle.http_status,
                         one.settle.error_code,
                         one.settle.message,
-                        one.planned.position,
                     )
                     for one in settled
                 ),
             )
 
+    # Rows go out --------------------------------------------------------------------------------
+
+    def waiting(self) -> Iterator[Waiting]:
+        """Valid rows without an outcome, a segment at a time; writes may go on meanwhile."""
+        open_segments = f"SELECT first, last FROM ({LEFT}) WHERE n > 0 AND rest = ''"  # noqa: S608 - constant
+        for first, last in self._read(open_segments):
+            keys = self._frame("keys", first).with_row_index("at")
+            unchanged = self._unchanged(first)
+            if unchanged is not None:
+                keys = keys.filter(unchanged.is_null())
+            settled = self._outcomes(first, last)
+            if settled.height:
+                keys = keys.join(settled, on="position", how="anti")
+            yield Waiting(first, keys.sort("reference"))
+
     def pending(self) -> Iterator[list[Pending]]:
         """Valid rows without an outcome, in input order, in chunks; writes may go on meanwhile."""
-        query = (
-            "SELECT position, reference, fingerprint, payload FROM row"
-            " WHERE position > ? AND outcome IS NULL ORDER BY position LIMIT ?"
-        )
-        last = -1
-        while chunk := [Pending(*row) for row in self._db.execute(query, (last, CHUNK))]:
-            yield chunk
-            last = chunk[-1].position
+        for waiting in self.waiting():
+            payloads = self._frame("body", waiting.segment, ["payload"])["payload"]
+            frame = waiting.frame.sort("at")
+            frame = frame.select(
+                "position", "reference", "fingerprint", payloads.gather(frame["at"])
+            )
+            for chunk in frame.iter_slices(CHUNK):
+                yield [Pending(*row) for row in chunk.iter_rows()]
+
+    def pages(self) -> Iterator[Page]:
+        """Every staged record in input order, many at a time."""
+        done = -1
+        for first, last in self._segments():
+            yield from self._invalid_pages(done, first)
+            yield self._segment_page(first, last)
+            done = last
+        yield from self._invalid_pages(done, 1 << 62)
 
     def rows(self) -> Iterator[StagedRow]:
         """Every staged record in input order."""
-        query = (
-            "SELECT position, reference, cells, extra, outcome, customer_id, idempotency_key,"
-            " attempts, http_status, error_code, error FROM row"
-            " WHERE position > ? ORDER BY position LIMIT ?"
-        )
-        last = -1
-        while chunk := self._db.execute(query, (last, CHUNK)).fetchall():
-            yield from map(StagedRow._make, chunk)
-            last = chunk[-1][0]
+        for page in self.pages():
+            yield from self._staged(page)
 
-    def settle_rest(self, outcome: Outcome) -> None:
-        """Give every row without an outcome this one."""
-        with self._transaction():
-            self._db.execute("UPDATE row SET outcome = ? WHERE outcome IS NULL", (outcome.value,))
+    def failed(self) -> Iterator[StagedRow]:
+        """The records that are not in Moment (and would not be), in input order."""
+        if self.counts().keys() <= set(_NOT_FAILED):
+            return
+        is_failed = ~pl.col("outcome").is_in(_NOT_FAILED).fill_null(value=False)
+        for page in self.pages():
+            yield from self._staged(Page(page.segment, page.frame.filter(is_failed)))
+
+    # Figures ------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
         """Number of rows by outcome; "" counts those without one."""
-        query = "SELECT coalesce(outcome, ''), count(*) FROM row GROUP BY outcome"
-        return dict(self._db.execute(query).fetchall())
+        query = (
+            "SELECT name, sum(n) FROM ("  # noqa: S608 - constant
+            " SELECT 'invalid' AS name, count(*) AS n FROM invalid"
+            " UNION ALL SELECT 'unchanged', sum(height) FROM unchanged"
+            " UNION ALL SELECT outcome, count(*) FROM outcome GROUP BY outcome"
+            f" UNION ALL SELECT rest, n FROM ({LEFT})"
+            ") GROUP BY name HAVING sum(n) > 0"
+        )
+        return dict(self._read(query))
 
     def error_codes(self, limit: int = 20) -> list[tuple[str, str, int]]:
         """(outcome, error code, rows), most frequent first."""
         query = (
-            "SELECT outcome, error_code, count(*) AS n FROM row WHERE error_code <> ''"
-            " AND outcome IS NOT NULL GROUP BY outcome, error_code ORDER BY n DESC, 1, 2 LIMIT ?"
+            "SELECT outcome, error_code, count(*) AS n FROM ("
+            " SELECT 'invalid' AS outcome, error_code FROM invalid"
+            " UNION ALL SELECT outcome, error_code FROM outcome"
+            ") WHERE error_code <> '' GROUP BY outcome, error_code ORDER BY n DESC, 1, 2 LIMIT ?"
         )
-        return self._db.execute(query, (limit,)).fetchall()
+        return self._read(query, (limit,))
 
     def has_extra(self, source: int) -> bool:
         """Whether a record of this source had more cells than the header."""
-        query = "SELECT 1 FROM row WHERE extra IS NOT NULL AND position BETWEEN ? AND ? LIMIT 1"
+        query = "SELECT 1 FROM invalid WHERE extra IS NOT NULL AND position BETWEEN ? AND ? LIMIT 1"
         bounds = (position(source, 0), position(source + 1, 0) - 1)
-        return self._db.execute(query, bounds).fetchone() is not None
+        return bool(self._read(query, bounds))
+
+    # Inside -------------------------------------------------------------------------------------
+
+    def _segments(self) -> list[tuple[int, int]]:
+        return self._read("SELECT first, last FROM segment ORDER BY first")
+
+    def _segment_page(self, first: int, last: int) -> Page:
+        frame = self._frame("keys", first, ["position", "reference"]).with_row_index("at")
+        (rest,) = self._read("SELECT rest FROM segment WHERE first = ?", (first,))[0]
+        unchanged = self._unchanged(first)
+        frame = frame.with_columns(
+            pl.lit(rest, dtype=pl.String).alias("outcome"),
+            *(pl.lit(None, dtype=kind).alias(name) for name, kind in list(OUTCOME.items())[2:6]),
+            error_code=pl.lit(""),
+            error=pl.lit(""),
+        )
+        if unchanged is not None:
+            frame = frame.with_columns(
+                outcome=pl.when(unchanged.is_not_null())
+                .then(pl.lit(Outcome.UNCHANGED.value))
+                .otherwise("outcome"),
+                customer_id=unchanged,
+            )
+        settled = self._outcomes(first, last)
+        if settled.height:
+            # One by one wins: these columns are never null there.
+            frame = frame.update(settled, on="position")
+        invalid = self._invalid(first - 1, last + 1)
+        return as_page(first, pl.concat([frame, invalid], how="diagonal"))
+
+    def _invalid_pages(self, after: int, before: int) -> Iterator[Page]:
+        while (frame := self._invalid(after, before, CHUNK)).height:
+            yield as_page(None, frame)
+            after = frame["position"][-1]
+
+    def _invalid(self, after: int, before: int, limit: int = -1) -> pl.DataFrame:
+        query = (
+            "SELECT position, reference, 'invalid', error_code, error FROM invalid"
+            " WHERE position > ? AND position < ? ORDER BY position LIMIT ?"
+        )
+        names = ("position", "reference", "outcome", "error_code", "error")
+        schema = {name: OUTCOME.get(name, pl.String) for name in names}
+        found = self._read(query, (after, before, limit))
+        some = pl.DataFrame(found, schema=schema, orient="row")
+        absent = {name: kind for name, kind in OUTCOME.items() if name not in schema}
+        absent["at"] = pl.UInt32
+        return some.with_columns(
+            pl.lit(None, dtype=kind).alias(name) for name, kind in absent.items()
+        )
+
+    def _outcomes(self, first: int, last: int) -> pl.DataFrame:
+        query = (
+            f"SELECT {', '.join(OUTCOME)} FROM outcome"  # noqa: S608 - constant names
+            " WHERE position BETWEEN ? AND ? ORDER BY position"
+        )
+        return pl.DataFrame(self._read(query, (first, last)), schema=OUTCOME, orient="row")
+
+    def _staged(self, page: Page) -> Iterator[StagedRow]:
+        frame = page.frame
+        if not frame.height:
+            return
+        bounds = (frame["position"][0], frame["position"][-1])
+        own = {
+            at: (cells, extra)
+            for at, cells, extra in self._read(
+                "SELECT position, cells, extra FROM invalid WHERE position BETWEEN ? AND ?", bounds
+            )
+        }
+        cells: Iterator[tuple[str, ...]] = iter(())
+        valid = frame["at"].drop_nulls()
+        if page.segment is not None and valid.len():
+            body = self._frame("body", page.segment).drop("payload")
+            cells = body[valid].iter_rows() if body.width else iter([()] * valid.len())
+        for at, index, reference, *rest in frame.select(
+            "position", "at", "reference", *list(OUTCOME)[1:]
+        ).iter_rows():
+            texts = own[at] if index is None else (json.dumps(next(cells)), None)
+            yield StagedRow(at, reference, *texts, *rest)
+
+    def _hashes(self) -> Iterator[pl.Series]:
+        for first, _ in self._segments():
+            yield self._frame("hashes", first).to_series()
+
+    def _unchanged(self, segment: int) -> pl.Series | None:
+        found = self._read("SELECT frame FROM unchanged WHERE first = ?", (segment,))
+        return unpack(found[0][0])["id"] if found else None
+
+    def _frame(
+        self, table: str, segment: int, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        query = f"SELECT frame FROM {table} WHERE first = ?"  # noqa: S608 - our own names
+        return unpack(self._read(query, (segment,))[0][0], columns)
+
+    def _store(self, table: str, segment: int, packed: bytes) -> None:
+        self._db.execute(f"INSERT INTO {table} VALUES (?, ?)", (segment, packed))  # noqa: S608 - our own names
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._translated():
+            self._db.execute("BEGIN")
+            yield
+            self._db.execute("COMMIT")
+
+    def _read(self, query: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        with self._translated():
+            return self._db.execute(query, parameters).fetchall()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            where = self._path.parent if self._path else "memory"
+            message = f"the rows could not be staged in {where}: {error}"
+            raise UsageError(
+                message, hint="free some disk space, or choose another --out"
+            ) from None
 
 
 def _inserted(row: Row) -> tuple[object, ...]:
-    invalid = row.payload is None
     return (
         position(row.source, row.line),
         # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
         row.reference.encode("utf-8", "backslashreplace").decode(),
-        row.payload,
-        row.fingerprint,
         json.dumps(row.cells),
         json.dumps(row.extra) if row.extra else None,
-        Outcome.INVALID.value if invalid else None,
-        "; ".join(dict.fromkeys(problem.code for problem in row.problems)) if invalid else "",
-        "; ".join(problem.text() for problem in row.problems) if invalid else "",
+        "; ".join(dict.fromkeys(problem.code for problem in row.problems)),
+        "; ".join(problem.text() for problem in row.problems),
     )

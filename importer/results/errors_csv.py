@@ -17,7 +17,7 @@ from importer.source.formula import escape_formula
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from importer.plan.staging import StagedRow
+    from importer.plan import StagedRow
     from importer.results.workspace import Workspace
     from importer.source.records import Layout
 

@@ -6,7 +6,7 @@ from importer.rows.currencies import ACTIVE, minor_units
 from importer.rows.customer import Customer
 from importer.rows.duplicates import Member, OnDuplicate, Resolved, resolve
 from importer.rows.fingerprint import canonical, fingerprint
-from importer.rows.judged import Judged, judge_batch
+from importer.rows.judged import Judged, judge_batch, parts_of
 from importer.rows.mask import mask_email, mask_phone, mask_text, redact
 from importer.rows.payload import build_payload
 from importer.rows.problems import problems_of
@@ -33,6 +33,7 @@ __all__ = [
     "mask_phone",
     "mask_text",
     "minor_units",
+    "parts_of",
     "problems_of",
     "redact",
     "resolve",

@@ -126,7 +126,7 @@ def _payload(where: Iterable[str], keys: list[str]) -> pl.Expr:
     parts = [pl.lit("{")]
     for field in _BEFORE:
         if field == "balance" and field in where:
-            amount = pl.col(field).str.strip_prefix("+").cast(pl.Int64, strict=False)
+            amount = pl.col(field).cast(pl.Int64, strict=False)
             parts.append(pl.concat_str(pl.lit('"balance":'), amount.cast(pl.String), pl.lit(",")))
         elif field in where:
             parts.append(pl.concat_str(pl.lit(f'"{field}":"'), pl.col(field), pl.lit('",')))

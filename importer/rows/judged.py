@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,11 +14,13 @@ from importer.rows.row import Problem, Row
 from importer.rows.text import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from importer.rows.columns import ColumnMap
     from importer.source.records import CellFault, Malformed, RecordBatch
 
+PART = 16_384
+"""Rows that are judged at once: enough to be fast, few enough to need little memory."""
 SCHEMA = {
     "line": pl.Int64,
     "reference": pl.String,
@@ -40,6 +42,19 @@ class Judged:
     """Their cells, row by row: one String column per header column, null is ""."""
     invalid: tuple[Row, ...]
     """All other records by line, malformed ones among them."""
+
+
+def parts_of(batch: RecordBatch) -> Iterator[RecordBatch]:
+    """A large batch in parts of at most ``PART`` rows; one with anything odd stays whole."""
+    if batch.malformed or batch.faults or batch.frame.height <= PART:
+        yield batch
+        return
+    for start in range(0, batch.frame.height, PART):
+        yield replace(
+            batch,
+            frame=batch.frame.slice(start, PART),
+            lines=batch.lines[start : start + PART],
+        )
 
 
 def judge_batch(batch: RecordBatch, columns: ColumnMap) -> Judged:

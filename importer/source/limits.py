@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 """Text read at once."""
 CAREFUL_BYTES = 1 << 20
 """Text framed at once by the careful path, which needs far more memory per byte."""

@@ -110,3 +110,19 @@ def test_a_reader_that_was_there_first_sees_later_rows(tmp_path: Path) -> None:
         assert reader.states(["A"]) == {}
         writer.apply([sent("A")], [], run_id="r", now=1.0)
         assert reader.states(["A"]) == {"A": SENT}
+
+
+def test_versions_are_the_states_without_their_objects(tmp_path: Path) -> None:
+    """Index, fingerprint and, where the customer is in Moment, its id; unknown ones are missing."""
+    every = {f"R{n}": (DONE, SENT)[n % 2] for n in range(6000)}
+    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        assert list(ledger.versions(["R1"])) == []
+        changes = [Transition(reference, NEW, state) for reference, state in every.items()]
+        ledger.apply(changes, [], run_id="r", now=1.0)
+        asked = ["unknown", *every, 'q"', "R1"]
+        found = list(ledger.versions(asked))
+    assert [(asked[index], fingerprint, customer) for index, fingerprint, customer in found] == [
+        (one, every[one].fingerprint, DONE.customer_id if every[one] is DONE else "")
+        for one in asked
+        if one in every
+    ]

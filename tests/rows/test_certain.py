@@ -177,6 +177,14 @@ def test_ten_metadata_keys_are_certain(filled: int) -> None:
     agree(MANY, [row])
 
 
+def test_metadata_keys_are_sorted_by_code_point() -> None:
+    """Whatever the order of the columns: capitals before small letters, accents last."""
+    names = ("metadata.é", "metadata.b", "metadata.B", "external_reference", "metadata.a")
+    row = ("1", "2", "3", "A1", "4")
+    assert is_certain(names, row)
+    agree(names, [row])
+
+
 POOL = {
     name: [cell for cells in (RIGHT, DOUBTFUL) for cell in cells.get(name, ["x", ""])]
     for name in NAMES

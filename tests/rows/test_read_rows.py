@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from importer.rows import judged
 from importer.rows.columns import ColumnMap, map_columns
+from importer.rows.judged import judge_batch, parts_of
 from importer.rows.problems import problems_of
 from importer.rows.read_rows import rows_of
 from importer.rows.row import Row
 from importer.source.records import CellFault, Layout, Malformed, RecordBatch
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def mapped(*names: str) -> ColumnMap:
@@ -169,6 +175,18 @@ def test_a_fault_in_a_column_that_is_not_sent_costs_nothing() -> None:
     (row,) = read(names, ("A1", None, None), faults=faults)
     assert row.problems == ()
     assert row.payload == '{"external_reference":"A1"}'
+
+
+def test_a_large_batch_is_judged_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together they hold every row once, in order; a batch with malformed records stays whole."""
+    monkeypatch.setattr(judged, "PART", 2)
+    frame = pl.DataFrame({"external_reference": ["A1", "A2", "", "A4", "A5"]})
+    batch = RecordBatch(0, frame, range(2, 7))
+    parts = [judge_batch(part, mapped(*frame.columns)) for part in parts_of(batch)]
+    assert [part.valid["line"].to_list() for part in parts] == [[2, 3], [5], [6]]
+    assert [[row.line for row in part.invalid] for part in parts] == [[], [4], []]
+    odd = RecordBatch(0, frame, range(2, 7), malformed=(Malformed(7, "nul_byte", "x"),))
+    assert list(parts_of(odd)) == [odd]
 
 
 CELL = (

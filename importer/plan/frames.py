@@ -1,0 +1,148 @@
+"""Frames as bytes, for the staging file, and the forms that staged rows have in them. Pure."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from importer.plan.positions import LINE_BITS, position, source_and_line
+from importer.rows import Judged
+from importer.rows.judged import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from importer.rows.row import Row
+
+OUTCOME = {
+    "position": pl.Int64,
+    "outcome": pl.String,
+    "customer_id": pl.String,
+    "idempotency_key": pl.String,
+    "attempts": pl.Int64,
+    "http_status": pl.Int64,
+    "error_code": pl.String,
+    "error": pl.String,
+}
+"""What became of a row, by its position."""
+
+
+class StagedRow(NamedTuple):
+    """One record as staged, in the columns' own form."""
+
+    position: int
+    reference: str
+    cells_json: str
+    extra_json: str | None
+    outcome: str | None
+    """A value of ``Outcome``; None while the row is still to be delivered."""
+    customer_id: str | None
+    idempotency_key: str | None
+    attempts: int | None
+    http_status: int | None
+    error_code: str | None
+    error: str | None
+
+    @property
+    def source(self) -> int:
+        """Index into the run's sources."""
+        return source_and_line(self.position)[0]
+
+    @property
+    def line(self) -> int:
+        """Physical line, from 1."""
+        return source_and_line(self.position)[1]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The original cells in header order."""
+        return tuple(json.loads(self.cells_json))
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Cells beyond the header."""
+        return tuple(json.loads(self.extra_json)) if self.extra_json else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A valid row that has no outcome yet."""
+
+    position: int
+    reference: str
+    fingerprint: bytes
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The rows of one segment that have no outcome yet, by reference."""
+
+    segment: int
+    frame: pl.DataFrame
+    """``at`` (index within the segment), ``position``, ``reference``, ``fingerprint``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some consecutive records with what became of them."""
+
+    segment: int | None
+    frame: pl.DataFrame
+    """``source``, ``line``, ``reference``, the columns of ``OUTCOME`` and ``at``: the index
+    within the segment, null for a record that is invalid by itself."""
+
+
+def pack(frame: pl.DataFrame, compression: str = "uncompressed") -> bytes:
+    """A frame as bytes (Arrow IPC)."""
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer, compression="lz4" if compression == "lz4" else "uncompressed")
+    return buffer.getvalue()
+
+
+def unpack(packed: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """The inverse of ``pack``, or some columns of it."""
+    return pl.read_ipc(packed, columns=list(columns) if columns else None)
+
+
+def as_page(segment: int | None, frame: pl.DataFrame) -> Page:
+    """A page of these rows in input order; ``source`` and ``line`` are added."""
+    at = pl.col("position")
+    return Page(
+        segment,
+        frame.sort("position").with_columns(
+            (at // (1 << LINE_BITS)).alias("source"), (at % (1 << LINE_BITS)).alias("line")
+        ),
+    )
+
+
+def keys_of(judged: Judged) -> pl.DataFrame:
+    """``position``, ``reference`` and ``fingerprint`` of the valid rows of a batch."""
+    base = position(judged.source, 0)
+    return judged.valid.select(
+        (pl.col("line") + base).alias("position"), "reference", "fingerprint"
+    )
+
+
+def as_judged(rows: Iterable[Row]) -> Iterator[Judged]:
+    """Rows that were judged one by one, as a batch per source."""
+    ordered = sorted(rows, key=lambda row: (row.source, row.line))
+    for source, group in itertools.groupby(ordered, key=lambda row: row.source):
+        members = list(group)
+        valid = [row for row in members if row.payload is not None]
+        frame = pl.DataFrame(
+            [(row.line, row.reference, row.fingerprint, row.payload) for row in valid],
+            schema=SCHEMA,
+            orient="row",
+        )
+        cells = [
+            pl.Series(str(index), cells, dtype=pl.String)
+            for index, cells in enumerate(zip(*(row.cells for row in valid), strict=True))
+        ]
+        invalid = tuple(row for row in members if row.payload is None)
+        yield Judged(source, frame, pl.DataFrame(cells), invalid)

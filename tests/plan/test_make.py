@@ -1,0 +1,130 @@
+"""The plan says of every row what ``decide`` says, many rows at a time."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from importer.delivery.states import NEW, Done, New, Origin, Rejected, Sent, State
+from importer.outcomes import Outcome
+from importer.plan import Staging, decide, make_plan, rows_to_deliver
+from importer.plan.make import settle_duplicates
+from importer.rows import OnDuplicate, Problem, Row
+from importer.rows.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+OWN = fingerprint("{}")
+OTHER = fingerprint("other")
+STATES: list[State] = [
+    NEW,
+    Sent(1, OWN, 5.0),
+    *(Done(1, one, "bcus_1", Origin.FOUND) for one in (OWN, OTHER)),
+    *(Rejected(1, one, 422, "invalid_phone") for one in (OWN, OTHER)),
+]
+
+
+class Known:
+    """A ledger that holds these states."""
+
+    def __init__(self, held: dict[str, State]) -> None:
+        self.held = {one: state for one, state in held.items() if not isinstance(state, New)}
+
+    def states(self, references: Sequence[str]) -> dict[str, State]:
+        """As ``Ledger.states``."""
+        return {one: self.held[one] for one in references if one in self.held}
+
+    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, bytes, str]]:
+        """As ``Ledger.versions``."""
+        for index, one in enumerate(references):
+            match self.held.get(one):
+                case Done() as state:
+                    yield index, state.fingerprint, state.customer_id
+                case Sent() | Rejected() as state:
+                    yield index, state.fingerprint, ""
+
+
+def row(line: int, reference: str) -> Row:
+    """A valid row."""
+    return Row(0, line, reference, "{}", OWN, (), (reference,))
+
+
+@given(
+    st.lists(st.sampled_from(STATES), max_size=30),
+    st.booleans(),
+    st.lists(st.integers(0, 30), max_size=3),
+)
+def test_a_plan_is_what_decide_says_of_each_row(
+    states: list[State],
+    retry_rejected: bool,  # noqa: FBT001 - given by hypothesis
+    cuts: list[int],
+) -> None:
+    """Same outcomes, ids and texts, in input order, however batched; twice is once."""
+    names = [f"R{(7 * n) % 31}" for n in range(len(states))]
+    held = dict(zip(names, states, strict=True))
+    rows = [row(line, name) for line, name in enumerate(names, 2)]
+    staging = Staging()
+    edges = [0, *sorted(cuts), len(rows)]
+    for start, end in itertools.pairwise(edges):
+        staging.add(rows[start:end])
+    ledger = Known(held)
+    for _ in range(2):
+        make_plan(staging, ledger, retry_rejected=retry_rejected)
+        planned = list(staging.rows())
+        left = [(one.reference, one.state) for one in rows_to_deliver(staging, ledger)]
+        decided = [decide(state, OWN, retry_rejected=retry_rejected) for state in states]
+        assert [
+            (one.line, one.reference, one.outcome, one.customer_id or "", one.error_code, one.error)
+            for one in planned
+        ] == [
+            (line, name, want.outcome, want.customer_id, want.error_code, want.error)
+            for line, (name, want) in enumerate(zip(names, decided, strict=True), 2)
+        ]
+        assert left == [
+            (name, held[name])
+            for name, want in zip(names, decided, strict=True)
+            if want.outcome is None
+        ]
+        assert staging.counts().get("", 0) == len(left)
+        assert sum(staging.counts().values()) == len(rows)
+    staging.close()
+
+
+def test_a_page_holds_every_kind_of_outcome() -> None:
+    """Unchanged, duplicate, rejected, invalid and open rows of one batch keep their places."""
+    staging = Staging()
+    bad = Row(0, 4, "C", None, None, (Problem("name", "name_too_long", "long"),), ("C",), ("z",))
+    staging.add([row(2, "A"), row(3, "B"), bad, row(5, "A"), row(6, "D"), row(7, "E")])
+    settle_duplicates(staging, ["in.csv"], OnDuplicate.ERROR)
+    held: dict[str, State] = {
+        "A": Done(0, OWN, "bcus_a", Origin.CREATED),
+        "B": Rejected(0, OWN, 422, "no"),
+    }
+    make_plan(staging, Known(held), retry_rejected=False)
+    [chunk] = staging.pending()
+    assert [(one.position, one.reference, one.payload) for one in chunk] == [
+        (6, "D", "{}"),
+        (7, "E", "{}"),
+    ]
+    staging.settle([(7, Outcome.UNSETTLED, "", "late", "too late")])
+    staging.settle_rest(Outcome.WOULD_CREATE)
+    assert [(one.line, one.outcome, one.cells) for one in staging.rows()] == [
+        (2, "unchanged", ("A",)),
+        (3, "rejected", ("B",)),
+        (4, "invalid", ("C",)),
+        (5, "duplicate", ("A",)),
+        (6, "would_create", ("D",)),
+        (7, "unsettled", ("E",)),
+    ]
+    assert [(one.line, one.cells, one.extra) for one in staging.failed()] == [
+        (3, ("B",), ()),
+        (4, ("C",), ("z",)),
+        (7, ("E",), ()),
+    ]
+    assert list(staging.pending()) == []
+    assert set(staging.counts().values()) == {1}
+    staging.close()
