@@ -1,17 +1,27 @@
-"""Rows: records in, validated customers with fingerprints out."""
+"""Rows: records in, validated customers with fingerprints out.
+
+What needs pydantic is loaded when it is first used: most files have few rows that need the model.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from importer.rows.codes import CODES
 from importer.rows.columns import ColumnMap, map_columns
 from importer.rows.currencies import ACTIVE, minor_units
-from importer.rows.customer import Customer
 from importer.rows.duplicates import Member, OnDuplicate, Resolved, resolve
 from importer.rows.fingerprint import canonical, fingerprint
 from importer.rows.judged import Judged, judge_batch, parts_of
 from importer.rows.mask import mask_email, mask_phone, mask_text, redact
 from importer.rows.payload import build_payload
-from importer.rows.problems import problems_of
 from importer.rows.read_rows import rows_of
 from importer.rows.row import Problem, Row
+
+if TYPE_CHECKING:
+    from importer.rows.customer import Customer
+    from importer.rows.problems import problems_of
 
 __all__ = [
     "ACTIVE",
@@ -39,3 +49,12 @@ __all__ = [
     "resolve",
     "rows_of",
 ]
+
+_HOMES = {"Customer": "importer.rows.customer", "problems_of": "importer.rows.problems"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from importer.rows import customer as rules
+from importer.rows import rules
 from importer.rows.currencies import ACTIVE
 from importer.rows.text import TRIMMED
 

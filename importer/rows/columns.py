@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from importer.errors import SourceError
-from importer.rows.customer import MAX_METADATA_KEY
+from importer.rows.rules import MAX_METADATA_KEY
 from importer.rows.text import shown, trim
 
 if TYPE_CHECKING:

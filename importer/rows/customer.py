@@ -22,25 +22,21 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 
 from importer.rows.currencies import ACTIVE
+from importer.rows.rules import (
+    EMAIL_PATTERN,
+    MAX_EMAIL,
+    MAX_EMAIL_LOCAL,
+    MAX_METADATA_KEY,
+    MAX_METADATA_KEYS,
+    MAX_METADATA_VALUE,
+    MAX_NAME,
+    MAX_REFERENCE,
+    PHONE_PATTERN,
+    REFERENCE_PATTERN,
+)
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
-
-MAX_REFERENCE = 255
-MAX_NAME = 255
-MAX_EMAIL = 254
-"""Octets, RFC 5321 section 4.5.3.1.3 less the angle brackets; the page's 255 cannot be reached."""
-MAX_EMAIL_LOCAL = 64
-"""Octets before the ``@``, RFC 5321 section 4.5.3.1.1."""
-MAX_METADATA_KEYS = 10
-MAX_METADATA_KEY = 40
-MAX_METADATA_VALUE = 500
-
-REFERENCE_PATTERN = "^[a-zA-Z0-9_-]+$"
-PHONE_PATTERN = r"^\+[1-9][0-9]{1,14}$"
-_ATOM = "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-EMAIL_PATTERN = rf"^{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})+$"
 
 
 def _whole(value: object) -> object:

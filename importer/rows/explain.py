@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from importer.rows import customer as rules
+from importer.rows import rules
 from importer.rows.currencies import ACTIVE, currency_hint
 from importer.rows.mask import mask_email, mask_phone, mask_text
 from importer.rows.text import TRIMMED, character_name, shown, wrong_characters

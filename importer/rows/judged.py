@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.rows.certain import PAYLOAD, REFERENCE, certain_payloads
-from importer.rows.judge import judge
 from importer.rows.row import Problem, Row
 from importer.rows.text import trim
 
@@ -102,6 +101,8 @@ def _judge_rest(
     faults: dict[int, list[CellFault]],
 ) -> tuple[pl.DataFrame, list[Row]]:
     """(the valid rows, the others) of the rows that are not certain."""
+    from importer.rows.judge import judge  # noqa: PLC0415 - a file without such rows needs no model
+
     valid: list[tuple[object, ...]] = []
     invalid: list[Row] = []
     where = rest.arg_true()

@@ -10,8 +10,9 @@ from importer.rows import explain
 from importer.rows.balance import NOT_INTEGER
 from importer.rows.codes import CODES
 from importer.rows.columns import METADATA, PREFIX
-from importer.rows.customer import MAX_METADATA_KEYS, VALIDATOR
+from importer.rows.customer import VALIDATOR
 from importer.rows.row import Problem
+from importer.rows.rules import MAX_METADATA_KEYS
 from importer.rows.text import shown
 
 if TYPE_CHECKING:

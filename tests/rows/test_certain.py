@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -217,3 +220,21 @@ def test_a_batch_gives_what_the_model_gives(
 ) -> None:
     """Whatever the columns and the cells: same payloads, fingerprints, problems, order, cells."""
     agree(*case)
+
+
+def test_a_clean_file_needs_no_pydantic() -> None:
+    """Loading the model takes longer than checking a small file, so it waits for a doubtful row."""
+    script = (
+        "import sys, polars as pl\n"
+        "from importer.rows import judge_batch, map_columns\n"
+        "from importer.source.records import Layout, RecordBatch\n"
+        "columns = map_columns(Layout('a.csv', ('external_reference',)), strict=False)\n"
+        "for cell in ('A1', 'a b'):\n"
+        "    frame = pl.DataFrame({'external_reference': [cell]})\n"
+        "    judge_batch(RecordBatch(0, frame, [2]), columns)\n"
+        "    print('pydantic' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "True"]
