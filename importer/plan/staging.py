@@ -11,7 +11,7 @@ import os
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from importer.errors import UsageError
 from importer.outcomes import Outcome
@@ -114,13 +114,14 @@ class Staging:
 
     def __init__(self, path: Path | None = None) -> None:
         """Open a new staging file, or one in memory where ``path`` is None."""
-        if path is not None:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         self._path = path
-        self._db = sqlite3.connect(str(path or ":memory:"), isolation_level=None)
-        for pragma in _PRAGMAS:
-            self._db.execute(pragma)
-        self._db.executescript(_SCHEMA)
+        with self._translated():
+            if path is not None:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            self._db = sqlite3.connect(str(path or ":memory:"), isolation_level=None)
+            for pragma in _PRAGMAS:
+                self._db.execute(pragma)
+            self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
         """Close and delete the file."""
@@ -130,11 +131,20 @@ class Staging:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        try:
+        with self._translated():
             self._db.execute("BEGIN")
             yield
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+
+    def _read(self, query: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        with self._translated():
+            return self._db.execute(query, parameters).fetchall()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
             where = self._path.parent if self._path else "memory"
             message = f"the rows could not be staged in {where}: {error}"
             raise UsageError(
@@ -164,9 +174,9 @@ class Staging:
             " ORDER BY position"
         )
         last = ""
-        while references := self._db.execute(repeats, (last, CHUNK)).fetchall():
+        while references := self._read(repeats, (last, CHUNK)):
             for (reference,) in references:
-                yield self._db.execute(members, (reference,)).fetchall()
+                yield self._read(members, (reference,))
             last = references[-1][0]
 
     def settle(self, outcomes: Iterable[tuple[int, Outcome, str, str, str]]) -> None:
@@ -207,7 +217,7 @@ class Staging:
             " WHERE position > ? AND outcome IS NULL ORDER BY position LIMIT ?"
         )
         last = -1
-        while chunk := [Pending(*row) for row in self._db.execute(query, (last, CHUNK))]:
+        while chunk := [Pending(*row) for row in self._read(query, (last, CHUNK))]:
             yield chunk
             last = chunk[-1].position
 
@@ -219,7 +229,7 @@ class Staging:
             " WHERE position > ? ORDER BY position LIMIT ?"
         )
         last = -1
-        while chunk := self._db.execute(query, (last, CHUNK)).fetchall():
+        while chunk := self._read(query, (last, CHUNK)):
             yield from map(StagedRow._make, chunk)
             last = chunk[-1][0]
 
@@ -231,7 +241,7 @@ class Staging:
     def counts(self) -> dict[str, int]:
         """Number of rows by outcome; "" counts those without one."""
         query = "SELECT coalesce(outcome, ''), count(*) FROM row GROUP BY outcome"
-        return dict(self._db.execute(query).fetchall())
+        return dict(self._read(query))
 
     def error_codes(self, limit: int = 20) -> list[tuple[str, str, int]]:
         """(outcome, error code, rows), most frequent first."""
@@ -239,13 +249,13 @@ class Staging:
             "SELECT outcome, error_code, count(*) AS n FROM row WHERE error_code <> ''"
             " AND outcome IS NOT NULL GROUP BY outcome, error_code ORDER BY n DESC, 1, 2 LIMIT ?"
         )
-        return self._db.execute(query, (limit,)).fetchall()
+        return self._read(query, (limit,))
 
     def has_extra(self, source: int) -> bool:
         """Whether a record of this source had more cells than the header."""
         query = "SELECT 1 FROM row WHERE extra IS NOT NULL AND position BETWEEN ? AND ? LIMIT 1"
         bounds = (position(source, 0), position(source + 1, 0) - 1)
-        return self._db.execute(query, bounds).fetchone() is not None
+        return bool(self._read(query, bounds))
 
 
 def _inserted(row: Row) -> tuple[object, ...]:
