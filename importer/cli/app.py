@@ -211,16 +211,14 @@ def _inputs(
 def _observer(log_format: str, *, quiet: bool, next_commands: NextCommands) -> Observer:
     if log_format not in {"auto", "console", "json"}:
         raise UsageError(f"--log-format {log_format!r} is not known", hint="auto, console or json")
-    from importer.cli.tolerant import TolerantObserver  # noqa: PLC0415
-
     if log_format == "auto" and sys.stderr.isatty():
         from importer.cli.terminal import TerminalObserver  # noqa: PLC0415
 
-        return TolerantObserver(TerminalObserver(quiet=quiet, next_commands=next_commands))
+        return TerminalObserver(quiet=quiet, next_commands=next_commands)
     from importer.cli.logs import LogObserver, configure  # noqa: PLC0415
 
     configure(json=log_format != "console", quiet=quiet)
-    return TolerantObserver(LogObserver())
+    return LogObserver()
 
 
 def _end(finished: Finished) -> None:
