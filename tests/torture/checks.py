@@ -92,8 +92,9 @@ def leftovers(out: Path) -> Iterator[str]:
 
 
 def published(out: Path) -> list[Path]:
-    """The results folders, oldest first."""
-    return sorted(path for path in out.glob("[!.]*") if path.is_dir()) if out.is_dir() else []
+    """The results folders, oldest first; run ids of one second have no order."""
+    folders = [path for path in out.glob("[!.]*") if path.is_dir()] if out.is_dir() else []
+    return sorted(folders, key=lambda path: path.stat().st_mtime_ns)
 
 
 def results(folder: Path) -> list[dict[str, str]]:
