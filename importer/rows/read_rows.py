@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def rows_of(batch: RecordBatch, columns: ColumnMap) -> Iterator[Row]:
     """Judge one batch; rows come in line order, malformed records among them.
 
-    ``Row.cells`` are the cells as they were read (null is ""), in header order.
+    ``Row.cells`` are the cells as they were read (null is ""), in header order; a malformed
+    record may have fewer than the header.
     """
     malformed = sorted(batch.malformed, key=lambda one: one.line)
     if not malformed:
@@ -57,9 +58,8 @@ def _faults_by_index(batch: RecordBatch, columns: ColumnMap) -> dict[int, list[C
 
 
 def _malformed_row(source: int, record: Malformed, columns: ColumnMap) -> Row:
-    padding = ("",) * (len(columns.names) - len(record.cells))
-    cells = record.cells + padding
-    reference = trim(cells[columns.reference])
+    cells = record.cells
+    reference = trim(cells[columns.reference]) if columns.reference < len(cells) else ""
     # A record that is no UTF-8 may hold lone surrogates, which nothing downstream can write.
     reference = reference.encode(errors="replace").decode()
     problem = Problem("", record.code, record.message)
