@@ -10,6 +10,7 @@ import polars as pl
 from importer.errors import SourceError
 from importer.source.header import check_unnamed, header_of
 from importer.source.limits import BLOCK_BYTES, PARQUET_ROWS
+from importer.source.parquet_probe import probe
 from importer.source.parquet_text import text_column
 from importer.source.raw import Stamp, changed
 from importer.source.records import CellFault, Layout, RecordBatch
@@ -28,8 +29,8 @@ class ParquetSource:
     unstable, a slice holds its rows only.
     """
 
-    def __init__(self, name: str, index: int) -> None:
-        """Read the schema and the number of rows.
+    def __init__(self, name: str, index: int, *, proven: bool = False) -> None:
+        """Read the schema and the number of rows; everything, elsewhere, unless it is ``proven``.
 
         Raises:
             SourceError: the file is damaged or cut off, or its column names cannot be used.
@@ -37,6 +38,8 @@ class ParquetSource:
         self._name = name
         self._index = index
         self._stamp = self._status()
+        if not proven:
+            probe(name)
         try:
             self._names = self._scan().collect_schema().names()
             self._rows = self._scan().select(pl.len()).collect().item()
