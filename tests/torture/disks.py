@@ -22,7 +22,7 @@ USAGE, STOPPED = 2, 3
 
 def ledger_disk_full(arena: Arena) -> None:
     """The ledger's disk fills up in mid-run: a clear stop, results all the same."""
-    disk = arena.stack.enter_context(small_disk(arena.folder / "disk", "2m"))
+    disk = arena.stack.enter_context(small_disk(arena.folder / "disk", "32m"))
     arena.ledger = disk / "ledger.db"
     arena.options = ["--rate", "300"]
     arena.open_sandbox()
