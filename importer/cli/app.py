@@ -12,7 +12,7 @@ import typer
 
 from importer.cli import options as o
 from importer.cli.next_commands import after_check, after_run
-from importer.errors import UsageError
+from importer.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from importer.cli.next_commands import NextCommands
@@ -154,7 +154,7 @@ def export(
     from importer.cli.export import export_mapping  # noqa: PLC0415
 
     rows = export_mapping(ledger, file, account)
-    typer.echo(f"{rows:,} customers written to {file}")
+    typer.echo(printable(f"{rows:,} customers written to {file}"))
 
 
 @app.command()

@@ -225,13 +225,11 @@ class Staging:
         """Every staged record in input order."""
         query = (
             "SELECT position, reference, cells, extra, outcome, customer_id, idempotency_key,"
-            " attempts, http_status, error_code, error FROM row"
-            " WHERE position > ? ORDER BY position LIMIT ?"
+            " attempts, http_status, error_code, error FROM row ORDER BY position"
         )
-        last = -1
-        while chunk := self._read(query, (last, CHUNK)):
-            yield from map(StagedRow._make, chunk)
-            last = chunk[-1][0]
+        # One by one: a record may hold a mebibyte. Nothing is written while these are read.
+        with self._translated():
+            yield from map(StagedRow._make, self._db.execute(query))
 
     def settle_rest(self, outcome: Outcome) -> None:
         """Give every row without an outcome this one."""
