@@ -16,6 +16,17 @@ from __future__ import annotations
 from enum import IntEnum
 
 
+def printable(text: str) -> str:
+    """``text`` on one line, with every character escaped that a terminal might obey or hide.
+
+    That is control and format characters, line ends and lone surrogates: names of files and
+    columns, and the words of a server, may hold any of them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 class ExitCode(IntEnum):
     """Process exit codes; stable, documented in docs/exit-codes.md."""
 
@@ -34,9 +45,9 @@ class ImporterError(Exception):
     exit_code = ExitCode.USAGE
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = printable(message)
+        self.hint = printable(hint)
+        super().__init__(self.message)
 
 
 class UsageError(ImporterError):

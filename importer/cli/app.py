@@ -12,7 +12,7 @@ import typer
 
 from importer.cli import options as o
 from importer.cli.next_commands import after_check, after_run
-from importer.errors import UsageError
+from importer.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from importer.cli.next_commands import NextCommands
@@ -154,7 +154,7 @@ def export(
     from importer.cli.export import export_mapping  # noqa: PLC0415
 
     rows = export_mapping(ledger, file, account)
-    typer.echo(f"{rows:,} customers written to {file}")
+    typer.echo(printable(f"{rows:,} customers written to {file}"))
 
 
 @app.command()
@@ -211,16 +211,14 @@ def _inputs(
 def _observer(log_format: str, *, quiet: bool, next_commands: NextCommands) -> Observer:
     if log_format not in {"auto", "console", "json"}:
         raise UsageError(f"--log-format {log_format!r} is not known", hint="auto, console or json")
-    from importer.cli.tolerant import TolerantObserver  # noqa: PLC0415
-
     if log_format == "auto" and sys.stderr.isatty():
         from importer.cli.terminal import TerminalObserver  # noqa: PLC0415
 
-        return TolerantObserver(TerminalObserver(quiet=quiet, next_commands=next_commands))
+        return TerminalObserver(quiet=quiet, next_commands=next_commands)
     from importer.cli.logs import LogObserver, configure  # noqa: PLC0415
 
     configure(json=log_format != "console", quiet=quiet)
-    return TolerantObserver(LogObserver())
+    return LogObserver()
 
 
 def _end(finished: Finished) -> None:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from importer.errors import printable
 from importer.job.observer import Observer, Progress
 
 if TYPE_CHECKING:
+    from structlog.typing import EventDict
+
     from importer.errors import ImporterError
     from importer.results import Summary
 
@@ -32,6 +35,7 @@ def configure(*, json: bool, quiet: bool) -> None:
     )
     structlog.configure(
         processors=[
+            _printable,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -60,6 +64,13 @@ def log_error(error: ImporterError) -> None:
         reason=getattr(error, "reason", None),
         exit_code=int(error.exit_code),
     )
+
+
+def _printable(_: object, __: str, event: EventDict) -> EventDict:
+    """Names of files and columns may hold what a terminal obeys, and a log is read on one."""
+    return {
+        key: printable(value) if isinstance(value, str) else value for key, value in event.items()
+    }
 
 
 class LogObserver(Observer):

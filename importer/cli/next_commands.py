@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +17,13 @@ DEFAULT_LEDGER = Path("importer-ledger.db")
 
 def after_run(ledger: Path, summary: Summary, results: str) -> list[str]:
     """Three commands, each with a word on why."""
-    flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {shlex.quote(str(ledger))}"
-    again = f"importer run {shlex.join(summary.sources)}{flag}"
+    flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {_typed(str(ledger))}"
+    again = f"importer run {_typed(*summary.sources)}{flag}"
     to_correct = summary.outcomes.get("invalid", 0) + summary.outcomes.get("rejected", 0)
     if summary.outcomes.get("unsettled"):
         first = (again, "goes on with what is not settled; nothing is sent twice")
     elif to_correct:
-        errors = shlex.quote(f"{results}/errors.csv")
+        errors = _typed(f"{results}/errors.csv")
         first = (f"importer run {errors}{flag}", "once the rows in it are corrected")
     else:
         first = (again, "again: sends only what is new")
@@ -35,12 +36,31 @@ def after_run(ledger: Path, summary: Summary, results: str) -> list[str]:
 
 def after_check(summary: Summary, results: str) -> list[str]:
     """Three commands, each with a word on why."""
-    sources = shlex.join(summary.sources)
+    sources = _typed(*summary.sources)
     return _aligned(
         (f"less {shlex.quote(f'{results}/errors.csv')}", "the rows to correct"),
         (f"importer run --dry-run {sources}", "what a run would do with this ledger"),
         (f"importer run {sources}", "import them"),
     )
+
+
+def _typed(*names: str) -> str:
+    """File names as a shell takes them: quoted, and never an option or a control character."""
+    return " ".join(map(_quoted, names))
+
+
+def _quoted(name: str) -> str:
+    if name.startswith("-") and name != "-":
+        name = f"./{name}"
+    if name.isprintable():
+        return shlex.quote(name)
+    # $'...' takes bytes in octal (POSIX.1-2024, section 2.2.4), whatever the locale.
+    plain = (chr(byte) if _is_plain(byte) else f"\\{byte:03o}" for byte in os.fsencode(name))
+    return f"$'{''.join(plain)}'"
+
+
+def _is_plain(byte: int) -> bool:
+    return chr(byte).isascii() and chr(byte).isprintable() and chr(byte) not in "'\\"
 
 
 def _aligned(*commands: tuple[str, str]) -> list[str]:

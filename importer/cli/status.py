@@ -10,6 +10,7 @@ from rich.table import Table
 
 from importer.delivery.keys import idempotency_key
 from importer.delivery.states import Done, Rejected, generation, kind
+from importer.errors import printable
 from importer.job.world import iso
 from importer.ledger import Ledger, read_accounts
 
@@ -31,10 +32,10 @@ def show_ledger(path: Path) -> None:
     console = Console(highlight=False)
     accounts = read_accounts(path)
     if not accounts:
-        console.print(f"the ledger {escape(str(path))} is empty")
+        console.print(f"the ledger {escape(printable(str(path)))} is empty")
     for account in accounts:
         with Ledger.open(path, account, read_only=True) as ledger:
-            console.print(f"[bold]{escape(account.label)}[/]")
+            console.print(f"[bold]{escape(printable(account.label))}[/]")
             for state, number in sorted(ledger.totals().items()):
                 console.print(f"  {number:>11,} {STATE_WORDS.get(state, state)}")
             console.print(_runs_table(ledger.runs(LAST_RUNS)))
@@ -48,7 +49,7 @@ def _runs_table(runs: list[Run]) -> Table:
         outcomes = ", ".join(f"{n:,} {outcome}" for outcome, n in sorted(run.counts.items()) if n)
         ended = iso(run.ended_at) if run.ended_at else "runs, or was killed"
         code = "" if run.exit_code is None else str(run.exit_code)
-        table.add_row(run.run_id, ended, code, outcomes, escape(", ".join(run.sources)))
+        table.add_row(run.run_id, ended, code, outcomes, escape(printable(", ".join(run.sources))))
     return table
 
 
@@ -62,7 +63,8 @@ def show_customer(path: Path, reference: str) -> bool:
                 known = True
                 _show_history(console, account, history)
     if not known:
-        console.print(f"the ledger {escape(str(path))} does not know {escape(repr(reference))}")
+        shown = printable(f"the ledger {path} does not know {reference!r}")
+        console.print(escape(shown))
     return known
 
 
@@ -76,7 +78,7 @@ def _show_history(console: Console, account: Account, history: History) -> None:
             if state.differs:
                 console.print(f"  differed in       {', '.join(state.differs)}")
         case Rejected():
-            code = escape(state.error_code)
+            code = escape(printable(state.error_code))
             console.print(f"  refused with      HTTP {state.http_status} {code}")
     at = generation(state)
     console.print(f"  generation        {at}")
@@ -84,6 +86,6 @@ def _show_history(console: Console, account: Account, history: History) -> None:
     console.print(f"  requests          {history.requests}")
     for entry in history.entries:
         status = f" HTTP {entry.http_status}" if entry.http_status else ""
-        code = f" {escape(entry.error_code)}" if entry.error_code else ""
+        code = f" {escape(printable(entry.error_code))}" if entry.error_code else ""
         about = f" (generation {entry.generation})"
         console.print(f"  {iso(entry.at)} {entry.event}{status}{code}{about} run {entry.run_id}")

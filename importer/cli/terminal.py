@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from importer.cli.words import OUTCOME_WORDS
+from importer.errors import printable
 from importer.job.observer import Observer, Progress
 
 if TYPE_CHECKING:
@@ -60,20 +61,20 @@ class TerminalObserver(Observer):
         """Name the run."""
         if not self._quiet:
             about = f" for {account}" if account else ""
-            self._err.print(f"[bold]{command}[/] {run_id}{escape(about)}")
+            self._err.print(f"[bold]{command}[/] {run_id}{escape(printable(about))}")
 
     def warning(self, code: str, text: str) -> None:
         """Warnings are shown even when quiet."""
         del code
         self._stop_bar()
-        self._err.print(f"[yellow]warning[/] {escape(text)}")
+        self._err.print(f"[yellow]warning[/] {escape(printable(text))}")
 
     def reading(self, source: str, records: int) -> None:
         """Count records while reading."""
         if self._quiet:
             return
         bar = self._show(TextColumn("{task.description}"))
-        shown = f"reading {escape(source)}: {records:,} records"
+        shown = f"reading {escape(printable(source))}: {records:,} records"
         if self._task is None:
             self._task = bar.add_task(shown, total=None)
         bar.update(self._task, description=shown)
@@ -134,10 +135,10 @@ class TerminalObserver(Observer):
         for error in summary.errors[:8]:
             line = f"  {error['rows']:>7,} x {error['outcome']}: {error['error_code']}"
             self._out.print(escape(line))
-        self._out.print(f"results: {escape(results)}")
+        self._out.print(f"results: {escape(printable(results))}")
         self._out.print("next:")
         for command in self._next(summary, results):
-            self._out.print(f"  {escape(command)}", soft_wrap=True)
+            self._out.print(f"  {escape(printable(command))}", soft_wrap=True)
 
     def _show(self, *columns: ProgressColumn) -> _Bar:
         if self._bar is None:

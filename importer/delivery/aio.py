@@ -7,6 +7,7 @@ requests, responses and exceptions.
 
 from __future__ import annotations
 
+import select
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ from yarl import URL
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Iterator
+
+    from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.tracing import Trace
 
 CHUNK = 65536
 """Bytes of a body handed on at once."""
@@ -40,7 +44,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
+            connector = _Connector(
                 limit=self._connections,
                 ssl=self._verify or httpx.create_ssl_context(),
                 enable_cleanup_closed=False,
@@ -82,6 +86,33 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Never uses a connection again on which something came that nobody had asked for.
+
+    aiohttp asks only whether an idle connection is still open. A second answer to an earlier
+    request would be waiting there, and would be taken for the answer to the next one.
+    """
+
+    async def _get(
+        self, key: ConnectionKey, traces: list[Trace]
+    ) -> aiohttp.connector.Connection | None:
+        while (connection := await super()._get(key, traces)) is not None:
+            if _is_clean(connection):
+                return connection
+            connection.close()
+        return None
+
+
+def _is_clean(connection: aiohttp.connector.Connection) -> bool:
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return False
+    # What has arrived and was not read yet, be it an answer or the end of the connection.
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return not poll.poll(0)
 
 
 class _Body(httpx.AsyncByteStream):

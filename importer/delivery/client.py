@@ -31,6 +31,14 @@ MAX_BODY = 1 << 20
 """Bytes of a response body that are read; a customer has a few hundred."""
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_NO_VERDICT = (
+    ssl.SSLEOFError,
+    ssl.SSLSyscallError,
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+    ssl.SSLZeroReturnError,
+)
+"""The other side went away or is slow; nothing is said about its certificate or its TLS."""
 _TRANSIENT = frozenset({408, 425})
 _RUN_WRONG = {
     401: "unauthorised",
@@ -183,7 +191,9 @@ class MomentClient:
         status, replayed = reply.status, reply.replayed
         if status in _RUN_WRONG:
             return a.RunWrong(_RUN_WRONG[status], status, replayed)
-        if status < 400:  # noqa: PLR2004 - 1xx and 3xx: nothing here follows or awaits them
+        if status < 200:  # noqa: PLR2004 - no final answer (RFC 9110 section 15.2), or garbage
+            return a.Unknown("no_final_answer")
+        if status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
             return a.RunWrong("redirected", status, replayed)
         code = reading.problem_code(problem, status)
         if status == httpx.codes.TOO_MANY_REQUESTS:
@@ -288,7 +298,7 @@ def _not_sent(error: httpx.TransportError) -> a.NotSent | a.RunWrong:
     cause: BaseException | None = error
     while cause is not None:
         # A library's own error that is also an SSLError says nothing; the ssl module's does.
-        if type(cause).__module__ == "ssl" and not isinstance(cause, ssl.SSLEOFError):
+        if type(cause).__module__ == "ssl" and not isinstance(cause, _NO_VERDICT):
             return a.RunWrong("tls_failed")
         cause = cause.__cause__ or cause.__context__
     return a.NotSent(_error_code(error))

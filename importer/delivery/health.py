@@ -36,6 +36,8 @@ class Health:
     well_at: float | None = None
     """When Moment last answered sensibly, or the run began."""
     paused_until: float = 0.0
+    asking_until: float = 0.0
+    """After a pause one request asks for all; the others wait for its answer, but no longer."""
     budget: float = 1000.0
 
 
@@ -47,11 +49,17 @@ def start(settings: HealthSettings, now: float) -> Health:
 def answered(health: Health, settings: HealthSettings, now: float) -> Health:
     """Moment answered sensibly (anything but a fault)."""
     budget = min(settings.budget, health.budget + settings.earned)
-    return Health(faults=0, well_at=now, paused_until=0.0, budget=budget)
+    return Health(faults=0, well_at=now, budget=budget)
 
 
 def faulted(health: Health, settings: HealthSettings, now: float) -> Health:
-    """A request failed: no connection, no answer, or a fresh 5xx."""
+    """A request failed: no connection, no answer, or a fresh 5xx.
+
+    What fails during a pause was sent before it, and is no news: else one short break with 32
+    requests in flight would cost the longest pause at once.
+    """
+    if now < health.paused_until:
+        return health
     faults = health.faults + 1
     over = faults - settings.outage_after
     paused_until = health.paused_until
@@ -61,7 +69,16 @@ def faulted(health: Health, settings: HealthSettings, now: float) -> Health:
         paused_until = max(paused_until, now + pause)
     else:
         budget -= 1
-    return replace(health, faults=faults, paused_until=paused_until, budget=budget)
+    return replace(
+        health, faults=faults, paused_until=paused_until, asking_until=0.0, budget=budget
+    )
+
+
+def asking(health: Health, settings: HealthSettings, now: float) -> Health:
+    """A request is about to go; in an outage the others wait for what becomes of it."""
+    if health.faults < settings.outage_after:
+        return health
+    return replace(health, asking_until=now + settings.longest_pause)
 
 
 def verdict(health: Health, settings: HealthSettings, now: float) -> str:

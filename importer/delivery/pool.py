@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from importer.delivery import answers as a
     from importer.delivery.committer import Committer
 
+LOOK_EVERY = 1.0
+"""Seconds after which a worker that an outage holds looks whether it is over."""
+
 
 class Api(Protocol):
     """The part of the API client that the pool calls (client.MomentClient)."""
@@ -175,17 +178,17 @@ class Pool:
     async def _next(self, *, take_new: bool) -> _Ride | None:
         """The next row to drive, when its time has come; None when there is nothing left to do."""
         while not self._stop.is_set():
-            pause = self.pausing()
-            if pause > 0:
-                await self._sleep(pause)
-                continue
             now = anyio.current_time()
+            held = max(self._health.paused_until, self._health.asking_until) - now
+            if held > 0:
+                await self._sleep(min(held, LOOK_EVERY))
+                continue
             if (ride := self._parking.take(now)) is not None:
-                return ride
+                return self._asking(ride, now)
             if take_new and self._wants_rows():
                 await self._refill(self._settings.batch)
             elif self._ready:
-                return self._ready.popleft()
+                return self._asking(self._ready.popleft(), now)
             elif self._refilling is not None:
                 await self._refilling.wait()
             elif (due := self._parking.next_due()) is not None:
@@ -193,6 +196,10 @@ class Pool:
             else:
                 return None
         return None
+
+    def _asking(self, ride: _Ride, now: float) -> _Ride:
+        self._health = h.asking(self._health, self._health_settings, now)
+        return ride
 
     def _wants_rows(self) -> bool:
         return (

@@ -10,6 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from importer.errors import printable
 from importer.rows.mask import redact
 
 if TYPE_CHECKING:
@@ -29,14 +30,29 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def json_object(body: bytes | None) -> dict[str, Any] | None:
-    """The body as a JSON object, or None where it is anything else."""
+    """The body as a JSON object, or None where it is anything else.
+
+    Where a name stands twice nobody can say which value counts (RFC 8259 section 4), and NaN is
+    no JSON: neither is believed.
+    """
     if not body:
         return None
     try:
-        value = json.loads(body)
+        value = json.loads(body, object_pairs_hook=_object, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def customer_id(customer: Mapping[str, Any], reference: str, *, echo_check: bool) -> str | None:
@@ -98,8 +114,9 @@ def problem_message(problem: Mapping[str, Any] | None, payload: Mapping[str, Any
     errors = problem.get("errors")
     if isinstance(errors, list):
         parts += [_field_error(error) for error in errors[:5]]
-    text = _CONTROL.sub(" ", ": ".join(part for part in parts if part))
-    return redact(text, personal_values(payload))[:MESSAGE_LIMIT]
+    # Values are looked for as they are, so before anything else changes the text.
+    text = redact(": ".join(part for part in parts if part), personal_values(payload))
+    return printable(_CONTROL.sub(" ", text))[:MESSAGE_LIMIT]
 
 
 def _field_error(error: Any) -> str:
@@ -129,4 +146,8 @@ def about_key(problem: Mapping[str, Any] | None) -> bool:
 
 
 def _words(problem: Mapping[str, Any] | None) -> str:
-    return "" if problem is None else json.dumps(problem, ensure_ascii=False).lower()
+    try:
+        return "" if problem is None else json.dumps(problem, ensure_ascii=False).lower()
+    except RecursionError:
+        # Writing takes more of the stack than reading did; no words are that deep.
+        return ""

@@ -6,15 +6,13 @@ tests and simulations hand in another transport, and a faster one can be put und
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-if TYPE_CHECKING:
     import ssl
+    from collections.abc import AsyncIterator
 
 PER_POOL = 4
 """Connections per pool. httpx scans a whole pool for every request, so pools are kept small."""
@@ -76,4 +74,18 @@ class _Released(httpx.AsyncByteStream):
         if self._open:
             self._open = False
             self._busy[self._shard] -= 1
+            if _holds_more(self._response):
+                # Closed, it cannot be used again: httpx drops it when it looks at it next.
+                await self._response.extensions["network_stream"].aclose()
             await self._response.aclose()
+
+
+def _holds_more(response: httpx.Response) -> bool:
+    """Whether the connection has read beyond the answer: bytes that answer no request of ours.
+
+    httpx would take them for the answer to the next request. Only its inside knows of them.
+    """
+    byte_stream: Any = response.stream
+    connection = byte_stream._httpcore_stream._stream._connection  # noqa: SLF001 - no other way
+    data, _ = connection._h11_state.trailing_data  # noqa: SLF001 - no other way
+    return bool(data)

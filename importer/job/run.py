@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from importer import __version__
-from importer.errors import ExitCode, RunStopped, UsageError
+from importer.errors import ExitCode, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import exit_code, fill_in_from_ledger, write_all
 from importer.job.observer import Observer, Progress
@@ -86,7 +86,9 @@ def run(
             )
         )
         digest = check_key(ledger, key, delivery, confirm_key)
-        reader = stack.enter_context(Ledger.open(delivery.ledger, account, read_only=True))
+        reader = stack.enter_context(
+            Ledger.open(delivery.ledger, account, read_only=True, connect=world.connect)
+        )
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
         with _timed(summary, "read"):
@@ -126,17 +128,14 @@ def run(
                 observer=observer,
                 user_agent=f"importer/{__version__}",
             )
-            with _timed(summary, "deliver"):
+            with _timed(summary, "deliver"), _not_in_vain():
                 delivered = anyio.run(pipeline.run, backend_options=loop_options())
         stack.enter_context(watch(partial(_second_leaves, delivered)))
+        stack.enter_context(_not_in_vain())
         fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, delivery.limit))
         counts = staging.counts()
         summary.requests = {"post": delivered.posts, "get": delivered.gets}
-        summary.exit_code = _exit_code(delivered, counts)
-        summary.stopped_by = _stopped_by(delivered)
-        ledger.end_run(
-            run_id, ended_at=world.clock.now(), exit_code=summary.exit_code, counts=counts
-        )
+        _note_end(ledger, summary, delivered, counts, world.clock.now())
         results = write_all(workspace, staging, read, summary, world.clock)
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
@@ -168,6 +167,15 @@ def _timed(summary: Summary, stage: str) -> Iterator[None]:
     summary.seconds[stage] = round(time.perf_counter() - began, 3)
 
 
+@contextmanager
+def _not_in_vain() -> Iterator[None]:
+    """From the first request on, trouble with our own files is no usage error any more."""
+    try:
+        yield
+    except UsageError as error:
+        raise RunStopped(error.message, reason="results_failed", hint=error.hint) from None
+
+
 def _second_leaves(delivered: Delivered, signum: int) -> None:
     """While results are written: the first signal is noted, the second leaves."""
     if delivered.signum is not None:
@@ -181,6 +189,20 @@ def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
     if delivered.stopped_by is not None:
         return "the run was stopped before this row was settled"
     return f"beyond --limit {limit}" if limit is not None else "the run ended before this row"
+
+
+def _note_end(
+    ledger: Ledger, summary: Summary, delivered: Delivered, counts: dict[str, int], now: float
+) -> None:
+    """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
+    code = _exit_code(delivered, counts)
+    try:
+        ledger.end_run(summary.run_id, ended_at=now, exit_code=code, counts=counts)
+    except LedgerFailed as failed:
+        delivered.stopped_by = delivered.stopped_by or failed
+        code = _exit_code(delivered, counts)
+    summary.exit_code = code
+    summary.stopped_by = _stopped_by(delivered)
 
 
 def _exit_code(delivered: Delivered, outcomes: dict[str, int]) -> ExitCode:

@@ -61,9 +61,11 @@ class World:
     safeguards: Safeguards = ALL_ON
     """All on; only tests hand in anything else."""
 
-    def standard_input(self) -> BinaryIO:
-        """Where ``-`` reads from."""
-        return self.stdin or sys.stdin.buffer
+    def standard_input(self) -> BinaryIO | None:
+        """Where ``-`` reads from; None where the process has no standard input."""
+        if self.stdin is None and sys.stdin is not None:
+            return sys.stdin.buffer
+        return self.stdin
 
 
 def new_run_id(now: float) -> str:

@@ -297,7 +297,7 @@ class Staging:
         return as_page(first, pl.concat([frame, invalid], how="diagonal"))
 
     def _invalid_pages(self, after: int, before: int) -> Iterator[Page]:
-        while (frame := self._invalid(after, before, CHUNK)).height:
+        while (frame := self._invalid(after, before, CHUNK // 8)).height:
             yield as_page(None, frame)
             after = frame["position"][-1]
 
@@ -327,13 +327,8 @@ class Staging:
         frame = page.frame
         if not frame.height:
             return
-        bounds = (frame["position"][0], frame["position"][-1])
-        own = {
-            at: (cells, extra)
-            for at, cells, extra in self._read(
-                "SELECT position, cells, extra FROM invalid WHERE position BETWEEN ? AND ?", bounds
-            )
-        }
+        # One by one: a record may hold a mebibyte.
+        own = "SELECT cells, extra FROM invalid WHERE position = ?"
         cells: Iterator[tuple[str, ...]] = iter(())
         valid = frame["at"].drop_nulls()
         if page.segment is not None and valid.len():
@@ -342,7 +337,9 @@ class Staging:
         for at, index, reference, *rest in frame.select(
             "position", "at", "reference", *list(OUTCOME)[1:]
         ).iter_rows():
-            texts = own[at] if index is None else (json.dumps(next(cells)), None)
+            texts = (
+                (json.dumps(next(cells)), None) if index is not None else self._read(own, (at,))[0]
+            )
             yield StagedRow(at, reference, *texts, *rest)
 
     def _hashes(self) -> Iterator[pl.Series]:

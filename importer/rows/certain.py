@@ -31,6 +31,8 @@ _ESCAPED = r'[\x00-\x1f"\\]'
 """What ``fingerprint.canonical`` writes with a backslash."""
 _BALANCE = "^[+-]?[0-9]{1,18}$"
 """Fits into 64 bits whatever its digits are."""
+_MOST_KEYS = 200
+"""Metadata columns up to which a plan for all of them pays."""
 _BEFORE = ("balance", "currency", "email")
 _AFTER = ("name", "phone")
 """The fields on both sides of ``external_reference`` and ``metadata`` in the canonical order."""
@@ -46,6 +48,9 @@ def certain_payloads(cells: pl.DataFrame, columns: ColumnMap) -> pl.DataFrame:
     Returns:
         A frame of the same height with the columns ``reference`` and ``payload``.
     """
+    if len(columns.metadata_keys) > _MOST_KEYS:
+        absent = pl.Series([None] * cells.height, dtype=pl.String)
+        return pl.DataFrame([absent.alias(REFERENCE), absent.alias(PAYLOAD)])
     where = {field: index for index, field in columns.texts}
     if columns.balance is not None:
         where["balance"] = columns.balance

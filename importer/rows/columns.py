@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -114,8 +115,8 @@ def map_columns(layout: Layout, *, strict: bool) -> ColumnMap:
 
 
 def _refuse_repeats(source: str, names: tuple[str, ...]) -> None:
-    claimed = [name for name in names if name in _KNOWN or name.startswith(PREFIX)]
-    repeated = sorted({name for name in claimed if claimed.count(name) > 1})
+    claimed = Counter(name for name in names if name in _KNOWN or name.startswith(PREFIX))
+    repeated = sorted(name for name, count in claimed.items() if count > 1)
     if repeated:
         raise SourceError(
             f"{source}: more than one column is called {_listed(repeated)}",

@@ -13,7 +13,7 @@ from importer.rows.row import Problem, Row
 from importer.rows.text import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from importer.rows.columns import ColumnMap
     from importer.source.records import CellFault, Malformed, RecordBatch
@@ -127,13 +127,12 @@ def _faults_by_index(batch: RecordBatch, columns: ColumnMap) -> dict[int, list[C
 
 
 def _malformed_row(source: int, record: Malformed, columns: ColumnMap) -> Row:
-    padding = ("",) * (len(columns.names) - len(record.cells))
-    cells: Sequence[str] = record.cells + padding
-    reference = trim(cells[columns.reference])
+    cells = record.cells
+    reference = trim(cells[columns.reference]) if columns.reference < len(cells) else ""
     # A record that is no UTF-8 may hold lone surrogates, which nothing downstream can write.
     reference = reference.encode(errors="replace").decode()
     problem = Problem("", record.code, record.message)
-    return Row(source, record.line, reference, None, None, (problem,), tuple(cells), record.extra)
+    return Row(source, record.line, reference, None, None, (problem,), cells, record.extra)
 
 
 def _line(row: Row) -> int:

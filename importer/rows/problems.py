@@ -91,8 +91,9 @@ def _of_metadata(value: object, columns: ColumnMap | None) -> Iterator[Problem]:
         return
     if len(value) > MAX_METADATA_KEYS:
         yield Problem(METADATA, *explain.too_many_keys(len(value)))
+    own_columns = {key for _, key in columns.metadata_keys} if columns is not None else set()
     for key, one in value.items():
-        own = columns is not None and any(key == known for _, known in columns.metadata_keys)
+        own = key in own_columns
         column = PREFIX + key if own else METADATA
         for finding in explain.explain_metadata_key(key):
             yield Problem(column, *finding)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def rows_of(batch: RecordBatch, columns: ColumnMap) -> Iterator[Row]:
     """Judge one batch; rows come in line order, malformed records among them.
 
-    ``Row.cells`` are the cells as they were read (null is ""), in header order.
+    ``Row.cells`` are the cells as they were read (null is ""), in header order; a malformed
+    record may have fewer than the header.
     """
     judged = judge_batch(batch, columns)
     yield from heapq.merge(_valid_rows(judged), judged.invalid, key=lambda row: row.line)

@@ -14,7 +14,8 @@ class Blocks:
     r"""Blocks that end in ``\n``; a last line without one gets it.
 
     A line of more than ``MAX_LINE_BYTES`` is cut there and its rest thrown away, so memory stays
-    bounded: what remains is still too long for a record and is reported as such.
+    bounded: what remains is still too long for a record and is reported as such. Of a first line
+    the rest is read only when more is taken: a header of that length is refused without it.
     """
 
     def __init__(self, read: Callable[[], bytes], block_bytes: int) -> None:
@@ -23,6 +24,9 @@ class Blocks:
         self._size = max(block_bytes, 1)
         self._buffer = bytearray()
         self._at_end = False
+        self._begun = False
+        self._within = False
+        """Whether what comes next is the rest of a first line that was cut."""
 
     @property
     def ended(self) -> bool:
@@ -31,6 +35,10 @@ class Blocks:
 
     def take(self) -> bytes:
         """The next lines: at most about ``block_bytes``, at least one line, b"" at the end."""
+        first, self._begun = not self._begun, True
+        if self._within:
+            self._within = False
+            self._skip_line()
         while len(self._buffer) < self._size and self._fill():
             pass
         cut = self._buffer.rfind(b"\n", 0, self._size) + 1
@@ -43,7 +51,7 @@ class Blocks:
             if not self._fill():
                 return self._last()
         if not cut:
-            return self._too_long()
+            return self._too_long(first=first)
         taken = bytes(self._buffer[:cut])
         del self._buffer[:cut]
         return taken
@@ -65,13 +73,19 @@ class Blocks:
         self._buffer.clear()
         return taken + b"\n" if taken else b""
 
-    def _too_long(self) -> bytes:
+    def _too_long(self, *, first: bool) -> bytes:
         kept = bytes(self._buffer[: MAX_LINE_BYTES + 1])
         self._buffer.clear()
+        if first:
+            self._within = True
+        else:
+            self._skip_line()
+        return kept + b"\n"
+
+    def _skip_line(self) -> None:
         while self._fill():
             cut = self._buffer.find(b"\n") + 1
             if cut:
                 del self._buffer[:cut]
                 break
             self._buffer.clear()
-        return kept + b"\n"

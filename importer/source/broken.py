@@ -102,9 +102,9 @@ class Breakage:
         return self._made(line, "not_utf8", message, cells)
 
     def _made(self, line: int, code: str, message: str, cells: Sequence[str]) -> Malformed:
+        # Not padded: a line of one character may stand below a header of 10,000 columns.
         width = len(self._columns)
-        padded = (*cells[:width], *[""] * (width - len(cells)))
-        return Malformed(line, code, message, padded, tuple(cells[width:]))
+        return Malformed(line, code, message, tuple(cells[:width]), tuple(cells[width:]))
 
     def _place(self, text: str) -> str:
         """The first cell of a line that is not well-formed on its own."""

@@ -16,7 +16,12 @@ from importer.source.delimiter import detect_delimiter
 from importer.source.fast import parse_fast
 from importer.source.formula import unescape_formula, unescape_frame
 from importer.source.header import Header, check_unnamed, header_of, split_header
-from importer.source.limits import CAREFUL_BYTES, MAX_HEADER_BYTES, SAMPLE_BYTES
+from importer.source.limits import (
+    CAREFUL_BYTES,
+    CAREFUL_LINES,
+    MAX_HEADER_BYTES,
+    SAMPLE_BYTES,
+)
 from importer.source.naming import source_name
 from importer.source.records import Layout, Malformed, RecordBatch
 from importer.source.sniff import UTF8_BOM, check_text
@@ -89,8 +94,10 @@ class CsvSource:
 
     def _shortened(self, block: bytes, waiting: int) -> bytes:
         """Enough lines for the careful path; what follows may be fast again."""
-        cut = block.rfind(b"\n", waiting, waiting + CAREFUL_BYTES) + 1
-        cut = cut or block.find(b"\n", waiting) + 1 or len(block)
+        first = block.find(b"\n", waiting) + 1 or len(block)
+        cut = block.rfind(b"\n", waiting, waiting + CAREFUL_BYTES) + 1 or first
+        while block.count(b"\n", waiting, cut) > CAREFUL_LINES:
+            cut = block.rfind(b"\n", waiting, (waiting + cut) // 2) + 1 or first
         self._blocks.put_back(block[cut:])
         return block[:cut]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from importer.errors import SourceError
 from importer.source.careful import Framer
 from importer.source.header import split_header
+from importer.source.limits import MAX_COLUMNS
 from importer.source.naming import source_name
 from importer.source.options import DELIMITERS
 
@@ -50,7 +51,9 @@ def detect_delimiter(name: str, lines: Sequence[str]) -> str:
 
 
 def _share(lines: Sequence[str], delimiter: str, header: list[str]) -> float:
-    """How many of the records have as many cells as the header, 0 to 1."""
+    """How many of the records have as many cells as the header, 0 to 1; 0 where it is too wide."""
+    if len(header) > MAX_COLUMNS:
+        return 0.0
     text = "".join(lines).encode(errors="surrogateescape")
     framed = Framer(delimiter, tuple(header)).frame(text, 1, final=False)
     good, bad = len(framed.records), len(framed.malformed)

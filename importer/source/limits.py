@@ -6,6 +6,8 @@ BLOCK_BYTES = 4 << 20
 """Text read at once."""
 CAREFUL_BYTES = 1 << 20
 """Text framed at once by the careful path, which needs far more memory per byte."""
+CAREFUL_LINES = 1 << 16
+"""Lines framed at once by the careful path: each may become a record with a message."""
 SAMPLE_BYTES = 64 << 10
 """Text at the start of a file from which kind and delimiter are judged."""
 MAX_HEADER_BYTES = 1 << 20

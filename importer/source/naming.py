@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importer.errors import printable
+
 STANDARD_INPUT = "-"
 _SHOWN = 60
 
@@ -14,7 +16,7 @@ def source_name(name: str) -> str:
 def column_name(name: str) -> str:
     """A column's name in double quotes, cut, what cannot be printed escaped."""
     cut = name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
-    return '"' + "".join(one if one.isprintable() else ascii(one)[1:-1] for one in cut) + '"'
+    return f'"{printable(cut)}"'
 
 
 def numbered_column(columns: tuple[str, ...], index: int) -> str:

@@ -9,7 +9,8 @@ import polars as pl
 
 from importer.errors import SourceError
 from importer.source.header import check_unnamed, header_of
-from importer.source.limits import PARQUET_ROWS
+from importer.source.limits import BLOCK_BYTES, PARQUET_ROWS
+from importer.source.parquet_probe import probe
 from importer.source.parquet_text import text_column
 from importer.source.raw import Stamp, changed
 from importer.source.records import CellFault, Layout, RecordBatch
@@ -28,8 +29,8 @@ class ParquetSource:
     unstable, a slice holds its rows only.
     """
 
-    def __init__(self, name: str, index: int) -> None:
-        """Read the schema and the number of rows.
+    def __init__(self, name: str, index: int, *, proven: bool = False) -> None:
+        """Read the schema and the number of rows; everything, elsewhere, unless it is ``proven``.
 
         Raises:
             SourceError: the file is damaged or cut off, or its column names cannot be used.
@@ -37,6 +38,8 @@ class ParquetSource:
         self._name = name
         self._index = index
         self._stamp = self._status()
+        if not proven:
+            probe(name)
         try:
             self._names = self._scan().collect_schema().names()
             self._rows = self._scan().select(pl.len()).collect().item()
@@ -53,15 +56,20 @@ class ParquetSource:
                 data.
         """
         for start in range(0, self._rows, PARQUET_ROWS):
-            batch = self._batch(start)
-            check_unnamed(self._name, self._header, batch.frame, batch.lines)
-            yield batch
+            typed = self._slice(start)
+            # Repeated values are small in the file and in polars, but not as Python's texts.
+            size = max(BLOCK_BYTES, int(typed.estimated_size()))
+            step = max(1, typed.height * BLOCK_BYTES // size)
+            for at in range(0, typed.height, step):
+                batch = self._batch(typed.slice(at, step), start + at + 1)
+                check_unnamed(self._name, self._header, batch.frame, batch.lines)
+                yield batch
         self._check_unchanged()
 
     def close(self) -> None:
         """Nothing stays open between slices."""
 
-    def _batch(self, start: int) -> RecordBatch:
+    def _slice(self, start: int) -> pl.DataFrame:
         expected = min(PARQUET_ROWS, self._rows - start)
         try:
             typed = self._scan().slice(start, expected).collect()
@@ -71,13 +79,19 @@ class ParquetSource:
         if typed.height != expected:
             self._check_unchanged()
             raise self._damaged(None)
+        return typed
+
+    def _batch(self, typed: pl.DataFrame, first: int) -> RecordBatch:
         columns: list[pl.Series] = []
         faults: list[CellFault] = []
         for name, series in zip(self.layout.columns, typed.get_columns(), strict=True):
-            text = text_column(name, series)
+            try:
+                text = text_column(name, series)
+            except _BROKEN as error:
+                raise self._damaged(error) from None
             columns.append(text.cells.alias(name))
             faults += text.faults
-        lines = range(start + 1, start + 1 + expected)
+        lines = range(first, first + typed.height)
         return RecordBatch(self._index, pl.DataFrame(columns), lines, (), tuple(faults))
 
     def _scan(self) -> pl.LazyFrame:

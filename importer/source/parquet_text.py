@@ -2,7 +2,7 @@
 
 | type | text |
 | --- | --- |
-| String, Categorical, Enum | as it is |
+| String, Categorical, Enum | as it is; a fault beyond the length of a CSV cell |
 | integers | decimal |
 | floats | decimal where integral and at most 2**53 (exact), else a fault |
 | Decimal | decimal where integral; else as it is, in ``balance`` a fault |
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from importer.source.limits import MAX_FIELD
 from importer.source.naming import column_name
 from importer.source.records import CellFault
 
@@ -51,7 +52,9 @@ def text_column(column: str, series: pl.Series) -> TextColumn:
         series: the values.
     """
     kind, field = series.dtype, column.strip()
-    if kind.is_integer() or kind in (pl.String, pl.Categorical, pl.Enum, pl.Null):
+    if kind in (pl.String, pl.Categorical, pl.Enum):
+        return _texts(column, series.cast(pl.String))
+    if kind.is_integer() or kind == pl.Null:
         return TextColumn(series.cast(pl.String))
     if kind.is_float():
         return _floats(column, series)
@@ -61,6 +64,18 @@ def text_column(column: str, series: pl.Series) -> TextColumn:
         return _objects(column, series)
     text, fits = _plain(series, field)
     return TextColumn(text) if fits else _all_faulty(column, series, text)
+
+
+def _texts(column: str, text: pl.Series) -> TextColumn:
+    # Parquet writes a long text once and points to it from every row; Python would hold each.
+    if not (text.str.len_bytes() > MAX_FIELD).any():
+        return TextColumn(text)
+    message = (
+        f"column {column_name(column)} has more than {MAX_FIELD:,} characters, and only so many"
+        " are kept here; shorten it"
+    )
+    long = text.str.len_chars() > MAX_FIELD
+    return TextColumn(text.str.head(MAX_FIELD), _faults(column, long, "field_too_long", message))
 
 
 def _plain(series: pl.Series, field: str) -> tuple[pl.Series, bool]:

@@ -49,7 +49,7 @@ class Malformed:
     message: str
     """Says what is wrong and the fix; never holds cell values."""
     cells: tuple[str, ...] = ()
-    """Best effort, padded or cut to the header's width."""
+    """Best effort, at most as many as the header has; those that are missing are not padded."""
     extra: tuple[str, ...] = ()
     """Cells beyond the header's width, kept so that nothing is lost."""
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.delivery.health import Health, HealthSettings, answered, faulted, start, verdict
+from importer.delivery.health import (
+    Health,
+    HealthSettings,
+    answered,
+    asking,
+    faulted,
+    start,
+    verdict,
+)
 
 SETTINGS = HealthSettings(outage_after=3, pause=1, longest_pause=8, patience=100, budget=5)
 
@@ -24,8 +32,28 @@ def test_a_few_faults_do_not_pause_the_run() -> None:
 
 
 def test_an_outage_pauses_the_run_longer_and_longer_up_to_a_limit() -> None:
-    """The pause doubles with each further fault and ends at its longest."""
-    assert [after(n).paused_until - 10 for n in range(3, 9)] == [1, 2, 4, 8, 8, 8]
+    """Each try after a pause that fails doubles the next one, up to the longest."""
+    health = after(3)
+    pauses = [health.paused_until - 10]
+    for _ in range(5):
+        tried_at = health.paused_until
+        health = faulted(health, SETTINGS, tried_at)
+        pauses.append(health.paused_until - tried_at)
+    assert pauses == [1, 2, 4, 8, 8, 8]
+
+
+def test_requests_that_fail_together_are_one_try() -> None:
+    """What was in flight as the outage began does not make its first pause longer."""
+    assert after(3) == after(35)
+
+
+def test_after_a_pause_one_request_asks_for_all() -> None:
+    """The others are held until its answer, and no longer than the longest pause."""
+    assert asking(after(2), SETTINGS, 11.0).asking_until == 0
+    health = asking(after(3), SETTINGS, 11.0)
+    assert health.asking_until == 11.0 + SETTINGS.longest_pause
+    assert answered(health, SETTINGS, 12.0).asking_until == 0
+    assert faulted(health, SETTINGS, 12.0).asking_until == 0
 
 
 def test_one_sensible_answer_ends_the_pause() -> None:

@@ -225,6 +225,23 @@ def test_an_outage_pauses_the_whole_run_and_is_ridden_out() -> None:
     assert api.posts.total() < 200 * 4
 
 
+def test_a_short_break_costs_little_time_and_few_requests() -> None:
+    """Everything in flight fails at once; one request after another asks until Moment is back."""
+    went_on_at: list[float] = []
+
+    def rule(reference: str, attempt: int) -> a.Answer:
+        if reference != "R0" and trio.current_time() < 3:
+            return a.NotSent("connect_error")
+        went_on_at.append(trio.current_time())
+        return created(reference, attempt)
+
+    api = Api(rule)
+    settled = deliver(api, 200)
+    assert {one.settle.outcome for one in settled} == {Outcome.CREATED}
+    assert api.posts.total() < 200 + 2 * 32
+    assert went_on_at[1] < 8
+
+
 def test_an_endless_outage_stops_the_run() -> None:
     """Without one sensible answer for the whole of its patience the run stops."""
 

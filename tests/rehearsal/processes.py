@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,32 +24,59 @@ def environment(base_url: str) -> dict[str, str]:
 @contextmanager
 def sandbox(*options: str) -> Iterator[str]:
     """A sandbox process on a free port; gives its base URL."""
-    command = [*PROGRAM, "sandbox", "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process, base_url = start_sandbox(*options)
     try:
-        ready = process.stdout.readline() if process.stdout else ""
-        if not ready:
-            raise RuntimeError("the sandbox did not start")
-        yield ready.split()[2]
+        yield base_url
     finally:
         process.terminate()
-        process.wait(timeout=30)
-        if process.stdout:
-            process.stdout.close()
+        process.communicate(timeout=30)
 
 
-def start_run(base_url: str, source: Path, folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    """Start ``importer run``; its log goes to ``folder/run.log``."""
+def start_sandbox(
+    *options: str, port: int = 0, group: int | None = None
+) -> tuple[subprocess.Popen[str], str]:
+    """Start a sandbox and wait until it serves; its process and base URL. ``group`` as setpgid."""
+    command = [*PROGRAM, "sandbox", "--port", str(port), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=group)
+    assert process.stdout is not None
+    ready = process.stdout.readline()
+    if not ready:
+        process.communicate()
+        raise RuntimeError("the sandbox did not start")
+    return process, ready.split()[2]
+
+
+def start_run(
+    base_url: str,
+    source: Path | str,
+    folder: Path,
+    *options: str,
+    log: str = "run.log",
+    stdin: IO[bytes] | int | None = None,
+    output: IO[bytes] | None = None,
+    group: int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start ``importer run``; its log goes to ``folder/log``, or to ``output``.
+
+    ``group`` is its process group, as in setpgid(2).
+    """
     command = [*PROGRAM, "run", str(source), "--ledger", str(folder / "ledger.db")]
     command += ["--out", str(folder / "results"), "--log-format", "json", *options]
-    with (folder / "run.log").open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, env=environment(base_url))
+    with (folder / log).open("ab") as file:
+        return subprocess.Popen(
+            command,
+            stdin=stdin,
+            stdout=output or file,
+            stderr=output or file,
+            env=environment(base_url),
+            process_group=group,
+        )
 
 
-def export(folder: Path) -> Path:
+def export(folder: Path, ledger: Path | None = None) -> Path:
     """Write the ledger's mapping as CSV."""
     path = folder / "ids.csv"
     path.unlink(missing_ok=True)
-    command = [*PROGRAM, "export", str(path), "--ledger", str(folder / "ledger.db")]
+    command = [*PROGRAM, "export", str(path), "--ledger", str(ledger or folder / "ledger.db")]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return path

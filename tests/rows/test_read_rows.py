@@ -114,17 +114,17 @@ def test_malformed_records_are_merged_by_line() -> None:
     assert codes(rows[0]) == [("", "stray_quote")]
     assert rows[0].problems[0].message == "a stray quote"
     assert (rows[0].source, rows[0].reference) == (3, "M2")
-    assert rows[0].cells == (" M2 ", "")
+    assert rows[0].cells == (" M2 ",)
     assert rows[0].extra == ("more",)
 
 
 def test_a_batch_of_malformed_records_only() -> None:
-    """No framed record is needed; a record without cells is padded to the header."""
+    """No framed record is needed; a record without cells has no reference."""
     names = ("name", "external_reference")
     rows = read(names, malformed=(Malformed(2, "nul_byte", "x"), Malformed(3, "nul_byte", "x")))
     assert [(row.line, row.reference, row.cells) for row in rows] == [
-        (2, "", ("", "")),
-        (3, "", ("", "")),
+        (2, "", ()),
+        (3, "", ()),
     ]
 
 

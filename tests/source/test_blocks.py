@@ -42,3 +42,15 @@ def test_an_endless_line_is_not_kept() -> None:
     assert len(first) == MAX_LINE_BYTES + 2
     assert blocks.take() == b"z\n"
     assert blocks.take() == b""
+
+
+def test_a_first_line_without_an_end_is_not_read_to_its_end() -> None:
+    """It is no header whatever follows, so a bomb is not unpacked for it."""
+    asked = []
+
+    def read() -> bytes:
+        asked.append(1)
+        return b"x" * (1 << 20)
+
+    assert len(Blocks(read, 100).take()) > MAX_LINE_BYTES
+    assert len(asked) <= 2 + (MAX_LINE_BYTES >> 20)

@@ -1,0 +1,1 @@
+"""Inputs that attack: readers, validation, answers, and the sandbox's own contract."""

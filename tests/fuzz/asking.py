@@ -1,0 +1,82 @@
+"""A client against a hostile server, over each of the two transports."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, get_args
+
+import httpx
+
+from importer.clock import WallClock
+from importer.delivery import answers as a
+from importer.delivery.aio import AiohttpTransport
+from importer.delivery.client import MomentClient, Timeouts
+from importer.delivery.gate import Gate
+from importer.delivery.pacing import PaceSettings
+from importer.delivery.transport import ShardedTransport
+from tests.fuzz.hostile_server import LOOPBACK
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator
+
+TRANSPORTS = ("aiohttp", "httpx")
+ANSWERS = get_args(a.Answer)
+LOOK_UP_ANSWERS = get_args(a.LookUpAnswer)
+SHORT = Timeouts(connect=2, write=2, read=2, pool=2, total=4)
+REFERENCE = "FUZZ-1"
+
+
+def transport(kind: str, connections: int = 1) -> httpx.AsyncBaseTransport:
+    """One of the two, with as few connections as it takes, so that reuse shows."""
+    if kind == "aiohttp":
+        return AiohttpTransport(connections, verify=_tls())
+    return ShardedTransport(connections, verify=_tls())
+
+
+def _tls() -> ssl.SSLContext:
+    global _context  # noqa: PLW0603 - loading the roots takes longer than a whole exchange
+    if _context is None:
+        _context = httpx.create_ssl_context()
+    return _context
+
+
+_context: ssl.SSLContext | None = None
+
+
+@asynccontextmanager
+async def asking(
+    kind: str, port: int, *, scheme: str = "http", timeouts: Timeouts = SHORT
+) -> AsyncIterator[MomentClient]:
+    """A client of the server on this port; its connections are closed at the end of the block."""
+    network = transport(kind)
+    client = MomentClient(
+        base_url=f"{scheme}://{LOOPBACK}:{port}",
+        api_key="sk_test_fuzz",
+        transport=network,
+        gate=Gate(PaceSettings()),
+        clock=WallClock(),
+        timeouts=timeouts,
+    )
+    try:
+        yield client
+    finally:
+        await network.aclose()
+
+
+async def create(client: MomentClient, reference: str = REFERENCE) -> a.Answer:
+    """Create a customer; whatever comes back is typed."""
+    payload = json.dumps({"external_reference": reference, "name": "Ada Example"})
+    answer = await client.create(reference, "00000000-0000-5000-8000-000000000001", payload)
+    known: bool = isinstance(answer, ANSWERS)
+    assert known
+    return answer
+
+
+async def look_up(client: MomentClient, reference: str = REFERENCE) -> a.LookUpAnswer:
+    """Look a customer up; whatever comes back is typed."""
+    answer = await client.look_up(reference, json.dumps({"external_reference": reference}))
+    known: bool = isinstance(answer, LOOK_UP_ANSWERS)
+    assert known
+    return answer

@@ -1,0 +1,249 @@
+"""Hostile answers over real sockets, against both transports: always typed, never believed."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+import ssl
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from importer.delivery import answers as a
+from importer.delivery.client import Timeouts
+from tests.fuzz.answers import (
+    BODY,
+    ENDLESS,
+    FLOODS,
+    MALFORMED,
+    REFERENCE,
+    TWICE,
+    UNBELIEVABLE,
+    WHOLE,
+    once,
+)
+from tests.fuzz.asking import TRANSPORTS, asking, create, look_up
+from tests.fuzz.hostile_server import LOOPBACK, customer, response, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fuzz.hostile_server import Behaviour, Exchange
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", TRANSPORTS)]
+MIB_TAKEN = 16
+"""What the kernel's buffers and a bounded body may take of an endless answer."""
+MEMORY_MIB = 48
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Sockets are asyncio's here."""
+    return "asyncio"
+
+
+def peak_mib() -> int:
+    """Peak memory of this process."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit >> 20
+
+
+async def both(kind: str, behaviour: Behaviour) -> tuple[a.Answer, a.LookUpAnswer, list[Exchange]]:
+    """What a POST and then a GET come to."""
+    async with serving(behaviour) as server, asking(kind, server.port) as client:
+        return await create(client), await look_up(client), server.seen
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+async def test_an_endless_answer_is_cut_off(kind: str, name: str) -> None:
+    """It ends by its size, not by a timeout; little of it was taken, and memory is bounded."""
+    before = peak_mib()
+    answer, looked_up, seen = await both(kind, ENDLESS[name])
+    assert isinstance(answer, a.Unbelievable | a.Unknown)
+    assert isinstance(looked_up, a.LookUpFailed)
+    assert seen[0].connection != seen[-1].connection
+    assert max(one.sent for one in seen) < MIB_TAKEN << 20
+    assert peak_mib() < before + MEMORY_MIB
+
+
+@pytest.mark.parametrize("name", FLOODS)
+async def test_the_deadline_ends_what_never_ends(kind: str, name: str) -> None:
+    """An answer that always has a little more to say costs the total deadline, and no memory."""
+    before = peak_mib()
+    short = Timeouts(connect=2, write=2, read=2, pool=2, total=0.4)
+    async with (
+        serving(FLOODS[name]) as server,
+        asking(kind, server.port, timeouts=short) as client,
+    ):
+        answer = await create(client)
+    assert isinstance(answer, a.Unknown | a.Unbelievable)
+    assert peak_mib() < before + MEMORY_MIB
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+async def test_what_is_no_answer_leaves_the_outcome_open(kind: str, name: str) -> None:
+    """Neither success nor refusal is read out of it, and its connection is not used again."""
+    answer, looked_up, seen = await both(kind, MALFORMED[name])
+    assert isinstance(answer, a.Unknown | a.Unbelievable)
+    assert not isinstance(looked_up, a.Found | a.Absent | a.RunWrong)
+    if name != "status 000":  # well-framed, so the connection is still in step
+        assert seen[0].connection != seen[-1].connection
+
+
+@pytest.mark.parametrize("name", UNBELIEVABLE)
+async def test_a_success_must_be_our_customer(kind: str, name: str) -> None:
+    """A 2xx with any other body creates nothing; a look-up finds nothing in it."""
+    answer, looked_up, _ = await both(kind, UNBELIEVABLE[name])
+    assert isinstance(answer, a.Unbelievable)
+    assert isinstance(looked_up, a.LookUpFailed)
+
+
+@pytest.mark.parametrize("close", ["close", "reset"])
+async def test_no_beginning_of_an_answer_is_believed(kind: str, close: str) -> None:
+    """Cut at every byte, a valid answer is never taken for the whole."""
+    cut = 0
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(WHOLE[:cut])
+        if close == "reset":
+            exchange.reset()
+        else:
+            exchange.close()
+
+    async with serving(behave) as server, asking(kind, server.port) as client:
+        for cut in range(len(WHOLE)):  # noqa: B007 - the server reads it
+            assert isinstance(await create(client), a.Unknown | a.Unbelievable)
+
+
+@pytest.mark.parametrize("name", TWICE)
+@pytest.mark.parametrize("when", ["at once", "later"])
+async def test_a_second_answer_is_not_taken_for_the_next(kind: str, name: str, when: str) -> None:
+    """What follows an answer unasked never answers another row's request."""
+    sent = asyncio.Event()
+
+    async def behave(exchange: Exchange) -> None:
+        if exchange.number:
+            await exchange.send(response(body=customer(exchange.reference, "bcus_true")))
+            return
+        if when == "at once":
+            await exchange.send(WHOLE + TWICE[name])
+        else:
+            await exchange.send(WHOLE)
+            await asyncio.sleep(0.02)
+            await exchange.send(TWICE[name])
+        sent.set()
+
+    async with serving(behave) as server, asking(kind, server.port) as client:
+        # aiohttp may refuse the first answer for what follows it.
+        assert await create(client) in {a.Created("bcus_1"), a.Unknown("remote_protocol_error")}
+        await sent.wait()
+        assert await create(client, "FUZZ-2") == a.Created("bcus_true")
+        if name != "half an answer":  # dropped unseen by aiohttp; its rest could only be garbage
+            assert server.connections_used == [0, 1]
+
+
+async def test_a_good_connection_is_used_again(kind: str) -> None:
+    """Caution must not cost a connection for every request."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(response(body=customer(exchange.reference)))
+
+    async with serving(behave) as server, asking(kind, server.port) as client:
+        for number in range(5):
+            assert isinstance(await create(client, f"FUZZ-{number}"), a.Created)
+        assert server.connections_used == [0] * 5
+
+
+async def test_a_lone_surrogate_in_a_problem_is_no_character(kind: str) -> None:
+    """The words of a refusal can always be written to a file, a ledger and a terminal."""
+    body = b'{"title": "\\ud800 \\u001b[2J \\u202e"}'
+    answer, _, _ = await both(kind, once(response(b"400 X", body)))
+    assert isinstance(answer, a.Refused)
+    assert answer.message.isprintable()
+
+
+async def test_the_deepest_json_that_can_be_read_can_be_judged(kind: str) -> None:
+    """Reading and judging take different amounts of stack; neither may end the run."""
+
+    def behave_at(depth: int) -> Behaviour:
+        body = b'{"detail":' + b"[" * depth + b"]" * depth + b"}"
+        return once(response(b"400 X", body))
+
+    for depth in range(800, 1000, 3):
+        answer, _, _ = await both(kind, behave_at(depth))
+        assert isinstance(answer, a.Refused)
+
+
+async def test_nothing_listens(kind: str) -> None:
+    """A refused connection sent nothing."""
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        async with asking(kind, taken.getsockname()[1]) as client:
+            assert await create(client) == a.NotSent("connect_error")
+
+
+# TLS ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A server's TLS with a certificate that nobody vouches for."""
+    folder: Path = tmp_path_factory.mktemp("tls")
+    made = [folder / "key.pem", folder / "certificate.pem"]
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    subprocess.run(
+        [*command.split(), "-keyout", made[0], "-out", made[1]], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made[1], made[0])
+    return context
+
+
+async def test_a_certificate_that_nobody_vouches_for_stops_the_run(
+    kind: str, self_signed: ssl.SSLContext
+) -> None:
+    """The request does not leave."""
+    async with serving(once(WHOLE), self_signed) as server:
+        async with asking(kind, server.port, scheme="https") as client:
+            assert await create(client) == a.RunWrong("tls_failed")
+            assert await look_up(client) == a.RunWrong("tls_failed")
+        assert server.seen == []
+
+
+async def test_tls_spoken_on_a_plain_port(kind: str) -> None:
+    """A plain answer to a TLS greeting is a TLS failure; silence is a connection that failed."""
+
+    async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(WHOLE)
+        await writer.drain()
+        writer.close()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    short = Timeouts(connect=0.3, write=2, read=2, pool=2, total=4)
+    expected = {plain: a.RunWrong("tls_failed"), silent: a.NotSent("connect_timeout")}
+    for handler, answer in expected.items():
+        listener = await asyncio.start_server(handler, LOOPBACK, 0)
+        async with listener:
+            port = listener.sockets[0].getsockname()[1]
+            async with asking(kind, port, scheme="https", timeouts=short) as client:
+                assert await create(client) == answer
+
+
+async def test_plain_http_spoken_on_a_tls_port(kind: str, self_signed: ssl.SSLContext) -> None:
+    """The request left and nothing sensible came back."""
+    async with serving(once(WHOLE), self_signed) as server, asking(kind, server.port) as client:
+        assert isinstance(await create(client), a.Unknown)
+
+
+async def test_the_right_answer_is_believed(kind: str) -> None:
+    """The same server, speaking properly, creates and finds: the tests above can fail."""
+    answer, looked_up, _ = await both(kind, once(response(b"200 OK", BODY)))
+    assert answer == a.Created("bcus_1", 200)
+    assert looked_up == a.Found("bcus_1")
+    assert REFERENCE.encode() in BODY

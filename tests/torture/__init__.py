@@ -1,0 +1,1 @@
+"""Torture: real faults against the product and the sandbox, with real sockets and signals."""

@@ -1,0 +1,51 @@
+"""The short form of ``make torture``: real processes, real signals, then the audit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.torture import checks
+from tests.torture.scenarios import SCENARIOS, play
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHORT = (
+    "kill_anywhere",
+    "kill_writing_results",
+    "signal_once",
+    "ledger_file_limit",
+    "bad_network",
+    "second_importer",
+    "file_grows",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHORT)
+def test_every_customer_is_created_once_whatever_happens(name: str, tmp_path: Path) -> None:
+    """After the fault, the same command again settles every row, and the audit finds nothing."""
+    one = play(SCENARIOS[name], "short", tmp_path)
+    if one.skipped:
+        pytest.skip(one.skipped)
+    assert one.audits
+    assert one.violations == []
+
+
+def test_the_checks_see_what_they_look_for(tmp_path: Path) -> None:
+    """A log with a traceback and a name, an open file and a leftover are all complained about."""
+    source = tmp_path / "in.csv"
+    source.write_text("external_reference,name\nC-1,Ada Example\n", encoding="utf-8")
+    log = tmp_path / "run.log"
+    log.write_text("Traceback (most recent call last):\nAda Example\n", encoding="utf-8")
+    out = tmp_path / "results"
+    (out / ".run.partial").mkdir(parents=True)
+    (out / "run").mkdir(mode=0o700)
+    (out / ".run.partial").chmod(0o755)
+    assert [*checks.traceback_in(log, interrupted=False)] != []
+    assert [*checks.Secrets.of(source).found_in(log)] == ["run.log holds personal data at byte 35"]
+    assert [*checks.open_modes(tmp_path / "ledger.db", out)] == [".run.partial has mode 0755"]
+    assert [*checks.leftovers(out)] == [".run.partial was left behind"]
+    assert len([*checks.half_results(out, ["C-1"])]) == 1
