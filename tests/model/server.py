@@ -108,7 +108,7 @@ def process(
         if kept.generation != generation:
             continue
         if kept.version != version and rules.checks_body:
-            refused = a.Refused(422, "key_reused", says_exists=rules.worded_key)
+            refused = a.Refused(422, "key_reused", about_key=rules.worded_key)
             yield "Moment answers 422: the key was used with another body", refused, server
         else:
             answer = _answer(server, kept, version, replayed=True)
