@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import traceback
 from contextlib import ExitStack
 from functools import partial
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     Target = tuple[SearchStrategy[Any], Callable[..., object], int]
 
+HANGS_AFTER = 120
+"""Seconds; a round takes a few."""
 SANDBOX = "sandbox contract"
 
 
@@ -64,9 +67,13 @@ def round_of(name: str, number: int) -> tuple[str, int, str]:
         tried += 1
         holds(value)
 
+    # A hang is a failure too: it prints where, and ends the process and so the campaign.
+    faulthandler.dump_traceback_later(HANGS_AFTER, exit=True)
     try:
         with stack:
             target()
     except Exception as error:  # noqa: BLE001 - a failure is the result
         return name, tried, "".join(traceback.format_exception(error))
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     return name, tried, ""
