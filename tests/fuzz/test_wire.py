@@ -1,0 +1,17 @@
+"""Damaged answers by chance, over real sockets."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+
+from tests.fuzz.asking import TRANSPORTS
+from tests.fuzz.wire import WIRE, ask
+
+
+@pytest.mark.parametrize("kind", TRANSPORTS)
+@given(data=WIRE)
+@settings(max_examples=100)
+def test_any_bytes_give_a_typed_answer(kind: str, data: bytes) -> None:
+    """Never an exception, never a customer that the bytes do not name."""
+    ask(kind, data)
