@@ -8,22 +8,21 @@ requests, responses and exceptions.
 from __future__ import annotations
 
 import select
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import aiohttp
 import httpx
+from multidict import CIMultiDict
 from yarl import URL
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.tracing import Trace
-
-CHUNK = 65536
-"""Bytes of a body handed on at once."""
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -37,10 +36,15 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         httpx.TransportError: anything else; the request may have been processed.
     """
 
+    keeps_total = True
+    """Whether the extension ``timeout`` may hold ``total``: seconds for the whole exchange."""
+
     def __init__(self, connections: int, *, verify: ssl.SSLContext | None = None) -> None:
         self._connections = connections
         self._verify = verify
         self._session: aiohttp.ClientSession | None = None
+        self._seconds: dict[str, float] = {}
+        self._timeouts = aiohttp.ClientTimeout()
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -59,28 +63,36 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its body must have been read (bytes, no stream)."""
-        times = request.extensions.get("timeout", {})
-        timeout = aiohttp.ClientTimeout(
-            total=None,
-            connect=times.get("pool"),
-            sock_connect=times.get("connect"),
-            sock_read=times.get("read"),
-        )
-        with _translated():
+        try:
             answer = await self._open().request(
                 request.method,
                 URL(str(request.url), encoded=True),
-                headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
+                headers=CIMultiDict(
+                    [(name.decode(), value.decode()) for name, value in request.headers.raw]
+                ),
                 data=request.content or None,
                 allow_redirects=False,
-                timeout=timeout,
+                timeout=self._timeout(request.extensions.get("timeout", {})),
             )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _as_httpx(error) from error
         response = httpx.Response(
             answer.status, headers=answer.raw_headers, stream=_Body(answer), request=request
         )
         # Said here, because httpx otherwise works it out again for every header that is read.
         response.headers.encoding = "latin-1"
         return response
+
+    def _timeout(self, seconds: dict[str, float]) -> aiohttp.ClientTimeout:
+        if seconds is not self._seconds:
+            self._seconds = seconds
+            self._timeouts = aiohttp.ClientTimeout(
+                total=seconds.get("total"),
+                connect=seconds.get("pool"),
+                sock_connect=seconds.get("connect"),
+                sock_read=seconds.get("read"),
+            )
+        return self._timeouts
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -110,9 +122,15 @@ def _is_clean(connection: aiohttp.connector.Connection) -> bool:
     if protocol is None or transport is None or protocol.should_close:
         return False
     # What has arrived and was not read yet, be it an answer or the end of the connection.
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    poll = _POLLS.get(transport)
+    if poll is None:
+        poll = _POLLS[transport] = select.poll()
+        poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
     return not poll.poll(0)
+
+
+_POLLS: WeakKeyDictionary[asyncio.Transport, select.poll] = WeakKeyDictionary()
+"""One for each open connection: its socket does not change."""
 
 
 class _Body(httpx.AsyncByteStream):
@@ -120,9 +138,12 @@ class _Body(httpx.AsyncByteStream):
         self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _translated():
-            async for part in self._answer.content.iter_chunked(CHUNK):
+        content = self._answer.content
+        try:
+            while part := await content.readany():
                 yield part
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _as_httpx(error) from error
 
     async def aclose(self) -> None:
         """Give the connection back, or close it where the body was not read to its end."""
@@ -132,18 +153,17 @@ class _Body(httpx.AsyncByteStream):
             self._answer.close()
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise httpx's exceptions for aiohttp's; the order matters, because some are both."""
-    try:
-        yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise httpx.ConnectTimeout(str(error)) from error
-    except aiohttp.ClientConnectorError as error:
-        raise httpx.ConnectError(str(error)) from error
-    except aiohttp.ServerTimeoutError as error:
-        raise httpx.ReadTimeout(str(error)) from error
-    except aiohttp.ClientResponseError as error:
-        raise httpx.RemoteProtocolError(str(error)) from error
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise httpx.ReadError(str(error)) from error
+def _as_httpx(error: Exception) -> httpx.TransportError:
+    """Httpx's exception for aiohttp's; the order matters, because some are both."""
+    text = str(error)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return httpx.ConnectTimeout(text)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return httpx.ConnectError(text)
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return httpx.ReadTimeout(text)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return httpx.RemoteProtocolError(text)
+    if isinstance(error, TimeoutError):
+        return httpx.ReadTimeout(text)
+    return httpx.ReadError(text)

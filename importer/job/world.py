@@ -6,6 +6,7 @@ import random
 import secrets
 import sqlite3
 import sys
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -54,6 +55,8 @@ class World:
     clock: Clock = field(default_factory=WallClock)
     draw: Callable[[], float] = random.random
     """A number in [0, 1), for jitter."""
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds on the clock that the event loop's timers keep."""
     offload: Offload = in_thread
     network: Callable[[int], httpx.AsyncBaseTransport] = open_network
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
