@@ -7,6 +7,7 @@ requests, responses and exceptions.
 
 from __future__ import annotations
 
+import asyncio
 import select
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -16,8 +17,9 @@ import httpx
 from multidict import CIMultiDict
 from yarl import URL
 
+from importer.delivery.deadlines import Deadlines
+
 if TYPE_CHECKING:
-    import asyncio
     import ssl
     from collections.abc import AsyncIterator
 
@@ -37,24 +39,27 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     """
 
     keeps_total = True
-    """Whether the extension ``timeout`` may hold ``total``: seconds for the whole exchange."""
+    """No exchange takes longer than the timeouts ``pool`` and ``read`` together.
+
+    ``read`` counts here from the connection to the last byte of the answer, not between two bytes.
+    """
 
     def __init__(self, connections: int, *, verify: ssl.SSLContext | None = None) -> None:
         self._connections = connections
         self._verify = verify
+        self._connector: _Connector | None = None
         self._session: aiohttp.ClientSession | None = None
         self._seconds: dict[str, float] = {}
         self._timeouts = aiohttp.ClientTimeout()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self, scheme: str) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = _Connector(
-                limit=self._connections,
-                ssl=self._verify or httpx.create_ssl_context(),
-                enable_cleanup_closed=False,
-            )
+            # Certificates take longer to load than a small file takes to import.
+            is_tls = scheme == "https"
+            verify = (self._verify or httpx.create_ssl_context()) if is_tls else True
+            self._connector = _Connector(limit=self._connections, ssl=verify)
             self._session = aiohttp.ClientSession(
-                connector=connector,
+                connector=self._connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
@@ -63,8 +68,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its body must have been read (bytes, no stream)."""
+        session = self._open(request.url.scheme)
         try:
-            answer = await self._open().request(
+            answer = await session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=CIMultiDict(
@@ -86,16 +92,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def _timeout(self, seconds: dict[str, float]) -> aiohttp.ClientTimeout:
         if seconds is not self._seconds:
             self._seconds = seconds
+            # aiohttp's own timers for the rest cost too much (deadlines.py).
             self._timeouts = aiohttp.ClientTimeout(
-                total=seconds.get("total"),
-                connect=seconds.get("pool"),
-                sock_connect=seconds.get("connect"),
-                sock_read=seconds.get("read"),
+                connect=seconds.get("pool"), sock_connect=seconds.get("connect")
             )
+            if self._connector is not None:
+                self._connector.deadlines.seconds = seconds.get("read")
         return self._timeouts
 
     async def aclose(self) -> None:
         """Close every connection."""
+        if self._connector is not None:
+            self._connector.deadlines.close()
         if self._session is not None:
             await self._session.close()
 
@@ -106,6 +114,21 @@ class _Connector(aiohttp.TCPConnector):
     aiohttp asks only whether an idle connection is still open. A second answer to an earlier
     request would be waiting there, and would be taken for the answer to the next one.
     """
+
+    def __init__(self, *, limit: int, ssl: ssl.SSLContext | bool) -> None:
+        super().__init__(limit=limit, ssl=ssl)
+        self.deadlines = Deadlines(asyncio.get_running_loop())
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own signature
+    ) -> aiohttp.connector.Connection:
+        """Take a connection, and watch it until it is given back."""
+        connection = await super().connect(req, traces, timeout)
+        self.deadlines.watch(connection)
+        return connection
 
     async def _get(
         self, key: ConnectionKey, traces: list[Trace]
