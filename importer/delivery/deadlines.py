@@ -1,19 +1,14 @@
 """Ends exchanges that take too long, with one timer for all of them.
 
-A timer of its own for each request costs as much as a third of the request.
+A timer of its own for each request would cost as much as the rest of the exchange.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
-
-import aiohttp
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-
-    from aiohttp.connector import Connection
 
 LOOKS = 8
 """Looks within the time that an exchange may take: it ends at most an eighth of that late."""
@@ -21,24 +16,30 @@ RAREST = 1.0
 """Seconds between two looks, at most."""
 
 
+class Expiring(Protocol):
+    """What can be watched."""
+
+    def expire(self) -> None:
+        """End as a timeout."""
+        ...
+
+
 class Deadlines:
-    """Watches connections from when they are taken until they are given back."""
+    """Watches exchanges from their beginning to their end."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._due: dict[Connection, float] = {}
+    def __init__(self) -> None:
+        self._due: dict[Expiring, float] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self.seconds: float | None = None
-        """How long an exchange may take; None is for ever."""
 
-    def watch(self, connection: Connection) -> None:
-        """End the exchange on this connection as a timeout, unless it is given back in time."""
-        if self.seconds is None:
-            return
-        self._due[connection] = self._loop.time() + self.seconds
-        connection.add_callback(partial(self._forget, connection))
+    def watch(self, one: Expiring, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
+        """End it as a timeout, unless it is forgotten in time."""
+        self._due[one] = loop.time() + seconds
         if self._timer is None:
-            self._look_later(self.seconds)
+            self._look_later(seconds, loop)
+
+    def forget(self, one: Expiring) -> None:
+        """It has ended."""
+        self._due.pop(one, None)
 
     def close(self) -> None:
         """Watch no more."""
@@ -47,19 +48,14 @@ class Deadlines:
             self._timer = None
         self._due.clear()
 
-    def _forget(self, connection: Connection) -> None:
-        self._due.pop(connection, None)
+    def _look_later(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(min(RAREST, seconds / LOOKS), self._look, seconds, loop)
 
-    def _look_later(self, seconds: float) -> None:
-        self._timer = self._loop.call_later(min(RAREST, seconds / LOOKS), self._look)
-
-    def _look(self) -> None:
+    def _look(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
-        now = self._loop.time()
-        for connection in [one for one, due in self._due.items() if due <= now]:
-            del self._due[connection]
-            if connection.protocol is not None:
-                connection.protocol.set_exception(aiohttp.SocketTimeoutError("no answer in time"))
-                connection.protocol.close()
-        if self._due and self.seconds is not None:
-            self._look_later(self.seconds)
+        now = loop.time()
+        for one in [one for one, due in self._due.items() if due <= now]:
+            self.forget(one)
+            one.expire()
+        if self._due:
+            self._look_later(seconds, loop)

@@ -35,12 +35,12 @@ async def in_thread(call: Callable[[], T], /) -> T:
 def open_network(connections: int) -> httpx.AsyncBaseTransport:
     """The real network, for this many requests in flight."""
     try:
-        from importer.delivery.aio import AiohttpTransport  # noqa: PLC0415 - only run sends
+        from importer.delivery.network import AsyncioTransport  # noqa: PLC0415 - only run sends
     except ImportError:
         from importer.delivery.transport import ShardedTransport  # noqa: PLC0415
 
         return ShardedTransport(connections)
-    return AiohttpTransport(connections)
+    return AsyncioTransport()
 
 
 def loop_options() -> dict[str, bool]:

@@ -92,6 +92,10 @@ class HostileServer:
             writer.close()
 
 
+LAST_TURNS = 5
+"""Of the loop, in which connections are closed whose handshake failed."""
+
+
 @asynccontextmanager
 async def serving(
     behaviour: Behaviour, tls: ssl.SSLContext | None = None
@@ -108,6 +112,8 @@ async def serving(
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting)
+        for _ in range(LAST_TURNS):
+            await asyncio.sleep(0)
 
 
 def response(
