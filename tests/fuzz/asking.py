@@ -1,4 +1,4 @@
-"""A client against a hostile server, over each of the two transports."""
+"""A client against a hostile server, over each of the transports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
 
-TRANSPORTS = ("asyncio", "httpx")
+TRANSPORTS = ("asyncio", "uvloop", "httpx")
+"""The default one on both loops, and the one to fall back to."""
 ANSWERS = get_args(a.Answer)
 LOOK_UP_ANSWERS = get_args(a.LookUpAnswer)
 SHORT = Timeouts(connect=2, write=2, read=2, pool=2, total=4)
@@ -29,8 +30,8 @@ REFERENCE = "FUZZ-1"
 
 
 def transport(kind: str, connections: int = 1) -> httpx.AsyncBaseTransport:
-    """One of the two, with as few connections as it takes, so that reuse shows."""
-    if kind == "asyncio":
+    """One of them, with as few connections as it takes, so that reuse shows."""
+    if kind != "httpx":
         return AsyncioTransport(verify=_tls())
     return ShardedTransport(connections, verify=_tls())
 

@@ -92,8 +92,10 @@ class HostileServer:
             writer.close()
 
 
-LAST_TURNS = 5
-"""Of the loop, in which connections are closed whose handshake failed."""
+async def last_turns() -> None:
+    """Let the loop close the connections whose other end is gone."""
+    for _ in range(5):
+        await asyncio.sleep(0.001)
 
 
 @asynccontextmanager
@@ -112,8 +114,7 @@ async def serving(
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting)
-        for _ in range(LAST_TURNS):
-            await asyncio.sleep(0)
+        await last_turns()
 
 
 def response(
