@@ -54,7 +54,8 @@ class Http1Connection(asyncio.Protocol):
         self._head: Head | None = None
         self._body: list[bytes] = []
         self._seen = 0
-        self._keeps = False
+        self.keeps = False
+        """The last answer was whole, and the connection stays open."""
         self.idle_since = 0.0
         """Set by the pool; seconds on the loop's clock."""
 
@@ -69,7 +70,7 @@ class Http1Connection(asyncio.Protocol):
             raise httpx.WriteError("the connection is closed")
         self._parser = httptools.HttpResponseParser(self)
         self._headers, self._head, self._body, self._seen = [], None, [], 0
-        self._keeps = False
+        self.keeps = False
         self._waiting = asyncio.get_running_loop().create_future()
         transport.write(request)
         try:
@@ -88,7 +89,7 @@ class Http1Connection(asyncio.Protocol):
         """
         transport = self._transport
         return (
-            self._keeps
+            self.keeps
             and transport is not None
             and not transport.is_closing()
             and not self._poll.poll(0)
@@ -100,7 +101,7 @@ class Http1Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close without any ceremony."""
-        self._keeps = False
+        self.keeps = False
         if self._transport is not None:
             self._transport.abort()
 
@@ -129,7 +130,7 @@ class Http1Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
-        self._keeps = False
+        self.keeps = False
         self._lost(self)
         if self._waiting is None or self._waiting.done():
             return
@@ -171,7 +172,7 @@ class Http1Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The message is whole."""
         if self._head is not None and self._parser is not None:
-            self._keeps = self._parser.should_keep_alive()
+            self.keeps = self._parser.should_keep_alive()
             self._finish(None)
 
     # Inside -------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
     def _give_back(
         self, connection: Http1Connection, origin: Origin, loop: asyncio.AbstractEventLoop
     ) -> None:
-        if connection.is_reusable():
+        if connection.keeps:
             connection.idle_since = loop.time()
             self._idle.setdefault(origin, []).append(connection)
         else:
