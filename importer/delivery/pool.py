@@ -29,11 +29,16 @@ from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Self
 
     from importer.clock import Clock
     from importer.delivery import answers as a
     from importer.delivery.committer import Committer
 
+BATCH = 256
+"""Rows that are written ahead in one commit,"""
+BATCH_PER_WORKER = 4
+"""or as many for each worker, if that is more."""
 LOOK_EVERY = 1.0
 """Seconds after which a worker that an outage holds looks whether it is over."""
 
@@ -55,7 +60,7 @@ class PoolSettings:
     """Sizes in rows, times in seconds."""
 
     workers: int = 32
-    batch: int = 256
+    batch: int = BATCH
     """Rows whose ``Sent`` is written ahead in one group commit."""
     parked: int = 256
     """Parked rows beyond which no new row is taken."""
@@ -63,6 +68,12 @@ class PoolSettings:
     """Answered rows whose state is not durable yet, beyond which no request is sent."""
     grace: float = 20.0
     """How long requests in flight may finish after a stop was asked for."""
+
+    @classmethod
+    def of(cls, workers: int) -> Self:
+        """Sizes that fit: while one batch is written, the other half must last."""
+        batch = max(BATCH, BATCH_PER_WORKER * workers)
+        return cls(workers=workers, batch=batch, undurable=2 * batch)
 
 
 @dataclass(slots=True)

@@ -105,7 +105,7 @@ class Delivery:
             draw=world.draw,
             policy=Policy(retry_rejected=settings.retry_rejected, safeguards=world.safeguards),
             on_settled=self._settled,
-            settings=pool or PoolSettings(workers=settings.concurrency),
+            settings=pool or PoolSettings.of(settings.concurrency),
             health=health,
             monotonic=world.monotonic,
         )
