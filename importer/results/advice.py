@@ -16,6 +16,8 @@ from importer.rows.mistakes import Mistake
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from importer.results.groups import Cause
 
 CORRECT = "correct the cells in errors.csv and feed it back"
@@ -103,35 +105,17 @@ def advice_on(cause: Cause) -> Advice:
         return Advice(
             f"not settled: {_plain(cause.code)}", "the same command again goes on with these rows"
         )
-    match cause.code:
-        case "currency_unknown":
-            return _currency(cause)
-        case "currency_missing":
-            note = "if this is the currency of these balances"
-            return _with(cause, "", Setting("fields.currency", "default", '"ZAR"', note))
-        case "phone_not_e164":
-            return _phone(cause)
-        case "balance_not_integer":
-            return _balance(cause)
-        case "reference_charset":
-            fix = "escape them, reversibly; check that the right column is the reference"
-            return _with(
-                cause, fix, Setting("fields.external_reference", "sanitise", '"escape"')
-            )
-        case "not_utf8":
-            note = "or what the export was written in"
-            return _with(cause, "", Setting("source", "encoding", '"windows-1252"', note))
-        case _:
-            return _with(cause, _FIXES.get(cause.code, CORRECT))
+    special = _SPECIAL.get(cause.code)
+    return special(cause) if special else _with(cause, _FIXES.get(cause.code, CORRECT))
 
 
 def _with(cause: Cause, fix: str, *settings: Setting) -> Advice:
     return Advice(_what(cause), fix, settings)
 
 
-def _what(cause: Cause, more: str = "") -> str:
+def _what(cause: Cause) -> str:
     code = cause.code
-    more = more or cause.detail
+    more = cause.detail
     if code.startswith("metadata") and cause.detail:
         more = f"key {shown(cause.detail)}"
     if code in _WORDS and cause.column:
@@ -169,6 +153,21 @@ def _currency(cause: Cause) -> Advice:
     return Advice(f"{text}; did you mean {code}?", "", (setting,))
 
 
+def _currency_missing(cause: Cause) -> Advice:
+    note = "if this is the currency of these balances"
+    return _with(cause, "", Setting("fields.currency", "default", '"ZAR"', note))
+
+
+def _reference(cause: Cause) -> Advice:
+    fix = "escape them, reversibly; check that the right column is the reference"
+    return _with(cause, fix, Setting("fields.external_reference", "sanitise", '"escape"'))
+
+
+def _encoding(cause: Cause) -> Advice:
+    note = "or what the export was written in"
+    return _with(cause, "", Setting("source", "encoding", '"windows-1252"', note))
+
+
 def _phone(cause: Cause) -> Advice:
     if cause.detail in _NEEDS_REGION:
         note = "the country of the numbers without a country code"
@@ -179,18 +178,25 @@ def _phone(cause: Cause) -> Advice:
 
 
 def _balance(cause: Cause) -> Advice:
+    # It holds for the whole column, so it would also change what is right already.
+    unit = Setting("fields.balance", "unit", '"major"', "then 12 means 12.00 in every row")
     if cause.detail == Mistake.DECIMALS:
-        return _with(cause, "", Setting("fields.balance", "unit", '"major"'))
+        return _with(cause, "", unit)
     if cause.detail in _MAY_BE_MAJOR:
-        return _with(
-            cause,
-            "",
-            Setting("fields.balance", "unit", '"major"', "where 12 means 12.00, not 0.12"),
-            Setting("fields.balance", "number_format", '"auto"'),
-        )
+        return _with(cause, "", unit, Setting("fields.balance", "number_format", '"auto"'))
     if cause.detail == Mistake.SHORTENED:
         return _with(cause, "export again with all digits: these are lost")
     return _with(cause, CORRECT)
+
+
+_SPECIAL: dict[str, Callable[[Cause], Advice]] = {
+    "balance_not_integer": _balance,
+    "currency_missing": _currency_missing,
+    "currency_unknown": _currency,
+    "not_utf8": _encoding,
+    "phone_not_e164": _phone,
+    "reference_charset": _reference,
+}
 
 
 def _refused(cause: Cause) -> Advice:

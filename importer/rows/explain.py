@@ -225,7 +225,7 @@ def _domain_fault(domain: str) -> tuple[Mistake, str] | None:
     return None
 
 
-def _phone_fault(value: str) -> tuple[Mistake, str]:  # noqa: PLR0911 - one return per mistake
+def _phone_fault(value: str) -> tuple[Mistake, str]:
     example = f"write it in E.164, for example {PHONE_EXAMPLE}"
     if _SCIENTIFIC.match(value):
         return Mistake.SHORTENED, f"a spreadsheet has shortened this number; {example}"
