@@ -67,7 +67,14 @@ def run(
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
     on_duplicate: o.OnDuplicateName = "error",
-    max_errors: o.MaxErrors = None,
+    max_errors: Annotated[
+        str | None,
+        typer.Option(
+            "--max-errors",
+            metavar="N|P%",
+            help="Send nothing if more rows are invalid. Default 10%, and more than 10 rows.",
+        ),
+    ] = None,
     retry_rejected: Annotated[
         bool, typer.Option("--retry-rejected", help="Send refused rows again, though unchanged.")
     ] = False,
@@ -115,7 +122,14 @@ def check(
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
     on_duplicate: o.OnDuplicateName = "error",
-    max_errors: o.MaxErrors = None,
+    max_errors: Annotated[
+        str | None,
+        typer.Option(
+            "--max-errors",
+            metavar="N|P%",
+            help="Exit code 3 if more rows are invalid: a run with this limit would send nothing.",
+        ),
+    ] = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop reading at the first invalid record.")
     ] = False,

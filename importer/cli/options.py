@@ -36,14 +36,6 @@ OnDuplicateName = Annotated[
         help="Rows with one reference and different payloads: error, or first|last wins.",
     ),
 ]
-MaxErrors = Annotated[
-    str | None,
-    typer.Option(
-        "--max-errors",
-        metavar="N|P%",
-        help="Send nothing if more rows are invalid. [run: 10%, and more than 10 rows]",
-    ),
-]
 LogFormat = Annotated[
     str,
     typer.Option(
