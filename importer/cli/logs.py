@@ -139,7 +139,8 @@ class LogObserver(Observer):
                 lines=group.lines,
                 text=group.text,
                 fix=group.fix,
-                toml=group.toml or None,
+                # Lines, because a log line has no line ends: joined by them they can be pasted.
+                toml=group.toml.splitlines() or None,
             )
         log = self._log.error if summary.stopped_by else self._log.info
         log(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from importer.results.settings_toml import Setting, quoted
 from importer.rows.codes import CODES
-from importer.rows.currencies import is_withdrawn, meant
+from importer.rows.currencies import is_known, is_withdrawn, meant, minor_units
 from importer.rows.mistakes import Mistake
 from importer.rows.text import shown
 
@@ -142,12 +142,14 @@ def _currency(cause: Cause) -> Advice:
         return Advice(text, fix)
     text = f"{column} {shown(value)} is not an active ISO 4217 code"
     code = meant(value)
-    if not code:
+    if minor_units(code) is None:
+        # Metals and no currency at all are codes too, but nobody's customer owes them.
         return Advice(text, f"map it to its code: values = {{ {quoted(value)} = ... }}")
     if is_withdrawn(value):
         text += f"; it was withdrawn, {code} replaced it at another value"
         return Advice(text, f"convert the amounts, then write {code}")
-    setting = Setting("fields.currency", "values", f"{quoted(value)} = {quoted(code)}")
+    note = "" if is_known(value) else f"a guess: does {value} mean {code}?"
+    setting = Setting("fields.currency", "values", f"{quoted(value)} = {quoted(code)}", note)
     if value.upper() == code:
         return Advice(f"{text}; codes are in capitals: {code}", "", (setting,))
     return Advice(f"{text}; did you mean {code}?", "", (setting,))

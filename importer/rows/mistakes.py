@@ -51,8 +51,9 @@ _SHORT = 3
 def shown_currency(value: str) -> str:
     """A wrong currency as it may be counted and shown; "" where it could be anything else.
 
-    Cells may have slipped by a column, so only what is as short as a code, or is known to stand
-    for a currency, is taken to be one.
+    Cells may have slipped by a column, so only what is as short as a code and not written like a
+    name, or is known to stand for a currency, is taken to be one.
     """
     plain = value.isprintable() and not any(one.isdigit() or one in "@\"'\\" for one in value)
-    return value if plain and (len(value) <= _SHORT or is_known(value)) else ""
+    like_a_code = len(value) <= _SHORT and value in {value.upper(), value.lower()}
+    return value if plain and (like_a_code or is_known(value)) else ""

@@ -23,12 +23,14 @@ PROGRAM = [sys.executable, "-m", "importer"]
 TEXT = "phone is not in E.164 format: in national form"
 FIX = 'region = "ZA" in [fields.phone] (the country of the numbers without a country code)'
 
+TOML = '[fields.phone]\nregion = "ZA"'
+
 
 def group(rows: int = 812, *, source: str = "in.csv", text: str = TEXT) -> GroupReport:
     """One group of errors."""
     lines = list(range(14, 14 + min(rows, 10)))
     return GroupReport(
-        "invalid", rows, source, "phone", "phone_not_e164", "", 0, lines, text, FIX, ""
+        "invalid", rows, source, "phone", "phone_not_e164", "", 0, lines, text, FIX, TOML
     )
 
 
@@ -102,7 +104,7 @@ def test_each_group_is_one_event(capsys: pytest.CaptureFixture[str]) -> None:
     assert [one["event"] for one in events] == ["errors_grouped"] * MOST_GROUPS + ["run_finished"]
     assert events[0]["rows"] == 812
     assert events[0]["fix"] == FIX
-    assert "toml" in events[0]
+    assert events[0]["toml"] == ["[fields.phone]", 'region = "ZA"']
 
 
 def test_a_stopped_run_sends_the_user_to_check(tmp_path: Path) -> None:

@@ -41,7 +41,16 @@ def test_a_currency_in_small_letters_is_a_value_map() -> None:
     assert toml_of(cause) == {"fields": {"currency": {"values": {"zar": "ZAR"}}}}
 
 
-@pytest.mark.parametrize("value", ["ZWL", "QQQ"])
+def test_a_guess_says_that_it_is_one() -> None:
+    """A text that only looks like a code is proposed with a question, in the TOML as well."""
+    advice = advice_on(invalid("currency_unknown", "ZRA"))
+    assert "a guess: does ZRA mean ZAR?" in as_toml(advice.settings)
+    assert toml_of(invalid("currency_unknown", "ZRA")) == {
+        "fields": {"currency": {"values": {"ZRA": "ZAR"}}}
+    }
+
+
+@pytest.mark.parametrize("value", ["ZWL", "QQQ", "XX"])
 def test_no_map_is_proposed_where_it_would_be_wrong(value: str) -> None:
     """A withdrawn currency has another value, and a text without meaning has none."""
     advice = advice_on(invalid("currency_unknown", value))
@@ -103,7 +112,8 @@ def test_moments_answers_have_words_and_a_fix(outcome: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["Ada Example", "ada@example.com", "0821234567", "Oyelaran", "a\nb", "+27", 'a"b']
+    "value",
+    ["Ada Example", "ada@example.com", "0821234567", "Oyelaran", "Ada", "a\nb", "+27", 'a"b'],
 )
 def test_what_may_be_personal_is_no_currency(value: str) -> None:
     """Cells that slipped by a column are counted without being shown."""
