@@ -149,16 +149,14 @@ class Staging(Figures):
                 ),
             )
 
-    def settle_unchanged(self, segment: int, at: Sequence[int], ids: Sequence[str]) -> None:
+    def settle_unchanged(self, segment: int, at: pl.Series, ids: pl.Series) -> None:
         """Settle rows of a segment as unchanged: their indexes, and their customers' ids."""
-        if not at:
+        if at.is_empty():
             return
         height = self._read("SELECT height FROM segment WHERE first = ?", (segment,))[0][0]
         known = self._unchanged(segment)
-        column = [None] * height if known is None else known.to_list()
-        for index, customer_id in zip(at, ids, strict=True):
-            column[index] = customer_id
-        frame = pl.DataFrame({"id": column}, schema={"id": pl.String})
+        column = pl.repeat(None, height, dtype=pl.String, eager=True) if known is None else known
+        frame = column.scatter(at, ids).alias("id").to_frame()
         with self._transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?)",
