@@ -26,6 +26,7 @@ from importer.plan.frames import (
     Pending,
     StagedRow,
     Waiting,
+    as_invalid,
     as_judged,
     as_page,
     keys_of,
@@ -87,7 +88,7 @@ class Staging:
         """Stage a batch; its lines lie before or after those of every other batch."""
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?)", map(_inserted, judged.invalid)
+                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?)", map(as_invalid, judged.invalid)
             )
             if judged.valid.height:
                 keys = keys_of(judged)
@@ -237,6 +238,14 @@ class Staging:
         for page in self.pages():
             yield from self._staged(Page(page.segment, page.frame.filter(is_failed)))
 
+    def fingerprints(self, segment: int) -> pl.Series:
+        """The fingerprints of a segment's rows; ``Page`` says where each stands."""
+        return self._frame("keys", segment, ["fingerprint"]).to_series()
+
+    def payloads(self, segment: int) -> pl.Series:
+        """The payloads of a segment's rows."""
+        return self._frame("body", segment, ["payload"]).to_series()
+
     # Figures ------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
@@ -380,15 +389,3 @@ class Staging:
             raise UsageError(
                 message, hint="free some disk space, or choose another --out"
             ) from None
-
-
-def _inserted(row: Row) -> tuple[object, ...]:
-    return (
-        position(row.source, row.line),
-        # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
-        row.reference.encode("utf-8", "backslashreplace").decode(),
-        json.dumps(row.cells),
-        json.dumps(row.extra) if row.extra else None,
-        "; ".join(dict.fromkeys(problem.code for problem in row.problems)),
-        "; ".join(problem.text() for problem in row.problems),
-    )
