@@ -14,6 +14,7 @@ from importer.errors import ExitCode, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import exit_code, fill_in_from_ledger, write_all
 from importer.job.observer import Observer, Progress
+from importer.job.plan_guard import NoPlan
 from importer.job.reading import read_sources
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.world import World, iso, loop_options, new_run_id
@@ -54,6 +55,7 @@ def run(
     world: World | None = None,
     observer: Observer | None = None,
     confirm_key: Callable[[], bool] = lambda: False,
+    plan: NoPlan | None = None,
 ) -> Finished:
     """Import the sources: read, validate, plan, deliver, write results.
 
@@ -64,9 +66,10 @@ def run(
         world: clock, chance, network; the real ones by default.
         observer: hears of progress.
         confirm_key: asked when another key than last time is used on this ledger.
+        plan: a saved plan to follow; the run does exactly that, or nothing.
 
     Raises:
-        UsageError: a setting or an input is wrong; nothing was sent.
+        UsageError: a setting or an input is wrong, or the plan does not hold; nothing was sent.
         LedgerInUse: another run holds the ledger.
         Interrupted: a signal ended the run at once.
     """
@@ -76,6 +79,9 @@ def run(
     run_id = new_run_id(began)
     summary = Summary(run_id, "run", account.label, began, iso(began), list(inputs.sources))
     observer.started(run_id, "run", account.label)
+    plan = plan or NoPlan()
+    summary.plan = plan.digest
+    plan.check_files(inputs, delivery, key.mode)
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
@@ -89,6 +95,7 @@ def run(
         reader = stack.enter_context(
             Ledger.open(delivery.ledger, account, read_only=True, connect=world.connect)
         )
+        plan.check_ledger(ledger, observer)
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
         with _timed(summary, "read"):
@@ -98,7 +105,9 @@ def run(
             settle_duplicates(staging, inputs.sources, inputs.on_duplicate)
             counts = staging.counts()
             observer.verified(read.records, counts.get("invalid", 0))
+            plan.check_input(staging)
             make_plan(staging, reader, retry_rejected=delivery.retry_rejected)
+            plan.check_rows(staging)
             if delivery.dry_run:
                 would_create(staging)
             counts = staging.counts()
@@ -111,6 +120,7 @@ def run(
             version=__version__,
             key_digest=digest,
             sources=list(inputs.sources),
+            plan=plan.begins,
         )
         delivered = Delivered()
         if to_deliver:
