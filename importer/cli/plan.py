@@ -106,8 +106,8 @@ def _changes(made: Planning) -> Table:
         ]
         table.add_row(name, f"{number:,}", escape(printable("; ".join(examples))))
     if made.forecast.unknown_fields:
-        why = "settled before the ledger noted fields"
-        table.add_row(UNKNOWN, f"{made.forecast.unknown_fields:,}", why)
+        number = f"{made.forecast.unknown_fields:,}"
+        table.add_row(UNKNOWN, number, "settled before fields were noted, or a rare likeness")
     return table
 
 

@@ -67,7 +67,7 @@ class Forecast:
     changed_fields: Counter[str] = field(default_factory=Counter)
     """Of the changed rows: how many differ in each field."""
     unknown_fields: int = 0
-    """Changed rows of which the ledger does not know the fields."""
+    """Changed rows of which nobody noted the fields, or whose few bits are alike by chance."""
     examples: dict[str, list[Example]] = field(default_factory=dict)
 
     @property
