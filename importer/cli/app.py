@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,6 +69,7 @@ def run(
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
     on_duplicate: o.OnDuplicateName = "error",
+    max_errors: o.MaxErrors = None,
     retry_rejected: o.RetryRejected = False,
     account: o.AccountName = "default",
     live: o.Live = False,
@@ -97,6 +99,7 @@ def run(
         out,
         choose("delimiter", delimiter),
         choose("on_duplicate", on_duplicate),
+        choose("max_errors", max_errors),
         strict=choose("strict", strict),
     )
     url = check_base_url(choose("base_url", base_url))
@@ -131,6 +134,7 @@ def plan(
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
     on_duplicate: o.OnDuplicateName = "error",
+    max_errors: o.MaxErrors = None,
     retry_rejected: o.RetryRejected = False,
     account: o.AccountName = "default",
     live: o.Live = False,
@@ -144,7 +148,7 @@ def plan(
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=after_check)
-    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
+    inputs = _inputs(sources, out, delimiter, on_duplicate, max_errors, strict=strict)
     delivery = DeliverySettings(
         ledger=ledger,
         base_url=check_base_url(base_url),
@@ -154,6 +158,8 @@ def plan(
     mode = mode_of(os.environ, live=live)
     made = plan_job(inputs, delivery, mode, save=save, observer=observer)
     show_plan(made, ledger=ledger, save=save)
+    if made.stopped_by is not None:
+        raise made.stopped_by
     if made.exit_code:
         raise typer.Exit(int(made.exit_code))
 
@@ -166,6 +172,17 @@ def check(
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
     on_duplicate: o.OnDuplicateName = "error",
+    max_errors: Annotated[
+        str | None,
+        typer.Option(
+            "--max-errors",
+            metavar="N|P%",
+            help="Exit code 3 if more rows are invalid: a run with this limit would send nothing.",
+        ),
+    ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop reading at the first invalid record.")
+    ] = False,
     log_format: o.LogFormat = "auto",
     quiet: o.Quiet = False,
 ) -> None:
@@ -173,7 +190,8 @@ def check(
     from importer.job.check import check as check_job  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=after_check)
-    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
+    inputs = _inputs(sources, out, delimiter, on_duplicate, max_errors, strict=strict)
+    inputs = replace(inputs, fail_fast=fail_fast)
     _end(check_job(inputs, observer=observer))
 
 
@@ -239,8 +257,15 @@ def _announce_sandbox(url: str) -> None:
 
 
 def _inputs(
-    sources: list[str], out: Path, delimiter: str | None, on_duplicate: str, *, strict: bool
+    sources: list[str],
+    out: Path,
+    delimiter: str | None,
+    on_duplicate: str,
+    max_errors: str | None,
+    *,
+    strict: bool,
 ) -> InputSettings:
+    from importer.job.limit import parse_limit  # noqa: PLC0415
     from importer.job.settings import InputSettings  # noqa: PLC0415
     from importer.rows import OnDuplicate  # noqa: PLC0415
 
@@ -258,6 +283,7 @@ def _inputs(
         strict=strict,
         on_duplicate=policy,
         delimiter=DELIMITERS[delimiter] if delimiter is not None else None,
+        max_errors=parse_limit(max_errors) if max_errors is not None else None,
     )
 
 

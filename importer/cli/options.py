@@ -55,6 +55,14 @@ OnDuplicateName = Annotated[
         help="Rows with one reference and different payloads: error, or first|last wins.",
     ),
 ]
+MaxErrors = Annotated[
+    str | None,
+    typer.Option(
+        "--max-errors",
+        metavar="N|P%",
+        help="Send nothing if more rows are invalid. Default 10%, and more than 10 rows.",
+    ),
+]
 RetryRejected = Annotated[
     bool, typer.Option("--retry-rejected", help="Send refused rows again, though unchanged.")
 ]

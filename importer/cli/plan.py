@@ -68,6 +68,8 @@ def show_plan(made: Planning, *, ledger: Path, save: Path | None) -> None:
         console.print(_transforms(made.transforms))
     for outcome, code, rows in made.errors[:ERRORS_SHOWN]:
         console.print(escape(f"  {rows:>7,} x {outcome}: {code}"))
+    if made.stopped_by is not None:
+        return
     if made.saved is not None:
         shown = escape(printable(f"plan: {save} (digest {made.saved.digest[:12]})"))
         console.print(shown, soft_wrap=True)
@@ -88,7 +90,8 @@ def _outcomes(made: Planning) -> Table:
         if number := counts.get(outcome):
             table.add_row(outcome, f"{number:,}", words.get(outcome, ""))
     table.add_section()
-    sent = f"{made.forecast.to_deliver:,} would be sent; nothing was sent now"
+    sends = 0 if made.stopped_by is not None else made.forecast.to_deliver
+    sent = f"{sends:,} would be sent; nothing was sent now"
     table.add_row("total", f"{made.records:,}", sent)
     return table
 
@@ -106,8 +109,8 @@ def _changes(made: Planning) -> Table:
         ]
         table.add_row(name, f"{number:,}", escape(printable("; ".join(examples))))
     if made.forecast.unknown_fields:
-        number = f"{made.forecast.unknown_fields:,}"
-        table.add_row(UNKNOWN, number, "settled before fields were noted, or a rare likeness")
+        unknown = f"{made.forecast.unknown_fields:,}"
+        table.add_row(UNKNOWN, unknown, "settled before fields were noted, or a rare likeness")
     return table
 
 

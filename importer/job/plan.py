@@ -14,6 +14,7 @@ from importer.job.observer import Observer
 from importer.job.plan_file import SavedPlan, contents_of, refuse_to_replace, save_plan
 from importer.job.plan_guard import settings_of
 from importer.job.reading import read_sources
+from importer.job.run import stop_rule
 from importer.job.signals import leave_at_once, watch
 from importer.job.world import World, iso, new_run_id
 from importer.ledger import Account, Ledger, OlderLedger, RunLock
@@ -27,7 +28,7 @@ from importer.results import Workspace
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from importer.errors import ExitCode
+    from importer.errors import ExitCode, RunStopped
     from importer.job.settings import DeliverySettings, InputSettings
 
 
@@ -72,6 +73,8 @@ class Planning:
     rows_sha256: str = ""
     ledger_version: str = ""
     transforms: tuple[Transformed, ...] = ()
+    stopped_by: RunStopped | None = None
+    """Why a run would send nothing; such a plan is not saved."""
     saved: SavedPlan | None = None
 
 
@@ -113,6 +116,8 @@ def plan(
     sources = tuple(contents_of(name) for name in inputs.sources)
     mapped = contents_of(mapping) if mapping else None
     made = _look(inputs, delivery, mode, world, observer, digests=True)
+    if made.stopped_by is not None:
+        return replace(made, transforms=tuple(transforms))
     saved = SavedPlan(
         importer=__version__,
         sources=sources,
@@ -154,6 +159,7 @@ def _look(
         read = read_sources(inputs, staging, world, observer)
         settle_duplicates(staging, inputs.sources, inputs.on_duplicate)
         observer.verified(read.records, staging.counts().get("invalid", 0))
+        stopped_by = stop_rule(inputs, read, staging)
         input_sha256 = digest_of(staging) if digests else ""
         if ledger is not None:
             make_plan(staging, ledger, retry_rejected=delivery.retry_rejected)
@@ -177,6 +183,7 @@ def _look(
         input_sha256,
         rows_sha256,
         version,
+        stopped_by=stopped_by,
     )
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from importer.delivery.states import Rejected, Sent
 from importer.ledger.fields import fields_that_differ
 from importer.outcomes import Outcome
-from importer.plan.make import LedgerReader
+from importer.plan.make import LedgerReader, known_rows
 from importer.plan.masked import masked_fields
 from importer.plan.staging import CHUNK
 
@@ -94,9 +94,9 @@ def forecast(staging: Staging, ledger: ForecastLedger | None) -> Forecast:
 def _sending(staging: Staging, ledger: LedgerReader) -> Counter[Sending]:
     counts: Counter[Sending] = Counter()
     for waiting in staging.waiting():
-        known = [index for index, _, _ in ledger.versions(waiting.frame["reference"].to_list())]
-        counts[Sending.NEW] += waiting.frame.height - len(known)
-        for rows in waiting.frame[known].iter_slices(CHUNK):
+        known = known_rows(waiting.frame, ledger)
+        counts[Sending.NEW] += waiting.frame.height - known.height
+        for rows in known.iter_slices(CHUNK):
             states = ledger.states(rows["reference"].to_list())
             for reference, fingerprint in rows.select("reference", "fingerprint").iter_rows():
                 counts[_why(states.get(reference), fingerprint)] += 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from importer.errors import ExitCode, SourceError, UsageError
+from importer.job.limit import parse_limit
 from importer.job.observer import Observer
 from importer.job.plan import Planning, plan
 from importer.job.plan_file import load_plan
@@ -469,6 +470,22 @@ def test_a_run_notes_fields_so_that_the_next_plan_can_name_them(planner: Planner
     made = planner.plan(text)
     assert made.forecast.changed_fields == {"name": 3, "phone": 3}
     assert made.forecast.unknown_fields == 0
+
+
+def test_a_plan_that_would_send_nothing_is_not_saved(offline: Planner) -> None:
+    """Where the stop rule of a run would strike, the plan says so; the limit is held to."""
+    text = customers(range(40)) + "C 9,x,,,,\n" * 20
+    made = offline.plan(text)
+    assert made.stopped_by is not None
+    assert "20 of 60 rows" in made.stopped_by.message
+    assert made.forecast.outcomes == {"would_create": 40, "invalid": 20}
+    assert not offline.file.exists()
+    made = offline.plan(text, max_errors=parse_limit("1000"))
+    assert made.stopped_by is None
+    held = load_plan(offline.file).settings["max_errors"]
+    assert parse_limit(held) == parse_limit("1000")
+    with pytest.raises(UsageError, match="settings: max_errors was '1000' and is '40 %'"):
+        offline.follow(max_errors=parse_limit("40%"))
 
 
 def test_transforms_are_handed_on(offline: Planner) -> None:
