@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from importer.plan.staging import Staging
 
-
 _VERSION = {"index": pl.UInt32, "known": pl.String, "customer_id": pl.String}
 
 
@@ -51,7 +50,7 @@ def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplic
 def make_plan(staging: Staging, ledger: LedgerReader, *, retry_rejected: bool) -> None:
     """Give every row that needs no request its outcome."""
     for waiting in staging.waiting():
-        known = _known(waiting.frame, ledger)
+        known = known_rows(waiting.frame, ledger)
         # What ``decide`` says of a settled and unchanged row, without its objects.
         is_unchanged = (known["known"] == known["fingerprint"]) & (known["customer_id"] != "")
         unchanged = known.filter(is_unchanged)
@@ -60,7 +59,7 @@ def make_plan(staging: Staging, ledger: LedgerReader, *, retry_rejected: bool) -
             _decide_each(chunk, staging, ledger, retry_rejected=retry_rejected)
 
 
-def _known(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
+def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
     """Those rows that the ledger knows, with ``known`` (fingerprint) and ``customer_id``."""
     found = [
         pl.read_csv(io.StringIO(lines), has_header=False, schema=_VERSION).with_columns(

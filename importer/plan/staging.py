@@ -27,13 +27,13 @@ from importer.plan.frames import (
     Pending,
     StagedRow,
     Waiting,
+    as_invalid,
     as_judged,
     as_page,
     keys_of,
     pack,
     unpack,
 )
-from importer.plan.positions import position
 from importer.plan.repeats import hashes_of, repeated_hashes
 from importer.plan.schema import LEFT, PRAGMAS, SCHEMA
 
@@ -88,7 +88,7 @@ class Staging(Figures):
         """Stage a batch; its lines lie before or after those of every other batch."""
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?)", map(_inserted, judged.invalid)
+                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?)", map(as_invalid, judged.invalid)
             )
             if judged.valid.height:
                 keys = keys_of(judged)
@@ -236,6 +236,14 @@ class Staging(Figures):
         for page in self.pages():
             yield from self._staged(Page(page.segment, page.frame.filter(is_failed)))
 
+    def fingerprints(self, segment: int) -> pl.Series:
+        """The fingerprints of a segment's rows; ``Page`` says where each stands."""
+        return self._frame("keys", segment, ["fingerprint"]).to_series()
+
+    def payloads(self, segment: int) -> pl.Series:
+        """The payloads of a segment's rows."""
+        return self._frame("body", segment, ["payload"]).to_series()
+
     # Figures ------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
@@ -363,15 +371,3 @@ class Staging(Figures):
             raise UsageError(
                 message, hint="free some disk space, or choose another --out"
             ) from None
-
-
-def _inserted(row: Row) -> tuple[object, ...]:
-    return (
-        position(row.source, row.line),
-        # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
-        row.reference.encode("utf-8", "backslashreplace").decode(),
-        json.dumps(row.cells),
-        json.dumps(row.extra) if row.extra else None,
-        "; ".join(dict.fromkeys(problem.code for problem in row.problems)),
-        "; ".join(problem.text() for problem in row.problems),
-    )
