@@ -65,6 +65,8 @@ def run(
     ] = False,
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
+    encoding: o.Encoding = "auto",
+    sheet: o.Sheet = None,
     on_duplicate: o.OnDuplicateName = "error",
     retry_rejected: Annotated[
         bool, typer.Option("--retry-rejected", help="Send refused rows again, though unchanged.")
@@ -84,7 +86,7 @@ def run(
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=partial(after_run, ledger))
-    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
+    inputs = _inputs(sources, out, delimiter, encoding, sheet, on_duplicate, strict=strict)
     url = check_base_url(base_url)
     key = read_api_key(os.environ)
     if key.warning:
@@ -112,6 +114,8 @@ def check(
     out: o.Out = DEFAULT_OUT,
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
+    encoding: o.Encoding = "auto",
+    sheet: o.Sheet = None,
     on_duplicate: o.OnDuplicateName = "error",
     log_format: o.LogFormat = "auto",
     quiet: o.Quiet = False,
@@ -120,7 +124,7 @@ def check(
     from importer.job.check import check as check_job  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=after_check)
-    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
+    inputs = _inputs(sources, out, delimiter, encoding, sheet, on_duplicate, strict=strict)
     _end(check_job(inputs, observer=observer))
 
 
@@ -186,7 +190,14 @@ def _announce_sandbox(url: str) -> None:
 
 
 def _inputs(
-    sources: list[str], out: Path, delimiter: str | None, on_duplicate: str, *, strict: bool
+    sources: list[str],
+    out: Path,
+    delimiter: str | None,
+    encoding: str,
+    sheet: str | None,
+    on_duplicate: str,
+    *,
+    strict: bool,
 ) -> InputSettings:
     from importer.job.settings import InputSettings  # noqa: PLC0415
     from importer.rows import OnDuplicate  # noqa: PLC0415
@@ -205,6 +216,8 @@ def _inputs(
         strict=strict,
         on_duplicate=policy,
         delimiter=DELIMITERS[delimiter] if delimiter is not None else None,
+        encoding=encoding,
+        sheet=sheet,
     )
 
 

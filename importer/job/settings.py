@@ -17,6 +17,10 @@ class InputSettings:
     strict: bool = False
     on_duplicate: OnDuplicate = OnDuplicate.ERROR
     delimiter: str | None = None
+    encoding: str = "auto"
+    """``auto``, or the text encoding of every source."""
+    sheet: str | None = None
+    """The sheet of an Excel workbook; None = the first that holds something."""
 
 
 @dataclass(frozen=True, slots=True)

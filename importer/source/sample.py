@@ -7,10 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 _ASCII = bytes(range(0x80))
-_WORD = re.compile(rb"[A-Za-z0-9'\x80-\xff]*[\x80-\xff][A-Za-z0-9'\x80-\xff]*")
+# From the beginning of a word on, so that a long one without such a byte is looked at once.
+_WORD = re.compile(rb"(?<![A-Za-z0-9'\x80-\xff])[A-Za-z0-9']*+[\x80-\xff][A-Za-z0-9'\x80-\xff]*+")
 _MOST_WORDS = 5_000
-_LONGEST = 40
-"""Bytes of a word; of longer ones the beginning."""
+_BESIDE = 20
+"""Bytes of a word that are kept before and after the first byte that is not ASCII."""
 _EACH = 20
 """Words with one byte value that are kept however many others there are."""
 
@@ -56,7 +57,8 @@ class Sample:
             self._seen[byte] < _EACH for byte in set(content.translate(None, _ASCII))
         ):
             for word in _WORD.findall(content):
-                self._word(line, word[:_LONGEST])
+                at = next(index for index, byte in enumerate(word) if byte >= 0x80)  # noqa: PLR2004
+                self._word(line, word[max(0, at - _BESIDE) : at + _BESIDE])
 
     def _word(self, line: int, word: bytes) -> None:
         self.words[word] += 1

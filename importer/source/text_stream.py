@@ -18,7 +18,13 @@ from importer.source.limits import MAX_LINE_BYTES, SAMPLE_BYTES
 from importer.source.naming import source_name
 from importer.source.private import spooled
 from importer.source.sample import Sample
-from importer.source.sniff import byte_order_mark, check_text, is_fed_back, utf16_order
+from importer.source.sniff import (
+    byte_order_mark,
+    check_format,
+    check_text,
+    is_fed_back,
+    utf16_order,
+)
 from importer.source.transcode import transcoded
 
 if TYPE_CHECKING:
@@ -88,6 +94,7 @@ class TextStream:
             if marked != UTF8:
                 return self._transcode(marked, head[len(mark) :])
             return self._plain(head)
+        check_format(self._name, head)
         order = utf16_order(head)
         if self._declared == AUTO:
             if order:
@@ -213,4 +220,3 @@ def _joined(head: bytes, read: Callable[[], bytes]) -> Callable[[], bytes]:
 
 def _agrees(declared: str, marked: str) -> bool:
     return declared in {AUTO, marked} or (declared == "utf-16" and marked.startswith("utf-16"))
-
