@@ -86,7 +86,9 @@ def run(
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=partial(after_run, ledger))
-    inputs = _inputs(sources, out, delimiter, encoding, sheet, on_duplicate, strict=strict)
+    inputs = _inputs(
+        sources, out, delimiter, on_duplicate, strict=strict, encoding=encoding, sheet=sheet
+    )
     url = check_base_url(base_url)
     key = read_api_key(os.environ)
     if key.warning:
@@ -124,7 +126,9 @@ def check(
     from importer.job.check import check as check_job  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=after_check)
-    inputs = _inputs(sources, out, delimiter, encoding, sheet, on_duplicate, strict=strict)
+    inputs = _inputs(
+        sources, out, delimiter, on_duplicate, strict=strict, encoding=encoding, sheet=sheet
+    )
     _end(check_job(inputs, observer=observer))
 
 
@@ -193,11 +197,11 @@ def _inputs(
     sources: list[str],
     out: Path,
     delimiter: str | None,
-    encoding: str,
-    sheet: str | None,
     on_duplicate: str,
     *,
     strict: bool,
+    encoding: str,
+    sheet: str | None,
 ) -> InputSettings:
     from importer.job.settings import InputSettings  # noqa: PLC0415
     from importer.rows import OnDuplicate  # noqa: PLC0415

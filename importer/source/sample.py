@@ -10,6 +10,8 @@ _ASCII = bytes(range(0x80))
 # From the beginning of a word on, so that a long one without such a byte is looked at once.
 _WORD = re.compile(rb"(?<![A-Za-z0-9'\x80-\xff])[A-Za-z0-9']*+[\x80-\xff][A-Za-z0-9'\x80-\xff]*+")
 _MOST_WORDS = 5_000
+_MOST_LINES = 20_000
+"""Lines whose words are all looked at."""
 _BESIDE = 20
 """Bytes of a word that are kept before and after the first byte that is not ASCII."""
 _EACH = 20
@@ -34,6 +36,8 @@ class Sample:
     """Lines that are no UTF-8."""
     other_line: int = 0
     _seen: Counter[int] = field(default_factory=Counter)
+    _often: bytes = b""
+    _known: bytes = _ASCII
 
     def add(self, text: bytes, first_line: int) -> None:
         """Look at whole lines, the first of which is ``first_line``."""
@@ -53,9 +57,8 @@ class Sample:
             self.utf8 += 1
             self.utf8_line = self.utf8_line or line
             return
-        if len(self.words) < _MOST_WORDS or any(
-            self._seen[byte] < _EACH for byte in set(content.translate(None, _ASCII))
-        ):
+        # What is left of a line without ASCII and the bytes that were seen often enough.
+        if content.translate(None, self._known):
             for word in _WORD.findall(content):
                 at = next(index for index, byte in enumerate(word) if byte >= 0x80)  # noqa: PLR2004
                 self._word(line, word[max(0, at - _BESIDE) : at + _BESIDE])
@@ -64,4 +67,8 @@ class Sample:
         self.words[word] += 1
         for byte in set(word.translate(None, _ASCII)):
             self._seen[byte] += 1
+            if self._seen[byte] == _EACH:
+                self._often += bytes([byte])
             self.first.setdefault(byte, (line, word))
+        if self.other > _MOST_LINES or len(self.words) > _MOST_WORDS:
+            self._known = _ASCII + self._often
