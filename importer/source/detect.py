@@ -50,7 +50,7 @@ class Reading:
     encoding: str
     character: str
     context: str
-    """The word, with every ASCII letter and digit masked."""
+    """The character in its word, of which nothing else is shown: ``*é*``, ``é*``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,6 @@ def _telling_byte(sample: Sample, shown: list[_Scored]) -> int:
 
 def _reading(encoding: str, byte: int, word: bytes) -> Reading:
     character = bytes([byte]).decode(encoding, errors="replace")
-    text = word.decode(encoding, errors="replace")
-    context = "".join("*" if one.isascii() and one.isalnum() else one for one in text)
-    return Reading(encoding, character, context)
+    at = word.index(byte)
+    before, after = ("*" if part else "" for part in (word[:at], word[at + 1 :]))
+    return Reading(encoding, character, f"{before}{character}{after}")

@@ -65,7 +65,7 @@ class Sample:
 
     def _word(self, line: int, word: bytes) -> None:
         self.words[word] += 1
-        for byte in set(word.translate(None, _ASCII)):
+        for byte in dict.fromkeys(word.translate(None, _ASCII)):
             self._seen[byte] += 1
             if self._seen[byte] == _EACH:
                 self._often += bytes([byte])

@@ -22,6 +22,8 @@ class Content:
     malformed: list[Malformed]
     faults: list[tuple[int, CellFault]]
     batches: int
+    encoding: str
+    warnings: tuple[str, ...]
 
     @property
     def cells(self) -> list[tuple[str, ...]]:
@@ -49,7 +51,8 @@ def content_of(name: str, options: SourceOptions | None = None) -> Content:
             malformed += batch.malformed
             faults += [(batch.lines[one.index], one) for one in batch.faults]
             batches += 1
-    return Content(source.layout, rows, malformed, faults, batches)
+        known = (source.encoding, source.warnings)
+    return Content(source.layout, rows, malformed, faults, batches, *known)
 
 
 def lines_of_records(records: Sequence[bytes], first: int) -> list[int]:
