@@ -41,8 +41,8 @@ _DIRECTORY = 16 << 20
 _END = b"PK\x05\x06"
 _CACHED = 1 << 14
 DAMAGED = (
-    zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, KeyError, IndexError,
-    NotImplementedError, OSError, OverflowError, RuntimeError, UnicodeError, ValueError, struct.error,
+    zipfile.BadZipFile, zlib.error, expat.ExpatError, struct.error, EOFError, KeyError, IndexError,
+    NotImplementedError, OSError, OverflowError, RuntimeError, UnicodeError, ValueError,
 )  # fmt: skip
 """What reading a damaged workbook raises."""
 

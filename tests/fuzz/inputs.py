@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from importer.errors import ImporterError
 from importer.rows import map_columns, rows_of
 from importer.source import SourceOptions, open_source
-from tests.source.workbooks import write_workbook
+from tests.source.workbooks import Value, write_workbook
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -157,7 +157,9 @@ ENCODED = st.builds(
 
 def _workbook() -> bytes:
     file = io.BytesIO()
-    rows = {1: ["external_reference", "name"], 2: ["X-1", "Ann"], 4: ["X-2", 1.5], 5: [True, "x"]}
+    rows: dict[int, list[Value]] = {
+        1: ["external_reference", "name"], 2: ["X-1", "Ann"], 4: ["X-2", 1.5], 5: [True, "x"]
+    }  # fmt: skip
     write_workbook(file, {"S": rows, "T": {1: ["a"]}})
     return file.getvalue()
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from importer.source import Layout, Malformed, SourceOptions, open_source
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from importer.source import CellFault
+
+
+__all__ = ["Content", "content_of", "lines_of_records", "zstd"]
 
 
 @dataclass(frozen=True)

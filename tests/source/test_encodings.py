@@ -17,8 +17,7 @@ from importer.errors import SourceError, UsageError
 from importer.source import SourceOptions, open_source
 from importer.source.encodings import label_of
 from importer.source.limits import SAMPLE_BYTES
-from tests.source.reading import content_of
-from tests.source.test_open import zstd
+from tests.source.reading import content_of, zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import io
 import subprocess
 import sys
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -33,10 +33,10 @@ def book(tmp_path: Path) -> Callable[..., Content]:
     """Write a workbook and read it: ``book({sheet: {row: cells}}, sheet=..., **write)``."""
 
     def reading(
-        sheets: dict[str, dict[int, list[Value]]], *, sheet: str | None = None, **write: object
+        sheets: dict[str, dict[int, list[Value]]], *, sheet: str | None = None, **write: Any
     ) -> Content:
         path = tmp_path / "book.xlsx"
-        write_workbook(path, sheets, **write)  # type: ignore[arg-type] - as given by the test
+        write_workbook(path, sheets, **write)
         return content_of(str(path), SourceOptions(sheet=sheet, folder=tmp_path))
 
     return reading
@@ -170,7 +170,7 @@ def test_many_rows_come_in_batches(
 ) -> None:
     """Order and numbers hold across batches."""
     monkeypatch.setattr("importer.source.xlsx_source._MOST_CELLS", 1_000)
-    rows: dict[int, list[Value]] = {1: ["a"]} | {n: [f"R-{n}"] for n in range(2, 2_500)}
+    rows: dict[int, list[Value]] = {1: ["a"], **{n: [f"R-{n}"] for n in range(2, 2_500)}}
     content = book({"S": rows})
     assert content.batches == 3
     assert content.rows[-1] == (2_499, ("R-2499",))
