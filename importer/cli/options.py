@@ -10,7 +10,9 @@ import typer
 Sources = Annotated[
     list[str],
     typer.Argument(
-        metavar="SOURCE...", help="CSV or Parquet files (gzip, zstd too); - reads standard input."
+        metavar="SOURCE...",
+        help="CSV, JSON Lines (gzip, zstd too), Excel or Parquet: paths or URLs; - reads"
+        " standard input.",
     ),
 ]
 OptionalSources = Annotated[
@@ -47,6 +49,16 @@ Strict = Annotated[bool, typer.Option("--strict", help="An unknown column is an 
 Delimiter = Annotated[
     str | None,
     typer.Option("--delimiter", help="CSV delimiter: , ; | or tab. Detected by default."),
+]
+Encoding = Annotated[
+    str,
+    typer.Option(
+        "--encoding", help="Text encoding of the sources, for example windows-1252. Or auto."
+    ),
+]
+Sheet = Annotated[
+    str | None,
+    typer.Option("--sheet", help="Sheet of an Excel workbook. The first with data by default."),
 ]
 OnDuplicateName = Annotated[
     str,

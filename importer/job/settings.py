@@ -25,6 +25,10 @@ class InputSettings:
     """More invalid rows stop the job; None for the command's own limit (``check`` has none)."""
     fail_fast: bool = False
     """Stop reading at the first invalid record; for ``check`` only."""
+    encoding: str = "auto"
+    """``auto``, or the text encoding of every source."""
+    sheet: str | None = None
+    """The sheet of an Excel workbook; None = the first that holds something."""
 
 
 @dataclass(frozen=True, slots=True)
