@@ -208,10 +208,6 @@ def id_number(number: int, rng: random.Random) -> str:
 def sftp_rows() -> list[list[str]]:
     """What a merchant sends Moment by SFTP: one in eight customers has a passport instead."""
     rng = random.Random(SEED + 2)
-    first_names = (
-        "Ayanda Bongi Carel Dineo Esmé Fatima Gugu Hennie Imka Jabu Katlego Lerato".split()
-    )
-    last_names = "Voorbeeld Dlamini-Test Botha-Test Fiksie Mokoena-Test Nêrens Proefman".split()
     rows = [list(SFTP_HEADER)]
     for number in range(1, SFTP_ROWS + 1):
         first, last = rng.choice(SFTP_FIRST), rng.choice(SFTP_LAST)
