@@ -21,35 +21,23 @@ CURRENCY = ("fields", "currency")
 BALANCE = ("fields", "balance")
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₦": "NGN", "₪": "ILS", "₩": "KRW", "₺": "TRY"}
 """Signs that mean one currency; ``$``, ``R``, ``kr`` and ``¥`` mean several."""
-_OF_COUNTRY = dict(
-    pair.split(":")
-    for pair in [
-        "DE:EUR",
-        "AT:EUR",
-        "NL:EUR",
-        "FR:EUR",
-        "ES:EUR",
-        "PT:EUR",
-        "BE:EUR",
-        "IE:EUR",
-        "IT:EUR",
-        "FI:EUR",
-        "ZA:ZAR",
-        "NA:NAD",
-        "BW:BWP",
-        "GB:GBP",
-        "US:USD",
-        "CH:CHF",
-        "BR:BRL",
-        "KE:KES",
-        "NG:NGN",
-        "AU:AUD",
-        "NZ:NZD",
-        "CA:CAD",
-        "IN:INR",
-        "ZM:ZMW",
-    ]
-)
+_OF_COUNTRY = {
+    **dict.fromkeys(("DE", "AT", "NL", "FR", "ES", "PT", "BE", "IE", "IT", "FI"), "EUR"),
+    "AU": "AUD",
+    "BR": "BRL",
+    "BW": "BWP",
+    "CA": "CAD",
+    "CH": "CHF",
+    "GB": "GBP",
+    "IN": "INR",
+    "KE": "KES",
+    "NA": "NAD",
+    "NG": "NGN",
+    "NZ": "NZD",
+    "US": "USD",
+    "ZA": "ZAR",
+    "ZM": "ZMW",
+}
 """What is suggested for a country; never taken unasked."""
 
 

@@ -19,43 +19,11 @@ if TYPE_CHECKING:
 
 TRIED_NUMBERS = 60
 """Different numbers that regions are tried with."""
-_TRIED_REGIONS = [
-    "ZA",
-    "DE",
-    "GB",
-    "US",
-    "FR",
-    "NL",
-    "ES",
-    "PT",
-    "BR",
-    "CH",
-    "AT",
-    "BE",
-    "IE",
-    "IT",
-    "AU",
-    "NZ",
-    "CA",
-    "NA",
-    "BW",
-    "KE",
-    "NG",
-    "GH",
-    "ZW",
-    "ZM",
-    "MZ",
-    "SE",
-    "NO",
-    "DK",
-    "FI",
-    "PL",
-    "IN",
-    "MX",
-    "AR",
-    "CL",
-    "CO",
-]
+_TRIED_REGIONS = (
+    *("ZA", "DE", "GB", "US", "FR", "NL", "ES", "PT", "BR", "CH", "AT", "BE", "IE", "IT", "AU"),
+    *("NZ", "CA", "NA", "BW", "KE", "NG", "GH", "ZW", "ZM", "MZ", "SE", "NO", "DK", "FI", "PL"),
+    *("IN", "MX", "AR", "CL", "CO"),
+)
 _SHOWN_REGIONS = 4
 _COUNTRY_CELLS = 0.9
 _FIRM_SHARE = 0.8
