@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -22,6 +21,8 @@ from importer.mapping.proposing.render import render, toml_value
 from importer.source import open_source
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from importer.mapping.proposing.facts import Facts
     from importer.mapping.proposing.proposal import Answers, Proposal
     from importer.source import SourceOptions
@@ -110,8 +111,8 @@ def _show(proposal: Proposal) -> None:
         _say("")
         _say(f"open: {question.text}")
         _say(f"    {question.why}")
-        for answer, note in question.suggestions:
-            _say(f"    - {answer}: {note}")
+        for suggestion in question.suggestions:
+            _say(f"    - {suggestion.text}: {suggestion.note}")
     _say("")
 
 

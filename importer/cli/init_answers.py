@@ -44,11 +44,12 @@ def prompted(question: Question) -> Any:
     typer.echo("", err=True)
     typer.echo(printable(question.text), err=True)
     typer.echo(printable(f"  {question.why}"), err=True)
-    for number, (answer, note) in enumerate(question.suggestions, 1):
-        typer.echo(printable(f"  {number}  {answer}: {note}"), err=True)
+    for number, suggestion in enumerate(question.suggestions, 1):
+        line = f"  {number}  {suggestion.text}: {suggestion.note}"
+        typer.echo(printable(line), err=True)
     while True:
         given = typer.prompt("  number or value", err=True).strip()
         if given.isdigit() and 1 <= int(given) <= len(question.suggestions):
-            given = question.suggestions[int(given) - 1][0]
+            return question.suggestions[int(given) - 1].answer
         if given:
             return (given,) if question.answer == "reference" else given

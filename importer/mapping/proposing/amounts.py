@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from importer.mapping import money
 from importer.mapping.proposing.headers import OWED, fold
-from importer.mapping.proposing.proposal import Choice, Question
+from importer.mapping.proposing.proposal import Choice, Question, Suggestion
+from importer.mapping.proposing.words import counted, most_of
 from importer.rows.currencies import ACTIVE, meant
 from importer.rows.text import shown
 
@@ -67,9 +68,9 @@ def propose_currency(
     )
 
 
-def _suggested(region: str | None) -> tuple[tuple[str, str], ...]:
+def _suggested(region: str | None) -> tuple[Suggestion, ...]:
     code = _OF_COUNTRY.get(region or "")
-    return ((code, f"the currency of {region}"),) if code else ()
+    return (Suggestion(code, f"the currency of {region}"),) if code else ()
 
 
 def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
@@ -81,14 +82,14 @@ def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
     instead: list[str] = []
     for value, count in wrong:
         code = meant(value)
-        likely = f"; {code}?" if code else ""
-        warnings.append(f"{count:,} records have {shown(value)}, which is no ISO 4217 code{likely}")
+        likely = f"; is it {code}?" if code else "."
+        found = counted(count, "record")
+        warnings.append(f"{shown(value)} is no ISO 4217 code{likely} It stands in {found}")
     if wrong:
         pairs = ", ".join(f'{_quoted(value)} = "{meant(value) or "..."}"' for value, _ in wrong)
         instead.append(f"values = {{ {pairs} }}  # if that is what they mean")
     confidence = parts.confidence("currency", column)
-    share = column.share("currency")
-    reason = f"{share:.0%} of its values are ISO 4217 codes"
+    reason = most_of(column.shapes["currency"], column.sampled, "ISO 4217 codes")
     return Choice(CURRENCY, entry, confidence, reason, tuple(warnings), tuple(instead))
 
 
@@ -134,7 +135,7 @@ def propose_balance(parts: Parts, answers: Answers) -> tuple[Choice | None, list
     warnings = (f"other columns look like amounts too: {', '.join(others)}",) if others else ()
     refused = column.sampled - column.shapes["amount"]
     if refused:
-        warnings = (*warnings, f"{refused:,} values are no amounts: they will be errors")
+        warnings = (*warnings, f"no amount: {counted(refused, 'value')}, which will be errors")
     confidence = parts.confidence("balance", column)
     return Choice(BALANCE, entry, confidence, "; ".join(reasons), warnings), questions
 
@@ -151,7 +152,10 @@ def _which_unit(column: ColumnFacts) -> Question:
         f"Are the amounts of {shown(column.name)} whole units (rand) or minor ones (cents)?",
         "none of them has decimals, so 1500 may be 1500 rand or 15 rand",
         "--unit minor",
-        (("major", "1500 is 1500 rand"), ("minor", "1500 is 15 rand, as Moment counts")),
+        (
+            Suggestion("major", "1500 is 1500 rand"),
+            Suggestion("minor", "1500 is 15 rand, as Moment counts"),
+        ),
     )
 
 
@@ -161,7 +165,10 @@ def _which_sign(column: ColumnFacts) -> Question:
         f"What does a positive amount of {shown(column.name)} mean?",
         "some programs show what a customer owes as positive, some what a customer has",
         "--positive debit",
-        (("debit", "the customer owes you"), ("credit", "the customer has credit")),
+        (
+            Suggestion("debit", "the customer owes you"),
+            Suggestion("credit", "the customer has credit"),
+        ),
     )
 
 

@@ -88,6 +88,7 @@ class Facts:
 
     layout: Layout
     records: int
+    """Without the totals lines."""
     malformed: int
     columns: tuple[ColumnFacts, ...]
     sample: pl.DataFrame
@@ -120,13 +121,16 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
         seen.malformed += len(batch.malformed)
         if batch.frame.height:
             _look(seen, batch, [layout.columns.index(name) for name in names], names)
-    totals = _totals(seen.tail, names)
+    totals, cells_of_totals = _totals(seen.tail, names)
+    for name in cells_of_totals:
+        seen.filled[name] -= 1
     empty = pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     sample = pl.concat([empty, *seen.kept])
     for _, column, label in totals:
         sample = sample.filter(pl.col(column) != label)
-    columns = tuple(_column(name, sample[name], seen) for name in names)
-    return Facts(layout, seen.records, seen.malformed, columns, sample, totals)
+    labels = [column for _, column, _ in totals]
+    columns = tuple(_column(name, sample[name], seen, labels.count(name)) for name in names)
+    return Facts(layout, seen.records - len(totals), seen.malformed, columns, sample, totals)
 
 
 def _look(seen: _Seen, batch: RecordBatch, where: list[int], names: list[str]) -> None:
@@ -155,17 +159,23 @@ def _look(seen: _Seen, batch: RecordBatch, where: list[int], names: list[str]) -
 
 def _totals(
     tail: list[tuple[int, dict[str, str]]], names: list[str]
-) -> tuple[tuple[int, str, str], ...]:
-    """Lines of the tail whose first cell is a label of a total, and most others empty."""
+) -> tuple[tuple[tuple[int, str, str], ...], list[str]]:
+    """(totals lines, the columns of all their cells that are filled).
+
+    Such a line is one of the last, its first cell is the label of a total, and most others are
+    empty.
+    """
     found: list[tuple[int, str, str]] = []
+    cells_filled: list[str] = []
     for line, cells in tail:
         filled = [name for name in names if cells[name]]
         if filled and totals_label(cells[filled[0]]) and len(filled) <= max(2, len(names) // 2):
             found.append((line, filled[0], cells[filled[0]]))
-    return tuple(found)
+            cells_filled += filled
+    return tuple(found), cells_filled
 
 
-def _column(name: str, cells: pl.Series, seen: _Seen) -> ColumnFacts:
+def _column(name: str, cells: pl.Series, seen: _Seen, labels: int) -> ColumnFacts:
     values = cells.filter(cells != "")
     frame = values.to_frame("cell")
     cell = pl.col("cell")
@@ -178,7 +188,7 @@ def _column(name: str, cells: pl.Series, seen: _Seen) -> ColumnFacts:
     hashes = seen.hashes.get(name)
     distinct = None
     if hashes is not None:
-        distinct = pl.concat(hashes).n_unique() if hashes else 0
+        distinct = (pl.concat(hashes).n_unique() if hashes else 0) - labels
     return ColumnFacts(
         name=name,
         filled=seen.filled[name],

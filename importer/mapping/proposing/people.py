@@ -9,7 +9,8 @@ import phonenumbers
 import polars as pl
 
 from importer.mapping.phone import to_e164
-from importer.mapping.proposing.proposal import Choice, Question
+from importer.mapping.proposing.proposal import Choice, Question, Suggestion
+from importer.mapping.proposing.words import most_of
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def propose_email(parts: Parts) -> Choice | None:
     entry: dict[str, Any] = _column_or_columns(found)
     if any(one.shapes["uppercase_domain"] for one in found):
         entry["lowercase_domain"] = True
-    share = found[0].share("email")
-    reason = f"{share:.0%} of its values are e-mail addresses"
-    return Choice(("fields", "email"), entry, parts.confidence("email", found[0]), reason)
+    best = found[0]
+    reason = most_of(best.shapes["email"], best.sampled, "e-mail addresses")
+    return Choice(("fields", "email"), entry, parts.confidence("email", best), reason)
 
 
 def propose_phone(parts: Parts, answers: Answers) -> tuple[Choice | None, Question | None]:
@@ -167,7 +168,7 @@ def _which_region(national: pl.Series) -> Question:
         " and no column says which",
         "--region ZA",
         tuple(
-            (region, f"{share:.0%} of the numbers exist there")
+            Suggestion(region, f"{share:.0%} of the numbers exist there")
             for share, region in shares[:_SHOWN_REGIONS]
             if share
         ),

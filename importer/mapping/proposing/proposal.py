@@ -26,6 +26,21 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One possible answer."""
+
+    answer: str | tuple[str, ...]
+    """A value; for ``reference`` the columns."""
+    note: str
+    """What speaks for it or against it."""
+
+    @property
+    def text(self) -> str:
+        """The answer in words."""
+        return self.answer if isinstance(self.answer, str) else ", else ".join(self.answer)
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What the file cannot say."""
 
@@ -35,8 +50,8 @@ class Question:
     why: str
     flag: str
     """How to answer on the command line, with an example: ``--region ZA``."""
-    suggestions: tuple[tuple[str, str], ...] = ()
-    """(answer, note), the likeliest first; none of them is taken unasked."""
+    suggestions: tuple[Suggestion, ...] = ()
+    """The likeliest first; none of them is taken unasked."""
 
 
 @dataclass(frozen=True, slots=True)

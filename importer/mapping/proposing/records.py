@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from importer.mapping.proposing.facts import FEW, NEARLY_ALL
 from importer.mapping.proposing.headers import INACTIVE, fold
 from importer.mapping.proposing.proposal import Choice
+from importer.mapping.proposing.words import counted
 from importer.rows.rules import MAX_METADATA_KEY
 from importer.rows.text import shown
 
@@ -47,7 +48,7 @@ def propose_rows(parts: Parts) -> Choice | None:
             number = sum(count for _, count in left)
             named = ", ".join(shown(value) for value, _ in left)
             warnings.append(
-                f"{number:,} records have {shown(status.name)} {named}: they are imported too,"
+                f"{shown(status.name)} is {named} in {counted(number, 'record')}: imported too,"
                 " unless you keep only the others"
             )
             listed = ", ".join(_quoted(value) for value in live)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from importer.mapping.proposing.proposal import Choice, Question
+import polars as pl
+
+from importer.mapping.proposing.proposal import Choice, Question, Suggestion
+from importer.mapping.proposing.words import counted
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
@@ -37,9 +40,10 @@ def _choice(parts: Parts, columns: list[ColumnFacts], confidence: Any, reason: s
     entry: dict[str, Any] = {"column": names[0]} if len(names) == 1 else {"columns": names}
     warnings = [text for one in columns for text in _doubts(parts, one)]
     warnings += [text for one in columns for text in _flaws(one)]
-    empty = parts.facts.records - len(parts.facts.totals) - columns[0].filled
-    if len(columns) == 1 and empty:
-        warnings.append(f"{empty:,} records have no {shown(names[0])}: they will be errors")
+    empty = _empty(parts, columns)
+    if empty:
+        listed = " and no ".join(shown(name) for name in names)
+        warnings.append(f"no {listed}: {counted(empty, 'record')}; they will be errors")
     instead: tuple[str, ...] = ()
     if any(one.share("api_reference") < 1 for one in columns):
         instead = ('sanitise = "escape"  # spells what Moment does not take as _HH, reversibly',)
@@ -93,26 +97,34 @@ def _flaws(column: ColumnFacts) -> list[str]:
     flaws = []
     if _usable(column) and column.repeats:
         flaws.append(
-            f"{shown(column.name)}: {column.repeats:,} values stand there more than once; such"
-            " records are errors unless they are equal"
+            f"{shown(column.name)}: {counted(column.repeats, 'repeated value')}; records that share"
+            " one are errors unless they are equal"
         )
     refused = column.sampled - column.shapes["api_reference"]
     if refused:
         flaws.append(
-            f"{shown(column.name)}: {refused:,} values have characters that Moment does not take"
-            " (letters, digits, - and _ only)"
+            f"{shown(column.name)}: {counted(refused, 'value')} with characters that Moment does"
+            " not take (it takes letters, digits, - and _)"
         )
     return flaws
 
 
 def _question(parts: Parts) -> Question:
     """Names every column that is unique enough, the least doubtful first."""
-    usable = [one for one in parts.facts.columns if _usable(one) and one.share("date") <= _MOST]
+    amounts = parts.all("balance")
+    usable = [
+        one
+        for one in parts.facts.columns
+        if _usable(one) and one not in amounts and one.share("date") <= _MOST
+    ]
     known = parts.all("reference")
     usable.sort(key=lambda one: (len(_doubts(parts, one)), one not in known))
-    suggestions = tuple(
-        (one.name, "; ".join(_doubts(parts, one)) or _uniqueness(one)) for one in usable
-    )
+    suggestions = [Suggestion((one.name,), _note(parts, [one])) for one in usable]
+    papers = [one for one in usable if one in parts.all("personal_id")]
+    papers.sort(key=lambda one: -one.filled)
+    if len(papers) > 1 and _empty(parts, papers) < _empty(parts, papers[:1]):
+        names = tuple(one.name for one in papers)
+        suggestions.append(Suggestion(names, _note(parts, papers)))
     if not usable:
         why = "no column has a different value in each record"
     elif all(_doubts(parts, one) for one in usable):
@@ -127,5 +139,23 @@ def _question(parts: Parts) -> Question:
         "Which column is your own number of a customer, unique and never changing?",
         why,
         '--reference "COLUMN" (again for a second column, used where the first is empty)',
-        suggestions,
+        tuple(suggestions),
     )
+
+
+def _note(parts: Parts, columns: list[ColumnFacts]) -> str:
+    doubts = [text for one in columns for text in _doubts(parts, one)]
+    if len(columns) > 1:
+        doubts = ["personal data, see above"]
+    empty = _empty(parts, columns)
+    if empty:
+        doubts.append(f"empty in {counted(empty, 'record')}")
+    return "; ".join(doubts) or _uniqueness(columns[0])
+
+
+def _empty(parts: Parts, columns: list[ColumnFacts]) -> int:
+    """Records in which all the columns are empty; for several columns, of the sample only."""
+    if len(columns) == 1:
+        return parts.facts.records - columns[0].filled
+    cells = parts.facts.sample.select(one.name for one in columns)
+    return int(cells.select(pl.all_horizontal(pl.all() == "")).to_series().sum())

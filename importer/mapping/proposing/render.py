@@ -82,6 +82,8 @@ def toml_value(value: Any) -> str:
 def _escaped(sign: str) -> str:
     if sign in '"\\':
         return "\\" + sign
+    if sign == "\t":
+        return "\\t"
     return sign if sign.isprintable() else f"\\U{ord(sign):08X}"
 
 
