@@ -9,6 +9,7 @@ import csv
 import re
 from typing import TYPE_CHECKING
 
+from importer.source.encodings import UTF8
 from importer.source.limits import MAX_FIELD, MAX_RECORD, MAX_RECORD_LINES
 from importer.source.naming import numbered_column
 from importer.source.records import Malformed
@@ -17,13 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _DOUBLE = 'write a quote that belongs to the text twice ("") and quote the whole cell'
-_UTF8_HINT = "if the file is in Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8"
+_UTF8_HINT = "if the whole file is in Windows-1252, add --encoding windows-1252"
 
 
 class Breakage:
     """Makes ``Malformed`` records for one source."""
 
-    def __init__(self, delimiter: str, columns: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        delimiter: str,
+        columns: tuple[str, ...],
+        encoding: Callable[[], str] = lambda: UTF8,
+    ) -> None:
+        self._encoding = encoding
         self._delimiter = delimiter
         self._columns = columns
         mark = re.escape(delimiter)
@@ -94,12 +101,20 @@ class Breakage:
         return self._made(line, "nul_byte", message, cells)
 
     def encoding(self, line: int, cells: Sequence[str]) -> Malformed:
-        """Bytes that are not UTF-8 (here surrogate escapes) in a well-framed record."""
+        """Bytes without a meaning (here surrogate escapes) in a well-framed record."""
         place = self._first(cells, lambda cell: not is_utf8(cell))
         cell = next(cell for cell in cells if not is_utf8(cell))
-        byte = next(ord(one) - 0xDC00 for one in cell if "\udc80" <= one <= "\udcff")
-        message = f"{place}: holds the byte 0x{byte:02X}, which is not UTF-8; {_UTF8_HINT}"
-        return self._made(line, "not_utf8", message, cells)
+        escaped = [one for one in cell if "\udc80" <= one <= "\udcff"]
+        encoding = self._encoding()
+        if encoding == UTF8:
+            shown = f"holds the byte 0x{ord(escaped[0]) - 0xDC00:02X}, which is not UTF-8"
+            return self._made(line, "not_utf8", f"{place}: {shown}; {_UTF8_HINT}", cells)
+        what = f"the byte 0x{ord(escaped[1]) - 0xDC00:02X}" if len(escaped) > 1 else "a byte"
+        message = (
+            f"{place}: holds {what}, which means nothing in {encoding};"
+            " correct it, or name the file's encoding with --encoding"
+        )
+        return self._made(line, "undefined_byte", message, cells)
 
     def _made(self, line: int, code: str, message: str, cells: Sequence[str]) -> Malformed:
         # Not padded: a line of one character may stand below a header of 10,000 columns.

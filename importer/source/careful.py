@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from importer.source.broken import Breakage, is_utf8
+from importer.source.encodings import UTF8
 from importer.source.limits import MAX_RECORD, MAX_RECORD_LINES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from importer.source.records import Malformed
 
 _PATIENCE = 2_000_000
@@ -39,10 +42,16 @@ class Framed:
 class Framer:
     """Frames one source, block after block."""
 
-    def __init__(self, delimiter: str, columns: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        delimiter: str,
+        columns: tuple[str, ...],
+        encoding: Callable[[], str] = lambda: UTF8,
+    ) -> None:
+        """``encoding`` is what the text was in before it became UTF-8, for messages."""
         self._delimiter = delimiter
         self._width = len(columns)
-        self._broken = Breakage(delimiter, columns)
+        self._broken = Breakage(delimiter, columns, encoding)
         self._in_vain = 0
 
     def frame(self, block: bytes, first_line: int, *, final: bool) -> Framed:
@@ -147,7 +156,7 @@ class Framer:
 
 
 # These cost the whole record: its lines belong together beyond doubt.
-_WELL_FRAMED = {"nul_byte", "not_utf8"}
+_WELL_FRAMED = {"nul_byte", "not_utf8", "undefined_byte"}
 
 
 class _TooFarError(Exception):

@@ -22,7 +22,7 @@ from importer.source.limits import (
     MAX_HEADER_BYTES,
     SAMPLE_BYTES,
 )
-from importer.source.naming import source_name
+from importer.source.naming import called, source_name
 from importer.source.records import Layout, Malformed, RecordBatch
 from importer.source.sniff import UTF8_BOM, check_text
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from importer.source.options import SourceOptions
-    from importer.source.raw import RawStream
+    from importer.source.text_stream import TextStream
 
 _QUOTED = re.compile(rb'"[^"]*"')
 # Excel's own first line, which names the delimiter.
@@ -40,7 +40,7 @@ _SEP_LINE = re.compile(r"sep=([ -~\t])\r*\n", re.IGNORECASE)
 class CsvSource:
     """A CSV file or stream whose header has been read."""
 
-    def __init__(self, name: str, index: int, options: SourceOptions, stream: RawStream) -> None:
+    def __init__(self, name: str, index: int, options: SourceOptions, stream: TextStream) -> None:
         """Read the header; on an error the caller closes ``stream``.
 
         Raises:
@@ -54,7 +54,7 @@ class CsvSource:
         """The physical line at which the next block starts."""
         delimiter, self._header = self._open(options.delimiter)
         self.layout = Layout(name, self._header.columns, delimiter, self._header.fed_back)
-        self._framer = Framer(delimiter, self._header.columns)
+        self._framer = Framer(delimiter, self._header.columns, lambda: stream.encoding)
 
     def batches(self) -> Iterator[RecordBatch]:
         """All records in input order; reading again is not possible.
@@ -73,6 +73,16 @@ class CsvSource:
             if batch.frame.height or batch.malformed:
                 yield batch
         self._stream.check_unchanged()
+
+    @property
+    def encoding(self) -> str:
+        """The encoding, as far as it is known."""
+        return self._stream.encoding
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was decided and may be wrong; complete at the end."""
+        return self._stream.warnings
 
     def close(self) -> None:
         """Close the file."""
@@ -171,8 +181,8 @@ class CsvSource:
             "".join(cells).encode()
         except UnicodeEncodeError:
             raise SourceError(
-                f"{source_name(self._name)}: the header is not UTF-8",
-                hint="if it is in Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8",
+                f"{source_name(self._name)}: the header is not {called(self._stream.encoding)}",
+                hint="name its encoding, for example --encoding windows-1252",
             ) from None
         return cells
 

@@ -24,3 +24,8 @@ def numbered_column(columns: tuple[str, ...], index: int) -> str:
     if index < len(columns):
         return f"column {column_name(columns[index])}"
     return f"cell {index + 1}"
+
+
+def called(encoding: str) -> str:
+    """An encoding as messages call it."""
+    return "UTF-8" if encoding == "utf-8" else encoding

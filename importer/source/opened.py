@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 from importer.errors import SourceError
 from importer.source.csv_source import CsvSource
+from importer.source.json_source import JsonSource, is_json_lines
 from importer.source.naming import STANDARD_INPUT, source_name
 from importer.source.parquet_source import ParquetSource
 from importer.source.raw import PARQUET_MAGIC, RawStream, first_bytes, open_file
+from importer.source.text_stream import TextStream
+from importer.source.urls import is_url, shown_source
+from importer.source.xlsx_source import ZIP_MAGIC, XlsxSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from importer.source.options import SourceOptions
@@ -21,6 +27,10 @@ if TYPE_CHECKING:
 class _Reader(Protocol):
     @property
     def layout(self) -> Layout: ...
+    @property
+    def encoding(self) -> str: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
     def batches(self) -> Iterator[RecordBatch]: ...
     def close(self) -> None: ...
 
@@ -28,9 +38,20 @@ class _Reader(Protocol):
 class OpenSource:
     """A source whose header has been read; a context manager that closes it."""
 
-    def __init__(self, reader: _Reader) -> None:
+    def __init__(self, reader: _Reader, stack: ExitStack) -> None:
         self._reader = reader
+        self._stack = stack
         self.layout: Layout = reader.layout
+
+    @property
+    def encoding(self) -> str:
+        """``utf-8`` or another encoding's name; final when all batches have been read."""
+        return self._reader.encoding
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was decided about the file and may be wrong; final when all has been read."""
+        return tuple(self._reader.warnings)
 
     def batches(self) -> Iterator[RecordBatch]:
         """All records in input order, once.
@@ -41,8 +62,9 @@ class OpenSource:
         return self._reader.batches()
 
     def close(self) -> None:
-        """Close the file (never standard input). May be called again."""
+        """Close the file (never standard input), remove temporary ones. May be called again."""
         self._reader.close()
+        self._stack.close()
 
     def __enter__(self) -> Self:
         return self
@@ -61,34 +83,53 @@ def open_source(
 ) -> OpenSource:
     """Open one source and read its header.
 
-    The content decides what it is: Parquet, CSV, or CSV compressed with gzip or zstd.
+    The content decides what it is: Parquet, Excel, or CSV or JSON Lines in any encoding, also
+    compressed with gzip or zstd.
 
     Args:
-        name: a path, or ``-`` for CSV on standard input.
+        name: a path, a URL, or ``-`` for standard input.
         index: its place in the run's list of sources, from 0.
         options: settings for all sources.
         stdin: what ``-`` stands for.
 
     Raises:
         SourceError: it cannot be read as a customer file.
+        UsageError: a library that it takes is not installed, or no temporary file can be written.
     """
-    file = open_file(name, stdin)
-    try:
-        head = first_bytes(name, file)
-        if head == PARQUET_MAGIC:
-            return OpenSource(_parquet(name, index, file))
-        return OpenSource(CsvSource(name, index, options, RawStream(name, file, head)))
-    except BaseException:
+    with ExitStack() as stack:
+        path = name
+        if is_url(name):
+            from importer.source.remote import fetched  # noqa: PLC0415 - few sources are remote
+
+            path = str(stack.enter_context(fetched(name, options.folder)))
+        file = open_file(path, stdin)
         if name != STANDARD_INPUT:
-            file.close()
-        raise
+            stack.callback(file.close)
+        reader = _reader(shown_source(name), index, options, file, Path(path), stack)
+        return OpenSource(reader, stack.pop_all())
 
 
-def _parquet(name: str, index: int, file: BinaryIO) -> ParquetSource:
+def _reader(
+    name: str, index: int, options: SourceOptions, file: BinaryIO, path: Path, stack: ExitStack
+) -> _Reader:
+    head = first_bytes(name, file)
+    if head == PARQUET_MAGIC:
+        _check_seekable(name, file, "Parquet")
+        file.close()
+        return ParquetSource(name, index, path)
+    if head == ZIP_MAGIC:
+        _check_seekable(name, file, "Excel")
+        return XlsxSource(name, index, options, file)
+    stream = TextStream(name, RawStream(name, file, head), options)
+    stack.callback(stream.close)
+    if is_json_lines(name, stream.peek()):
+        return JsonSource(name, index, options, stream)
+    return CsvSource(name, index, options, stream)
+
+
+def _check_seekable(name: str, file: BinaryIO, kind: str) -> None:
     if name == STANDARD_INPUT or not file.seekable():
         raise SourceError(
-            f"{source_name(name)}: Parquet cannot be read from a pipe",
+            f"{source_name(name)}: {kind} cannot be read from a pipe",
             hint="save it to a file and name that; its end must be read first",
         )
-    file.close()
-    return ParquetSource(name, index)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from importer.errors import UsageError
+from importer.source.encodings import AUTO, label_of
 from importer.source.limits import BLOCK_BYTES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DELIMITERS = (",", ";", "\t", "|")
 """What is detected."""
@@ -16,7 +21,7 @@ class SourceOptions:
     """Settings that hold for every source of a run.
 
     Raises:
-        UsageError: the delimiter is not one usable ASCII character.
+        UsageError: the delimiter is not one usable ASCII character, or the encoding is unknown.
     """
 
     delimiter: str | None = None
@@ -24,7 +29,15 @@ class SourceOptions:
     block_bytes: int = BLOCK_BYTES
     """Bytes of text read at once; the results never depend on it."""
 
+    encoding: str = AUTO
+    """``auto``, or a text encoding by any of its names; CSV and JSON Lines only."""
+    sheet: str | None = None
+    """The sheet of an Excel workbook; None = the first that is visible and holds something."""
+    folder: Path | None = None
+    """Where private temporary files are kept; None = the system's folder for them."""
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "encoding", label_of(self.encoding))
         given = self.delimiter
         if given is None:
             return

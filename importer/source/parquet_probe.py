@@ -11,16 +11,19 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from importer.errors import SourceError, printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _REFUSED = 3
 """Exit code of a probe that ended with a SourceError, which is on its standard output."""
 
 
-def probe(name: str) -> None:
-    """Read the whole file elsewhere.
+def probe(name: str, path: Path) -> None:
+    """Read the whole file at ``path`` elsewhere; messages call it ``name``.
 
     Raises:
         SourceError: what the reading raised, or that it ended the process.
@@ -28,14 +31,14 @@ def probe(name: str) -> None:
     if not sys.executable:
         return  # an embedded interpreter; nothing to start a process with
     # -P: a module of the folder that we happen to stand in must not be taken for one of ours.
-    command = [sys.executable, "-P", "-m", __name__, str(Path(name).absolute())]
-    path = os.pathsep.join(filter(None, sys.path))
+    command = [sys.executable, "-P", "-m", __name__, str(path)]
+    modules = os.pathsep.join(filter(None, sys.path))
     done = subprocess.run(  # noqa: S603 - our own program
         command,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": path, "RUST_BACKTRACE": "0"},
+        env={**os.environ, "PYTHONPATH": modules, "RUST_BACKTRACE": "0"},
     )
     if done.returncode == 0:
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import SourceError
+from importer.source.encodings import UTF8
 from importer.source.header import check_unnamed, header_of
 from importer.source.limits import BLOCK_BYTES, PARQUET_ROWS
 from importer.source.parquet_probe import probe
@@ -29,17 +30,22 @@ class ParquetSource:
     unstable, a slice holds its rows only.
     """
 
-    def __init__(self, name: str, index: int, *, proven: bool = False) -> None:
+    def __init__(
+        self, name: str, index: int, path: Path | None = None, *, proven: bool = False
+    ) -> None:
         """Read the schema and the number of rows; everything, elsewhere, unless it is ``proven``.
+
+        ``path`` is where the file is, if not where its name says.
 
         Raises:
             SourceError: the file is damaged or cut off, or its column names cannot be used.
         """
         self._name = name
+        self._path = (path or Path(name)).absolute()
         self._index = index
         self._stamp = self._status()
         if not proven:
-            probe(name)
+            probe(name, self._path)
         try:
             self._names = self._scan().collect_schema().names()
             self._rows = self._scan().select(pl.len()).collect().item()
@@ -47,6 +53,16 @@ class ParquetSource:
             raise self._damaged(error) from None
         self._header = header_of(name, self._names)
         self.layout = Layout(name, self._header.columns, ",", self._header.fed_back)
+
+    @property
+    def encoding(self) -> str:
+        """Always UTF-8: it is part of the format."""
+        return UTF8
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def batches(self) -> Iterator[RecordBatch]:
         """All rows in order.
@@ -97,12 +113,12 @@ class ParquetSource:
     def _scan(self) -> pl.LazyFrame:
         # Hive partitions and wildcards in the path would change what is read.
         return pl.scan_parquet(
-            Path(self._name).absolute(), glob=False, hive_partitioning=False, low_memory=True
+            self._path, glob=False, hive_partitioning=False, low_memory=True
         )
 
     def _status(self) -> Stamp | None:
         try:
-            return Stamp.of(Path(self._name).stat())
+            return Stamp.of(self._path.stat())
         except OSError:
             return None
 

@@ -8,14 +8,11 @@ import os
 import stat
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from importer.errors import SourceError
 from importer.source.naming import STANDARD_INPUT, source_name
 from importer.source.zstd import ZstdError, ZstdFile
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -93,8 +90,7 @@ class RawStream:
         """``head`` is what was already read from ``file``, which the stream closes with itself."""
         self._name = name
         self._file = file
-        self._status = _status_of(file)
-        self._stamp = self._status()
+        self._stamp = stamp_of(file)
         self._bytes = 0
         self._lines = 0
         raw = cast("io.RawIOBase", _Rejoined(head, file))
@@ -130,7 +126,7 @@ class RawStream:
         Raises:
             SourceError: its size or time of change is another one.
         """
-        if self._status() != self._stamp:
+        if stamp_of(self._file) != self._stamp:
             raise changed(self._name)
 
     def close(self) -> None:
@@ -164,15 +160,13 @@ class _Rejoined(io.RawIOBase):
         return len(piece)
 
 
-def _status_of(file: BinaryIO) -> Callable[[], Stamp | None]:
-    def status() -> Stamp | None:
-        try:
-            return Stamp.of(os.fstat(file.fileno()))
-        except OSError:
-            # io.UnsupportedOperation too: a stream in memory cannot change.
-            return None
-
-    return status
+def stamp_of(file: BinaryIO) -> Stamp | None:
+    """The stamp of an open file; None for what has none."""
+    try:
+        return Stamp.of(os.fstat(file.fileno()))
+    except OSError:
+        # io.UnsupportedOperation too: a stream in memory cannot change.
+        return None
 
 
 def _unreadable(name: str, error: Exception) -> SourceError:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from importer.errors import SourceError
+from importer.source.encodings import UTF8
 from importer.source.limits import SAMPLE_BYTES
 from importer.source.naming import source_name
 from importer.source.raw import GZIP_MAGIC, PARQUET_MAGIC, ZSTD_MAGIC
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 UTF8_BOM = b"\xef\xbb\xbf"
-_AS_CSV = "open it in the spreadsheet program and save the sheet as CSV UTF-8"
+_UNPACK = "decompress it, then run again"
 _TWICE = "decompress it once, then run again"
-# (first bytes, what it is, what to do); UTF-32 before UTF-16, whose mark it begins with.
+# (first bytes, what it is, what to do)
 _KNOWN = (
-    (b"PK\x03\x04", "looks like an Excel workbook (.xlsx) or another zip archive", _AS_CSV),
-    (b"\xd0\xcf\x11\xe0", "looks like an old Excel workbook (.xls)", _AS_CSV),
+    (b"PK\x03\x04", "is a zip archive or workbook within a compressed file", _UNPACK),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "looks like an old Excel workbook (.xls), or one that is protected by a password",
+        "save it in Excel as .xlsx without a password, or as CSV UTF-8",
+    ),
     (b"\xff\xfe\x00\x00", "is text in UTF-32", "convert it: iconv -f UTF-32 -t UTF-8"),
     (b"\x00\x00\xfe\xff", "is text in UTF-32", "convert it: iconv -f UTF-32 -t UTF-8"),
-    (b"\xff\xfe", "is text in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
-    (b"\xfe\xff", "is text in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
-    (PARQUET_MAGIC, "is Parquet within a compressed file", "decompress it, then run again"),
+    (PARQUET_MAGIC, "is Parquet within a compressed file", _UNPACK),
     (GZIP_MAGIC, "is compressed twice", _TWICE),
     (ZSTD_MAGIC, "is compressed twice", _TWICE),
     (b"BZh", "looks like bzip2 data", "decompress it: bunzip2"),
@@ -31,18 +29,45 @@ _KNOWN = (
     (b"%PDF", "looks like a PDF document", "export the customers as CSV"),
     (b"SQLite format 3\x00", "looks like a SQLite database", "export the customers as CSV"),
 )
+_MARKS = ((UTF8, UTF8_BOM), ("utf-16le", b"\xff\xfe"), ("utf-16be", b"\xfe\xff"))
+_UTF32_MARK = b"\xff\xfe\x00\x00"
+_FED_BACK = (b"_line", b"_error_code", b"_error")
 _NUL_SHARE = 0.01
 _NUL_FEW = 16
 _NUL_HALF = 0.3
 
 
+def byte_order_mark(head: bytes) -> tuple[str, bytes]:
+    """The encoding that a byte order mark tells, and the mark; "" and b"" without one."""
+    for encoding, mark in _MARKS:
+        if head.startswith(mark) and not head.startswith(_UTF32_MARK):
+            return encoding, mark
+    return "", b""
+
+
+def utf16_order(head: bytes) -> str:
+    """``utf-16le`` or ``utf-16be`` where text without a mark looks like it, else ""."""
+    sample = head[:SAMPLE_BYTES]
+    # Latin text in UTF-16 has a NUL in every second byte, and none in the others.
+    even, odd = sample[::2], sample[1::2]
+    for encoding, empty, half in (("utf-16le", even, odd), ("utf-16be", odd, even)):
+        if not empty.count(0) and half.count(0) > _NUL_HALF * len(half):
+            return encoding
+    return ""
+
+
+def is_fed_back(head: bytes) -> bool:
+    """Whether the first line names the columns of an errors file, which is always in UTF-8."""
+    return all(name in head.partition(b"\n")[0] for name in _FED_BACK)
+
+
 def check_text(name: str, head: bytes) -> None:
-    """Refuse what is no UTF-8 text, from the first bytes of the (decompressed) content.
+    """Refuse what is no text, from the first bytes of the (decompressed) content.
 
     A single NUL further down is no reason: it costs its own record only.
 
     Raises:
-        SourceError: it is empty, a known binary format, UTF-16, or full of NUL bytes.
+        SourceError: it is empty, a known binary format, UTF-32, or full of NUL bytes.
     """
     shown = source_name(name)
     if not head.removeprefix(UTF8_BOM).strip(b"\r\n"):
@@ -52,22 +77,8 @@ def check_text(name: str, head: bytes) -> None:
             raise SourceError(f"{shown}: {what}", hint=hint)
     sample = head[:SAMPLE_BYTES]
     many = sample.count(0) > _NUL_FEW + _NUL_SHARE * len(sample)
-    if not many and 0 not in sample.partition(b"\n")[0]:
-        return
-    for encoding, half in _halves(sample):
-        if half.count(0) > _NUL_HALF * len(half):
-            message = f"{shown}: looks like text in {encoding}"
-            raise SourceError(message, hint=f"convert it: iconv -f {encoding} -t UTF-8")
-    raise SourceError(
-        f"{shown}: holds NUL bytes, so it is a binary file and no CSV",
-        hint="give a CSV file in UTF-8 or a Parquet file",
-    )
-
-
-def _halves(sample: bytes) -> Iterator[tuple[str, bytes]]:
-    # Latin text in UTF-16 has a NUL in every second byte, and none in the others.
-    even, odd = sample[::2], sample[1::2]
-    if not even.count(0):
-        yield "UTF-16LE", odd
-    if not odd.count(0):
-        yield "UTF-16BE", even
+    if many or 0 in sample.partition(b"\n")[0]:
+        raise SourceError(
+            f"{shown}: holds NUL bytes, so it is a binary file and no CSV",
+            hint="give a CSV, JSON Lines, Excel (.xlsx) or Parquet file",
+        )

@@ -1,0 +1,56 @@
+"""The names of text encodings, as users say them and as Python knows them. Pure."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+
+from importer.errors import UsageError
+
+AUTO = "auto"
+UTF8 = "utf-8"
+NAMED = (
+    UTF8,
+    "utf-16",
+    "utf-16le",
+    "utf-16be",
+    "windows-1252",
+    "iso-8859-1",
+    "iso-8859-15",
+    "macroman",
+    "windows-1250",
+    "windows-1251",
+    "cp850",
+    "cp437",
+)
+"""What messages offer; any other text encoding of Python's can be declared too."""
+
+_ALSO = {"utf-8-sig": UTF8, "mac": "macroman", "mac-roman": "macroman", "ansi": "windows-1252"}
+_LABELS = {codecs.lookup(name).name: name for name in NAMED}
+_NOT_OF_FILES = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+
+
+def label_of(encoding: str) -> str:
+    """The one name by which an encoding is called here: ``latin1`` is ``iso-8859-1``.
+
+    Raises:
+        UsageError: there is no such text encoding; the message names the nearest.
+    """
+    wanted = encoding.strip().lower().replace("_", "-")
+    if wanted == AUTO:
+        return AUTO
+    wanted = _ALSO.get(wanted, wanted)
+    try:
+        found = codecs.lookup(wanted)
+        # Codecs from bytes to bytes (base64) are found too, and decode to no text.
+        known = isinstance(codecs.getincrementaldecoder(wanted)().decode(b""), str)
+    except (LookupError, TypeError, ValueError, UnicodeError):
+        known = False
+    if not known or found.name.replace("_", "-") in _NOT_OF_FILES:
+        near = difflib.get_close_matches(wanted, NAMED, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            f"the encoding {encoding!r} is not known",
+            hint=f"{meant}one of {', '.join((AUTO, *NAMED))}",
+        )
+    return _LABELS.get(found.name, found.name)
