@@ -157,6 +157,12 @@ def init(
         typer.Option("--positive", help="A positive amount: debit (is owed to you) or credit."),
     ] = None,
     delimiter: o.Delimiter = None,
+    encoding: Annotated[
+        str, typer.Option("--encoding", help="Encoding of the text; auto detects it.")
+    ] = "auto",
+    sheet: Annotated[
+        str | None, typer.Option("--sheet", help="The sheet of an .xlsx workbook.")
+    ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Take the proposal; ask nothing.")
     ] = False,
@@ -176,7 +182,7 @@ def init(
         unit=unit,
         positive=positive,
     )
-    options = SourceOptions(delimiter=_delimiter(delimiter))
+    options = SourceOptions(delimiter=_delimiter(delimiter), encoding=encoding, sheet=sheet)
     init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
 
 

@@ -18,6 +18,7 @@ from importer.mapping.load import load_mapping
 from importer.mapping.proposing.facts import gather
 from importer.mapping.proposing.propose import propose
 from importer.mapping.proposing.render import render, toml_value
+from importer.mapping.proposing.words import counted
 from importer.source import open_source
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from importer.mapping.proposing.facts import Facts
     from importer.mapping.proposing.proposal import Answers, Proposal
     from importer.source import SourceOptions
+
+
+_TYPED = (".xlsx", ".parquet", ".jsonl", ".ndjson")
+"""What has no delimiter, and an encoding of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,13 @@ def init(settings: InitSettings) -> None:
     answers = checked(settings.answers)
     with open_source(settings.source, 0, settings.options) as source:
         facts = gather(source.layout, source.batches())
+        encoding, warnings = source.encoding, source.warnings
     if not facts.records:
         raise UsageError(f"{settings.source} has no records", hint="give an export with customers")
     proposal = propose(facts, answers, preset)
-    _say(_found(facts))
+    _say(_found(facts, encoding))
+    for warning in warnings:
+        _say(f"note: {warning}")
     if not settings.yes and on_terminal():
         while proposal.questions:
             question = proposal.questions[0]
@@ -71,7 +79,7 @@ def init(settings: InitSettings) -> None:
     _show(proposal)
     if proposal.questions:
         raise _open(proposal)
-    text = render(proposal, settings.source, _reading(facts, settings.options))
+    text = render(proposal, settings.source, _reading(facts, encoding, settings.options))
     mapping = _write(settings.out, text, force=settings.force)
     for line in preview(mapping, proposal, facts, settings.options):
         _say(line)
@@ -85,9 +93,10 @@ def _say(text: str) -> None:
     typer.echo(printable(text))
 
 
-def _found(facts: Facts) -> str:
-    columns = len(facts.layout.columns)
-    return f"{facts.layout.name}: {facts.records:,} records, {columns} columns"
+def _found(facts: Facts, encoding: str) -> str:
+    name, columns = facts.layout.name, len(facts.layout.columns)
+    totals = f" and {counted(len(facts.totals), 'totals line')}" if facts.totals else ""
+    return f"{name}: {counted(facts.records, 'record')}{totals}, {columns} columns, {encoding}"
 
 
 def _show(proposal: Proposal) -> None:
@@ -126,9 +135,11 @@ def _open(proposal: Proposal) -> UsageError:
     )
 
 
-def _reading(facts: Facts, options: SourceOptions) -> dict[str, Any]:
+def _reading(facts: Facts, encoding: str, options: SourceOptions) -> dict[str, Any]:
     """The ``[source]`` table, so that a later run reads the file in the same way."""
-    return {"delimiter": facts.layout.delimiter}
+    if facts.layout.name.lower().endswith(_TYPED):
+        return {"sheet": options.sheet} if options.sheet else {}
+    return {"encoding": encoding, "delimiter": facts.layout.delimiter}
 
 
 def _write(path: Path, text: str, *, force: bool) -> Any:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from importer.errors import UsageError
 from importer.mapping import presets
 from importer.mapping.proposing.facts import gather
-from importer.mapping.proposing.headers import roles, totals_label
 from importer.mapping.proposing.proposal import Answers, Choice, Proposal
 from importer.mapping.proposing.propose import columns_of, propose
-from importer.mapping.proposing.render import render, toml_value
 from importer.source.records import Layout, RecordBatch
 
 if TYPE_CHECKING:
@@ -49,65 +44,6 @@ def choice(proposal: Proposal, *key: str) -> Choice:
 def open_answers(proposal: Proposal) -> list[str]:
     """What is asked for."""
     return [question.answer for question in proposal.questions]
-
-
-@pytest.mark.parametrize(
-    ("name", "role"),
-    [
-        ("Customer No.", "reference"),
-        ("Kundennr", "reference"),
-        ("N° client", "reference"),
-        ("Código de cliente", "reference"),
-        ("Klantnummer", "reference"),
-        ("Código do cliente", "reference"),
-        ("Kliëntnommer", "reference"),
-        ("Vorname", "first_name"),
-        ("Prénom", "first_name"),
-        ("Apellidos", "last_name"),
-        ("Achternaam", "last_name"),
-        ("Razão social", "company"),
-        ("E-Mail-Adresse", "email"),
-        ("Correo electrónico", "email"),
-        ("E-posadres", "email"),
-        ("Téléphone", "phone"),
-        ("Teléfono móvil", "phone"),
-        ("Selfoon", "phone"),
-        ("Telemóvel", "phone"),
-        ("Währung", "currency"),
-        ("Devise", "currency"),
-        ("Geldeenheid", "currency"),
-        ("Offener Betrag", "balance"),
-        ("Solde dû", "balance"),
-        ("Uitstaande bedrag", "balance"),
-        ("Saldo EUR", "balance"),
-        ("BillingCountry", "country"),
-        ("Straße", "address"),
-        ("sa_identification_number", "personal_id"),
-        ("Geburtsdatum", "personal_id"),
-    ],
-)
-def test_a_header_is_understood_in_seven_languages(name: str, role: str) -> None:
-    """The name of a column tells its part, whatever its accents, case and separators."""
-    found = roles(name)
-    assert max(found, key=lambda one: found[one]) == role
-
-
-@given(st.text())
-def test_any_header_can_be_asked_about(name: str) -> None:
-    """No name breaks the dictionary, and each weight lies between 0 and 1."""
-    assert all(0 < weight <= 1 for weight in roles(name).values())
-
-
-@pytest.mark.parametrize("label", ["Summe", "TOTAL:", "Grand Total", "Total général", "Gesamt EUR"])
-def test_a_totals_label_is_known(label: str) -> None:
-    """Labels of totals lines are known in several languages."""
-    assert totals_label(label)
-
-
-@pytest.mark.parametrize("name", ["Totaleweg", "Summer", "K-1", "", "12"])
-def test_what_only_resembles_a_totals_label_is_none(name: str) -> None:
-    """A name that begins like a label is no label."""
-    assert not totals_label(name)
 
 
 def test_a_totals_line_counts_for_nothing_but_its_rule() -> None:
@@ -378,33 +314,3 @@ def test_the_same_file_gives_the_same_proposal_in_any_batches() -> None:
     columns = amounts("Saldo", ["1.234,50", "12,00"])
     one, other = (propose(facts_of(columns, cut=cut), Answers()) for cut in (3, 30))
     assert one == other
-
-
-VALUES = st.recursive(
-    st.text() | st.booleans() | st.integers(-5, 5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(VALUES)
-def test_a_value_comes_back_as_it_was_written(value: Any) -> None:
-    """Any text, list or table survives TOML."""
-    assert tomllib.loads(f"value = {toml_value(value)}")["value"] == value
-
-
-@given(st.text(min_size=1), st.text())
-def test_no_name_from_the_file_leaves_its_comment(name: str, source: str) -> None:
-    """Names of columns and files cannot write keys into the mapping."""
-    proposal = Proposal(
-        choices=[Choice(("metadata", name), {"column": name}, "low", name, (name,))],
-        left_out=[(name, name)],
-        notes=[name],
-    )
-    written = tomllib.loads(render(proposal, source, {"delimiter": ";"}))
-    assert written == {
-        "version": 1,
-        "run": {},
-        "source": {"delimiter": ";"},
-        "metadata": {name: {"column": name}},
-    }

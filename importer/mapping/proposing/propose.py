@@ -66,7 +66,7 @@ def propose(facts: Facts, answers: Answers, preset: dict[str, Any] | None = None
     used = _used(proposal)
     metadata, proposal.left_out = propose_metadata(parts, used)
     proposal.choices += [one for one in metadata if proposal.entry(*one.key) is None]
-    proposal.notes = _notes(parts)
+    proposal.notes += _notes(parts)
     return proposal
 
 
