@@ -92,7 +92,9 @@ class _Scored:
         self._weights = {word: min(n, _MOST_COUNTED) for word, n in sample.words.items()}
         self._points = {word: _points(text) for word, text in self.texts.items()}
         points = sum(self._weights[word] * self._points[word][0] for word in self.texts)
-        self.mean = points / sum(self._weights[word] * self._points[word][1] for word in self.texts)
+        self.mean = points / sum(
+            self._weights[word] * self._points[word][1] for word in self.texts
+        )
         letters = Counter(one for text in self.texts.values() for one in set(text))
         self._languages = languages(
             letter for letter, n in letters.items() if n > _SELDOM * len(self.texts)

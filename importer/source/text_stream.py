@@ -213,3 +213,4 @@ def _joined(head: bytes, read: Callable[[], bytes]) -> Callable[[], bytes]:
 
 def _agrees(declared: str, marked: str) -> bool:
     return declared in {AUTO, marked} or (declared == "utf-16" and marked.startswith("utf-16"))
+
