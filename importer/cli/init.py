@@ -71,11 +71,15 @@ def init(settings: InitSettings) -> None:
     _say(_found(facts, encoding))
     for warning in warnings:
         _say(f"note: {warning}")
-    if not settings.yes and on_terminal():
-        while proposal.questions:
-            question = proposal.questions[0]
-            answers = checked(replace(answers, **{question.answer: prompted(question)}))
-            proposal = propose(facts, answers, preset)
+    while proposal.questions and not settings.yes and on_terminal():
+        question = proposal.questions[0]
+        given = replace(answers, **{question.answer: prompted(question)})
+        try:
+            proposal = propose(facts, checked(given), preset)
+        except UsageError as error:
+            typer.echo(f"  {error.message} ({error.hint})", err=True)
+        else:
+            answers = given
     _show(proposal)
     if proposal.questions:
         raise _open(proposal)
