@@ -202,7 +202,7 @@ def test_a_number_picks_a_suggestion(importer: Command, monkeypatch: pytest.Monk
 
 
 def test_standard_input_is_refused(importer: Command) -> None:
-    """init looks at its file twice, so it wants a file."""
+    """Init looks at its file twice, so it wants a file."""
     code, _, err = importer("init", "-")
     assert code == 2
     assert "needs a file" in err
