@@ -225,6 +225,21 @@ def test_whole_amounts_may_be_rand_or_cents() -> None:
     assert choice(minor, "fields", "balance").entry["unit"] == "minor"
 
 
+def test_columns_named_as_on_the_api_page_mean_what_it_says() -> None:
+    """A file in the API's own form gives its own mapping, and no question."""
+    columns = {
+        "external_reference": [f"C-{number * 7}" for number in range(ROWS)],
+        "currency": ["ZAR"] * ROWS,
+        "balance": ["1500", "-20", "0"] * 10,
+        "metadata.legacy_id": [f"L{number}" for number in range(ROWS)],
+    }
+    proposal = propose(facts_of(columns), Answers())
+    assert proposal.questions == []
+    entry = choice(proposal, "fields", "balance").entry
+    assert entry == {"column": "balance", "unit": "minor", "positive": "debit"}
+    assert choice(proposal, "metadata", "legacy_id").entry == {"column": "metadata.legacy_id"}
+
+
 def test_an_ambiguous_number_format_is_asked_for() -> None:
     """1,234 in every cell may be a thousand or one and a bit: the user says which."""
     facts = facts_of(amounts("Amount due", ["1,234", "5,678"]))

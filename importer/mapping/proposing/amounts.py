@@ -40,6 +40,10 @@ _OF_COUNTRY = {
     "ZM": "ZMW",
 }
 """What is suggested for a country; never taken unasked."""
+_UNIT_REASONS = {
+    "major": "its values have decimals",
+    "minor": "the columns are named as on the API page, where it counts minor units",
+}
 
 
 def propose_currency(
@@ -116,15 +120,17 @@ def propose_balance(parts: Parts, answers: Answers) -> tuple[Choice | None, list
     entry: dict[str, Any] = {"column": column.name}
     reasons = ["its name says so"]
     questions: list[Question] = []
-    unit = _unit(column, answers)
+    contract = column.name == "balance" and _api_names(parts)
+    unit = answers.unit or _unit(column, contract=contract)
     if unit is None:
         questions.append(_which_unit(column))
     else:
         entry["unit"] = unit
-        reasons.append("its values have decimals" if not answers.unit else f"you chose {unit}")
+        reasons.append(f"you chose {unit}" if answers.unit else _UNIT_REASONS[unit])
     if unit != "minor":
         questions += _number_format(parts, column, answers, entry, reasons)
-    positive = answers.positive or ("debit" if fold(column.name) in OWED else None)
+    owed = contract or fold(column.name) in OWED
+    positive = answers.positive or ("debit" if owed else None)
     if positive is None:
         questions.append(_which_sign(column))
     else:
@@ -140,10 +146,15 @@ def propose_balance(parts: Parts, answers: Answers) -> tuple[Choice | None, list
     return Choice(BALANCE, entry, confidence, "; ".join(reasons), warnings), questions
 
 
-def _unit(column: ColumnFacts, answers: Answers) -> str | None:
-    if answers.unit:
-        return answers.unit
-    return "major" if column.shapes["decimals"] else None
+def _api_names(parts: Parts) -> bool:
+    """Whether the columns are named as on the API page, and so mean what it says."""
+    return any(one.name == "external_reference" for one in parts.facts.columns)
+
+
+def _unit(column: ColumnFacts, *, contract: bool) -> str | None:
+    if column.shapes["decimals"]:
+        return "major"
+    return "minor" if contract else None
 
 
 def _which_unit(column: ColumnFacts) -> Question:

@@ -9,6 +9,7 @@ from importer.mapping.proposing.facts import FEW, NEARLY_ALL
 from importer.mapping.proposing.headers import INACTIVE, fold
 from importer.mapping.proposing.proposal import Choice
 from importer.mapping.proposing.words import counted
+from importer.rows.columns import PREFIX
 from importer.rows.rules import MAX_METADATA_KEY
 from importer.rows.text import shown
 
@@ -76,7 +77,11 @@ def propose_metadata(parts: Parts, used: set[str]) -> tuple[list[Choice], list[t
         if column.name in used:
             continue
         role = role_of.get(column.name)
-        if role == "kind" and 0 < len(column.top) <= FEW and len(choices) < MAX_KEYS:
+        key = column.name.removeprefix(PREFIX)
+        if key not in {"", column.name} and len(choices) < MAX_KEYS:
+            reason = "its name says so"
+            choices.append(Choice(("metadata", key), {"column": column.name}, "high", reason))
+        elif role == "kind" and 0 < len(column.top) <= FEW and len(choices) < MAX_KEYS:
             choices.append(_metadata(column))
         else:
             left_out.append((column.name, _why(column, role)))
