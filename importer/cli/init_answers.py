@@ -8,6 +8,7 @@ import phonenumbers
 import typer
 
 from importer.errors import UsageError, printable
+from importer.mapping.money import FORMATS
 from importer.rows.currencies import ACTIVE, currency_hint
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ def checked(answers: Answers) -> Answers:
     for flag, value, known in (
         ("--unit", answers.unit, ("major", "minor")),
         ("--positive", answers.positive, ("debit", "credit")),
+        ("--number-format", answers.number_format, tuple(FORMATS)),
     ):
         if value is not None and value not in known:
-            raise UsageError(f"{flag} {value!r} is not known", hint=" or ".join(known))
+            raise UsageError(f'{flag} "{value}" is not known', hint=" or ".join(known))
     return answers
 
 
