@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import textwrap
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from importer.mapping import presets
 from importer.mapping.load import load_mapping
 from importer.mapping.proposing.facts import gather
 from importer.mapping.proposing.propose import propose
-from importer.mapping.proposing.render import render, toml_value
+from importer.mapping.proposing.render import WIDTH, render, toml_value
 from importer.mapping.proposing.words import counted
 from importer.source import open_source
 
@@ -86,15 +87,24 @@ def init(settings: InitSettings) -> None:
     text = render(proposal, settings.source, _reading(facts, encoding, settings.options))
     mapping = _write(settings.out, text, force=settings.force)
     for line in preview(mapping, proposal, facts, settings.options):
-        _say(line)
+        typer.echo(printable(line))
     _say(f"{settings.out} written; read it, then:")
-    _say(
-        f"  importer check {shlex.quote(settings.source)} --config {shlex.quote(str(settings.out))}"
-    )
+    typed = shlex.join([settings.source, "--config", str(settings.out)])
+    typer.echo(printable(f"  importer check {typed}"))
 
 
 def _say(text: str) -> None:
-    typer.echo(printable(text))
+    """One line, or several of at most 100 characters: the rest of a line is indented deeper."""
+    plain = printable(text)
+    start = len(plain) - len(plain.lstrip())
+    wrapped = textwrap.wrap(
+        plain,
+        WIDTH,
+        subsequent_indent=" " * (start + 4),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    typer.echo("\n".join(wrapped))
 
 
 def _found(facts: Facts, encoding: str) -> str:
