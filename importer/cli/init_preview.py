@@ -2,7 +2,7 @@
 
 Names, e-mail addresses, phone numbers and everything that is not known to be harmless are masked,
 also on the user's own terminal: such output ends up in tickets. Amounts, currencies, countries,
-groups and references stand there as they are, because how they are read is what a person must check.
+groups and references stand there as they are: how they are read is what a person must check.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def preview(
     parts = assign(facts)
     personal = {one.name for one in parts.all("personal_id")}
     countries = {one.name for one in parts.all("country")}
-    groups = {one.name for one in facts.columns if one.top}
+    groups = {one.name for one in parts.all("kind")}
     choices = [one for one in proposal.choices if one.key[0] in {"fields", "metadata"}]
     width = max(len(_target(one)) for one in choices)
     after = dict(zip(mapped.batch.lines, mapped.batch.frame.iter_rows(named=True), strict=True))
