@@ -150,9 +150,7 @@ def run(
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, delivery.limit))
-        counts = staging.counts()
-        summary.requests = {"post": delivered.posts, "get": delivered.gets}
-        _note_end(ledger, summary, delivered, counts, world.clock.now())
+        _note_end(ledger, summary, delivered, staging.counts(), world.clock.now())
         results = write_all(workspace, staging, read, summary, world.clock)
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
@@ -229,6 +227,7 @@ def _note_end(
 ) -> None:
     """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
     code = _exit_code(delivered, counts)
+    summary.requests = {"post": delivered.posts, "get": delivered.gets}
     try:
         ledger.end_run(summary.run_id, ended_at=now, exit_code=code, counts=counts)
     except LedgerFailed as failed:

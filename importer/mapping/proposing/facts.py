@@ -1,0 +1,208 @@
+"""What the values of a file say of its columns: counts and shares, never a guess. Pure.
+
+Counts are of the whole file; shapes are of a sample (``SAMPLE_ROWS`` first records), because a
+habit shows in the first records or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from importer.mapping.proposing.headers import totals_label
+from importer.rows.currencies import ACTIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from importer.source.records import Layout, RecordBatch
+
+SAMPLE_ROWS = 200_000
+"""Records that the shapes are taken from."""
+TAIL_ROWS = 100
+"""Last records that are looked at for totals lines."""
+FEW = 20
+"""A column with at most so many different values is a group, a type or a status."""
+NEARLY_ALL = 0.9
+"""The share of cells that makes a shape the column's own."""
+_UNIQUE_ENOUGH = 0.9
+"""A column with more repeats than this in one batch is no reference, and is counted no further."""
+_SHORTEST_COUNT = 5
+_FIRST_NUMBERS = (0, 1, 2)
+_COUNTED = 0.98
+"""Of the steps from record to record, how many must be one."""
+
+_SHAPES = {
+    "email": r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+    "integer": r"^\d+$",
+    # Digits in groups, perhaps with signs, parentheses and a currency sign or code about them.
+    "amount": (
+        r"(?i)^[-+(\s]*(?:[a-z]{1,3}|\p{Sc})?[-+(\s]*\d+(?:[.,'\x{2019}\s\x{a0}\x{202f}]\d+)*"
+        r"[-)\s]*(?:[a-z]{2,3}|\p{Sc})?[-)\s]*$"
+    ),
+    "decimals": r"\d[.,]\d{1,3}\D*$",
+    "date": r"^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?:[T ]\d.*)?$",
+    "phone": r"^(?:\+|00)?[\s(]*\d(?:[\s()/.\-]*\d){6,14}$",
+    "international": r"^[\s(]*(?:\+|00)",
+    "country": r"^[A-Z]{2}$",
+    "api_reference": r"^[a-zA-Z0-9_-]{1,255}$",
+    "uppercase_domain": r"@[^@]*[A-Z]",
+    "day_first": r"^(?:1[3-9]|2\d|3[01])[-/.]",
+    "month_first": r"^\d{1,2}[-/.](?:1[3-9]|2\d|3[01])[-/.]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """One column. All counts are of trimmed cells that are not empty."""
+
+    name: str
+    filled: int
+    """In the whole file."""
+    sampled: int
+    """In the sample."""
+    shapes: dict[str, int]
+    """Of the sample: how many cells have each shape (``email``, ``amount``, ``date`` ...)."""
+    top: tuple[tuple[str, int], ...]
+    """The values and their counts, most frequent first, where they are at most ``FEW``."""
+    distinct: int | None
+    """In the whole file; None where most values repeat."""
+    row_number: bool = False
+    """Whether the values count up by one from record to record."""
+
+    def share(self, shape: str) -> float:
+        """How many of the sampled cells have a shape, 0 to 1; 0 for an empty column."""
+        return self.shapes.get(shape, 0) / self.sampled if self.sampled else 0.0
+
+    @property
+    def repeats(self) -> int | None:
+        """Cells that hold a value which another cell holds too; None where most do."""
+        return None if self.distinct is None else self.filled - self.distinct
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was seen of one file."""
+
+    layout: Layout
+    records: int
+    """Without the totals lines."""
+    malformed: int
+    columns: tuple[ColumnFacts, ...]
+    sample: pl.DataFrame
+    """The first records, trimmed, "" where nothing is; without the totals lines."""
+    totals: tuple[tuple[int, str, str], ...] = ()
+    """(line, column, label) of lines near the end that look like totals."""
+
+    def column(self, name: str) -> ColumnFacts:
+        """One column by its exact name."""
+        return next(one for one in self.columns if one.name == name)
+
+
+@dataclass(slots=True)
+class _Seen:
+    records: int = 0
+    malformed: int = 0
+    kept: list[pl.DataFrame] = field(default_factory=list)
+    kept_rows: int = 0
+    tail: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    filled: dict[str, int] = field(default_factory=dict)
+    hashes: dict[str, list[pl.Series]] = field(default_factory=dict)
+
+
+def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
+    """Look at every record once; memory is that of the sample and 8 bytes a unique-looking cell."""
+    # A name that stands there twice names no column.
+    names = [name for name in layout.columns if name and layout.columns.count(name) == 1]
+    seen = _Seen(filled=dict.fromkeys(names, 0), hashes={name: [] for name in names})
+    for batch in batches:
+        seen.malformed += len(batch.malformed)
+        if batch.frame.height:
+            _look(seen, batch, [layout.columns.index(name) for name in names], names)
+    totals, cells_of_totals = _totals(seen.tail, names)
+    for name in cells_of_totals:
+        seen.filled[name] -= 1
+    empty = pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+    sample = pl.concat([empty, *seen.kept])
+    for _, column, label in totals:
+        sample = sample.filter(pl.col(column) != label)
+    labels = [column for _, column, _ in totals]
+    columns = tuple(_column(name, sample[name], seen, labels.count(name)) for name in names)
+    return Facts(layout, seen.records - len(totals), seen.malformed, columns, sample, totals)
+
+
+def _look(seen: _Seen, batch: RecordBatch, where: list[int], names: list[str]) -> None:
+    frame = pl.DataFrame(
+        [batch.frame.to_series(index).alias(name) for index, name in zip(where, names, strict=True)]
+    ).select(pl.all().fill_null("").str.strip_chars())
+    seen.records += frame.height
+    if seen.kept_rows < SAMPLE_ROWS:
+        part = frame.head(SAMPLE_ROWS - seen.kept_rows)
+        seen.kept.append(part)
+        seen.kept_rows += part.height
+    counts = frame.select((pl.all() != "").sum()).row(0)
+    for name, count in zip(names, counts, strict=True):
+        seen.filled[name] += count
+    for name in list(seen.hashes):
+        cells = frame[name].filter(frame[name] != "")
+        if len(cells) and cells.n_unique() < _UNIQUE_ENOUGH * len(cells):
+            del seen.hashes[name]
+        else:
+            seen.hashes[name].append(cells.hash())
+    last = frame.tail(TAIL_ROWS)
+    lines = list(batch.lines)[-last.height :]
+    seen.tail += zip(lines, last.iter_rows(named=True), strict=True)
+    del seen.tail[:-TAIL_ROWS]
+
+
+def _totals(
+    tail: list[tuple[int, dict[str, str]]], names: list[str]
+) -> tuple[tuple[tuple[int, str, str], ...], list[str]]:
+    """(totals lines, the columns of all their cells that are filled).
+
+    Such a line is one of the last, its first cell is the label of a total, and most others are
+    empty.
+    """
+    found: list[tuple[int, str, str]] = []
+    cells_filled: list[str] = []
+    for line, cells in tail:
+        filled = [name for name in names if cells[name]]
+        if filled and totals_label(cells[filled[0]]) and len(filled) <= max(2, len(names) // 2):
+            found.append((line, filled[0], cells[filled[0]]))
+            cells_filled += filled
+    return tuple(found), cells_filled
+
+
+def _column(name: str, cells: pl.Series, seen: _Seen, labels: int) -> ColumnFacts:
+    values = cells.filter(cells != "")
+    frame = values.to_frame("cell")
+    cell = pl.col("cell")
+    counts = frame.select(
+        **{shape: cell.str.contains(pattern).sum() for shape, pattern in _SHAPES.items()},
+        currency=cell.is_in(sorted(ACTIVE)).sum(),
+    ).row(0, named=True)
+    groups = frame.group_by("cell").len().sort("len", "cell", descending=[True, False])
+    few = groups.height <= FEW
+    hashes = seen.hashes.get(name)
+    distinct = None
+    if hashes is not None:
+        distinct = (pl.concat(hashes).n_unique() if hashes else 0) - labels
+    return ColumnFacts(
+        name=name,
+        filled=seen.filled[name],
+        sampled=len(values),
+        shapes={shape: int(count) for shape, count in counts.items()},
+        top=tuple(groups.iter_rows()) if few else (),
+        distinct=distinct,
+        row_number=_counts_up(values),
+    )
+
+
+def _counts_up(values: pl.Series) -> bool:
+    """Whether the values are 1, 2, 3 ...: they also may begin at 0, or at 2 as in a sheet."""
+    numbers = values.cast(pl.Int64, strict=False)
+    if len(numbers) < _SHORTEST_COUNT or numbers[0] not in _FIRST_NUMBERS:
+        return False
+    return (numbers.diff().drop_nulls() == 1).sum() >= _COUNTED * (len(numbers) - 1)

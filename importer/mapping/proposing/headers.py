@@ -1,0 +1,231 @@
+"""What a column's name says it holds, in seven languages. Pure.
+
+English, German, French, Spanish, Dutch, Portuguese and Afrikaans, as exports name their columns.
+A name is folded first: no accents, no case, only letters and digits; ``ß`` is ``ss``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from typing import Literal
+
+Role = Literal[
+    "reference",
+    "first_name",
+    "last_name",
+    "full_name",
+    "company",
+    "email",
+    "phone",
+    "currency",
+    "balance",
+    "country",
+    "status",
+    "kind",
+    "personal_id",
+    "date",
+    "address",
+    "total",
+]
+"""What a column can be; ``kind`` is a customer's group or type, ``total`` a label of a line."""
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# One line of names a language, in the order of the docstring; a language may have none.
+_NAMES: dict[Role, str] = {
+    "reference": """
+        customer id|customer no|customer nr|customer number|customer code|customer ref|client id
+        |client no|client number|client code|account no|account number|account code|account id
+        |account ref|external reference|external id|reference|reference no|member no|member number
+        |membership number|debtor no|debtor number|debtor code|ucr|policy number|id|record id|code
+        |kundennr|kundennummer|kunden nr|kunden id|kdnr|kd nr|debitor|debitorennr|debitorennummer
+        |mitgliedsnummer|mitgliedsnr|vertragsnummer|referenz|referenznummer
+        |numero client|n client|no client|code client|id client|reference client|numero de client
+        |numero de cliente|n cliente|no cliente|codigo cliente|codigo de cliente|id cliente
+        |num cliente|cod cliente|referencia
+        |klantnummer|klantnr|klant nr|klantcode|klant id|debiteurnummer|debiteurnr|relatienummer
+        |lidnummer|referentie
+        |numero do cliente|codigo do cliente|id do cliente|matricula|referencia do cliente
+        |klientnommer|klient nr|klientkode|rekeningnommer|lidnommer|verwysing|kliente nommer
+    """,
+    "first_name": """
+        first name|firstname|given name|givenname|forename|name first
+        |vorname|rufname|prenom|nombre|nombre de pila|primer nombre|voornaam|primeiro nome
+        |voornaam klient|billing first name
+    """,
+    "last_name": """
+        last name|lastname|surname|family name|familyname|name last
+        |nachname|familienname|zuname|nom de famille|apellido|apellidos|primer apellido
+        |achternaam|familienaam|sobrenome|apelido|ultimo nome|van|billing last name
+    """,
+    "full_name": """
+        name|full name|fullname|customer name|client name|contact name|contactname|display name
+        |customer|account name|debtor name
+        |kunde|kundenname|bezeichnung|nom|nom complet|nom du client|nombre completo
+        |nombre del cliente|cliente|klantnaam|naam|volledige naam|nome|nome completo
+        |nome do cliente|klient|klientnaam|volle naam
+    """,
+    "company": """
+        company|company name|business name|organisation|organization|trading name|legal name
+        |firma|firmenname|unternehmen|societe|raison sociale|entreprise|empresa|razon social
+        |bedrijf|bedrijfsnaam|razao social|maatskappy|besigheid|default address company
+    """,
+    "email": """
+        email|e mail|email address|e mail address|mail|user email|primary email|billing email
+        |emailadresse|e mail adresse|mailadresse|courriel|adresse email|adresse e mail|adresse mail
+        |correo|correo electronico|email cliente|emailadres|e mailadres|mailadres
+        |endereco de email|correio eletronico|epos|e pos|eposadres
+    """,
+    "phone": """
+        phone|phone number|telephone|tel|tel no|tel nr|mobile|mobile number|mobile phone
+        |mobile phone number|cell|cell no|cell number|cellphone|contact number|msisdn|home phone
+        |business phone|billing phone|mobilephone|mobilenumber|phonenumber
+        |telefon|telefonnummer|telefonnr|handy|handynummer|mobil|mobiltelefon|mobilnummer|festnetz
+        |numero de telephone|portable|tel portable|telephone portable|gsm
+        |telefono|numero de telefono|movil|celular|telefono movil
+        |telefoon|telefoonnummer|mobiel|mobielnummer|gsm nummer
+        |telefone|telemovel|celular numero|numero de telefone
+        |selfoon|selfoonnommer|sel|telefoonnommer|foon
+    """,
+    "currency": """
+        currency|currency code|ccy|cur|curr|currency iso code|currencyisocode
+        |wahrung|waehrung|wahrungscode|devise|monnaie|code devise|moneda|divisa|codigo moneda
+        |valuta|munteenheid|valutacode|moeda|geldeenheid
+    """,
+    "balance": """
+        balance|balance due|amount due|amount owed|amount owing|amount outstanding|outstanding
+        |outstanding balance|account balance|current balance|open balance|opening balance|due
+        |arrears|owing
+        |saldo|kontostand|offener betrag|offen|offener saldo|offene posten|forderung|restbetrag
+        |solde|solde du|montant du|montant a payer|encours|reste a payer
+        |saldo pendiente|importe pendiente|importe|deuda|monto adeudado|monto
+        |openstaand|openstaand saldo|openstaand bedrag|verschuldigd bedrag|te betalen
+        |valor em aberto|saldo devedor|valor devido|montante em divida
+        |uitstaande bedrag|uitstaande|bedrag verskuldig|rekeningsaldo
+    """,
+    "country": """
+        country|country code|country region|billing country|billing country code|mailing country
+        |mailingcountry|country iso|pocountry|default address country code|customer country
+        |land|landercode|laendercode|landerkennzeichen|staat|lkz|pays|code pays|pais|codigo pais
+        |landcode|landkode
+    """,
+    "status": """
+        status|state|customer status|account status|active|is active|contact status
+        |kundenstatus|aktiv|statut|etat|actif|estado|activo|actief|situacao|ativo|aktief
+    """,
+    "kind": """
+        type|customer type|group|customer group|segment|category|tier|plan|class|tag|tags
+        |kundengruppe|kundentyp|typ|gruppe|kategorie|branche|groupe|categorie|type client|tipo
+        |grupo|categoria|tipo de cliente|klanttype|klantgroep|soort|tipo cliente|grupo de clientes
+        |klienttipe|groep|kategorie klient
+    """,
+    "personal_id": """
+        passport|passport no|passport number|id number|identity number|national id|ssn
+        |social security number|sa id|sa id number|sa identification number|identification number
+        |tax id|tax number|vat number|drivers licence|date of birth|birth date|dob|bank account
+        |bank account number|iban
+        |ausweisnummer|personalausweis|reisepass|passnummer|sozialversicherungsnummer|steuernummer
+        |steuer id|ust id|geburtsdatum|geburtstag
+        |numero de passeport|passeport|numero de securite sociale|date de naissance|nir
+        |dni|nie|nif|pasaporte|numero de pasaporte|cedula|curp|rfc|fecha de nacimiento
+        |bsn|burgerservicenummer|paspoortnummer|geboortedatum|btw nummer
+        |cpf|cnpj|rg|passaporte|numero do passaporte|data de nascimento
+        |paspoort|paspoortnommer|id nommer|identiteitsnommer|geboortedatum klient
+    """,
+    "date": """
+        date|due date|created|created at|created utc|created date|last invoice|last order|since
+        |start date|sign up|datum|angelegt am|erstellt am|seit|kunde seit|falligkeit|fallig am
+        |letzte rechnung|date creation|date d echeance|echeance|fecha|fecha de alta|vencimiento
+        |vervaldatum|aangemaakt|klant sinds|data|data de vencimento|data de cadastro
+        |verval datum|skepdatum
+    """,
+    "address": """
+        address|street|city|town|zip|zip code|postal code|postcode|state province|suburb|region
+        |strasse|str|plz|postleitzahl|ort|hausnummer|adresse|anschrift|rue|ville|code postal
+        |calle|direccion|ciudad|codigo postal|straat|adres|plaats|woonplaats|huisnummer
+        |rua|endereco|cidade|cep|straatadres|stad|poskode|voorstad
+        |salutation|title|anrede|titel|civilite|tratamiento|aanhef|saudacao|aanspreekvorm
+        |website|fax|faxnumber|notes|note|notiz|bemerkung|comment|comments|description
+    """,
+    "total": """
+        total|totals|grand total|sum|subtotal|sub total|summe|gesamt|gesamtsumme|zwischensumme
+        |somme|total general|sous total|suma|total geral|soma|totaal|subtotaal|eindtotaal|som
+        |totale|groottotaal|subtotale|records|record count|anzahl|end of file|eof
+    """,
+}
+
+OWED = _listed("""
+    amountdue amountowed amountowing amountoutstanding outstanding outstandingbalance balancedue
+    openbalance due arrears owing offenerbetrag offen offenersaldo offeneposten forderung
+    restbetrag soldedu montantdu montantapayer resteapayer encours saldopendiente
+    importependiente deuda montoadeudado openstaand openstaandsaldo openstaandbedrag
+    verschuldigdbedrag tebetalen valoremaberto saldodevedor valordevido montanteemdivida
+    uitstaandebedrag uitstaande bedragverskuldig
+""")
+"""Folded names of amounts that say themselves that the customer owes what is positive."""
+
+INACTIVE = _listed("""
+    inactive inaktiv inactif inactivo inactief inativo onaktief closed geschlossen gekundigt
+    archived archiviert disabled gesperrt cancelled canceled deleted geloscht ferme cerrado
+    gesloten encerrado gesluit terminated lapsed churned former ehemalig dormant no nein non
+    false 0 n
+""")
+"""Folded values of a status column that say that the customer has left."""
+
+_NO_DECOMPOSITION = str.maketrans({"ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l"})
+_PART = re.compile(r"[^\W_]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def fold(text: str) -> str:
+    """Letters and digits only, without accents and case: ``E-Mail`` is ``email``."""
+    return "".join(_words(text))
+
+
+def totals_label(text: str) -> bool:
+    """Whether a cell labels a totals line: ``Summe``, ``Total:``, ``GESAMT (EUR)``."""
+    words = _words(text)
+    return bool(words) and (words[0] in _folded("total") or "".join(words[:2]) in _folded("total"))
+
+
+def roles(name: str) -> dict[Role, float]:
+    """What a column's name may mean, with a weight from 0 to 1.
+
+    1 where the whole name is known, 0.6 where it only ends or begins with a known name
+    (``Billing Email``, ``Saldo EUR``).
+    """
+    words = _words(name)
+    if not words:
+        return {}
+    whole = "".join(words)
+    found: dict[Role, float] = {}
+    for role in _NAMES:
+        known = _folded(role)
+        if whole in known:
+            found[role] = 1.0
+        elif any(
+            len(part) > 2 and part in known  # noqa: PLR2004 - "id" or "no" alone says nothing
+            for cut in range(1, len(words))
+            for part in ("".join(words[cut:]), "".join(words[:cut]))
+        ):
+            found[role] = 0.6
+    if found.get("personal_id") == 1.0:
+        # "sa_identification_number" is no reference, whatever else its name resembles.
+        return {"personal_id": 1.0}
+    return found
+
+
+def _words(text: str) -> list[str]:
+    spaced = _CAMEL.sub(" ", text.strip())
+    plain = unicodedata.normalize("NFKD", spaced.casefold().translate(_NO_DECOMPOSITION))
+    return _PART.findall("".join(sign for sign in plain if not unicodedata.combining(sign)))
+
+
+@cache
+def _folded(role: Role) -> frozenset[str]:
+    return frozenset("".join(_words(name)) for name in _NAMES[role].replace("\n", " ").split("|"))

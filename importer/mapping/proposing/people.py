@@ -1,0 +1,180 @@
+"""Proposes name, e-mail and phone. Pure."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import phonenumbers
+import polars as pl
+
+from importer.mapping.phone import to_e164
+from importer.mapping.proposing.proposal import Choice, Question, Suggestion
+from importer.mapping.proposing.words import most_of
+from importer.rows.text import shown
+
+if TYPE_CHECKING:
+    from importer.mapping.proposing.columns import Parts
+    from importer.mapping.proposing.facts import ColumnFacts
+    from importer.mapping.proposing.proposal import Answers
+
+TRIED_NUMBERS = 60
+"""Different numbers that regions are tried with."""
+_TRIED_REGIONS = (
+    *("ZA", "DE", "GB", "US", "FR", "NL", "ES", "PT", "BR", "CH", "AT", "BE", "IE", "IT", "AU"),
+    *("NZ", "CA", "NA", "BW", "KE", "NG", "GH", "ZW", "ZM", "MZ", "SE", "NO", "DK", "FI", "PL"),
+    *("IN", "MX", "AR", "CL", "CO"),
+)
+_SHOWN_REGIONS = 4
+_COUNTRY_CELLS = 0.9
+_FIRM_SHARE = 0.8
+
+
+def propose_name(parts: Parts) -> Choice | None:
+    """One column, or first and last name; a firm stands in where people have no name."""
+    first, last = parts.best("first_name"), parts.best("last_name")
+    firm, whole = parts.best("company"), parts.best("full_name")
+    key = ("fields", "name")
+    if first and last and not any(sign in first.name + last.name for sign in "{}"):
+        names = [first.name, last.name]
+        reason = "first and last name stand in two columns"
+        if firm and _fills_gaps(parts, firm, first):
+            names.insert(0, firm.name)
+            reason += f"; {shown(firm.name)} is filled where they are empty"
+        template = " ".join("{" + name + "}" for name in names)
+        return Choice(key, {"template": template}, "high", reason)
+    if whole and firm and whole.filled < parts.facts.records:
+        columns = [whole.name, firm.name]
+        reason = "its name says so; the firm's name is used where it is empty"
+        return Choice(key, {"columns": columns}, "medium", reason)
+    found = whole or firm or last
+    if found is None:
+        return None
+    return Choice(key, {"column": found.name}, "high" if whole else "medium", "its name says so")
+
+
+def _fills_gaps(parts: Parts, firm: ColumnFacts, first: ColumnFacts) -> bool:
+    """Whether the firm's cells are mostly those where the person's are empty."""
+    sample = parts.facts.sample
+    firms = sample[firm.name] != ""
+    alone = firms & (sample[first.name] == "")
+    return bool(firms.any()) and int(alone.sum()) >= _FIRM_SHARE * int(firms.sum())
+
+
+def propose_email(parts: Parts) -> Choice | None:
+    """All e-mail columns, the fullest first; domains are lower-cased where any is not."""
+    found = parts.all("email")
+    if not found:
+        return None
+    found.sort(key=lambda one: -one.filled)
+    entry: dict[str, Any] = _column_or_columns(found)
+    if any(one.shapes["uppercase_domain"] for one in found):
+        entry["lowercase_domain"] = True
+    best = found[0]
+    reason = most_of(best.shapes["email"], best.sampled, "e-mail addresses")
+    return Choice(("fields", "email"), entry, parts.confidence("email", best), reason)
+
+
+def propose_phone(parts: Parts, answers: Answers) -> tuple[Choice | None, Question | None]:
+    """All phone columns, and how their national numbers become international."""
+    found = parts.all("phone")
+    if not found:
+        return None, None
+    entry: dict[str, Any] = _column_or_columns(found)
+    numbers = pl.concat([parts.facts.sample[one.name].alias("number") for one in found])
+    numbers = numbers.filter(numbers != "").unique(maintain_order=True)
+    national = numbers.filter(~numbers.str.contains(r"^[\s(]*(?:\+|00)"))
+    country = _country_column(parts)
+    region = answers.region or _region_of_file(parts.facts.layout.name)
+    reason = "its name says so, and its values are numbers to dial"
+    warnings: tuple[str, ...] = ()
+    if country is not None:
+        entry["region_column"] = country.name
+        reason += f"; {shown(country.name)} says in which country each number is national"
+        if region:
+            entry["region"] = region
+        return _phone(parts, entry, reason, warnings), None
+    if region:
+        entry["region"] = region
+        reason += "" if answers.region else f"; the file's name begins with the country, {region}"
+        return _phone(parts, entry, reason, warnings), None
+    if not len(national):
+        if _all_e164(numbers):
+            return _phone(parts, entry, f"{reason}, all international", warnings), None
+        # Any region does, as an international number says its own; theirs reads best.
+        entry["region"] = _region_of(numbers)
+        return _phone(parts, entry, f"{reason}, all international", warnings), None
+    return _phone(parts, entry, reason, warnings), _which_region(national)
+
+
+def _phone(parts: Parts, entry: dict[str, Any], reason: str, warnings: tuple[str, ...]) -> Choice:
+    column = parts.all("phone")[0]
+    return Choice(
+        ("fields", "phone"),
+        entry,
+        parts.confidence("phone", column),
+        reason,
+        warnings,
+        ('on_invalid = "drop"  # keeps a customer whose number cannot be dialled',),
+    )
+
+
+def _all_e164(numbers: pl.Series) -> bool:
+    return bool(numbers.str.contains(r"^\+[1-9]\d{1,14}$").all())
+
+
+def _region_of(international: pl.Series) -> str:
+    """The country of the first number that has one; ZA where none has."""
+    for text in international.head(TRIED_NUMBERS):
+        try:
+            number = phonenumbers.parse(text.replace("00", "+", 1) if text[0] == "0" else text)
+        except phonenumbers.NumberParseException:
+            continue
+        region = phonenumbers.region_code_for_number(number)
+        if region in phonenumbers.SUPPORTED_REGIONS:
+            return str(region)
+    return "ZA"
+
+
+def _country_column(parts: Parts) -> ColumnFacts | None:
+    """The column of two-letter countries, if the phone library knows nearly all of them."""
+    for column in parts.all("country"):
+        cells = parts.facts.sample[column.name]
+        cells = cells.filter(cells != "")
+        known = cells.is_in(sorted(phonenumbers.SUPPORTED_REGIONS)).mean()
+        if isinstance(known, float) and known >= _COUNTRY_CELLS:
+            return column
+    return None
+
+
+def _region_of_file(name: str) -> str | None:
+    """``ZA_acme_moment_all-customers_2026-11-20.csv``: Moment's own names begin with a country."""
+    stem = PurePath(name).name
+    country = stem.split("_")[0]
+    return country if "_moment_" in stem and country in phonenumbers.SUPPORTED_REGIONS else None
+
+
+def _which_region(national: pl.Series) -> Question:
+    tried = national.head(TRIED_NUMBERS)
+    shares = []
+    for region in _TRIED_REGIONS:
+        valid = len(tried) - len(to_e164(tried, region).errors)
+        shares.append((valid / len(tried), region))
+    shares.sort(key=lambda one: -one[0])
+    return Question(
+        "region",
+        "In which country are the phone numbers without a country code?",
+        f"{len(national):,} different numbers are written as people of one country dial them,"
+        " and no column says which",
+        "--region ZA",
+        tuple(
+            Suggestion(region, f"{share:.0%} of the numbers exist there")
+            for share, region in shares[:_SHOWN_REGIONS]
+            if share
+        ),
+    )
+
+
+def _column_or_columns(found: list[ColumnFacts]) -> dict[str, Any]:
+    names = [one.name for one in found]
+    return {"column": names[0]} if len(names) == 1 else {"columns": names}

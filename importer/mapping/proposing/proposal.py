@@ -1,0 +1,88 @@
+"""What ``init`` proposes: choices with reasons, and questions that no file can answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Confidence = Literal["high", "medium", "low"]
+"""high: name and values agree; medium: one of them; low: look at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One table of the mapping file, and why it is so."""
+
+    key: tuple[str, ...]
+    """The table: ``("fields", "phone")``, ``("metadata", "type")``, ``("rows",)``."""
+    entry: dict[str, Any]
+    """Its keys and values, as TOML has them."""
+    confidence: Confidence
+    reason: str
+    warnings: tuple[str, ...] = ()
+    """What to look at before a run, one sentence each. They hold no personal data."""
+    instead: tuple[str, ...] = ()
+    """Lines of TOML that would be right under another reading; written as comments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One possible answer."""
+
+    answer: str | tuple[str, ...]
+    """A value; for ``reference`` the columns."""
+    note: str
+    """What speaks for it or against it."""
+
+    @property
+    def text(self) -> str:
+        """The answer in words."""
+        return self.answer if isinstance(self.answer, str) else ", else ".join(self.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the file cannot say."""
+
+    answer: Literal["reference", "region", "currency", "number_format", "positive", "unit"]
+    """The field of ``Answers`` that answers it."""
+    text: str
+    why: str
+    flag: str
+    """How to answer on the command line, with an example: ``--region ZA``."""
+    suggestions: tuple[Suggestion, ...] = ()
+    """The likeliest first; none of them is taken unasked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the user said. An answer beats whatever the file suggests."""
+
+    reference: tuple[str, ...] = ()
+    """Columns of the reference: the first that is not empty counts."""
+    region: str | None = None
+    """ISO 3166 alpha-2."""
+    currency: str | None = None
+    """ISO 4217."""
+    number_format: str | None = None
+    """As in the mapping file: ``1.234,56``."""
+    positive: str | None = None
+    """``debit`` or ``credit``."""
+    unit: str | None = None
+    """``major`` or ``minor``."""
+
+
+@dataclass(slots=True)
+class Proposal:
+    """A mapping, complete where ``questions`` is empty."""
+
+    choices: list[Choice] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    """(column, why it is not sent)."""
+    notes: list[str] = field(default_factory=list)
+    """What holds for the whole file."""
+
+    def entry(self, *key: str) -> dict[str, Any] | None:
+        """The proposed table; None where there is none."""
+        return next((one.entry for one in self.choices if one.key == key), None)

@@ -1,0 +1,161 @@
+"""Proposes a whole mapping from what was seen of a file, and from what the user said. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from importer.errors import UsageError
+from importer.mapping.proposing.amounts import propose_balance, propose_currency
+from importer.mapping.proposing.columns import assign
+from importer.mapping.proposing.facts import NEARLY_ALL
+from importer.mapping.proposing.people import propose_email, propose_name, propose_phone
+from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question
+from importer.mapping.proposing.records import propose_metadata, propose_rows
+from importer.mapping.proposing.reference import propose_reference
+from importer.rows.columns import nearest
+from importer.rows.text import shown
+
+if TYPE_CHECKING:
+    from importer.mapping.proposing.columns import Parts
+    from importer.mapping.proposing.facts import Facts
+
+_COMPLETED_BY_FILE = ("region", "region_column", "number_format", "unit", "positive")
+"""What the file shows or the user says of a field is added to the preset's entry."""
+_ANSWERED_BY = {
+    "reference": ("external_reference", ()),
+    "region": ("phone", ("region", "region_column")),
+    "currency": ("currency", ()),
+    "number_format": ("balance", ("number_format",)),
+    "unit": ("balance", ("unit",)),
+    "positive": ("balance", ("positive",)),
+}
+"""Which field, and which of its keys, answer a question."""
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+
+
+def propose(facts: Facts, answers: Answers, preset: dict[str, Any] | None = None) -> Proposal:
+    """A mapping for a file; the same input gives the same proposal.
+
+    Args:
+        facts: what was seen.
+        answers: what the user said; it wins over everything.
+        preset: the tables of a preset (``fields``, ``metadata``, ``rows``), which win over what
+            the file suggests where the file has their columns.
+
+    Raises:
+        UsageError: an answer names a column that the file does not have.
+    """
+    _check(facts, answers)
+    proposal = Proposal()
+    parts = assign(facts)
+    reference = propose_reference(parts, answers)
+    phone, which_region = propose_phone(parts, answers)
+    region = answers.region or (phone.entry.get("region") if phone else None)
+    currency, which_currency = propose_currency(parts, answers, region)
+    balance, of_balance = propose_balance(parts, answers)
+    found = (reference, propose_name(parts), propose_email(parts), phone, currency, balance)
+    proposal.choices = [one for one in found if isinstance(one, Choice)]
+    asked = (reference, which_region, which_currency, *of_balance)
+    proposal.questions = [one for one in asked if isinstance(one, Question)]
+    rows = propose_rows(parts)
+    if rows is not None:
+        proposal.choices.append(rows)
+    if preset is not None:
+        _apply(proposal, facts, preset, answers)
+    used = _used(proposal)
+    metadata, proposal.left_out = propose_metadata(parts, used)
+    proposal.choices += [one for one in metadata if proposal.entry(*one.key) is None]
+    proposal.notes += _notes(parts)
+    return proposal
+
+
+def _check(facts: Facts, answers: Answers) -> None:
+    names = [one.name for one in facts.columns]
+    for name in answers.reference:
+        if name not in names:
+            near = [one for one in names if nearest(one) == "external_reference"] or names
+            raise UsageError(
+                f"--reference {shown(name)}: {facts.layout.name} has no such column",
+                hint="its columns are " + ", ".join(shown(one) for one in (near + names)[:12]),
+            )
+
+
+def columns_of(entry: dict[str, Any]) -> set[str]:
+    """The columns that an entry reads."""
+    found = {entry[key] for key in ("column", "region_column") if key in entry}
+    found |= set(entry.get("columns", ()))
+    found |= set(_PLACEHOLDER.findall(entry.get("template", "")))
+    for rule in ("keep", "drop"):
+        found |= set(entry.get(rule, ()))
+    return {str(one) for one in found}
+
+
+def _used(proposal: Proposal) -> set[str]:
+    used: set[str] = set()
+    for choice in proposal.choices:
+        used |= columns_of(choice.entry)
+    return used
+
+
+def _apply(proposal: Proposal, facts: Facts, preset: dict[str, Any], answers: Answers) -> None:
+    """Let a preset's tables replace the proposed ones, where the file has what they read."""
+    names = {one.name for one in facts.columns}
+    for section in ("fields", "metadata"):
+        for name, entry in preset.get(section, {}).items():
+            if name == "external_reference" and answers.reference:
+                continue
+            missing = columns_of(entry) - names
+            if missing:
+                listed = ", ".join(shown(one) for one in sorted(missing))
+                proposal.notes.append(f"the preset's {name} is left out: no column {listed}")
+                continue
+            old = proposal.entry(section, name) or {}
+            shown_by_file = {key: old[key] for key in _COMPLETED_BY_FILE if key in old}
+            merged = {**entry, **shown_by_file, **entry}
+            _replace(proposal, Choice((section, name), merged, "high", "the preset says so"))
+
+    proposal.questions = [one for one in proposal.questions if not _answered(proposal, one)]
+
+
+def _answered(proposal: Proposal, question: Question) -> bool:
+    name, keys = _ANSWERED_BY[question.answer]
+    entry = proposal.entry("fields", name)
+    return entry is not None and (not keys or any(key in entry for key in keys))
+
+
+def _replace(proposal: Proposal, choice: Choice) -> None:
+    for index, one in enumerate(proposal.choices):
+        if one.key == choice.key:
+            kept = Choice(
+                choice.key,
+                choice.entry,
+                choice.confidence,
+                choice.reason,
+                one.warnings,
+                one.instead,
+            )
+            proposal.choices[index] = kept
+            return
+    proposal.choices.append(choice)
+
+
+def _notes(parts: Parts) -> list[str]:
+    notes = [
+        f"{shown(column.name)} holds dates, {_date_habit(column.shapes)}"
+        for column in parts.facts.columns
+        if column.share("date") > NEARLY_ALL
+    ]
+    if parts.facts.malformed:
+        notes.append(f"{parts.facts.malformed:,} records cannot be read; check will name them")
+    return notes
+
+
+def _date_habit(shapes: dict[str, int]) -> str:
+    if shapes["day_first"] and not shapes["month_first"]:
+        return "the day first"
+    if shapes["month_first"] and not shapes["day_first"]:
+        return "the month first"
+    if shapes["day_first"]:
+        return "some with the day first, some with the month first"
+    return "the year first, or day and month that cannot be told apart"

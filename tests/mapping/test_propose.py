@@ -1,0 +1,331 @@
+"""What init proposes, and what it leaves open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from importer.errors import UsageError
+from importer.mapping import presets
+from importer.mapping.proposing.facts import gather
+from importer.mapping.proposing.proposal import Answers, Choice, Proposal
+from importer.mapping.proposing.propose import columns_of, propose
+from importer.source.records import Layout, RecordBatch
+
+if TYPE_CHECKING:
+    from importer.mapping.proposing.facts import Facts
+
+ROWS = 30
+
+
+def facts_of(columns: dict[str, list[str]], name: str = "export.csv", cut: int = 7) -> Facts:
+    """Facts of a file with these columns, read in batches of ``cut`` records."""
+    frame = pl.DataFrame(columns)
+    batches = [
+        RecordBatch(0, frame[start : start + cut], range(start + 2, start + cut + 2)[:cut])
+        for start in range(0, frame.height, cut)
+    ]
+    return gather(Layout(name, tuple(columns)), batches)
+
+
+def customers(**more: list[str]) -> dict[str, list[str]]:
+    """Thirty customers with a number of their own, and more columns."""
+    return {"Customer No": [f"C-{number * 7}" for number in range(ROWS)], **more}
+
+
+def choice(proposal: Proposal, *key: str) -> Choice:
+    """The one choice with this key."""
+    (found,) = (one for one in proposal.choices if one.key == key)
+    return found
+
+
+def open_answers(proposal: Proposal) -> list[str]:
+    """What is asked for."""
+    return [question.answer for question in proposal.questions]
+
+
+def test_a_totals_line_counts_for_nothing_but_its_rule() -> None:
+    """The last line is skipped by rule, and no count of a column includes it."""
+    columns = customers(Email=[f"p{number}@example.com" for number in range(ROWS)])
+    facts = facts_of(
+        {name: [*cells, ""] for name, cells in columns.items()}
+        | {"Customer No": [*columns["Customer No"], "Total"]}
+    )
+    assert facts.records == ROWS
+    assert facts.column("Customer No").filled == facts.column("Customer No").distinct == ROWS
+    entry = choice(propose(facts, Answers()), "rows").entry
+    assert entry == {"skip_totals": {"column": "Customer No", "starts_with": ["Total"]}}
+
+
+def test_a_customer_called_total_is_no_totals_line() -> None:
+    """A full record stays a customer, whatever its first cell says."""
+    columns = customers(
+        Email=[f"p{number}@example.com" for number in range(ROWS)],
+        City=["Town"] * ROWS,
+    )
+    columns["Customer No"][-1] = "Total-7"
+    assert facts_of(columns).totals == ()
+
+
+def test_a_unique_number_with_a_known_name_is_the_reference() -> None:
+    """Name and values agree, so nothing is asked."""
+    proposal = propose(facts_of(customers()), Answers())
+    found = choice(proposal, "fields", "external_reference")
+    assert (found.entry, found.confidence) == ({"column": "Customer No"}, "high")
+    assert found.warnings == ()
+    assert proposal.questions == []
+
+
+def test_a_repeat_in_another_batch_is_seen() -> None:
+    """Uniqueness is a property of the whole file."""
+    columns = customers()
+    columns["Customer No"][-1] = columns["Customer No"][0]
+    column = facts_of(columns, cut=4).column("Customer No")
+    assert column.repeats == 1
+
+
+def test_a_row_number_is_no_reference() -> None:
+    """1, 2, 3 ... is asked about, with the reason why it does not last."""
+    facts = facts_of({"ID": [str(number) for number in range(1, ROWS + 1)]})
+    (question,) = propose(facts, Answers()).questions
+    assert question.answer == "reference"
+    assert "row number" in question.suggestions[0].note
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "word"),
+    [
+        ("Email", [f"p{number}@example.com" for number in range(ROWS)], "e-mail"),
+        ("Mobile", [f"08200000{number:02d}" for number in range(ROWS)], "phone numbers"),
+        ("Passport", [f"X{number:07d}" for number in range(ROWS)], "personal data"),
+        ("City", ["Town"] * ROWS, "does not tell customers apart"),
+    ],
+)
+def test_a_chosen_reference_is_taken_with_a_warning(
+    column: str, cells: list[str], word: str
+) -> None:
+    """The user may choose what changes, repeats or is personal, and is told what it means."""
+    proposal = propose(facts_of({column: cells}), Answers(reference=(column,), region="ZA"))
+    found = choice(proposal, "fields", "external_reference")
+    assert found.entry == {"column": column}
+    assert any(word in warning for warning in found.warnings)
+
+
+def test_two_papers_that_complete_each_other_are_suggested_together() -> None:
+    """Who has no id number has a passport: both columns are one suggestion, never a default."""
+    some = [f"8001{number:09d}" if number % 3 else "" for number in range(ROWS)]
+    rest = ["" if number % 3 else f"X{number:07d}" for number in range(ROWS)]
+    facts = facts_of({"passport_number": rest, "sa_identification_number": some})
+    (question,) = propose(facts, Answers()).questions
+    answers = [suggestion.answer for suggestion in question.suggestions]
+    assert answers[-1] == ("sa_identification_number", "passport_number")
+    chosen = propose(facts, Answers(reference=("sa_identification_number", "passport_number")))
+    entry = choice(chosen, "fields", "external_reference").entry
+    assert entry == {"columns": ["sa_identification_number", "passport_number"]}
+
+
+def test_an_unknown_reference_column_is_refused() -> None:
+    """The error names the columns that there are."""
+    with pytest.raises(UsageError) as caught:
+        propose(facts_of(customers()), Answers(reference=("Kundennr",)))
+    assert '"Customer No"' in caught.value.hint
+
+
+def test_personal_numbers_never_become_metadata() -> None:
+    """Passport and id numbers are left out, even where few values would make them a group."""
+    columns = customers(
+        passport_number=["X1", "X2", "X3"] * 10, Segment=["retail", "premium", "retail"] * 10
+    )
+    proposal = propose(facts_of(columns), Answers())
+    sent = set().union(*(columns_of(one.entry) for one in proposal.choices))
+    assert sent == {"Customer No", "Segment"}
+    assert "passport_number" in dict(proposal.left_out)
+
+
+def test_a_firm_stands_in_where_people_have_no_name() -> None:
+    """The firm's column completes the template if it is filled where the names are empty."""
+    firm = ["" if number % 5 else "Placeholder Ltd" for number in range(ROWS)]
+    first = ["Ada" if number % 5 else "" for number in range(ROWS)]
+    columns = customers(Vorname=first, Name=first, Firma=firm)
+    entry = choice(propose(facts_of(columns), Answers()), "fields", "name").entry
+    assert entry == {"template": "{Firma} {Vorname} {Name}"}
+
+
+def test_a_country_column_settles_the_phone_regions() -> None:
+    """With countries in the file nothing is asked about phone numbers."""
+    columns = customers(
+        Tel=[f"030 23125{number:03d}" for number in range(ROWS)], Land=["DE", "AT", "CH"] * 10
+    )
+    proposal = propose(facts_of(columns), Answers())
+    entry = choice(proposal, "fields", "phone").entry
+    assert entry == {"column": "Tel", "region_column": "Land"}
+    assert proposal.questions == []
+
+
+def test_national_numbers_without_a_country_are_asked_about() -> None:
+    """The region is never guessed; those where the numbers exist are suggested."""
+    columns = customers(Tel=[f"07400 1234{number:02d}" for number in range(ROWS)])
+    proposal = propose(facts_of(columns), Answers())
+    (question,) = proposal.questions
+    assert question.answer == "region"
+    assert "GB" in [suggestion.answer for suggestion in question.suggestions]
+    assert choice(propose(facts_of(columns), Answers(region="GB")), "fields", "phone").entry == {
+        "column": "Tel",
+        "region": "GB",
+    }
+
+
+def test_the_name_of_a_moment_file_says_the_country() -> None:
+    """Files by SFTP begin with the country by convention; other names say nothing."""
+    columns = customers(Tel=[f"08200000{number:02d}" for number in range(ROWS)])
+    named = propose(facts_of(columns, "in/ZA_acme_moment_all-customers_2026-01-01.csv"), Answers())
+    assert choice(named, "fields", "phone").entry["region"] == "ZA"
+    assert open_answers(propose(facts_of(columns, "ZA_export.csv"), Answers())) == ["region"]
+
+
+def test_international_numbers_need_no_region() -> None:
+    """Numbers that say their country are asked about in no way."""
+    columns = customers(Tel=[f"+27 82 000 00{number:02d}" for number in range(ROWS)])
+    proposal = propose(facts_of(columns), Answers())
+    assert proposal.questions == []
+    assert choice(proposal, "fields", "phone").entry["region"] == "ZA"
+
+
+def amounts(name: str, cells: list[str]) -> dict[str, list[str]]:
+    """Customers with amounts in rand."""
+    return customers(**{name: (cells * ROWS)[:ROWS], "Currency": ["ZAR"] * ROWS})
+
+
+def test_an_amount_due_needs_no_question() -> None:
+    """Decimals tell the unit and the format, the name tells the sign."""
+    proposal = propose(facts_of(amounts("Amount due", ["1.234,50", "12,00"])), Answers())
+    assert proposal.questions == []
+    assert choice(proposal, "fields", "balance").entry == {
+        "column": "Amount due",
+        "unit": "major",
+        "number_format": "1.234,56",
+        "positive": "debit",
+    }
+
+
+def test_the_sign_of_a_saldo_is_asked_for() -> None:
+    """Saldo and balance mean debit in one program and credit in another."""
+    proposal = propose(facts_of(amounts("Saldo", ["1.234,50", "12,00"])), Answers())
+    assert open_answers(proposal) == ["positive"]
+
+
+def test_whole_amounts_may_be_rand_or_cents() -> None:
+    """Without any decimals the unit is asked for, as it is worth a factor of a hundred."""
+    proposal = propose(facts_of(amounts("Amount due", ["1500", "20"])), Answers())
+    assert "unit" in open_answers(proposal)
+    minor = propose(facts_of(amounts("Amount due", ["1500", "20"])), Answers(unit="minor"))
+    assert minor.questions == []
+    assert choice(minor, "fields", "balance").entry["unit"] == "minor"
+
+
+def test_columns_named_as_on_the_api_page_mean_what_it_says() -> None:
+    """A file in the API's own form gives its own mapping, and no question."""
+    columns = {
+        "external_reference": [f"C-{number * 7}" for number in range(ROWS)],
+        "currency": ["ZAR"] * ROWS,
+        "balance": ["1500", "-20", "0"] * 10,
+        "metadata.legacy_id": [f"L{number}" for number in range(ROWS)],
+    }
+    proposal = propose(facts_of(columns), Answers())
+    assert proposal.questions == []
+    entry = choice(proposal, "fields", "balance").entry
+    assert entry == {"column": "balance", "unit": "minor", "positive": "debit"}
+    assert choice(proposal, "metadata", "legacy_id").entry == {"column": "metadata.legacy_id"}
+
+
+def test_an_ambiguous_number_format_is_asked_for() -> None:
+    """1,234 in every cell may be a thousand or one and a bit: the user says which."""
+    facts = facts_of(amounts("Amount due", ["1,234", "5,678"]))
+    assert "number_format" in open_answers(propose(facts, Answers()))
+    answered = propose(facts, Answers(number_format="1,234.56"))
+    assert answered.questions == []
+
+
+def test_a_balance_without_currency_is_asked_about() -> None:
+    """No currency is ever taken for granted."""
+    columns = amounts("Amount due", ["1,50"])
+    del columns["Currency"]
+    proposal = propose(facts_of(columns), Answers())
+    assert open_answers(proposal) == ["currency"]
+    answered = propose(facts_of(columns), Answers(currency="ZAR"))
+    assert choice(answered, "fields", "currency").entry == {"constant": "ZAR"}
+
+
+def test_one_currency_sign_in_all_amounts_is_the_currency() -> None:
+    """Amounts that name their currency need no question; a dollar sign names several."""
+    euro = amounts("Amount due", ["€ 1,50", "2,00 €"])
+    dollar = amounts("Amount due", ["$1.50"])
+    del euro["Currency"], dollar["Currency"]
+    assert choice(propose(facts_of(euro), Answers()), "fields", "currency").entry == {
+        "constant": "EUR"
+    }
+    assert "currency" in open_answers(propose(facts_of(dollar), Answers()))
+
+
+def test_a_wrong_currency_code_is_pointed_out_and_not_replaced() -> None:
+    """UK may mean GBP: the value map is written as a comment, for a person to decide."""
+    columns = amounts("Amount due", ["1,50"])
+    columns["Currency"] = ["ZAR"] * 28 + ["UK"] * 2
+    found = choice(propose(facts_of(columns), Answers()), "fields", "currency")
+    assert found.entry == {"column": "Currency"}
+    assert found.instead == ('values = { "UK" = "GBP" }  # if that is what they mean',)
+
+
+def test_customers_who_left_are_pointed_out_and_not_dropped() -> None:
+    """A status column gives a commented filter; nothing is filtered unasked."""
+    columns = customers(Status=["active", "active", "closed"] * 10)
+    found = choice(propose(facts_of(columns), Answers()), "rows")
+    assert found.entry == {}
+    assert found.instead == ('keep = { "Status" = ["active"] }',)
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_a_preset_says_what_was_verified(name: str) -> None:
+    """Each preset names its evidence and what is not known."""
+    text = presets.text(name)
+    assert "# Verified" in text
+    assert "# Not verified" in text or "# Open" in text
+
+
+def test_the_moment_preset_sends_no_identity_document() -> None:
+    """The billing file's id numbers go nowhere, and its reference is for the user to choose."""
+    tables = presets.tables("moment-sftp")
+    used = set().union(*(columns_of(entry) for entry in tables["fields"].values()))
+    assert used == {"first_name", "last_name", "email", "mobile_phone_number", "amount_due"}
+    assert "external_reference" not in tables["fields"]
+
+
+def test_a_preset_wins_and_the_file_completes_it() -> None:
+    """The preset names the columns; what only the file or the user can say is added."""
+    columns = {
+        "Record ID": [str(number * 3) for number in range(ROWS)],
+        "First Name": ["Ada"] * ROWS,
+        "Last Name": ["Voorbeeld"] * ROWS,
+        "Email": [f"p{number}@example.com" for number in range(ROWS)],
+        "Phone Number": [f"08200000{number:02d}" for number in range(ROWS)],
+    }
+    proposal = propose(facts_of(columns), Answers(region="ZA"), presets.tables("hubspot"))
+    assert proposal.questions == []
+    assert choice(proposal, "fields", "external_reference").entry == {"column": "Record ID"}
+    assert choice(proposal, "fields", "phone").entry == {"column": "Phone Number", "region": "ZA"}
+
+
+def test_a_column_that_a_preset_misses_costs_its_field_only() -> None:
+    """A preset's field without its column is left out, with a note."""
+    proposal = propose(facts_of(customers()), Answers(), presets.tables("stripe"))
+    assert choice(proposal, "fields", "external_reference").entry == {"column": "Customer No"}
+    assert any('no column "Email"' in note for note in proposal.notes)
+
+
+def test_the_same_file_gives_the_same_proposal_in_any_batches() -> None:
+    """How a file is cut into batches changes nothing."""
+    columns = amounts("Saldo", ["1.234,50", "12,00"])
+    one, other = (propose(facts_of(columns, cut=cut), Answers()) for cut in (3, 30))
+    assert one == other
