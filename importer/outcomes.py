@@ -16,6 +16,7 @@ class Outcome(StrEnum):
     INVALID = "invalid"
     REJECTED = "rejected"
     UNSETTLED = "unsettled"
+    SKIPPED = "skipped"
     WOULD_CREATE = "would_create"
 
 

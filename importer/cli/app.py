@@ -13,6 +13,8 @@ import typer
 
 from importer.cli import options as o
 from importer.cli.next_commands import after_check, after_run
+from importer.cli.settings import read as read_config
+from importer.cli.settings import with_mapping
 from importer.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -55,18 +57,15 @@ def run(
     context: typer.Context,
     sources: o.OptionalSources = None,
     *,
+    config: o.Config = None,
     plan: o.PlanFile = None,
     ledger: o.LedgerPath = DEFAULT_LEDGER,
     out: o.Out = DEFAULT_OUT,
     base_url: o.BaseUrl = DEFAULT_BASE_URL,
-    concurrency: Annotated[
-        int, typer.Option(min=1, max=1024, help="Most requests in flight.")
-    ] = 32,
-    rate: Annotated[float | None, typer.Option(min=0.01, help="Most requests per second.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Deliver at most N rows.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
-    ] = False,
+    concurrency: o.Concurrency = 32,
+    rate: o.Rate = None,
+    limit: o.Limit = None,
+    dry_run: o.DryRun = False,
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
     encoding: o.Encoding = "auto",
@@ -76,9 +75,7 @@ def run(
     retry_rejected: o.RetryRejected = False,
     account: o.AccountName = "default",
     live: o.Live = False,
-    key_changed: Annotated[
-        bool, typer.Option("--key-changed", help="The new API key is the same merchant's.")
-    ] = False,
+    key_changed: o.KeyChanged = False,
     log_format: o.LogFormat = "auto",
     quiet: o.Quiet = False,
 ) -> None:
@@ -92,10 +89,13 @@ def run(
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
     saved = load_plan(plan) if plan is not None else None
+    if config is None and saved is not None and saved.mapping is not None:
+        config = Path(saved.mapping.name)
+        context.obj = read_config(config)
     choose = Choices(context, saved)
     ledger = Path(choose("ledger", ledger))
     observer = _observer(
-        log_format, quiet=quiet, next_commands=partial(after_run, ledger, plan=plan)
+        log_format, quiet=quiet, next_commands=partial(after_run, ledger, plan=plan, config=config)
     )
     inputs = _inputs(
         choose.sources(sources),
@@ -107,6 +107,7 @@ def run(
         encoding=choose("encoding", encoding),
         sheet=choose("sheet", sheet),
     )
+    inputs = with_mapping(inputs, context)
     url = check_base_url(choose("base_url", base_url))
     key = read_api_key(os.environ)
     if key.warning:
@@ -130,8 +131,10 @@ def run(
 
 @app.command()
 def plan(
+    context: typer.Context,
     sources: o.Sources,
     *,
+    config: o.Config = None,
     ledger: o.LedgerPath = DEFAULT_LEDGER,
     save: o.Save = None,
     out: o.Scratch = DEFAULT_OUT,
@@ -154,7 +157,7 @@ def plan(
     from importer.job.plan import plan as plan_job  # noqa: PLC0415
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
-    observer = _observer(log_format, quiet=quiet, next_commands=after_check)
+    observer = _observer(log_format, quiet=quiet, next_commands=partial(after_check, config=config))
     inputs = _inputs(
         sources,
         out,
@@ -165,6 +168,7 @@ def plan(
         encoding=encoding,
         sheet=sheet,
     )
+    inputs = with_mapping(inputs, context)
     delivery = DeliverySettings(
         ledger=ledger,
         base_url=check_base_url(base_url),
@@ -173,7 +177,7 @@ def plan(
     )
     mode = mode_of(os.environ, live=live)
     made = plan_job(inputs, delivery, mode, save=save, observer=observer)
-    show_plan(made, ledger=ledger, save=save)
+    show_plan(made, ledger=ledger, save=save, config=config)
     if made.stopped_by is not None:
         raise made.stopped_by
     if made.exit_code:
@@ -182,8 +186,10 @@ def plan(
 
 @app.command()
 def check(
+    context: typer.Context,
     sources: o.Sources,
     *,
+    config: o.Config = None,
     out: o.Out = DEFAULT_OUT,
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
@@ -198,16 +204,14 @@ def check(
             help="Exit code 3 if more rows are invalid: a run with this limit would send nothing.",
         ),
     ] = None,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop reading at the first invalid record.")
-    ] = False,
+    fail_fast: o.FailFast = False,
     log_format: o.LogFormat = "auto",
     quiet: o.Quiet = False,
 ) -> None:
     """Validate the sources offline: no key, no network, the same results files."""
     from importer.job.check import check as check_job  # noqa: PLC0415
 
-    observer = _observer(log_format, quiet=quiet, next_commands=after_check)
+    observer = _observer(log_format, quiet=quiet, next_commands=partial(after_check, config=config))
     inputs = _inputs(
         sources,
         out,
@@ -218,7 +222,7 @@ def check(
         encoding=encoding,
         sheet=sheet,
     )
-    inputs = replace(inputs, fail_fast=fail_fast)
+    inputs = replace(with_mapping(inputs, context), fail_fast=fail_fast)
     _end(check_job(inputs, observer=observer))
 
 
@@ -295,6 +299,38 @@ def presets(
         list_presets()
     else:
         show_preset(show)
+
+
+@app.command("config")
+def show_config(
+    context: typer.Context,
+    *,
+    config: o.Config = None,  # noqa: ARG001 - each is read from the context
+    ledger: o.LedgerPath = DEFAULT_LEDGER,  # noqa: ARG001
+    out: o.Out = DEFAULT_OUT,  # noqa: ARG001
+    base_url: o.BaseUrl = DEFAULT_BASE_URL,  # noqa: ARG001
+    concurrency: o.Concurrency = 32,  # noqa: ARG001
+    rate: o.Rate = None,  # noqa: ARG001
+    limit: o.Limit = None,  # noqa: ARG001
+    dry_run: o.DryRun = False,  # noqa: ARG001
+    strict: o.Strict = False,  # noqa: ARG001
+    delimiter: o.Delimiter = None,  # noqa: ARG001
+    encoding: o.Encoding = "auto",  # noqa: ARG001
+    sheet: o.Sheet = None,  # noqa: ARG001
+    on_duplicate: o.OnDuplicateName = "error",  # noqa: ARG001
+    max_errors: o.MaxErrors = None,  # noqa: ARG001
+    retry_rejected: o.RetryRejected = False,  # noqa: ARG001
+    account: o.AccountName = "default",  # noqa: ARG001
+    live: o.Live = False,  # noqa: ARG001
+    key_changed: o.KeyChanged = False,  # noqa: ARG001
+    log_format: o.LogFormat = "auto",  # noqa: ARG001
+    quiet: o.Quiet = False,  # noqa: ARG001
+) -> None:
+    """Show the settings that a run would have, and where each comes from."""
+    from importer.cli.settings import show  # noqa: PLC0415
+
+    for line in show(context):
+        typer.echo(line)
 
 
 @app.command()

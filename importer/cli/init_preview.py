@@ -64,9 +64,10 @@ def preview(
                 if cells[one]
             ]
             read = " ".join(shown_cells) or ("(empty)" if names else "(constant)")
-            fault = wrong.get(line, {}).get(column)
+            message = wrong.get(line, {}).get(column)
             made = _cell(column, after[line][column] or "", plain=plain) or "(empty)"
-            yield f"    {column:<{width}}  {read:<30}  ->  {f'error: {fault}' if fault else made}"
+            became = f"error: {message}" if message else made
+            yield f"    {column:<{width}}  {read:<30}  ->  {became}"
 
 
 def _first(name: str, options: SourceOptions) -> RecordBatch:

@@ -16,21 +16,30 @@ DEFAULT_LEDGER = Path("importer-ledger.db")
 
 
 def after_run(
-    ledger: Path, summary: Summary, results: str, *, plan: Path | None = None
+    ledger: Path,
+    summary: Summary,
+    results: str,
+    *,
+    plan: Path | None = None,
+    config: Path | None = None,
 ) -> list[str]:
     """Three commands, each with a word on why; ``plan`` is the one that the run followed."""
     flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {_typed(str(ledger))}"
-    again = f"importer run {_typed(*summary.sources)}{flag}"
+    read = f"{_config(config)}{flag}"
+    again = f"importer run {_typed(*summary.sources)}{read}"
     to_correct = summary.outcomes.get("invalid", 0) + summary.outcomes.get("rejected", 0)
     if plan is not None:
         again = f"importer run --plan {_typed(str(plan))}"
     if summary.stopped_by == "too_many_invalid":
-        first = (f"importer check {_typed(*summary.sources)}", "until the mapping fits the file")
+        first = (
+            f"importer check {_typed(*summary.sources)}{_config(config)}",
+            "until the mapping fits the file",
+        )
     elif summary.outcomes.get("unsettled"):
         first = (again, "goes on with what is not settled; nothing is sent twice")
     elif to_correct:
         errors = _typed(f"{results}/errors.csv")
-        first = (f"importer run {errors}{flag}", "once the rows in it are corrected")
+        first = (f"importer run {errors}{read}", "once the rows in it are corrected")
     else:
         first = (again, "again: sends only what is new")
     return _aligned(
@@ -40,9 +49,9 @@ def after_run(
     )
 
 
-def after_check(summary: Summary, results: str) -> list[str]:
+def after_check(summary: Summary, results: str, *, config: Path | None = None) -> list[str]:
     """Three commands, each with a word on why."""
-    sources = _typed(*summary.sources)
+    sources = f"{_typed(*summary.sources)}{_config(config)}"
     return _aligned(
         (f"less {shlex.quote(f'{results}/errors.csv')}", "the rows to correct"),
         (f"importer plan {sources}", "what a run would do with this ledger"),
@@ -50,16 +59,22 @@ def after_check(summary: Summary, results: str) -> list[str]:
     )
 
 
-def after_plan(ledger: Path, sources: Sequence[str], saved: Path | None) -> list[str]:
+def after_plan(
+    ledger: Path, sources: Sequence[str], saved: Path | None, *, config: Path | None = None
+) -> list[str]:
     """One or two commands, each with a word on why."""
     if saved is not None:
         return _aligned((f"importer run --plan {_typed(str(saved))}", "do exactly this"))
     flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {_typed(str(ledger))}"
-    named = f"{_typed(*sources)}{flag}"
+    named = f"{_typed(*sources)}{_config(config)}{flag}"
     return _aligned(
         (f"importer plan {named} --save plan.json", "write it down for run --plan"),
         (f"importer run {named}", "import them"),
     )
+
+
+def _config(path: Path | None) -> str:
+    return "" if path is None else f" --config {_typed(str(path))}"
 
 
 def _typed(*names: str) -> str:

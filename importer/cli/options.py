@@ -3,10 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+WITHOUT_VARIABLE = frozenset({"--config", "--key-changed", "--live", "--plan", "--save"})
+"""Options that must be meant each time."""
+
+
+def option(name: str, *names: str, **settings: Any) -> Any:
+    """An option that the environment sets as well, as ``IMPORTER_NAME``."""
+    if name not in WITHOUT_VARIABLE and "envvar" not in settings:
+        variable = "IMPORTER_" + name.removeprefix("--").replace("-", "_").upper()
+        settings |= {"envvar": variable, "show_envvar": False}
+    return typer.Option(name, *names, **settings)
+
+
+def _load_config(context: typer.Context, path: Path | None) -> Path | None:
+    from importer.cli.settings import load  # noqa: PLC0415 - most commands have none
+
+    return load(context, path)
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        callback=_load_config,
+        help="The mapping file: which column is what, and any other setting.",
+    ),
+]
+Concurrency = Annotated[
+    int, option("--concurrency", min=1, max=1024, help="Most requests in flight.")
+]
+Rate = Annotated[float | None, option("--rate", min=0.01, help="Most requests per second.")]
+Limit = Annotated[int | None, option("--limit", min=1, help="Deliver at most N rows.")]
+DryRun = Annotated[bool, option("--dry-run", help="Show what would be sent; send nothing.")]
+KeyChanged = Annotated[
+    bool, option("--key-changed", help="The new API key is the same merchant's.")
+]
+FailFast = Annotated[bool, option("--fail-fast", help="Stop reading at the first invalid record.")]
 Sources = Annotated[
     list[str],
     typer.Argument(
@@ -23,7 +61,7 @@ OptionalSources = Annotated[
 ]
 PlanFile = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--plan",
         metavar="FILE",
         help="Do exactly what this plan says, with its sources and settings, or nothing.",
@@ -31,59 +69,57 @@ PlanFile = Annotated[
 ]
 Save = Annotated[
     Path | None,
-    typer.Option("--save", metavar="FILE", help="Write the plan to FILE for run --plan."),
+    option("--save", metavar="FILE", help="Write the plan to FILE for run --plan."),
 ]
-LedgerPath = Annotated[Path, typer.Option("--ledger", help="The results ledger (SQLite).")]
-Out = Annotated[Path, typer.Option("--out", help="Folder that gets one results folder per run.")]
-Scratch = Annotated[Path, typer.Option("--out", help="Folder for scratch files meanwhile.")]
+LedgerPath = Annotated[Path, option("--ledger", help="The results ledger (SQLite).")]
+Out = Annotated[Path, option("--out", help="Folder that gets one results folder per run.")]
+Scratch = Annotated[Path, option("--out", help="Folder for scratch files meanwhile.")]
 BaseUrl = Annotated[
     str,
-    typer.Option(
+    option(
         "--base-url",
         envvar="MOMENT_BASE_URL",
         help="Where the API is; plain http for loopback only.",
     ),
 ]
-AccountName = Annotated[str, typer.Option("--account", help="Keeps merchants apart in one ledger.")]
-Strict = Annotated[bool, typer.Option("--strict", help="An unknown column is an error.")]
+AccountName = Annotated[str, option("--account", help="Keeps merchants apart in one ledger.")]
+Strict = Annotated[bool, option("--strict", help="An unknown column is an error.")]
 Delimiter = Annotated[
     str | None,
-    typer.Option("--delimiter", help="CSV delimiter: , ; | or tab. Detected by default."),
+    option("--delimiter", help="CSV delimiter: , ; | or tab. Detected by default."),
 ]
 Encoding = Annotated[
     str,
-    typer.Option(
-        "--encoding", help="Text encoding of the sources, for example windows-1252. Or auto."
-    ),
+    option("--encoding", help="Text encoding of the sources, for example windows-1252. Or auto."),
 ]
 Sheet = Annotated[
     str | None,
-    typer.Option("--sheet", help="Sheet of an Excel workbook. The first with data by default."),
+    option("--sheet", help="Sheet of an Excel workbook. The first with data by default."),
 ]
 OnDuplicateName = Annotated[
     str,
-    typer.Option(
+    option(
         "--on-duplicate",
         help="Rows with one reference and different payloads: error, or first|last wins.",
     ),
 ]
 MaxErrors = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--max-errors",
         metavar="N|P%",
         help="Send nothing if more rows are invalid. Default 10%, and more than 10 rows.",
     ),
 ]
 RetryRejected = Annotated[
-    bool, typer.Option("--retry-rejected", help="Send refused rows again, though unchanged.")
+    bool, option("--retry-rejected", help="Send refused rows again, though unchanged.")
 ]
-Live = Annotated[bool, typer.Option("--live", help="Live money keys are meant.")]
+Live = Annotated[bool, option("--live", help="Live money keys are meant.")]
 LogFormat = Annotated[
     str,
-    typer.Option(
+    option(
         "--log-format",
         help="auto: progress on a terminal, JSON log lines elsewhere. Or console, json.",
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
+Quiet = Annotated[bool, option("--quiet", "-q", help="Only warnings and errors.")]

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     import typer
 
-    from importer.job.plan import Planning, Transformed
+    from importer.job.plan import Planning
     from importer.job.plan_file import SavedPlan
+    from importer.mapping import Transformed
 
 ERRORS_SHOWN = 8
 EXAMPLES_SHOWN = 3
@@ -58,7 +59,9 @@ class Choices:
         return given or [one.name for one in (self._plan.sources if self._plan else ())]
 
 
-def show_plan(made: Planning, *, ledger: Path, save: Path | None) -> None:
+def show_plan(
+    made: Planning, *, ledger: Path, save: Path | None, config: Path | None = None
+) -> None:
     """Print what a run would do, and what to type next."""
     console = Console(highlight=False)
     console.print(_outcomes(made))
@@ -74,7 +77,7 @@ def show_plan(made: Planning, *, ledger: Path, save: Path | None) -> None:
         shown = escape(printable(f"plan: {save} (digest {made.saved.digest[:12]})"))
         console.print(shown, soft_wrap=True)
     console.print("next:")
-    for command in after_plan(ledger, made.sources, save):
+    for command in after_plan(ledger, made.sources, save, config=config):
         console.print(f"  {escape(printable(command))}", soft_wrap=True)
 
 

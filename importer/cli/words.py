@@ -9,6 +9,7 @@ OUTCOME_WORDS: dict[str, str] = {
     "changed": "was settled by an earlier run, and the row differs now; nothing was sent",
     "duplicate": "repeats a reference of this input",
     "would_create": "is valid and would be delivered",
+    "skipped": "is no customer by a rule of the mapping",
     "invalid": "breaks a rule of the API; see errors.csv",
     "rejected": "was refused by Moment; see errors.csv",
     "unsettled": "is not settled yet; the same command goes on with it",

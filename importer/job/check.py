@@ -47,6 +47,7 @@ def check(
         started = time.perf_counter()
         read = read_sources(inputs, staging, world, observer, workspace.partial)
         summary.warnings += read.warnings
+        summary.transforms = [one._asdict() for one in read.transforms]
         settle_duplicates(staging, sources, inputs.on_duplicate)
         counts = staging.counts()
         observer.verified(read.records, counts.get("invalid", 0))

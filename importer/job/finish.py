@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from importer.plan.make import LedgerReader
     from importer.results import Summary, Workspace
 
-COMPLETE = IN_MOMENT | {Outcome.WOULD_CREATE}
+COMPLETE = IN_MOMENT | {Outcome.WOULD_CREATE, Outcome.SKIPPED}
 
 
 def fill_in_from_ledger(staging: Staging, ledger: LedgerReader, *, why: str) -> None:

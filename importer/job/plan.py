@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from importer import __version__
 from importer.errors import UsageError
@@ -27,34 +27,11 @@ from importer.results import Workspace
 from importer.source import shown_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from importer.errors import ExitCode, RunStopped
     from importer.job.settings import DeliverySettings, InputSettings
-
-
-class Transformed(Protocol):
-    """What a transform did to a column (importer.mapping.report)."""
-
-    @property
-    def name(self) -> str:
-        """The transform."""
-        ...
-
-    @property
-    def column(self) -> str:
-        """The column as the file names it."""
-        ...
-
-    @property
-    def changed(self) -> int:
-        """Rows whose value is another one now."""
-        ...
-
-    @property
-    def examples(self) -> Sequence[tuple[str, str]]:
-        """(before, after), masked."""
-        ...
+    from importer.mapping import Transformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +62,6 @@ def plan(
     mode: str,
     *,
     save: Path | None = None,
-    mapping: str = "",
-    transforms: Sequence[Transformed] = (),
     world: World | None = None,
     observer: Observer | None = None,
 ) -> Planning:
@@ -97,8 +72,6 @@ def plan(
         delivery: ledger and account; the pace does not matter.
         mode: ``test`` or ``live``, the kind of key that the run would have.
         save: where the plan is written for ``run --plan``.
-        mapping: name of the mapping file, "" if none.
-        transforms: what they did; looked at when the sources are read.
         world: clock and standard input; the real ones by default.
         observer: hears of progress.
 
@@ -109,8 +82,8 @@ def plan(
     """
     world, observer = world or World(), observer or Observer()
     if save is None:
-        made = _look(inputs, delivery, mode, world, observer, digests=False)
-        return replace(made, transforms=tuple(transforms))
+        return _look(inputs, delivery, mode, world, observer, digests=False)
+    mapping = str(inputs.config or "")
     keep = [*(Path(name) for name in (*inputs.sources, mapping) if name), delivery.ledger]
     refuse_to_replace(save, keep)
     # Before they are read: if one moves meanwhile, the plan is refused later, and not followed.
@@ -118,7 +91,7 @@ def plan(
     mapped = contents_of(mapping) if mapping else None
     made = _look(inputs, delivery, mode, world, observer, digests=True)
     if made.stopped_by is not None:
-        return replace(made, transforms=tuple(transforms))
+        return made
     saved = SavedPlan(
         importer=__version__,
         sources=sources,
@@ -132,7 +105,7 @@ def plan(
         mapping=mapped,
     )
     save_plan(saved, save, made_at=iso(world.clock.now()), keep=keep)
-    return replace(made, transforms=tuple(transforms), saved=saved)
+    return replace(made, saved=saved)
 
 
 def _look(
@@ -186,6 +159,7 @@ def _look(
         rows_sha256,
         version,
         stopped_by=stopped_by,
+        transforms=read.transforms,
     )
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 """Digits of a digest that a message shows."""
-FREE = frozenset({"fail_fast", "out", "sources"})
-"""Fields of ``InputSettings`` that do not decide what a run does; sources are held apart."""
+FREE = frozenset({"config", "fail_fast", "mapping", "out", "sources"})
+"""Fields of ``InputSettings`` that do not decide what a run does; the files are held apart."""
 DECIDING = ("account", "base_url", "ledger", "retry_rejected")
 """Fields of ``DeliverySettings`` that do."""
 

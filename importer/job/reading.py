@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from importer.errors import UsageError
+from importer.job.judging import (
+    LEFT_OUT,
+    Judge,
+    mapping_bound,
+    number_format_of,
+    readable_twice,
+)
 from importer.job.limit import Tally
 from importer.results.groups import Groups
-from importer.rows import judge_batch, map_columns, parts_of, until_first_invalid
+from importer.rows import parts_of, until_first_invalid
 from importer.source import SourceOptions, open_source, shown_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from importer.job.judging import Open
     from importer.job.observer import Observer
     from importer.job.settings import InputSettings
     from importer.job.world import World
+    from importer.mapping import Transformed
     from importer.plan import Staging
     from importer.rows import Row
     from importer.source.records import Layout, RecordBatch
@@ -36,6 +45,8 @@ class Input:
     """What is wrong with the rows that are invalid by themselves."""
     first_invalid: Row | None = None
     """The record that ended the reading (``fail_fast``); everything before it was read."""
+    transforms: tuple[Transformed, ...] = ()
+    """What the mapping changed."""
 
     def tallies(self, invalid: Mapping[int, int]) -> list[Tally]:
         """The figures of each source, given its number of invalid rows by its index."""
@@ -63,48 +74,89 @@ def read_sources(
         sheet=settings.sheet,
         folder=folder,
     )
-    layouts: list[Layout] = []
-    warnings: list[str] = []
-    sizes: list[int] = []
-    groups = Groups()
+    reading = _Reading(settings, staging, observer)
     for index, name in enumerate(settings.sources):
         stdin = world.standard_input() if name == "-" else None
-        with open_source(name, index, options, stdin) as source:
-            columns = map_columns(source.layout, strict=settings.strict)
-            for text in columns.warnings:
-                warnings.append(text)
-                observer.warning("column_ignored", text)
-            layouts.append(source.layout)
-            sizes.append(0)
-            for batch in source.batches():
-                for part in parts_of(batch):
-                    judged = judge_batch(part, columns)
-                    if settings.fail_fast and judged.invalid:
-                        judged = until_first_invalid(judged)
-                        first = judged.invalid[0]
-                        sizes[-1] += _records_until(first.line, part)
-                    else:
-                        first = None
-                        sizes[-1] += part.frame.height + len(part.malformed)
-                    staging.add_batch(judged)
-                    groups.add_invalid(judged.invalid)
-                    if first is not None:
-                        return _input(layouts, warnings, sizes, groups, first)
-                observer.reading(source.layout.name, sum(sizes))
-            for text in source.warnings:
-                warnings.append(text)
-                observer.warning("source_interpreted", text)
-    return _input(layouts, warnings, sizes, groups)
+        if not reading.read(index, name, options, stdin):
+            break
+    return reading.result()
 
 
-def _input(
-    layouts: list[Layout],
-    warnings: list[str],
-    sizes: list[int],
-    groups: Groups,
-    first_invalid: Row | None = None,
-) -> Input:
-    return Input(tuple(layouts), sum(sizes), tuple(warnings), tuple(sizes), groups, first_invalid)
+class _Reading:
+    """What has been read so far."""
+
+    def __init__(self, settings: InputSettings, staging: Staging, observer: Observer) -> None:
+        self._settings = settings
+        self._staging = staging
+        self._observer = observer
+        self._layouts: list[Layout] = []
+        self._warnings: list[str] = []
+        self._sizes: list[int] = []
+        self._groups = Groups()
+        self._first_invalid: Row | None = None
+        self._transforms: list[Transformed] = []
+
+    def read(self, index: int, name: str, options: SourceOptions, stdin: BinaryIO | None) -> bool:
+        """Read one source; False where the first invalid record ends the reading."""
+        mapping, number_format = self._settings.mapping, None
+        opened: Open = lambda: stdin  # noqa: E731 - what readable_twice gives, for one reading
+        if mapping is not None:
+            balance = mapping.fields.balance
+            if balance is not None and balance.detects and options.folder is not None:
+                opened = readable_twice(stdin, options.folder)
+            number_format = number_format_of(mapping, name, options, opened)
+        with open_source(name, index, options, opened()) as source:
+            bound = None
+            if mapping is not None:
+                bound = mapping_bound(mapping, source.layout, number_format)
+            judge = Judge(source.layout, bound, strict=self._settings.strict)
+            for text in judge.warnings:
+                self._warn("column_ignored", text)
+            self._layouts.append(source.layout)
+            self._sizes.append(0)
+            goes_on = all(
+                self._add(judge, part) for batch in source.batches() for part in parts_of(batch)
+            )
+            for text in source.warnings if goes_on else ():
+                self._warn("source_interpreted", text)
+        self._note_transforms(judge.transforms)
+        return goes_on
+
+    def result(self) -> Input:
+        """All of it."""
+        return Input(
+            tuple(self._layouts),
+            sum(self._sizes),
+            tuple(self._warnings),
+            tuple(self._sizes),
+            self._groups,
+            self._first_invalid,
+            tuple(self._transforms),
+        )
+
+    def _add(self, judge: Judge, part: RecordBatch) -> bool:
+        judged = judge(part)
+        if self._settings.fail_fast and judged.invalid:
+            judged = until_first_invalid(judged)
+            self._first_invalid = judged.invalid[0]
+            self._sizes[-1] += _records_until(self._first_invalid.line, part)
+        else:
+            self._sizes[-1] += part.frame.height + len(part.malformed)
+        self._staging.add_batch(judged)
+        self._groups.add_invalid(judged.invalid)
+        self._observer.reading(self._layouts[-1].name, sum(self._sizes))
+        return self._first_invalid is None
+
+    def _note_transforms(self, transforms: tuple[Transformed, ...]) -> None:
+        self._transforms += transforms
+        for one in transforms:
+            if one.name == LEFT_OUT:
+                text = f"{one.column}: {one.changed:,} values could not be read and were left out"
+                self._warn("value_left_out", text)
+
+    def _warn(self, code: str, text: str) -> None:
+        self._warnings.append(text)
+        self._observer.warning(code, text)
 
 
 def _records_until(line: int, batch: RecordBatch) -> int:

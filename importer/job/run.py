@@ -88,7 +88,7 @@ def run(
     observer.started(run_id, "run", account.label)
     plan = plan or NoPlan()
     summary.plan = plan.digest
-    plan.check_files(inputs, delivery, key.mode)
+    plan.check_files(inputs, delivery, key.mode, str(inputs.config or ""))
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
@@ -108,6 +108,7 @@ def run(
         with _timed(summary, "read"):
             read = read_sources(inputs, staging, world, observer, workspace.partial)
             summary.warnings += read.warnings
+            summary.transforms = [one._asdict() for one in read.transforms]
         with _timed(summary, "plan"):
             settle_duplicates(staging, sources, inputs.on_duplicate)
             counts = staging.counts()

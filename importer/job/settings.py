@@ -10,6 +10,7 @@ from importer.rows import OnDuplicate
 
 if TYPE_CHECKING:
     from importer.job.limit import ErrorLimit
+    from importer.mapping import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class InputSettings:
     """``auto``, or the text encoding of every source."""
     sheet: str | None = None
     """The sheet of an Excel workbook; None = the first that holds something."""
+    mapping: Mapping | None = None
+    """Which column is what; None where the header says it."""
+    config: Path | None = None
+    """The file that the mapping stands in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ FAILURES_READ = 2000
 """Failures per read."""
 _ERROR_CODES = (
     "SELECT outcome, error_code, count(*) AS n FROM ("
-    " SELECT 'invalid' AS outcome, error_code FROM invalid"
+    " SELECT outcome, error_code FROM invalid WHERE outcome = 'invalid'"
     " UNION ALL SELECT outcome, error_code FROM outcome"
     ") WHERE error_code <> '' GROUP BY outcome, error_code ORDER BY n DESC, 1, 2 LIMIT ?"
 )
 _INVALID_BY_SOURCE = (
     "SELECT position / ?, count(*) FROM ("
-    " SELECT position FROM invalid"
+    " SELECT position FROM invalid WHERE outcome = 'invalid'"
     " UNION ALL SELECT position FROM outcome WHERE outcome = 'invalid'"
     ") GROUP BY 1"
 )

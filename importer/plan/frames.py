@@ -17,6 +17,7 @@ from importer.rows.judged import SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from importer.outcomes import Outcome
     from importer.rows.row import Row
 
 OUTCOME = {
@@ -144,15 +145,19 @@ def as_page(segment: int | None, frame: pl.DataFrame) -> Page:
 
 
 def keys_of(judged: Judged) -> pl.DataFrame:
-    """``position``, ``reference`` and ``fingerprint`` of the valid rows of a batch."""
+    """``position``, ``reference``, ``fingerprint`` and ``origin`` of a batch's valid rows."""
     base = position(judged.source, 0)
+    origin = pl.lit(0) if judged.origins is None else pl.lit(judged.origins)
     return judged.valid.select(
-        (pl.col("line") + base).alias("position"), "reference", "fingerprint"
+        (pl.col("line") + base).alias("position"),
+        "reference",
+        "fingerprint",
+        origin.cast(pl.Int64).alias("origin"),
     )
 
 
-def as_invalid(row: Row) -> tuple[object, ...]:
-    """An invalid row as the columns of its table."""
+def as_invalid(row: Row, outcome: Outcome) -> tuple[object, ...]:
+    """A row that needs no request by itself, as the columns of its table."""
     return (
         position(row.source, row.line),
         # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
@@ -161,6 +166,7 @@ def as_invalid(row: Row) -> tuple[object, ...]:
         json.dumps(row.extra) if row.extra else None,
         "; ".join(dict.fromkeys(problem.code for problem in row.problems)),
         "; ".join(problem.text() for problem in row.problems),
+        outcome.value,
     )
 
 

@@ -39,7 +39,7 @@ def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplic
     """Give every row that repeats a reference its outcome, by the policy."""
     staging.index()
     for group in staging.repeated():
-        members = [_member(at, fingerprint, sources) for at, fingerprint in group]
+        members = [_member(*one, sources) for one in group]
         staging.settle(
             (decided.position, decided.outcome, "", decided.error_code, decided.error)
             for decided in resolve(members, policy)
@@ -107,6 +107,6 @@ def would_create(staging: Staging) -> None:
     staging.settle_rest(Outcome.WOULD_CREATE)
 
 
-def _member(at: int, fingerprint: bytes, sources: Sequence[str]) -> Member:
+def _member(at: int, fingerprint: bytes, origin: int, sources: Sequence[str]) -> Member:
     source, line = source_and_line(at)
-    return Member(at, sources[source], line, fingerprint)
+    return Member(at, sources[source], line, fingerprint, origin)

@@ -9,7 +9,8 @@ CREATE TABLE invalid (
     cells TEXT NOT NULL,
     extra TEXT,
     error_code TEXT NOT NULL,
-    error TEXT NOT NULL
+    error TEXT NOT NULL,
+    outcome TEXT NOT NULL
 );
 -- The valid rows of a batch: positions of the first and the last. What belongs to a segment lies
 -- in tables of its own, so that each is read and written without the others.
@@ -33,7 +34,12 @@ CREATE TABLE outcome (
     error_code TEXT NOT NULL,
     error TEXT NOT NULL
 );
-CREATE TABLE suspect (position INTEGER PRIMARY KEY, reference TEXT NOT NULL, fingerprint BLOB);
+CREATE TABLE suspect (
+    position INTEGER PRIMARY KEY,
+    reference TEXT NOT NULL,
+    fingerprint BLOB,
+    origin INTEGER NOT NULL
+);
 """
 PRAGMAS = (
     "PRAGMA journal_mode = OFF",

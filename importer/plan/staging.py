@@ -51,7 +51,7 @@ _SETTLE = (
     f"INSERT OR REPLACE INTO outcome ({', '.join(OUTCOME)})"  # noqa: S608 - constant names
     f" VALUES ({', '.join('?' * len(OUTCOME))})"
 )
-_NOT_FAILED = sorted(one.value for one in (*IN_MOMENT, Outcome.WOULD_CREATE))
+_NOT_FAILED = sorted(one.value for one in (*IN_MOMENT, Outcome.WOULD_CREATE, Outcome.SKIPPED))
 
 
 class Staging(Figures):
@@ -88,7 +88,15 @@ class Staging(Figures):
         """Stage a batch; its lines lie before or after those of every other batch."""
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?)", map(as_invalid, judged.invalid)
+                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    as_invalid(row, outcome)
+                    for rows, outcome in (
+                        (judged.invalid, Outcome.INVALID),
+                        (judged.skipped, Outcome.SKIPPED),
+                    )
+                    for row in rows
+                ),
             )
             if judged.valid.height:
                 keys = keys_of(judged)
@@ -119,17 +127,22 @@ class Staging(Figures):
             if hit.any():
                 keys = self._frame("keys", first).filter(hit)
                 with self._transaction():
-                    self._db.executemany("INSERT INTO suspect VALUES (?, ?, ?)", keys.iter_rows())
+                    self._db.executemany(
+                        "INSERT INTO suspect VALUES (?, ?, ?, ?)", keys.iter_rows()
+                    )
         with self._transaction():
             self._db.execute("CREATE INDEX by_reference ON suspect (reference)")
 
-    def repeated(self) -> Iterator[list[tuple[int, bytes]]]:
-        """Each group of valid rows with one reference: (position, fingerprint), in input order."""
+    def repeated(self) -> Iterator[list[tuple[int, bytes, int]]]:
+        """Groups of valid rows with one reference: (position, fingerprint, origin), in order."""
         repeats = (
             "SELECT reference FROM suspect WHERE reference > ?"
             " GROUP BY reference HAVING count(*) > 1 ORDER BY reference LIMIT ?"
         )
-        members = "SELECT position, fingerprint FROM suspect WHERE reference = ? ORDER BY position"
+        members = (
+            "SELECT position, fingerprint, origin FROM suspect WHERE reference = ?"
+            " ORDER BY position"
+        )
         last = ""
         while references := self._read(repeats, (last, CHUNK)):
             for (reference,) in references:
@@ -250,7 +263,7 @@ class Staging(Figures):
         """Number of rows by outcome; "" counts those without one."""
         query = (
             "SELECT name, sum(n) FROM ("  # noqa: S608 - constant
-            " SELECT 'invalid' AS name, count(*) AS n FROM invalid"
+            " SELECT outcome AS name, count(*) AS n FROM invalid GROUP BY outcome"
             " UNION ALL SELECT 'unchanged', sum(height) FROM unchanged"
             " UNION ALL SELECT outcome, count(*) FROM outcome GROUP BY outcome"
             f" UNION ALL SELECT rest, n FROM ({LEFT})"
@@ -294,7 +307,7 @@ class Staging(Figures):
 
     def _invalid(self, after: int, before: int, limit: int = -1) -> pl.DataFrame:
         query = (
-            "SELECT position, reference, 'invalid', error_code, error FROM invalid"
+            "SELECT position, reference, outcome, error_code, error FROM invalid"
             " WHERE position > ? AND position < ? ORDER BY position LIMIT ?"
         )
         names = ("position", "reference", "outcome", "error_code", "error")

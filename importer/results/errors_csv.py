@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from importer.source.records import Layout
 
 ADDED = ("_line", "_error_code", "_error")
+_NOT_FAILED = IN_MOMENT | {Outcome.WOULD_CREATE, Outcome.SKIPPED}
 EXTRA = "_extra"
 """Only where a record had more cells than the header: those cells, as a JSON array."""
 
@@ -47,7 +48,7 @@ def write_errors(
             file = stack.enter_context(workspace.open_text(errors_name(source)))
             writers.append(_ErrorsFile(file, layout, extra=with_extra[source]))
         for row in rows:
-            if row.outcome not in IN_MOMENT and row.outcome != Outcome.WOULD_CREATE:
+            if row.outcome not in _NOT_FAILED:
                 writers[row.source].write(row)
             yield row
 

@@ -13,7 +13,7 @@ from importer.rows.columns import ColumnMap, map_columns
 from importer.rows.currencies import ACTIVE, minor_units
 from importer.rows.duplicates import Member, OnDuplicate, Resolved, resolve
 from importer.rows.fingerprint import canonical, fingerprint
-from importer.rows.judged import Judged, judge_batch, parts_of, until_first_invalid
+from importer.rows.judged import Judged, in_file_columns, judge_batch, parts_of, until_first_invalid
 from importer.rows.mask import mask_email, mask_phone, mask_text, redact
 from importer.rows.payload import build_payload
 from importer.rows.read_rows import rows_of
@@ -37,6 +37,7 @@ __all__ = [
     "build_payload",
     "canonical",
     "fingerprint",
+    "in_file_columns",
     "judge_batch",
     "map_columns",
     "mask_email",

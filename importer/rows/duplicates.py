@@ -7,6 +7,8 @@ policy     all payloads equal      payloads differ
 ``first``  ``duplicate`` of it     the first is kept, the others are ``duplicate`` of it
 ``last``   (whatever the policy)   the last is kept, the others are ``duplicate`` of it
 =========  ======================  =====================================================
+
+Whatever the policy, rows whose reference a mapping made of different cells are all ``invalid``.
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ class Member:
     line: int
     fingerprint: bytes | None
     """None where the row is invalid by itself."""
+    origin: int = 0
+    """Equal where a mapping made the reference of the same cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +70,26 @@ def resolve(members: Sequence[Member], policy: OnDuplicate) -> list[Resolved]:
     valid = [one for one in ordered if one.fingerprint is not None]
     if len(valid) <= 1:
         return [Resolved(one.position) for one in ordered]
+    if len({one.origin for one in valid}) > 1:
+        error = f"the mapping makes one external_reference of different cells: {_places(valid)}"
+        return _all_invalid(ordered, "reference_collision", error)
     same = len({one.fingerprint for one in valid}) == 1
     if policy is OnDuplicate.ERROR and not same:
         error = f"rows with this external_reference differ: {_places(valid)}"
         error += " (correct them, or choose one with --on-duplicate first or last)"
-        return [
-            Resolved(one.position, Outcome.INVALID, "duplicate_conflict", error)
-            if one.fingerprint is not None
-            else Resolved(one.position)
-            for one in ordered
-        ]
+        return _all_invalid(ordered, "duplicate_conflict", error)
     winner = valid[-1] if policy is OnDuplicate.LAST and not same else valid[0]
     several = len({one.source for one in valid}) > 1
     return [_beside(one, winner, several=several) for one in ordered]
+
+
+def _all_invalid(members: Sequence[Member], code: str, error: str) -> list[Resolved]:
+    return [
+        Resolved(one.position, Outcome.INVALID, code, error)
+        if one.fingerprint is not None
+        else Resolved(one.position)
+        for one in members
+    ]
 
 
 def _beside(member: Member, winner: Member, *, several: bool) -> Resolved:

@@ -13,7 +13,7 @@ from importer.rows.row import Problem, Row
 from importer.rows.text import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from importer.rows.columns import ColumnMap
     from importer.source.records import CellFault, Malformed, RecordBatch
@@ -41,6 +41,10 @@ class Judged:
     """Their cells, row by row: one String column per header column, null is ""."""
     invalid: tuple[Row, ...]
     """All other records by line, malformed ones among them."""
+    origins: pl.Series | None = None
+    """64 bits of what the reference of each valid row was made of; None where that is itself."""
+    skipped: tuple[Row, ...] = ()
+    """Records that a rule of the mapping leaves out; their one problem is the rule."""
 
 
 def parts_of(batch: RecordBatch) -> Iterator[RecordBatch]:
@@ -79,6 +83,50 @@ def judge_batch(batch: RecordBatch, columns: ColumnMap) -> Judged:
     return Judged(batch.source, valid, cells, tuple(invalid))
 
 
+def in_file_columns(
+    judged: Judged,
+    original: pl.DataFrame,
+    lines: Sequence[int],
+    origins: pl.Series,
+    labels: Mapping[str, str],
+    *,
+    reference: int | None,
+) -> Judged:
+    """A judged batch of mapped records, in the columns of the file that they came from.
+
+    Args:
+        judged: the batch after validation of what the mapping made.
+        original: the cells of its records as they stood in the file, by ``lines``.
+        lines: physical lines.
+        origins: what each record's reference was made of, by ``lines``.
+        labels: how a message names each column that the mapping made.
+        reference: index of the file's own reference column, for malformed records.
+    """
+    place = {line: index for index, line in enumerate(lines)} if judged.invalid else {}
+    cells = original
+    if place:
+        valid = [place[line] for line in judged.valid["line"]]
+        cells, origins = original[valid], origins[valid]
+    invalid = tuple(
+        replace(
+            row,
+            cells=original.row(place[row.line]),
+            problems=tuple(
+                replace(one, column=labels.get(one.column, one.column)) for one in row.problems
+            ),
+        )
+        if row.line in place
+        else replace(row, reference=_cell_at(row.cells, reference))
+        for row in judged.invalid
+    )
+    return replace(judged, cells=cells, invalid=invalid, origins=origins)
+
+
+def _cell_at(cells: tuple[str, ...], index: int | None) -> str:
+    cell = cells[index] if index is not None and index < len(cells) else ""
+    return trim(cell).encode(errors="replace").decode()
+
+
 def until_first_invalid(judged: Judged) -> Judged:
     """The batch up to its first invalid record, that one included; all of it where none is."""
     if not judged.invalid:
@@ -86,7 +134,14 @@ def until_first_invalid(judged: Judged) -> Judged:
     first = judged.invalid[0]
     before = judged.valid["line"] < first.line
     cells = judged.cells.filter(before) if judged.cells.width else judged.cells
-    return Judged(judged.source, judged.valid.filter(before), cells, (first,))
+    return replace(
+        judged,
+        valid=judged.valid.filter(before),
+        cells=cells,
+        invalid=(first,),
+        origins=None if judged.origins is None else judged.origins.filter(before),
+        skipped=tuple(row for row in judged.skipped if row.line < first.line),
+    )
 
 
 def _certain_rows(found: pl.DataFrame, lines: pl.Series) -> pl.DataFrame:

@@ -1,0 +1,278 @@
+"""A mapping bound to the header of one file, and applied to its records batch by batch. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from importer.errors import SourceError
+from importer.mapping import filters, money
+from importer.mapping.columns import Columns, Made
+from importer.mapping.report import TransformReport
+from importer.rows.columns import PREFIX
+from importer.rows.text import TRIMMED, shown, trim
+from importer.source.records import CellFault, Layout, RecordBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from importer.mapping.model import Mapping, TextField
+    from importer.mapping.money import NumberFormat
+
+_NAMED = 20
+"""Columns that one message names."""
+_UNIT = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A record that a rule of the mapping leaves out."""
+
+    line: int
+    code: str
+    """``filtered`` or ``totals_line``."""
+    text: str
+    reference: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A batch in the API's columns."""
+
+    batch: RecordBatch
+    """Without the records that were skipped; malformed ones are as they were."""
+    skipped: tuple[Skipped, ...]
+    original: pl.DataFrame
+    """The cells of the batch's records as they stood in the file, in header order."""
+    origins: pl.Series
+    """64 bits of what each record's reference was made of, the same for equal cells."""
+
+
+class Bound:
+    """One mapping on one file. Made by ``bind``."""
+
+    def __init__(
+        self, mapping: Mapping, layout: Layout, number_format: NumberFormat | None
+    ) -> None:
+        self._mapping = mapping
+        self._where = {trim(name): index for index, name in enumerate(layout.columns)}
+        self._format = number_format
+        self.report = TransformReport()
+        given = {
+            name: field
+            for name in type(mapping.fields).model_fields
+            if (field := getattr(mapping.fields, name)) is not None
+        }
+        self._fields: dict[str, TextField] = {
+            **given,
+            **{PREFIX + key: field for key, field in mapping.metadata.items()},
+        }
+        self.layout = Layout(
+            layout.name, tuple(self._fields), layout.delimiter, fed_back=layout.fed_back
+        )
+        """The columns that the mapping makes."""
+        self.labels = {name: self._label(name, field) for name, field in self._fields.items()}
+        """For each of them, how a message names it: the file's column, then the field."""
+        reference = mapping.fields.external_reference
+        self.reference = self._where[reference.column] if reference.column else None
+        """Index of the reference's own column in the header, if it has one."""
+
+    def apply(self, batch: RecordBatch) -> Mapped:
+        """Map one batch."""
+        cells = batch.frame.fill_null("")
+        cells.columns = [str(index) for index in range(cells.width)]
+        lines = pl.Series("line", batch.lines, dtype=pl.Int64)
+        trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
+        left_out, skipped = self._skip(trimmed, cells, lines)
+        if skipped:
+            kept = ~left_out
+            trimmed, cells, lines = trimmed.filter(kept), cells.filter(kept), lines.filter(kept)
+        made = Columns(trimmed, self._where, self.report, self._number_format(trimmed)).make(
+            self._fields
+        )
+        frame = pl.DataFrame({name: one.values for name, one in made.items()})
+        mapped = RecordBatch(
+            batch.source,
+            frame,
+            lines.to_list(),
+            batch.malformed,
+            (*self._source_faults(batch, left_out), *_faults(made)),
+        )
+        origins = trimmed.select(self._origin().hash(0).reinterpret(signed=True)).to_series()
+        return Mapped(mapped, skipped, cells, origins)
+
+    def amounts(self, batch: RecordBatch) -> pl.Series:
+        """The cells whose number format is looked for, before anything is mapped."""
+        cells = batch.frame.fill_null("")
+        cells.columns = [str(index) for index in range(cells.width)]
+        trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
+        left_out, _ = self._skip(trimmed, cells, pl.Series("line", batch.lines, dtype=pl.Int64))
+        columns = Columns(trimmed.filter(~left_out), self._where, TransformReport(), None)
+        balance = self._mapping.fields.balance
+        if balance is None:
+            raise ValueError("the mapping makes no balance")
+        return columns.text(balance)
+
+    # Inside -------------------------------------------------------------------------------------
+
+    def _skip(
+        self, trimmed: pl.DataFrame, cells: pl.DataFrame, lines: pl.Series
+    ) -> tuple[pl.Series, tuple[Skipped, ...]]:
+        rules = [(test, filters.FILTERED, text) for test, text in self._filters()]
+        rules += [(test, filters.TOTALS, text) for test, text in self._totals()]
+        left_out = pl.repeat(value=False, n=trimmed.height, dtype=pl.Boolean, eager=True)
+        found: dict[int, tuple[str, str]] = {}
+        for test, code, text in rules:
+            hit = trimmed.select(test.fill_null(value=False)).to_series()
+            for index in hit.arg_true():
+                found.setdefault(index, (code, text))
+            left_out |= hit
+        reference = self.reference
+        return left_out, tuple(
+            Skipped(
+                lines[index],
+                code,
+                text,
+                trimmed.item(index, reference) if reference is not None else "",
+                cells.row(index),
+            )
+            for index, (code, text) in sorted(found.items())
+        )
+
+    def _filters(self) -> list[tuple[pl.Expr, str]]:
+        rows = self._mapping.rows
+        return filters.rules(rows.keep, rows.drop, self._cell)
+
+    def _totals(self) -> list[tuple[pl.Expr, str]]:
+        wanted = self._mapping.rows.skip_totals
+        if wanted is False:
+            return []
+        if wanted is not True:
+            return [(filters.totals_of(wanted, self._cell), "rows.skip_totals: a totals line")]
+        fields = self._mapping.fields
+        contacts = [
+            self._cell(name)
+            for field in (fields.email, fields.phone)
+            if field is not None
+            for name in field.names
+        ]
+        names = fields.external_reference.names
+        reference = pl.concat_str(*map(self._cell, names)) if names else pl.lit("")
+        every = [pl.col(str(index)) for index in sorted(self._where.values())]
+        test = filters.totals(reference, contacts, every)
+        return [(test, "rows.skip_totals: this looks like a line of totals")]
+
+    def _cell(self, name: str) -> pl.Expr:
+        return pl.col(str(self._where[trim(name)]))
+
+    def _origin(self) -> pl.Expr:
+        """The source cells that the reference is made of, so that two of them are never one."""
+        field = self._mapping.fields.external_reference
+        if field.columns is not None:
+            # Which column it came from counts: two systems may use the same numbers.
+            parts = [
+                pl.when(self._cell(name) != "").then(
+                    pl.concat_str(pl.lit(f"{at}{_UNIT}"), self._cell(name))
+                )
+                for at, name in enumerate(field.columns)
+            ]
+            return pl.coalesce(*parts, pl.lit(""))
+        cells = [self._cell(name) for name in field.names]
+        return pl.concat_str(*cells, separator=_UNIT) if cells else pl.lit("")
+
+    def _number_format(self, trimmed: pl.DataFrame) -> NumberFormat | None:
+        balance = self._mapping.fields.balance
+        if balance is None or balance.unit != "major":
+            return None
+        if balance.number_format in money.FORMATS:
+            return money.FORMATS[balance.number_format]
+        if self._format is None:
+            # Only a look at some records: a job looks at the whole column first.
+            columns = Columns(trimmed, self._where, TransformReport(), None)
+            return money.detect([columns.text(balance)])
+        return self._format
+
+    def _source_faults(self, batch: RecordBatch, left_out: pl.Series) -> list[CellFault]:
+        """Faults of cells that are used, at their new places."""
+        if not batch.faults:
+            return []
+        new_index = (~left_out).cum_sum() - 1
+        uses: dict[str, list[str]] = {}
+        for target, field in self._fields.items():
+            for name in field.names:
+                uses.setdefault(trim(name), []).append(target)
+        return [
+            CellFault(new_index[one.index], target, one.code, one.message)
+            for one in batch.faults
+            if not left_out[one.index]
+            for target in uses.get(trim(one.column), ())
+        ]
+
+    def _label(self, name: str, field: TextField) -> str:
+        columns = "+".join(field.names)
+        return name if columns in {"", name} else f"{columns} ({name})"
+
+
+def bind(mapping: Mapping, layout: Layout, number_format: NumberFormat | None = None) -> Bound:
+    """Bind a mapping to the header of a file.
+
+    Args:
+        mapping: what each field is made of.
+        layout: the file's.
+        number_format: of the balances, where the mapping says ``auto`` and the whole column was
+            looked at; without it each batch is looked at by itself.
+
+    Raises:
+        SourceError: the file has no such column, or two of that name.
+    """
+    header = Counter(trim(name) for name in layout.columns)
+    for key, names in _used(mapping):
+        for name in names:
+            if header[trim(name)] != 1:
+                raise _no_column(layout, header, key, name)
+    return Bound(mapping, layout, number_format)
+
+
+def _used(mapping: Mapping) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """(key, columns) of everything in the mapping that names columns."""
+    for name in type(mapping.fields).model_fields:
+        field = getattr(mapping.fields, name)
+        if field is not None:
+            yield f"fields.{name}", field.names
+    phone = mapping.fields.phone
+    if phone is not None and phone.region_column is not None:
+        yield "fields.phone.region_column", (phone.region_column,)
+    for key, field in mapping.metadata.items():
+        yield f"metadata.{key}", field.names
+    yield "rows.keep", tuple(mapping.rows.keep)
+    yield "rows.drop", tuple(mapping.rows.drop)
+    if not isinstance(mapping.rows.skip_totals, bool):
+        yield "rows.skip_totals", (mapping.rows.skip_totals.column,)
+
+
+def _no_column(layout: Layout, header: Counter[str], key: str, name: str) -> SourceError:
+    if header[trim(name)]:
+        return SourceError(
+            f"{layout.name}: {header[trim(name)]} columns are called {shown(name)}, which the"
+            f" mapping uses in {key}",
+            hint="rename one of them",
+        )
+    near = difflib.get_close_matches(trim(name), list(header), n=1, cutoff=0.5)
+    listed = ", ".join(shown(one) for one in list(header)[:_NAMED])
+    return SourceError(
+        f"{layout.name}: there is no column {shown(name)}, which the mapping uses in {key}",
+        hint=f"did you mean {shown(near[0])}?" if near else f"the columns are {listed}",
+    )
+
+
+def _faults(made: dict[str, Made]) -> list[CellFault]:
+    return [
+        CellFault(one.index, name, one.code, one.message)
+        for name, column in made.items()
+        for one in column.errors
+    ]

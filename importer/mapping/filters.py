@@ -1,0 +1,73 @@
+"""Which records of a file are no customers: left out by a rule of the mapping, never silently."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from importer.mapping.model import Texts, Totals
+
+FILTERED = "filtered"
+TOTALS = "totals_line"
+WORDS = (
+    "total", "totals", "grand total", "subtotal", "sub-total", "sum", "summe", "gesamt",
+    "gesamtsumme", "zwischensumme", "totaal", "subtotaal", "totaux", "sous-total", "suma", "soma",
+    "totale",
+)  # fmt: skip
+"""How the first filled cell of a totals line begins, in lower case."""
+
+
+def rules(
+    keep: Mapping[str, Texts], drop: Mapping[str, Texts], cell: Callable[[str], pl.Expr]
+) -> list[tuple[pl.Expr, str]]:
+    """(whether a record is left out, which rule says so); ``cell`` gives a column, trimmed."""
+    found = [
+        (~cell(name).is_in(_texts(wanted)), f"rows.keep: {name} is none of the values to keep")
+        for name, wanted in keep.items()
+    ]
+    found += [
+        (cell(name).is_in(_texts(unwanted)), f"rows.drop: {name} is one of the values to drop")
+        for name, unwanted in drop.items()
+    ]
+    return found
+
+
+def totals_of(wanted: Totals, cell: Callable[[str], pl.Expr]) -> pl.Expr:
+    """Lines whose cell in the named column begins with one of the given words."""
+    return begins(cell(wanted.column), tuple(word.lower() for word in _texts(wanted.starts_with)))
+
+
+def totals(reference: pl.Expr, contacts: list[pl.Expr], cells: list[pl.Expr]) -> pl.Expr:
+    """Lines that look like totals: no customer's reference, no way to reach anyone.
+
+    Careful on purpose, as a customer may be called "Total": the reference is empty or is such a
+    word itself, the first filled cell begins with one, and there is no e-mail and no phone.
+    """
+    first = pl.coalesce(pl.when(one != "").then(one) for one in cells)
+    nobody = [one == "" for one in contacts]
+    looks = ((reference == "") | begins(reference, WORDS)) & begins(first.fill_null(""), WORDS)
+    return functools.reduce(operator.and_, nobody, looks)
+
+
+def begins(text: pl.Expr, words: tuple[str, ...]) -> pl.Expr:
+    """Whether a text is one of the words, or begins with one and goes on with no letter."""
+    lowered = text.str.to_lowercase()
+    tests = [
+        (lowered == word)
+        | (
+            lowered.str.starts_with(word)
+            & ~lowered.str.slice(len(word), 1).str.contains(r"[\p{L}\p{N}]")
+        )
+        for word in words
+    ]
+    return functools.reduce(operator.or_, tests)
+
+
+def _texts(given: Texts) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)

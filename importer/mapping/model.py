@@ -1,0 +1,187 @@
+"""The mapping file as typed models (docs/mapping.md says what each key does)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import model_validator as validates
+
+from importer.mapping.money_format import FORMATS
+from importer.mapping.template import parse
+from importer.rows.currencies import ACTIVE
+from importer.rows.rules import MAX_METADATA_KEY
+
+AUTO = "auto"
+_SOURCES = ("column", "columns", "template", "constant")
+
+
+def _template(text: str) -> str:
+    parse(text)
+    return text
+
+
+def _region(code: str) -> str:
+    import phonenumbers  # noqa: PLC0415 - only a mapping with a region needs it
+
+    if code not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{code!r} is no region; give an ISO 3166 code in capitals, such as ZA")
+    return code
+
+
+def _number_format(name: str) -> str:
+    if name not in (*FORMATS, AUTO):
+        known = ", ".join(f'"{one}"' for one in (*FORMATS, AUTO))
+        raise ValueError(f"{name!r} is no number format; give one of {known}")
+    return name
+
+
+def _named(name: str) -> str:
+    if not name.strip():
+        raise ValueError("a column needs a name")
+    return name
+
+
+ColumnName = Annotated[StrictStr, AfterValidator(_named)]
+Region = Annotated[StrictStr, AfterValidator(_region)]
+
+
+class Strict(BaseModel):
+    """Knows all its keys, and never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TextField(Strict):
+    """Where a field's text comes from, and what is done with it."""
+
+    column: ColumnName | None = None
+    columns: Annotated[tuple[ColumnName, ...], Field(min_length=1)] | None = None
+    """The first that is not empty counts."""
+    template: Annotated[StrictStr, AfterValidator(_template)] | None = None
+    constant: StrictStr | None = None
+    values: dict[StrictStr, StrictStr] = {}
+    """Exact texts that become others."""
+    default: StrictStr | None = None
+    """Where nothing is left."""
+    nfc: StrictBool = False
+
+    @validates(mode="after")
+    def _one_source(self) -> Self:
+        given = [name for name in _SOURCES if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other; keep one")
+        if not given:
+            raise ValueError(f"say where the text comes from: one of {', '.join(_SOURCES)}")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that the text is made of, in order."""
+        if self.template is not None:
+            return tuple(part.text for part in parse(self.template) if part.is_column)
+        if self.columns is not None:
+            return self.columns
+        return () if self.column is None else (self.column,)
+
+
+class EmailField(TextField):
+    """An e-mail address."""
+
+    lowercase_domain: StrictBool = False
+
+
+class ReferenceField(TextField):
+    """The reference."""
+
+    sanitise: Literal["escape"] | None = None
+
+
+class PhoneField(TextField):
+    """A phone number; a region switches the change to E.164 on."""
+
+    region: Region | None = None
+    region_column: ColumnName | None = None
+    on_invalid: Literal["error", "drop"] = "error"
+
+    @property
+    def converts(self) -> bool:
+        """Whether numbers are read by a country's plan."""
+        return self.region is not None or self.region_column is not None
+
+
+class CurrencyField(TextField):
+    """A currency."""
+
+    @validates(mode="after")
+    def _known(self) -> Self:
+        for text in (self.constant, self.default, *self.values.values()):
+            if text and text not in ACTIVE:
+                raise ValueError(f"{text!r} is not an active ISO 4217 code")
+        return self
+
+
+class BalanceField(TextField):
+    """An amount."""
+
+    unit: Literal["minor", "major"] = "minor"
+    number_format: Annotated[StrictStr, AfterValidator(_number_format)] = AUTO
+    positive: Literal["debit", "credit"] = "debit"
+
+    @property
+    def detects(self) -> bool:
+        """Whether the whole column must be looked at first."""
+        return self.unit == "major" and self.number_format == AUTO and bool(self.names)
+
+
+class Fields(Strict):
+    """The fields of a customer."""
+
+    external_reference: ReferenceField
+    name: TextField | None = None
+    email: EmailField | None = None
+    phone: PhoneField | None = None
+    currency: CurrencyField | None = None
+    balance: BalanceField | None = None
+
+
+class SourceSection(Strict):
+    """How the file is read."""
+
+    encoding: StrictStr | None = None
+    delimiter: StrictStr | None = None
+    sheet: StrictStr | None = None
+
+
+Texts = StrictStr | tuple[StrictStr, ...]
+
+
+class Totals(Strict):
+    """Which lines are totals."""
+
+    column: ColumnName
+    starts_with: Texts
+
+
+class RowsSection(Strict):
+    """Which records are customers."""
+
+    keep: dict[ColumnName, Texts] = {}
+    drop: dict[ColumnName, Texts] = {}
+    skip_totals: StrictBool | Totals = False
+
+
+MetadataKey = Annotated[StrictStr, Field(min_length=1, max_length=MAX_METADATA_KEY)]
+
+
+class Mapping(Strict):
+    """A whole mapping file."""
+
+    version: Literal[1]
+    preset: StrictStr | None = None
+    run: dict[StrictStr, Any] = {}
+    """Settings of a run; the command line knows their types."""
+    source: SourceSection = SourceSection()
+    fields: Fields
+    metadata: dict[MetadataKey, TextField] = {}
+    rows: RowsSection = RowsSection()
