@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from importer.rows import OnDuplicate
+
+if TYPE_CHECKING:
+    from importer.job.limit import ErrorLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,10 @@ class InputSettings:
     """``auto``, or the text encoding of every source."""
     sheet: str | None = None
     """The sheet of an Excel workbook; None = the first that holds something."""
+    max_errors: ErrorLimit | None = None
+    """More invalid rows stop the job; None for the command's own limit (``check`` has none)."""
+    fail_fast: bool = False
+    """Stop reading at the first invalid record; for ``check`` only."""
 
 
 @dataclass(frozen=True, slots=True)
