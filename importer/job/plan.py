@@ -24,7 +24,6 @@ from importer.plan.digest import digest_of
 from importer.plan.forecast import Forecast, Sending, forecast
 from importer.plan.make import settle_duplicates
 from importer.results import Workspace
-from importer.source import shown_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,7 +145,6 @@ def _look(
 ) -> Planning:
     account = Account(delivery.base_url, mode, delivery.account)
     run_id = new_run_id(world.clock.now())
-    sources = tuple(shown_source(name) for name in inputs.sources)
     observer.started(run_id, "plan", account.label)
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
@@ -159,7 +157,7 @@ def _look(
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
         read = read_sources(inputs, staging, world, observer, workspace.partial)
-        settle_duplicates(staging, sources, inputs.on_duplicate)
+        settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
         observer.verified(read.records, staging.counts().get("invalid", 0))
         stopped_by = stop_rule(inputs, read, staging)
         input_sha256 = digest_of(staging) if digests else ""
@@ -177,7 +175,7 @@ def _look(
     observer.planned(settled, made.to_deliver)
     return Planning(
         account.label,
-        sources,
+        tuple(inputs.shown_sources),
         read.records,
         made,
         errors,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from importer.rows import OnDuplicate
+from importer.source import shown_source
 
 if TYPE_CHECKING:
     from importer.job.limit import ErrorLimit
@@ -29,6 +30,11 @@ class InputSettings:
     """More invalid rows stop the job; None for the command's own limit (``check`` has none)."""
     fail_fast: bool = False
     """Stop reading at the first invalid record; for ``check`` only."""
+
+    @property
+    def shown_sources(self) -> list[str]:
+        """The sources as messages and results call them: URLs without what they may hide."""
+        return [shown_source(name) for name in self.sources]
 
 
 @dataclass(frozen=True, slots=True)
