@@ -17,7 +17,6 @@ from importer.job.world import World, iso, new_run_id
 from importer.plan import Staging
 from importer.plan.make import settle_duplicates, would_create
 from importer.results import Summary, Workspace, report
-from importer.source import shown_source
 
 if TYPE_CHECKING:
     from importer.job.reading import Input
@@ -36,8 +35,7 @@ def check(
     world, observer = world or World(), observer or Observer()
     began = world.clock.now()
     run_id = new_run_id(began)
-    sources = [shown_source(name) for name in inputs.sources]
-    summary = Summary(run_id, "check", "", began, iso(began), sources)
+    summary = Summary(run_id, "check", "", began, iso(began), inputs.shown_sources)
     observer.started(run_id, "check", "")
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
@@ -48,7 +46,7 @@ def check(
         read = read_sources(inputs, staging, world, observer, workspace.partial)
         summary.warnings += read.warnings
         summary.transforms = [one._asdict() for one in read.transforms]
-        settle_duplicates(staging, sources, inputs.on_duplicate)
+        settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
         counts = staging.counts()
         observer.verified(read.records, counts.get("invalid", 0))
         would_create(staging)

@@ -24,7 +24,6 @@ from importer.plan.digest import digest_of
 from importer.plan.forecast import Forecast, Sending, forecast
 from importer.plan.make import settle_duplicates
 from importer.results import Workspace
-from importer.source import shown_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,8 +130,7 @@ def _look(
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
         read = read_sources(inputs, staging, world, observer, workspace.partial)
-        sources = tuple(shown_source(name) for name in inputs.sources)
-        settle_duplicates(staging, sources, inputs.on_duplicate)
+        settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
         observer.verified(read.records, staging.counts().get("invalid", 0))
         stopped_by = stop_rule(inputs, read, staging)
         input_sha256 = digest_of(staging) if digests else ""
@@ -150,7 +148,7 @@ def _look(
     observer.planned(settled, made.to_deliver)
     return Planning(
         account.label,
-        sources,
+        tuple(inputs.shown_sources),
         read.records,
         made,
         errors,

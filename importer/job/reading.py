@@ -117,7 +117,7 @@ class _Reading:
             goes_on = all(
                 self._add(judge, part) for batch in source.batches() for part in parts_of(batch)
             )
-            for text in source.warnings if goes_on else ():
+            for text in source.warnings:
                 self._warn("source_interpreted", text)
         self._note_transforms(judge.transforms)
         return goes_on

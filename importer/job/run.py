@@ -23,7 +23,6 @@ from importer.ledger import Account, Ledger, RunLock
 from importer.plan import Staging, make_plan
 from importer.plan.make import settle_duplicates, would_create
 from importer.results import Summary, Workspace
-from importer.source import shown_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,8 +82,7 @@ def run(
     account = Account(delivery.base_url, key.mode, delivery.account)
     began = world.clock.now()
     run_id = new_run_id(began)
-    sources = [shown_source(name) for name in inputs.sources]
-    summary = Summary(run_id, "run", account.label, began, iso(began), sources)
+    summary = Summary(run_id, "run", account.label, began, iso(began), inputs.shown_sources)
     observer.started(run_id, "run", account.label)
     plan = plan or NoPlan()
     summary.plan = plan.digest
@@ -110,7 +108,7 @@ def run(
             summary.warnings += read.warnings
             summary.transforms = [one._asdict() for one in read.transforms]
         with _timed(summary, "plan"):
-            settle_duplicates(staging, sources, inputs.on_duplicate)
+            settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
             counts = staging.counts()
             observer.verified(read.records, counts.get("invalid", 0))
             plan.check_input(staging)
@@ -128,7 +126,7 @@ def run(
             command="dry run" if delivery.dry_run else "run",
             version=__version__,
             key_digest=digest,
-            sources=sources,
+            sources=inputs.shown_sources,
             plan=plan.begins,
         )
         if to_deliver:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from importer.rows import OnDuplicate
+from importer.source import shown_source
 
 if TYPE_CHECKING:
     from importer.job.limit import ErrorLimit
@@ -34,6 +35,11 @@ class InputSettings:
     """Which column is what; None where the header says it."""
     config: Path | None = None
     """The file that the mapping stands in."""
+
+    @property
+    def shown_sources(self) -> list[str]:
+        """The sources as messages and results call them: URLs without what they may hide."""
+        return [shown_source(name) for name in self.sources]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,15 +54,15 @@ def parse_record(line: str) -> dict[str, Any]:
         raise NotARecord("not_json", "is nested too deeply; give one flat object") from None
     if not isinstance(value, dict):
         raise NotARecord("not_an_object", "is no JSON object; write one {...} on each line")
-    if any("\0" in part for part in _texts(value)):
+    if "\\u0000" in line and any("\0" in part for part in _texts(value)):
         raise NotARecord("nul_byte", "holds a NUL character (\\u0000); remove it")
     return value
 
 
 def cell_of(column: str, value: Any) -> tuple[str | None, tuple[str, str] | None]:
     """The text of one value, and (code, message) where it has no lossless form for its column."""
-    if value is None:
-        return None, None
+    if value is None or (type(value) is str and len(value) <= MAX_FIELD and value.isascii()):
+        return value, None  # nearly all are of this kind
     field = column.strip()
     place = f"column {column_name(column)}"
     if isinstance(value, Number):

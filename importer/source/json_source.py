@@ -106,9 +106,11 @@ class JsonSource:
         keys: dict[str, None] = {}
         for _, content in self._lines():
             try:
-                keys.update(dict.fromkeys(parse_record(_decoded(content))))
+                found = parse_record(_decoded(content)).keys()
             except NotARecord:
                 continue
+            if not found <= keys.keys():
+                keys.update(dict.fromkeys(found))
             if len(keys) > MAX_COLUMNS:
                 break  # header_of says what is wrong
         if not keys:

@@ -60,8 +60,9 @@ class RecordBatch:
 
     ``frame`` has one String column per header column, in header order (null or "" = absent);
     ``lines[i]`` is the physical line (from 1, first line of the record) of frame row ``i``.
-    For Parquet a line is the row number from 1, for Excel the one that Excel shows. ``malformed``
-    records lie among or around these lines; ordering everything by line gives the input order.
+    For Parquet a line is the row number from 1, for Excel the one that Excel shows.
+    ``malformed`` records lie among or around these lines; ordering everything by line gives the
+    input order.
     """
 
     source: int

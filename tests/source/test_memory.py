@@ -43,7 +43,7 @@ def measured(path: Path) -> tuple[int, int]:
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, kind: str) -> None:
     """The peak of a file of 900,000 rows is near that of one of 90,000."""
     peaks = []
-    for rows in (90_000, 900_000):
+    for rows in (90_000, 900_000) if kind != "json" else (30_000, 300_000):
         path = tmp_path / f"{rows}"
         if kind == "parquet":
             numbers = pl.int_range(rows, eager=True)
