@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from importer.cli import options as o
+from importer.cli.looking import init, presets
 from importer.cli.next_commands import after_check, after_run
 from importer.errors import UsageError, printable
 
@@ -22,9 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_LEDGER = Path("importer-ledger.db")
 DEFAULT_OUT = Path("results")
-DEFAULT_CONFIG = Path("import.toml")
 DEFAULT_BASE_URL = "https://api.momentco.io"
-DELIMITERS = {",": ",", ";": ";", "|": "|", "tab": "\t", "\t": "\t", "\\t": "\t"}
 
 app = typer.Typer(
     name="importer",
@@ -51,8 +51,10 @@ def root(
 
 @app.command()
 def run(
-    sources: o.Sources,
+    context: typer.Context,
+    sources: o.OptionalSources = None,
     *,
+    plan: o.PlanFile = None,
     ledger: o.LedgerPath = DEFAULT_LEDGER,
     out: o.Out = DEFAULT_OUT,
     base_url: o.BaseUrl = DEFAULT_BASE_URL,
@@ -67,11 +69,10 @@ def run(
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
     on_duplicate: o.OnDuplicateName = "error",
-    retry_rejected: Annotated[
-        bool, typer.Option("--retry-rejected", help="Send refused rows again, though unchanged.")
-    ] = False,
+    max_errors: o.MaxErrors = None,
+    retry_rejected: o.RetryRejected = False,
     account: o.AccountName = "default",
-    live: Annotated[bool, typer.Option("--live", help="Live money keys are meant.")] = False,
+    live: o.Live = False,
     key_changed: Annotated[
         bool, typer.Option("--key-changed", help="The new API key is the same merchant's.")
     ] = False,
@@ -80,13 +81,28 @@ def run(
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
     from importer.cli.ask import confirm_live, confirm_new_key  # noqa: PLC0415
+    from importer.cli.plan import Choices  # noqa: PLC0415
     from importer.job.credentials import check_base_url, read_api_key  # noqa: PLC0415
+    from importer.job.plan_file import load_plan  # noqa: PLC0415
+    from importer.job.plan_guard import PlanGuard  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
-    observer = _observer(log_format, quiet=quiet, next_commands=partial(after_run, ledger))
-    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
-    url = check_base_url(base_url)
+    saved = load_plan(plan) if plan is not None else None
+    choose = Choices(context, saved)
+    ledger = Path(choose("ledger", ledger))
+    observer = _observer(
+        log_format, quiet=quiet, next_commands=partial(after_run, ledger, plan=plan)
+    )
+    inputs = _inputs(
+        choose.sources(sources),
+        out,
+        choose("delimiter", delimiter),
+        choose("on_duplicate", on_duplicate),
+        choose("max_errors", max_errors),
+        strict=choose("strict", strict),
+    )
+    url = check_base_url(choose("base_url", base_url))
     key = read_api_key(os.environ)
     if key.warning:
         observer.warning("key_file_open", key.warning)
@@ -95,15 +111,57 @@ def run(
     delivery = DeliverySettings(
         ledger=ledger,
         base_url=url,
-        account=account,
+        account=choose("account", account),
         concurrency=concurrency,
         rate=rate,
         limit=limit,
         dry_run=dry_run,
-        retry_rejected=retry_rejected,
+        retry_rejected=choose("retry_rejected", retry_rejected),
         key_changed=key_changed,
     )
-    _end(run_job(inputs, delivery, key, observer=observer, confirm_key=confirm_new_key))
+    guard = PlanGuard(saved, plan) if saved is not None and plan is not None else None
+    _end(run_job(inputs, delivery, key, observer=observer, confirm_key=confirm_new_key, plan=guard))
+
+
+@app.command()
+def plan(
+    sources: o.Sources,
+    *,
+    ledger: o.LedgerPath = DEFAULT_LEDGER,
+    save: o.Save = None,
+    out: o.Scratch = DEFAULT_OUT,
+    base_url: o.BaseUrl = DEFAULT_BASE_URL,
+    strict: o.Strict = False,
+    delimiter: o.Delimiter = None,
+    on_duplicate: o.OnDuplicateName = "error",
+    max_errors: o.MaxErrors = None,
+    retry_rejected: o.RetryRejected = False,
+    account: o.AccountName = "default",
+    live: o.Live = False,
+    log_format: o.LogFormat = "auto",
+    quiet: o.Quiet = False,
+) -> None:
+    """Show offline what a run would do with this ledger: no key, no network, nothing sent."""
+    from importer.cli.plan import mode_of, show_plan  # noqa: PLC0415
+    from importer.job.credentials import check_base_url  # noqa: PLC0415
+    from importer.job.plan import plan as plan_job  # noqa: PLC0415
+    from importer.job.settings import DeliverySettings  # noqa: PLC0415
+
+    observer = _observer(log_format, quiet=quiet, next_commands=after_check)
+    inputs = _inputs(sources, out, delimiter, on_duplicate, max_errors, strict=strict)
+    delivery = DeliverySettings(
+        ledger=ledger,
+        base_url=check_base_url(base_url),
+        account=account,
+        retry_rejected=retry_rejected,
+    )
+    mode = mode_of(os.environ, live=live)
+    made = plan_job(inputs, delivery, mode, save=save, observer=observer)
+    show_plan(made, ledger=ledger, save=save)
+    if made.stopped_by is not None:
+        raise made.stopped_by
+    if made.exit_code:
+        raise typer.Exit(int(made.exit_code))
 
 
 @app.command()
@@ -114,6 +172,17 @@ def check(
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
     on_duplicate: o.OnDuplicateName = "error",
+    max_errors: Annotated[
+        str | None,
+        typer.Option(
+            "--max-errors",
+            metavar="N|P%",
+            help="Exit code 3 if more rows are invalid: a run with this limit would send nothing.",
+        ),
+    ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop reading at the first invalid record.")
+    ] = False,
     log_format: o.LogFormat = "auto",
     quiet: o.Quiet = False,
 ) -> None:
@@ -121,83 +190,13 @@ def check(
     from importer.job.check import check as check_job  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=after_check)
-    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
+    inputs = _inputs(sources, out, delimiter, on_duplicate, max_errors, strict=strict)
+    inputs = replace(inputs, fail_fast=fail_fast)
     _end(check_job(inputs, observer=observer))
 
 
-@app.command()
-def init(
-    source: Annotated[str, typer.Argument(metavar="EXPORT", help="The export to look at.")],
-    *,
-    out: Annotated[Path, typer.Option("--out", help="The mapping file to write.")] = DEFAULT_CONFIG,
-    preset: Annotated[
-        str | None, typer.Option("--preset", help="Begin with this one; importer presets lists.")
-    ] = None,
-    reference: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--reference",
-            help="The column of your own customer numbers; again: used where the first is empty.",
-        ),
-    ] = None,
-    region: Annotated[
-        str | None, typer.Option("--region", help="Country of national phone numbers: ZA.")
-    ] = None,
-    currency: Annotated[
-        str | None, typer.Option("--currency", help="Where the file names none: ZAR.")
-    ] = None,
-    number_format: Annotated[
-        str | None, typer.Option("--number-format", help='How amounts are written: "1.234,56".')
-    ] = None,
-    unit: Annotated[
-        str | None, typer.Option("--unit", help="Amounts count major (rand) or minor (cents).")
-    ] = None,
-    positive: Annotated[
-        str | None,
-        typer.Option("--positive", help="A positive amount: debit (is owed to you) or credit."),
-    ] = None,
-    delimiter: o.Delimiter = None,
-    encoding: Annotated[
-        str, typer.Option("--encoding", help="Encoding of the text; auto detects it.")
-    ] = "auto",
-    sheet: Annotated[
-        str | None, typer.Option("--sheet", help="The sheet of an .xlsx workbook.")
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Take the proposal; ask nothing.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the mapping file.")] = False,
-) -> None:
-    """Look at an export and write a mapping file for it."""
-    from importer.cli.init import InitSettings  # noqa: PLC0415
-    from importer.cli.init import init as init_file  # noqa: PLC0415
-    from importer.mapping.proposing.proposal import Answers  # noqa: PLC0415
-    from importer.source import SourceOptions  # noqa: PLC0415
-
-    answers = Answers(
-        reference=tuple(reference or ()),
-        region=region,
-        currency=currency,
-        number_format=number_format,
-        unit=unit,
-        positive=positive,
-    )
-    options = SourceOptions(delimiter=_delimiter(delimiter), encoding=encoding, sheet=sheet)
-    init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
-
-
-@app.command()
-def presets(
-    *,
-    show: Annotated[str | None, typer.Option("--show", help="Print this preset.")] = None,
-) -> None:
-    """List the mappings that come with importer, or print one."""
-    from importer.cli.presets import list_presets, show_preset  # noqa: PLC0415
-
-    if show is None:
-        list_presets()
-    else:
-        show_preset(show)
+app.command()(init)
+app.command()(presets)
 
 
 @app.command()
@@ -262,8 +261,15 @@ def _announce_sandbox(url: str) -> None:
 
 
 def _inputs(
-    sources: list[str], out: Path, delimiter: str | None, on_duplicate: str, *, strict: bool
+    sources: list[str],
+    out: Path,
+    delimiter: str | None,
+    on_duplicate: str,
+    max_errors: str | None,
+    *,
+    strict: bool,
 ) -> InputSettings:
+    from importer.job.limit import parse_limit  # noqa: PLC0415
     from importer.job.settings import InputSettings  # noqa: PLC0415
     from importer.rows import OnDuplicate  # noqa: PLC0415
 
@@ -278,16 +284,9 @@ def _inputs(
         out=out,
         strict=strict,
         on_duplicate=policy,
-        delimiter=_delimiter(delimiter),
+        delimiter=o.delimiter_of(delimiter),
+        max_errors=parse_limit(max_errors) if max_errors is not None else None,
     )
-
-
-def _delimiter(given: str | None) -> str | None:
-    if given is None:
-        return None
-    if given not in DELIMITERS:
-        raise UsageError(f"--delimiter {given!r} is not known", hint="one of , ; | tab")
-    return DELIMITERS[given]
 
 
 def _observer(log_format: str, *, quiet: bool, next_commands: NextCommands) -> Observer:

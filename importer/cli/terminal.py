@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from importer.cli.errors_table import print_groups
 from importer.cli.words import OUTCOME_WORDS
 from importer.errors import printable
 from importer.job.observer import Observer, Progress
@@ -85,6 +86,12 @@ class TerminalObserver(Observer):
         if not self._quiet:
             self._err.print(f"read and verified {records:,} records, {invalid:,} invalid")
 
+    def following(self, digest: str, *, begun: bool) -> None:
+        """Say that the plan holds."""
+        if not self._quiet:
+            how = "goes on with" if begun else "follows"
+            self._err.print(f"{how} the plan {digest[:12]}: nothing else has moved")
+
     def planned(self, outcomes: dict[str, int], to_deliver: int) -> None:
         """Say what is about to happen."""
         if not self._quiet:
@@ -132,9 +139,7 @@ class TerminalObserver(Observer):
         table.add_section()
         table.add_row("total", f"{summary.records:,}", _requests(summary))
         self._out.print(table)
-        for error in summary.errors[:8]:
-            line = f"  {error['rows']:>7,} x {error['outcome']}: {error['error_code']}"
-            self._out.print(escape(line))
+        print_groups(self._out, summary)
         self._out.print(f"results: {escape(printable(results))}")
         self._out.print("next:")
         for command in self._next(summary, results):

@@ -13,7 +13,9 @@ from importer import __version__
 from importer.errors import ExitCode, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import exit_code, fill_in_from_ledger, write_all
+from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
+from importer.job.plan_guard import NoPlan
 from importer.job.reading import read_sources
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.world import World, iso, loop_options, new_run_id
@@ -27,7 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.job.credentials import ApiKey
+    from importer.job.reading import Input
     from importer.job.settings import DeliverySettings, InputSettings
+
+TOO_MANY_INVALID = "too_many_invalid"
+"""The reason of a run that ``--max-errors`` stopped before it sent anything."""
 
 
 class Finished:
@@ -54,6 +60,7 @@ def run(
     world: World | None = None,
     observer: Observer | None = None,
     confirm_key: Callable[[], bool] = lambda: False,
+    plan: NoPlan | None = None,
 ) -> Finished:
     """Import the sources: read, validate, plan, deliver, write results.
 
@@ -64,9 +71,10 @@ def run(
         world: clock, chance, network; the real ones by default.
         observer: hears of progress.
         confirm_key: asked when another key than last time is used on this ledger.
+        plan: a saved plan to follow; the run does exactly that, or nothing.
 
     Raises:
-        UsageError: a setting or an input is wrong; nothing was sent.
+        UsageError: a setting or an input is wrong, or the plan does not hold; nothing was sent.
         LedgerInUse: another run holds the ledger.
         Interrupted: a signal ended the run at once.
     """
@@ -76,6 +84,9 @@ def run(
     run_id = new_run_id(began)
     summary = Summary(run_id, "run", account.label, began, iso(began), list(inputs.sources))
     observer.started(run_id, "run", account.label)
+    plan = plan or NoPlan()
+    summary.plan = plan.digest
+    plan.check_files(inputs, delivery, key.mode)
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
@@ -89,6 +100,7 @@ def run(
         reader = stack.enter_context(
             Ledger.open(delivery.ledger, account, read_only=True, connect=world.connect)
         )
+        plan.check_ledger(ledger, observer)
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
         with _timed(summary, "read"):
@@ -98,11 +110,14 @@ def run(
             settle_duplicates(staging, inputs.sources, inputs.on_duplicate)
             counts = staging.counts()
             observer.verified(read.records, counts.get("invalid", 0))
+            plan.check_input(staging)
+            delivered = Delivered(stopped_by=stop_rule(inputs, read, staging))
             make_plan(staging, reader, retry_rejected=delivery.retry_rejected)
-            if delivery.dry_run:
+            plan.check_rows(staging)
+            if delivery.dry_run and delivered.stopped_by is None:
                 would_create(staging)
             counts = staging.counts()
-            to_deliver = counts.pop("", 0)
+            to_deliver = counts.pop("", 0) if delivered.stopped_by is None else 0
             observer.planned(counts, to_deliver)
         ledger.begin_run(
             run_id,
@@ -111,8 +126,8 @@ def run(
             version=__version__,
             key_digest=digest,
             sources=list(inputs.sources),
+            plan=plan.begins,
         )
-        delivered = Delivered()
         if to_deliver:
             progress = Progress(total=min(to_deliver, delivery.limit or to_deliver))
             pipeline = Delivery(
@@ -160,6 +175,20 @@ def check_key(
     )
 
 
+def stop_rule(inputs: InputSettings, read: Input, staging: Staging) -> RunStopped | None:
+    """Why nothing may be sent, after the whole input was read; None where nothing is wrong."""
+    limit = inputs.max_errors or DEFAULT_LIMIT
+    trouble = too_many(limit, read.tallies(staging.invalid_by_source()))
+    if not trouble:
+        return None
+    return RunStopped(
+        f"{trouble}: nothing was sent",
+        reason=TOO_MANY_INVALID,
+        hint="the mapping is more likely wrong than the rows: see the groups of errors;"
+        " --max-errors 100% sends the valid rows all the same",
+    )
+
+
 @contextmanager
 def _timed(summary: Summary, stage: str) -> Iterator[None]:
     began = time.perf_counter()
@@ -187,6 +216,8 @@ def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
     if delivered.signum is not None:
         return "the run was interrupted before this row was settled"
     if delivered.stopped_by is not None:
+        if delivered.stopped_by.reason == TOO_MANY_INVALID:
+            return "valid, but nothing was sent: too many other rows are invalid (--max-errors)"
         return "the run was stopped before this row was settled"
     return f"beyond --limit {limit}" if limit is not None else "the run ended before this row"
 

@@ -69,6 +69,28 @@ class StagedRow(NamedTuple):
         return tuple(json.loads(self.extra_json)) if self.extra_json else ()
 
 
+class Failure(NamedTuple):
+    """A row that is valid by itself and yet not in Moment: a conflict, a refusal, an outage."""
+
+    position: int
+    outcome: str
+    http_status: int
+    """Of Moment's answer, 0 where there is none."""
+    error_code: str
+    error: str
+    """In words, personal data masked; may hold the row's reference."""
+
+    @property
+    def source(self) -> int:
+        """Index into the run's sources."""
+        return source_and_line(self.position)[0]
+
+    @property
+    def line(self) -> int:
+        """Physical line, from 1."""
+        return source_and_line(self.position)[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A valid row that has no outcome yet."""
@@ -126,6 +148,19 @@ def keys_of(judged: Judged) -> pl.DataFrame:
     base = position(judged.source, 0)
     return judged.valid.select(
         (pl.col("line") + base).alias("position"), "reference", "fingerprint"
+    )
+
+
+def as_invalid(row: Row) -> tuple[object, ...]:
+    """An invalid row as the columns of its table."""
+    return (
+        position(row.source, row.line),
+        # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
+        row.reference.encode("utf-8", "backslashreplace").decode(),
+        json.dumps(row.cells),
+        json.dumps(row.extra) if row.extra else None,
+        "; ".join(dict.fromkeys(problem.code for problem in row.problems)),
+        "; ".join(problem.text() for problem in row.problems),
     )
 
 

@@ -20,19 +20,20 @@ import polars as pl
 
 from importer.errors import UsageError
 from importer.outcomes import IN_MOMENT, Outcome
+from importer.plan.figures import Figures
 from importer.plan.frames import (
     OUTCOME,
     Page,
     Pending,
     StagedRow,
     Waiting,
+    as_invalid,
     as_judged,
     as_page,
     keys_of,
     pack,
     unpack,
 )
-from importer.plan.positions import position
 from importer.plan.repeats import hashes_of, repeated_hashes
 from importer.plan.schema import LEFT, PRAGMAS, SCHEMA
 
@@ -53,7 +54,7 @@ _SETTLE = (
 _NOT_FAILED = sorted(one.value for one in (*IN_MOMENT, Outcome.WOULD_CREATE))
 
 
-class Staging:
+class Staging(Figures):
     """The staged rows of one run. Not thread-safe.
 
     Every method raises UsageError where the disk is full or fails: nothing depends on staging.
@@ -87,7 +88,7 @@ class Staging:
         """Stage a batch; its lines lie before or after those of every other batch."""
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?)", map(_inserted, judged.invalid)
+                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?)", map(as_invalid, judged.invalid)
             )
             if judged.valid.height:
                 keys = keys_of(judged)
@@ -148,16 +149,14 @@ class Staging:
                 ),
             )
 
-    def settle_unchanged(self, segment: int, at: Sequence[int], ids: Sequence[str]) -> None:
+    def settle_unchanged(self, segment: int, at: pl.Series, ids: pl.Series) -> None:
         """Settle rows of a segment as unchanged: their indexes, and their customers' ids."""
-        if not at:
+        if at.is_empty():
             return
         height = self._read("SELECT height FROM segment WHERE first = ?", (segment,))[0][0]
         known = self._unchanged(segment)
-        column = [None] * height if known is None else known.to_list()
-        for index, customer_id in zip(at, ids, strict=True):
-            column[index] = customer_id
-        frame = pl.DataFrame({"id": column}, schema={"id": pl.String})
+        column = pl.repeat(None, height, dtype=pl.String, eager=True) if known is None else known
+        frame = column.scatter(at, ids).alias("id").to_frame()
         with self._transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?)",
@@ -237,6 +236,14 @@ class Staging:
         for page in self.pages():
             yield from self._staged(Page(page.segment, page.frame.filter(is_failed)))
 
+    def fingerprints(self, segment: int) -> pl.Series:
+        """The fingerprints of a segment's rows; ``Page`` says where each stands."""
+        return self._frame("keys", segment, ["fingerprint"]).to_series()
+
+    def payloads(self, segment: int) -> pl.Series:
+        """The payloads of a segment's rows."""
+        return self._frame("body", segment, ["payload"]).to_series()
+
     # Figures ------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
@@ -250,22 +257,6 @@ class Staging:
             ") GROUP BY name HAVING sum(n) > 0"
         )
         return dict(self._read(query))
-
-    def error_codes(self, limit: int = 20) -> list[tuple[str, str, int]]:
-        """(outcome, error code, rows), most frequent first."""
-        query = (
-            "SELECT outcome, error_code, count(*) AS n FROM ("
-            " SELECT 'invalid' AS outcome, error_code FROM invalid"
-            " UNION ALL SELECT outcome, error_code FROM outcome"
-            ") WHERE error_code <> '' GROUP BY outcome, error_code ORDER BY n DESC, 1, 2 LIMIT ?"
-        )
-        return self._read(query, (limit,))
-
-    def has_extra(self, source: int) -> bool:
-        """Whether a record of this source had more cells than the header."""
-        query = "SELECT 1 FROM invalid WHERE extra IS NOT NULL AND position BETWEEN ? AND ? LIMIT 1"
-        bounds = (position(source, 0), position(source + 1, 0) - 1)
-        return bool(self._read(query, bounds))
 
     # Inside -------------------------------------------------------------------------------------
 
@@ -380,15 +371,3 @@ class Staging:
             raise UsageError(
                 message, hint="free some disk space, or choose another --out"
             ) from None
-
-
-def _inserted(row: Row) -> tuple[object, ...]:
-    return (
-        position(row.source, row.line),
-        # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
-        row.reference.encode("utf-8", "backslashreplace").decode(),
-        json.dumps(row.cells),
-        json.dumps(row.extra) if row.extra else None,
-        "; ".join(dict.fromkeys(problem.code for problem in row.problems)),
-        "; ".join(problem.text() for problem in row.problems),
-    )
