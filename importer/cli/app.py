@@ -68,6 +68,8 @@ def run(
     ] = False,
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
+    encoding: o.Encoding = "auto",
+    sheet: o.Sheet = None,
     on_duplicate: o.OnDuplicateName = "error",
     max_errors: o.MaxErrors = None,
     retry_rejected: o.RetryRejected = False,
@@ -101,6 +103,8 @@ def run(
         choose("on_duplicate", on_duplicate),
         choose("max_errors", max_errors),
         strict=choose("strict", strict),
+        encoding=choose("encoding", encoding),
+        sheet=choose("sheet", sheet),
     )
     url = check_base_url(choose("base_url", base_url))
     key = read_api_key(os.environ)
@@ -133,6 +137,8 @@ def plan(
     base_url: o.BaseUrl = DEFAULT_BASE_URL,
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
+    encoding: o.Encoding = "auto",
+    sheet: o.Sheet = None,
     on_duplicate: o.OnDuplicateName = "error",
     max_errors: o.MaxErrors = None,
     retry_rejected: o.RetryRejected = False,
@@ -148,7 +154,16 @@ def plan(
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=after_check)
-    inputs = _inputs(sources, out, delimiter, on_duplicate, max_errors, strict=strict)
+    inputs = _inputs(
+        sources,
+        out,
+        delimiter,
+        on_duplicate,
+        max_errors,
+        strict=strict,
+        encoding=encoding,
+        sheet=sheet,
+    )
     delivery = DeliverySettings(
         ledger=ledger,
         base_url=check_base_url(base_url),
@@ -171,6 +186,8 @@ def check(
     out: o.Out = DEFAULT_OUT,
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
+    encoding: o.Encoding = "auto",
+    sheet: o.Sheet = None,
     on_duplicate: o.OnDuplicateName = "error",
     max_errors: Annotated[
         str | None,
@@ -190,7 +207,16 @@ def check(
     from importer.job.check import check as check_job  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=after_check)
-    inputs = _inputs(sources, out, delimiter, on_duplicate, max_errors, strict=strict)
+    inputs = _inputs(
+        sources,
+        out,
+        delimiter,
+        on_duplicate,
+        max_errors,
+        strict=strict,
+        encoding=encoding,
+        sheet=sheet,
+    )
     inputs = replace(inputs, fail_fast=fail_fast)
     _end(check_job(inputs, observer=observer))
 
@@ -268,6 +294,8 @@ def _inputs(
     max_errors: str | None,
     *,
     strict: bool,
+    encoding: str,
+    sheet: str | None,
 ) -> InputSettings:
     from importer.job.limit import parse_limit  # noqa: PLC0415
     from importer.job.settings import InputSettings  # noqa: PLC0415
@@ -285,6 +313,8 @@ def _inputs(
         strict=strict,
         on_duplicate=policy,
         delimiter=o.delimiter_of(delimiter),
+        encoding=encoding,
+        sheet=sheet,
         max_errors=parse_limit(max_errors) if max_errors is not None else None,
     )
 

@@ -43,12 +43,8 @@ def init(
         typer.Option("--positive", help="A positive amount: debit (is owed to you) or credit."),
     ] = None,
     delimiter: o.Delimiter = None,
-    encoding: Annotated[
-        str, typer.Option("--encoding", help="Encoding of the text; auto detects it.")
-    ] = "auto",
-    sheet: Annotated[
-        str | None, typer.Option("--sheet", help="The sheet of an .xlsx workbook.")
-    ] = None,
+    encoding: o.Encoding = "auto",
+    sheet: o.Sheet = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Take the proposal; ask nothing.")
     ] = False,

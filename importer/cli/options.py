@@ -14,7 +14,9 @@ DELIMITERS = {",": ",", ";": ";", "|": "|", "tab": "\t", "\t": "\t", "\\t": "\t"
 Sources = Annotated[
     list[str],
     typer.Argument(
-        metavar="SOURCE...", help="CSV or Parquet files (gzip, zstd too); - reads standard input."
+        metavar="SOURCE...",
+        help="CSV, JSON Lines (gzip, zstd too), Excel or Parquet: paths or URLs; - reads"
+        " standard input.",
     ),
 ]
 OptionalSources = Annotated[
@@ -51,6 +53,16 @@ Strict = Annotated[bool, typer.Option("--strict", help="An unknown column is an 
 Delimiter = Annotated[
     str | None,
     typer.Option("--delimiter", help="CSV delimiter: , ; | or tab. Detected by default."),
+]
+Encoding = Annotated[
+    str,
+    typer.Option(
+        "--encoding", help="Text encoding of the sources, for example windows-1252. Or auto."
+    ),
+]
+Sheet = Annotated[
+    str | None,
+    typer.Option("--sheet", help="Sheet of an Excel workbook. The first with data by default."),
 ]
 OnDuplicateName = Annotated[
     str,

@@ -17,6 +17,7 @@ from importer.job.world import World, iso, new_run_id
 from importer.plan import Staging
 from importer.plan.make import settle_duplicates, would_create
 from importer.results import Summary, Workspace, report
+from importer.source import shown_source
 
 if TYPE_CHECKING:
     from importer.job.reading import Input
@@ -35,7 +36,8 @@ def check(
     world, observer = world or World(), observer or Observer()
     began = world.clock.now()
     run_id = new_run_id(began)
-    summary = Summary(run_id, "check", "", began, iso(began), list(inputs.sources))
+    sources = [shown_source(name) for name in inputs.sources]
+    summary = Summary(run_id, "check", "", began, iso(began), sources)
     observer.started(run_id, "check", "")
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
@@ -43,9 +45,9 @@ def check(
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
         started = time.perf_counter()
-        read = read_sources(inputs, staging, world, observer)
+        read = read_sources(inputs, staging, world, observer, workspace.partial)
         summary.warnings += read.warnings
-        settle_duplicates(staging, inputs.sources, inputs.on_duplicate)
+        settle_duplicates(staging, sources, inputs.on_duplicate)
         counts = staging.counts()
         observer.verified(read.records, counts.get("invalid", 0))
         would_create(staging)

@@ -24,6 +24,7 @@ from importer.plan.digest import digest_of
 from importer.plan.forecast import Forecast, Sending, forecast
 from importer.plan.make import settle_duplicates
 from importer.results import Workspace
+from importer.source import shown_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -145,6 +146,7 @@ def _look(
 ) -> Planning:
     account = Account(delivery.base_url, mode, delivery.account)
     run_id = new_run_id(world.clock.now())
+    sources = tuple(shown_source(name) for name in inputs.sources)
     observer.started(run_id, "plan", account.label)
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
@@ -156,8 +158,8 @@ def _look(
         version = ledger.version() if ledger is not None else NOTHING_YET
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
-        read = read_sources(inputs, staging, world, observer)
-        settle_duplicates(staging, inputs.sources, inputs.on_duplicate)
+        read = read_sources(inputs, staging, world, observer, workspace.partial)
+        settle_duplicates(staging, sources, inputs.on_duplicate)
         observer.verified(read.records, staging.counts().get("invalid", 0))
         stopped_by = stop_rule(inputs, read, staging)
         input_sha256 = digest_of(staging) if digests else ""
@@ -175,7 +177,7 @@ def _look(
     observer.planned(settled, made.to_deliver)
     return Planning(
         account.label,
-        inputs.sources,
+        sources,
         read.records,
         made,
         errors,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from importer.errors import UsageError
 from importer.results.workspace import PRIVATE_FILE
+from importer.source import shown_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,7 +83,7 @@ def contents_of(name: str) -> Contents:
 
 
 def _not_again(name: str) -> UsageError:
-    shown = "standard input" if name == "-" else name
+    shown = "standard input" if name == "-" else shown_source(name)
     return UsageError(
         f"a saved plan needs files, and {shown} is none: a run could not read the same again",
         hint="save the data to a file and plan that, or leave --save out",

@@ -9,10 +9,11 @@ from importer.errors import UsageError
 from importer.job.limit import Tally
 from importer.results.groups import Groups
 from importer.rows import judge_batch, map_columns, parts_of, until_first_invalid
-from importer.source import SourceOptions, open_source
+from importer.source import SourceOptions, open_source, shown_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from importer.job.observer import Observer
     from importer.job.settings import InputSettings
@@ -45,16 +46,23 @@ class Input:
 
 
 def read_sources(
-    settings: InputSettings, staging: Staging, world: World, observer: Observer
+    settings: InputSettings, staging: Staging, world: World, observer: Observer, folder: Path
 ) -> Input:
     """Read every source to its end, or (``fail_fast``) up to the first invalid record.
+
+    Private temporary files are kept in ``folder``.
 
     Raises:
         SourceError: a source cannot be read as a customer file.
         UsageError: the sources make no sense together, or staging failed.
     """
     _check_names(settings.sources)
-    options = SourceOptions(delimiter=settings.delimiter)
+    options = SourceOptions(
+        delimiter=settings.delimiter,
+        encoding=settings.encoding,
+        sheet=settings.sheet,
+        folder=folder,
+    )
     layouts: list[Layout] = []
     warnings: list[str] = []
     sizes: list[int] = []
@@ -81,9 +89,18 @@ def read_sources(
                     staging.add_batch(judged)
                     groups.add_invalid(judged.invalid)
                     if first is not None:
+                        _tell(source.warnings, warnings, observer)
                         return _input(layouts, warnings, sizes, groups, first)
-                observer.reading(name, sum(sizes))
+                observer.reading(source.layout.name, sum(sizes))
+            _tell(source.warnings, warnings, observer)
     return _input(layouts, warnings, sizes, groups)
+
+
+def _tell(found: tuple[str, ...], warnings: list[str], observer: Observer) -> None:
+    """Pass on what was decided about a source and may be wrong."""
+    for text in found:
+        warnings.append(text)
+        observer.warning("source_interpreted", text)
 
 
 def _input(
@@ -104,7 +121,7 @@ def _records_until(line: int, batch: RecordBatch) -> int:
 
 def _check_names(sources: tuple[str, ...]) -> None:
     if not sources:
-        raise UsageError("no source", hint="name a CSV or Parquet file, or - for standard input")
+        raise UsageError("no source", hint="name a file or a URL, or - for standard input")
     for name in sources:
         if sources.count(name) > 1:
-            raise UsageError(f"{name} is named twice", hint="name each source once")
+            raise UsageError(f"{shown_source(name)} is named twice", hint="name each source once")

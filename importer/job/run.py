@@ -23,6 +23,7 @@ from importer.ledger import Account, Ledger, RunLock
 from importer.plan import Staging, make_plan
 from importer.plan.make import settle_duplicates, would_create
 from importer.results import Summary, Workspace
+from importer.source import shown_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +83,8 @@ def run(
     account = Account(delivery.base_url, key.mode, delivery.account)
     began = world.clock.now()
     run_id = new_run_id(began)
-    summary = Summary(run_id, "run", account.label, began, iso(began), list(inputs.sources))
+    sources = [shown_source(name) for name in inputs.sources]
+    summary = Summary(run_id, "run", account.label, began, iso(began), sources)
     observer.started(run_id, "run", account.label)
     plan = plan or NoPlan()
     summary.plan = plan.digest
@@ -104,10 +106,10 @@ def run(
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
         with _timed(summary, "read"):
-            read = read_sources(inputs, staging, world, observer)
+            read = read_sources(inputs, staging, world, observer, workspace.partial)
             summary.warnings += read.warnings
         with _timed(summary, "plan"):
-            settle_duplicates(staging, inputs.sources, inputs.on_duplicate)
+            settle_duplicates(staging, sources, inputs.on_duplicate)
             counts = staging.counts()
             observer.verified(read.records, counts.get("invalid", 0))
             plan.check_input(staging)
@@ -125,7 +127,7 @@ def run(
             command="dry run" if delivery.dry_run else "run",
             version=__version__,
             key_digest=digest,
-            sources=list(inputs.sources),
+            sources=sources,
             plan=plan.begins,
         )
         if to_deliver:

@@ -21,6 +21,10 @@ class InputSettings:
     strict: bool = False
     on_duplicate: OnDuplicate = OnDuplicate.ERROR
     delimiter: str | None = None
+    encoding: str = "auto"
+    """``auto``, or the text encoding of every source."""
+    sheet: str | None = None
+    """The sheet of an Excel workbook; None = the first that holds something."""
     max_errors: ErrorLimit | None = None
     """More invalid rows stop the job; None for the command's own limit (``check`` has none)."""
     fail_fast: bool = False

@@ -3,6 +3,7 @@
 from importer.source.opened import OpenSource, open_source
 from importer.source.options import SourceOptions
 from importer.source.records import CellFault, Layout, Malformed, RecordBatch
+from importer.source.urls import shown_source
 
 __all__ = [
     "CellFault",
@@ -12,4 +13,5 @@ __all__ = [
     "RecordBatch",
     "SourceOptions",
     "open_source",
+    "shown_source",
 ]

@@ -50,7 +50,7 @@ class Reading:
     encoding: str
     character: str
     context: str
-    """The word, with every ASCII letter and digit masked."""
+    """The character in its word, of which nothing else is shown: ``*é*``, ``é*``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,7 @@ class _Scored:
         self._weights = {word: min(n, _MOST_COUNTED) for word, n in sample.words.items()}
         self._points = {word: _points(text) for word, text in self.texts.items()}
         points = sum(self._weights[word] * self._points[word][0] for word in self.texts)
-        self.mean = points / sum(
-            self._weights[word] * self._points[word][1] for word in self.texts
-        )
+        self.mean = points / sum(self._weights[word] * self._points[word][1] for word in self.texts)
         letters = Counter(one for text in self.texts.values() for one in set(text))
         self._languages = languages(
             letter for letter, n in letters.items() if n > _SELDOM * len(self.texts)
@@ -134,6 +132,6 @@ def _telling_byte(sample: Sample, shown: list[_Scored]) -> int:
 
 def _reading(encoding: str, byte: int, word: bytes) -> Reading:
     character = bytes([byte]).decode(encoding, errors="replace")
-    text = word.decode(encoding, errors="replace")
-    context = "".join("*" if one.isascii() and one.isalnum() else one for one in text)
-    return Reading(encoding, character, context)
+    at = word.index(byte)
+    before, after = ("*" if part else "" for part in (word[:at], word[at + 1 :]))
+    return Reading(encoding, character, f"{before}{character}{after}")

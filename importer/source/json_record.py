@@ -84,7 +84,9 @@ def dumped(value: Any) -> str:
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, dict):
-        pairs = (f"{json.dumps(key, ensure_ascii=False)}: {dumped(one)}" for key, one in value.items())
+        pairs = (
+            f"{json.dumps(key, ensure_ascii=False)}: {dumped(one)}" for key, one in value.items()
+        )
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(dumped, value))}]"

@@ -58,7 +58,10 @@ class JsonSource:
         self._block_bytes = options.block_bytes
         try:
             stream.check_unchanged()
-            self._header = header_of(name, self._keys())
+            self._keys = self._all_keys()
+            # A key may hold half of a surrogate pair, which no column's name can.
+            shown = [key.encode(errors="replace").decode() for key in self._keys]
+            self._header = header_of(name, shown)
         except BaseException:
             self._spool.close()
             raise
@@ -81,12 +84,12 @@ class JsonSource:
             SourceError: a key without a name holds data.
         """
         most = max(1, _MOST_CELLS // len(self.layout.columns))
-        work = _Work(self._index, self.layout.columns)
+        work = _Work(self._index, self.layout.columns, self._keys)
         for line, content in self._lines():
             work.add(line, content)
             if work.size >= self._block_bytes or len(work.lines) + len(work.malformed) >= most:
                 yield self._checked(work.batch())
-                work = _Work(self._index, self.layout.columns)
+                work = _Work(self._index, self.layout.columns, self._keys)
         if work.lines or work.malformed:
             yield self._checked(work.batch())
 
@@ -99,7 +102,7 @@ class JsonSource:
         check_unnamed(self._name, self._header, batch.frame, batch.lines)
         return batch
 
-    def _keys(self) -> list[str]:
+    def _all_keys(self) -> list[str]:
         keys: dict[str, None] = {}
         for _, content in self._lines():
             try:
@@ -113,7 +116,7 @@ class JsonSource:
                 f"{source_name(self._name)}: there is no JSON object in it",
                 hint='write one object on each line: {"external_reference": "...", ...}',
             )
-        return [key.encode(errors="replace").decode() for key in keys]
+        return list(keys)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """Number and content of each line that is not blank."""
@@ -134,9 +137,12 @@ class JsonSource:
 class _Work:
     """The records of one batch."""
 
-    def __init__(self, index: int, columns: tuple[str, ...]) -> None:
+    def __init__(self, index: int, columns: tuple[str, ...], keys: Sequence[str]) -> None:
+        """``keys`` are what the columns are called in the file."""
         self._index = index
-        self._cells: dict[str, list[str | None]] = {name: [] for name in columns}
+        self._columns = [
+            (name, key, list[str | None]()) for name, key in zip(columns, keys, strict=True)
+        ]
         self._faults: list[CellFault] = []
         self.lines: list[int] = []
         self.malformed: list[Malformed] = []
@@ -154,8 +160,8 @@ class _Work:
             return
         row = len(self.lines)
         self.lines.append(line)
-        for name, cells in self._cells.items():
-            cells.append(self._cell(row, name, record.get(name)))
+        for name, key, cells in self._columns:
+            cells.append(self._cell(row, name, record.get(key)))
 
     def _cell(self, row: int, name: str, value: Any) -> str | None:
         text, fault = cell_of(name, value)
@@ -165,7 +171,7 @@ class _Work:
 
     def batch(self) -> RecordBatch:
         frame = pl.DataFrame(
-            [pl.Series(name, cells, dtype=pl.String) for name, cells in self._cells.items()]
+            [pl.Series(name, cells, dtype=pl.String) for name, _, cells in self._columns]
         )
         return RecordBatch(
             self._index, frame, self.lines, tuple(self.malformed), tuple(self._faults)

@@ -105,26 +105,22 @@ def open_source(
         file = open_file(path, stdin)
         if name != STANDARD_INPUT:
             stack.callback(file.close)
-        reader = _reader(shown_source(name), index, options, file, Path(path), stack)
+        shown = shown_source(name)
+        head = first_bytes(shown, file)
+        reader: _Reader
+        if head == PARQUET_MAGIC:
+            _check_seekable(shown, file, "Parquet")
+            file.close()
+            reader = ParquetSource(shown, index, Path(path))
+        elif head == ZIP_MAGIC:
+            _check_seekable(shown, file, "Excel")
+            reader = XlsxSource(shown, index, options, file)
+        else:
+            stream = TextStream(shown, RawStream(shown, file, head), options)
+            stack.callback(stream.close)
+            kind = JsonSource if is_json_lines(shown, stream.peek()) else CsvSource
+            reader = kind(shown, index, options, stream)
         return OpenSource(reader, stack.pop_all())
-
-
-def _reader(
-    name: str, index: int, options: SourceOptions, file: BinaryIO, path: Path, stack: ExitStack
-) -> _Reader:
-    head = first_bytes(name, file)
-    if head == PARQUET_MAGIC:
-        _check_seekable(name, file, "Parquet")
-        file.close()
-        return ParquetSource(name, index, path)
-    if head == ZIP_MAGIC:
-        _check_seekable(name, file, "Excel")
-        return XlsxSource(name, index, options, file)
-    stream = TextStream(name, RawStream(name, file, head), options)
-    stack.callback(stream.close)
-    if is_json_lines(name, stream.peek()):
-        return JsonSource(name, index, options, stream)
-    return CsvSource(name, index, options, stream)
 
 
 def _check_seekable(name: str, file: BinaryIO, kind: str) -> None:

@@ -112,9 +112,7 @@ class ParquetSource:
 
     def _scan(self) -> pl.LazyFrame:
         # Hive partitions and wildcards in the path would change what is read.
-        return pl.scan_parquet(
-            self._path, glob=False, hive_partitioning=False, low_memory=True
-        )
+        return pl.scan_parquet(self._path, glob=False, hive_partitioning=False, low_memory=True)
 
     def _status(self) -> Stamp | None:
         try:

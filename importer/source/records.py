@@ -20,14 +20,14 @@ class Layout:
     columns: tuple[str, ...]
     """The header, in the source's own order."""
     delimiter: str = ","
-    """One character; ``,`` for Parquet."""
+    """One character; ``,`` where the source has none."""
     fed_back: bool = False
     """True where the source is an errors file of an earlier run (its escaping is undone)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellFault:
-    """A cell that has no lossless text form for its field (Parquet only)."""
+    """A cell that has no lossless text form for its field (Parquet, Excel and JSON Lines)."""
 
     index: int
     """Row index within the batch's frame, from 0."""
@@ -44,8 +44,8 @@ class Malformed:
     line: int
     code: str
     """``too_few_fields``, ``too_many_fields``, ``stray_quote``, ``unclosed_quote``,
-    ``not_utf8``, ``nul_byte``, ``field_too_long``, ``record_too_long``,
-    ``bare_carriage_return``."""
+    ``not_utf8``, ``undefined_byte``, ``nul_byte``, ``field_too_long``, ``record_too_long``,
+    ``bare_carriage_return``; of JSON Lines also ``not_json``, ``not_an_object``, ``key_twice``."""
     message: str
     """Says what is wrong and the fix; never holds cell values."""
     cells: tuple[str, ...] = ()
@@ -60,8 +60,9 @@ class RecordBatch:
 
     ``frame`` has one String column per header column, in header order (null or "" = absent);
     ``lines[i]`` is the physical line (from 1, first line of the record) of frame row ``i``.
-    For Parquet a line is the row number from 1. ``malformed`` records lie among or around these
-    lines; ordering everything by line gives the input order.
+    For Parquet a line is the row number from 1, for Excel the one that Excel shows.
+    ``malformed`` records lie among or around these lines; ordering everything by line gives the
+    input order.
     """
 
     source: int

@@ -7,10 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 _ASCII = bytes(range(0x80))
-_WORD = re.compile(rb"[A-Za-z0-9'\x80-\xff]*[\x80-\xff][A-Za-z0-9'\x80-\xff]*")
+# From the beginning of a word on, so that a long one without such a byte is looked at once.
+_WORD = re.compile(rb"(?<![A-Za-z0-9'\x80-\xff])[A-Za-z0-9']*+[\x80-\xff][A-Za-z0-9'\x80-\xff]*+")
 _MOST_WORDS = 5_000
-_LONGEST = 40
-"""Bytes of a word; of longer ones the beginning."""
+_MOST_LINES = 20_000
+"""Lines whose words are all looked at."""
+_BESIDE = 20
+"""Bytes of a word that are kept before and after the first byte that is not ASCII."""
 _EACH = 20
 """Words with one byte value that are kept however many others there are."""
 
@@ -33,6 +36,8 @@ class Sample:
     """Lines that are no UTF-8."""
     other_line: int = 0
     _seen: Counter[int] = field(default_factory=Counter)
+    _often: bytes = b""
+    _known: bytes = _ASCII
 
     def add(self, text: bytes, first_line: int) -> None:
         """Look at whole lines, the first of which is ``first_line``."""
@@ -52,14 +57,18 @@ class Sample:
             self.utf8 += 1
             self.utf8_line = self.utf8_line or line
             return
-        if len(self.words) < _MOST_WORDS or any(
-            self._seen[byte] < _EACH for byte in set(content.translate(None, _ASCII))
-        ):
+        # What is left of a line without ASCII and the bytes that were seen often enough.
+        if content.translate(None, self._known):
             for word in _WORD.findall(content):
-                self._word(line, word[:_LONGEST])
+                at = next(index for index, byte in enumerate(word) if byte >= 0x80)  # noqa: PLR2004
+                self._word(line, word[max(0, at - _BESIDE) : at + _BESIDE])
 
     def _word(self, line: int, word: bytes) -> None:
         self.words[word] += 1
-        for byte in set(word.translate(None, _ASCII)):
+        for byte in dict.fromkeys(word.translate(None, _ASCII)):
             self._seen[byte] += 1
+            if self._seen[byte] == _EACH:
+                self._often += bytes([byte])
             self.first.setdefault(byte, (line, word))
+        if self.other > _MOST_LINES or len(self.words) > _MOST_WORDS:
+            self._known = _ASCII + self._often

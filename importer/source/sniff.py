@@ -34,7 +34,7 @@ _UTF32_MARK = b"\xff\xfe\x00\x00"
 _FED_BACK = (b"_line", b"_error_code", b"_error")
 _NUL_SHARE = 0.01
 _NUL_FEW = 16
-_NUL_HALF = 0.3
+_NUL_HALF = 0.5
 
 
 def byte_order_mark(head: bytes) -> tuple[str, bytes]:
@@ -61,6 +61,17 @@ def is_fed_back(head: bytes) -> bool:
     return all(name in head.partition(b"\n")[0] for name in _FED_BACK)
 
 
+def check_format(name: str, head: bytes) -> None:
+    """Refuse what is no text at all, by its first bytes.
+
+    Raises:
+        SourceError: it is a known binary format, or UTF-32.
+    """
+    for magic, what, hint in _KNOWN:
+        if head.startswith(magic):
+            raise SourceError(f"{source_name(name)}: {what}", hint=hint)
+
+
 def check_text(name: str, head: bytes) -> None:
     """Refuse what is no text, from the first bytes of the (decompressed) content.
 
@@ -72,9 +83,7 @@ def check_text(name: str, head: bytes) -> None:
     shown = source_name(name)
     if not head.removeprefix(UTF8_BOM).strip(b"\r\n"):
         raise SourceError(f"{shown}: is empty", hint="the first line must name the columns")
-    for magic, what, hint in _KNOWN:
-        if head.startswith(magic):
-            raise SourceError(f"{shown}: {what}", hint=hint)
+    check_format(name, head)
     sample = head[:SAMPLE_BYTES]
     many = sample.count(0) > _NUL_FEW + _NUL_SHARE * len(sample)
     if many or 0 in sample.partition(b"\n")[0]:

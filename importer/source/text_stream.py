@@ -1,8 +1,8 @@
 """The text of one source in UTF-8, whatever encoding it is in.
 
-As long as every byte is ASCII the encoding does not matter. The first line beyond ASCII decides: if
-it is UTF-8, so is the file, and a record that is not is malformed. If not, what is left is kept in a
-private temporary file and looked at as a whole, because one letter at its end may be what tells.
+As long as every byte is ASCII the encoding does not matter. The first line beyond ASCII decides:
+if it is UTF-8, so is the file, and a record that is not is malformed. If not, what is left is kept
+in a private temporary file and looked at as a whole, as one letter at its end may be what tells.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from importer.source.limits import MAX_LINE_BYTES, SAMPLE_BYTES
 from importer.source.naming import source_name
 from importer.source.private import spooled
 from importer.source.sample import Sample
-from importer.source.sniff import byte_order_mark, check_text, is_fed_back, utf16_order
+from importer.source.sniff import (
+    byte_order_mark,
+    check_format,
+    check_text,
+    is_fed_back,
+    utf16_order,
+)
 from importer.source.transcode import transcoded
 
 if TYPE_CHECKING:
@@ -88,18 +94,22 @@ class TextStream:
             if marked != UTF8:
                 return self._transcode(marked, head[len(mark) :])
             return self._plain(head)
-        order = utf16_order(head)
+        check_format(self._name, head)
         if self._declared == AUTO:
-            if order:
-                self._warn(f"is read as {order}: every second byte is zero")
-                return self._transcode(order, head)
-            check_text(self._name, head)
-            return self._undecided(head)
-        if self._declared == "utf-16":
-            return self._transcode(order or "utf-16le", head)
+            return self._detected(head)
         if self._declared == UTF8 or is_fed_back(head):
             return self._plain(head)
+        if self._declared == "utf-16":
+            return self._transcode(utf16_order(head) or "utf-16le", head)
         return self._transcode(self._declared, head)
+
+    def _detected(self, head: bytes) -> bytes:
+        order = utf16_order(head)
+        if order:
+            self._warn(f"is read as {order}: every second byte is zero")
+            return self._transcode(order, head)
+        check_text(self._name, head)
+        return self._undecided(head)
 
     def _plain(self, head: bytes) -> bytes:
         self.encoding = UTF8
@@ -213,4 +223,3 @@ def _joined(head: bytes, read: Callable[[], bytes]) -> Callable[[], bytes]:
 
 def _agrees(declared: str, marked: str) -> bool:
     return declared in {AUTO, marked} or (declared == "utf-16" and marked.startswith("utf-16"))
-

@@ -73,7 +73,7 @@ def style_of(format_id: int, codes: Mapping[int, str]) -> Style:
     positive = _NO_CODE.sub("", code.partition(";")[0])
     if _ZEROS.match(positive):
         return Style(zeros=len(positive))
-    return Style(date=positive.lower() != "general" and re.search("[ymdhs]", positive, re.I) is not None)
+    return Style(date=re.search("[ymdhsYMDHS]", positive) is not None)
 
 
 def unescaped(text: str) -> str:

@@ -36,12 +36,13 @@ _MOST_SMALL = 32 << 20
 _MOST_TOKEN = 8 << 20
 """Bytes of one XML tag or text."""
 _MOST_STRINGS = 20_000_000
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DIRECTORY = 16 << 20
 _END = b"PK\x05\x06"
 _CACHED = 1 << 14
 DAMAGED = (
-    zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, KeyError, IndexError,
-    NotImplementedError, OverflowError, RuntimeError, UnicodeError, ValueError, struct.error,
+    zipfile.BadZipFile, zlib.error, expat.ExpatError, struct.error, EOFError, KeyError, IndexError,
+    NotImplementedError, OSError, OverflowError, RuntimeError, UnicodeError, ValueError,
 )  # fmt: skip
 """What reading a damaged workbook raises."""
 
@@ -127,6 +128,8 @@ class Workbook:
     def pieces(self, part: str, most: int = _MOST_PART) -> Iterator[bytes]:
         """The content of one part."""
         done = 0
+        if self._zip.getinfo(part).compress_type not in _METHODS:
+            raise ValueError("another compression than Excel's")
         with self._zip.open(part) as content:
             while piece := content.read(_PIECE):
                 done += len(piece)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zipfile
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,7 +17,7 @@ from importer.source.naming import column_name
 from importer.source.raw import changed, stamp_of
 from importer.source.records import CellFault, Layout, Malformed, RecordBatch
 from importer.source.xlsx_cells import cell_text
-from importer.source.xlsx_parts import Workbook, in_words
+from importer.source.xlsx_parts import DAMAGED, Workbook, in_words
 from importer.source.xlsx_rows import RowReader
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from importer.source.xlsx_rows import Row
 
 ZIP_MAGIC = b"PK\x03\x04"
+_MAIN_PART = "xl/workbook.xml"
 _AS_XLSX = "save it as .xlsx or CSV UTF-8"
 _OTHERS = (
     ("xl/workbook.bin", "is a binary Excel workbook (.xlsb)", _AS_XLSX),
@@ -108,18 +110,18 @@ class XlsxSource:
     def _open(self, options: SourceOptions) -> Workbook:
         try:
             return Workbook(self._file, options.folder)
-        except KeyError:
-            import zipfile  # noqa: PLC0415 - only to say what it is instead
-
+        except DAMAGED:
             with zipfile.ZipFile(self._file) as archive:
                 names = archive.namelist()
             for part, what, hint in _OTHERS:
                 if part in names:
                     raise SourceError(f"{self._name}: {what}", hint=hint) from None
-            raise SourceError(
-                f"{self._name}: is a zip archive and no Excel workbook",
-                hint="unpack it, and name the file in it",
-            ) from None
+            if _MAIN_PART not in names:
+                raise SourceError(
+                    f"{self._name}: is a zip archive and no Excel workbook",
+                    hint="unpack it, and name the file in it",
+                ) from None
+            raise
 
     def _chosen(self, wanted: str | None) -> Sheet:
         sheets = self._book.sheets

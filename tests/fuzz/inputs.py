@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import sys
+import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from importer.errors import ImporterError
 from importer.rows import map_columns, rows_of
 from importer.source import SourceOptions, open_source
+from tests.source.workbooks import Value, write_workbook
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -21,7 +23,10 @@ else:
     from backports import zstd
 
 LONGEST_MESSAGE = 20_000
-__all__ = ["COMPRESSED", "CSV_BYTES", "PARQUET_BYTES", "read_all", "zstd"]
+__all__ = [
+    "COMPRESSED", "CSV_BYTES", "ENCODED", "JSON_LINES", "PARQUET_BYTES", "XLSX_BYTES", "read_all",
+    "zstd",
+]  # fmt: skip
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 HEADER = b"external_reference,name,email,phone,currency,balance,metadata\n"
 CLEAN = (SAMPLES / "customers.csv").read_bytes()[:6000].rpartition(b"\n")[0] + b"\n"
@@ -122,6 +127,64 @@ PARQUET_BYTES = st.lists(
     max_size=4,
 ).map(_spoiled)
 """Bits flipped, bytes cut out, a footer that lies about its length."""
+
+
+_JSON = (
+    b'{"external_reference": "J-1", "name": "Ann", "balance": 12.0, "metadata": {"k": "v"}}\n'
+    b'{"external_reference": "J-2", "metadata.x": 1e3, "flag": [null, true]}\n'
+)
+_JSON_PIECES = st.sampled_from(
+    [b"{", b"}", b"[", b"]", b'"', b":", b",", b"\n", b"\\ud800", b"\\u0000", b"1e999999", b"-0",
+     b"NaN", b'{"a": 1, "a": 2}', b"[" * 3000, b'{"":', b"null", b"\xff", b"9" * 5000, b" "]
+)  # fmt: skip
+JSON_LINES = st.lists(_JSON_PIECES, max_size=20).map(lambda parts: b'{"' + b"".join(parts)) | (
+    _mutated(_JSON)
+)
+"""Objects with damage, and what looks like some."""
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    return text.encode(encoding, "replace")
+
+
+ENCODED = st.builds(
+    _encoded,
+    st.text('ab,"\n\réüñçÉŠ€ \u2028', max_size=80).map(lambda text: f"reference,é\n{text}"),
+    st.sampled_from(["utf-16", "utf-16-le", "cp1252", "mac_roman", "cp1250", "cp850", "gbk"]),
+)
+"""Text in legacy encodings."""
+
+
+def _workbook() -> bytes:
+    file = io.BytesIO()
+    rows: dict[int, list[Value]] = {
+        1: ["external_reference", "name"], 2: ["X-1", "Ann"], 4: ["X-2", 1.5], 5: [True, "x"]
+    }  # fmt: skip
+    write_workbook(file, {"S": rows, "T": {1: ["a"]}})
+    return file.getvalue()
+
+
+_XLSX = _workbook()
+
+
+def _rezipped(part: str, content: bytes) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(_XLSX)) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, content if name == part else old.read(name))
+    return target.getvalue()
+
+
+def _damaged_part(part: str) -> st.SearchStrategy[bytes]:
+    with zipfile.ZipFile(io.BytesIO(_XLSX)) as archive:
+        content = archive.read(part)
+    return _mutated(content).map(lambda data: _rezipped(part, data))
+
+
+XLSX_BYTES = _mutated(_XLSX).map(lambda data: b"PK\x03\x04" + data[4:]) | st.sampled_from(
+    zipfile.ZipFile(io.BytesIO(_XLSX)).namelist()
+).flatmap(_damaged_part)
+"""Archives with damage, and sound archives of damaged parts."""
 
 
 def read_all(data: bytes, block_bytes: int = 1 << 16) -> int:

@@ -13,7 +13,15 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from importer.sandbox import SandboxConfig, running
 from tests.fuzz.contract import REQUESTS, conforms
-from tests.fuzz.inputs import COMPRESSED, CSV_BYTES, PARQUET_BYTES, read_all
+from tests.fuzz.inputs import (
+    COMPRESSED,
+    CSV_BYTES,
+    ENCODED,
+    JSON_LINES,
+    PARQUET_BYTES,
+    XLSX_BYTES,
+    read_all,
+)
 from tests.fuzz.records import CELLS, PAYLOAD, judge, judge_payload
 from tests.fuzz.wire import WIRE, ask
 
@@ -32,6 +40,9 @@ SANDBOX = "sandbox contract"
 TARGETS: dict[str, Target] = {
     "csv": (CSV_BYTES, read_all, 500),
     "gzip and zstd": (COMPRESSED, read_all, 300),
+    "encodings": (ENCODED, read_all, 300),
+    "json lines": (JSON_LINES, read_all, 500),
+    "excel": (XLSX_BYTES, read_all, 300),
     "parquet": (PARQUET_BYTES, read_all, 20),
     "records": (CELLS, judge, 500),
     "payloads": (PAYLOAD, judge_payload, 500),

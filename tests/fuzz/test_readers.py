@@ -19,7 +19,16 @@ from importer.job.settings import InputSettings
 from importer.source import SourceOptions, open_source
 from importer.source.careful import Framer
 from importer.source.raw import RawStream
-from tests.fuzz.inputs import COMPRESSED, CSV_BYTES, PARQUET_BYTES, read_all, zstd
+from tests.fuzz.inputs import (
+    COMPRESSED,
+    CSV_BYTES,
+    ENCODED,
+    JSON_LINES,
+    PARQUET_BYTES,
+    XLSX_BYTES,
+    read_all,
+    zstd,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +65,13 @@ def test_any_csv(data: bytes, block_bytes: int) -> None:
 @settings(max_examples=200)
 def test_any_compressed_file(data: bytes) -> None:
     """Whole, damaged and cut gzip and zstd."""
+    read_all(data)
+
+
+@given(ENCODED | JSON_LINES | XLSX_BYTES)
+@settings(max_examples=300)
+def test_any_legacy_file(data: bytes) -> None:
+    """Other encodings, JSON Lines and Excel workbooks, sound and damaged."""
     read_all(data)
 
 

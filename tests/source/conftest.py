@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[..., Content]:
-    """Read bytes as a file: ``read(data, block_bytes=..., delimiter=...)``."""
+    """Read bytes as a file: ``read(data, block_bytes=..., delimiter=..., encoding=...)``."""
 
     def reading(
-        data: bytes, *, block_bytes: int = 1 << 16, delimiter: str | None = None
+        data: bytes,
+        *,
+        block_bytes: int = 1 << 16,
+        delimiter: str | None = None,
+        encoding: str = "auto",
     ) -> Content:
         path = tmp_path / "customers.csv"
         path.write_bytes(data)
-        return content_of(str(path), SourceOptions(delimiter, block_bytes))
+        return content_of(str(path), SourceOptions(delimiter, block_bytes, encoding))
 
     return reading
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from importer.source import Layout, Malformed, SourceOptions, open_source
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from importer.source import CellFault
+
+
+__all__ = ["Content", "content_of", "lines_of_records", "zstd"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,8 @@ class Content:
     malformed: list[Malformed]
     faults: list[tuple[int, CellFault]]
     batches: int
+    encoding: str
+    warnings: tuple[str, ...]
 
     @property
     def cells(self) -> list[tuple[str, ...]]:
@@ -49,7 +60,8 @@ def content_of(name: str, options: SourceOptions | None = None) -> Content:
             malformed += batch.malformed
             faults += [(batch.lines[one.index], one) for one in batch.faults]
             batches += 1
-    return Content(source.layout, rows, malformed, faults, batches)
+        known = (source.encoding, source.warnings)
+    return Content(source.layout, rows, malformed, faults, batches, *known)
 
 
 def lines_of_records(records: Sequence[bytes], first: int) -> list[int]:

@@ -21,6 +21,10 @@ with open_source(sys.argv[1], 0, SourceOptions()) as source:
 unit = 1 if sys.platform == "darwin" else 1024
 print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit >> 20)
 """
+BLOCKS = {
+    "windows-1252": b"CUSTOMER-000001,Ren\xe9e Example,person@example.com,+27820000001\n" * 1000,
+    "json": b'{"external_reference": "CUSTOMER-000001", "name": "Example Person"}\n' * 1000,
+}
 MARGIN_MIB = 120
 """Far less than what 1,000,000 rows need when they are all held (several hundred MiB)."""
 
@@ -35,7 +39,7 @@ def measured(path: Path) -> tuple[int, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["csv", "gzip", "parquet"])
+@pytest.mark.parametrize("kind", ["csv", "gzip", "parquet", "windows-1252", "json"])
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, kind: str) -> None:
     """The peak of a file of 900,000 rows is near that of one of 90,000."""
     peaks = []
@@ -48,10 +52,13 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, kind: str) -> None:
             )
             frame.write_parquet(path)
         else:
-            block = b"CUSTOMER-000001,Example Person,person@example.com,+27820000001\n" * 1000
+            block = BLOCKS.get(
+                kind, b"CUSTOMER-000001,Example Person,person@example.com,+27820000001\n" * 1000
+            )
             open_it = gzip.open if kind == "gzip" else open
             with open_it(path, "wb") as file:
-                file.write(b"external_reference,name,email,phone\n")
+                if kind != "json":
+                    file.write(b"external_reference,name,email,phone\n")
                 for _ in range(rows // 1000):
                     file.write(block)
         read, peak = measured(path)

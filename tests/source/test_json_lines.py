@@ -1,0 +1,186 @@
+"""JSON Lines: one object per line, its values as text without loss."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from importer.errors import SourceError
+from importer.source import SourceOptions, open_source
+from importer.source.json_record import cell_of, dumped, parse_record
+from importer.source.limits import MAX_FIELD, MAX_RECORD
+from tests.source.reading import content_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.source.reading import Content
+
+
+def lines(*objects: object) -> bytes:
+    """One JSON text per line."""
+    return "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects).encode()
+
+
+def test_the_keys_of_all_lines_make_the_header(read: Callable[..., Content]) -> None:
+    """In the order in which they appear; what a line does not give is absent."""
+    content = read(lines({"a": "1"}, {"b": "2", "a": "3"}, {}, {"c": None}))
+    assert content.layout.columns == ("a", "b", "c")
+    assert content.rows == [
+        (1, ("1", "", "")),
+        (2, ("3", "2", "")),
+        (3, ("", "", "")),
+        (4, ("", "", "")),
+    ]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 50, 1 << 16])
+@pytest.mark.parametrize("wrap", [bytes, gzip.compress])
+def test_lines_are_physical(
+    read: Callable[..., Content], wrap: Callable[[bytes], bytes], block_bytes: int
+) -> None:
+    """Blank lines count and are no records; a mark in front and CRLF are fine."""
+    data = b'\xef\xbb\xbf{"a":"1"}\r\n\r\n  \n{"a":"x\\ny"}\n{"a": 2}'
+    content = read(wrap(data), block_bytes=block_bytes)
+    assert content.rows == [(1, ("1",)), (4, ("x\ny",)), (5, ("2",))]
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "text", "code"),
+    [
+        ("123456789012345678901234567890", "balance", "123456789012345678901234567890", None),
+        ("-7", "balance", "-7", None),
+        ("12.0", "balance", "12", None),
+        ("12.50", "balance", "12.50", "not_integer"),
+        ("1e5", "external_reference", "1e5", "not_integer"),
+        ("0.10", "metadata.rate", "0.10", None),
+        ('"00123"', "external_reference", "00123", None),
+        ("null", "name", "", None),
+        ("true", "metadata.vip", "true", None),
+        ("true", "name", "true", "wrong_type"),
+        ('{"k": "v", "n": 1.10}', "metadata", '{"k": "v", "n": 1.10}', None),
+        ("{}", "metadata", "", None),
+        ('"{\\"k\\": 1}"', "metadata", '{"k": 1}', None),
+        ('{"k": 1}', "name", '{"k": 1}', "wrong_type"),
+        ("[1]", "metadata", "[1]", "wrong_type"),
+        ('"\\ud800"', "name", "\ufffd", "not_unicode"),
+        ('"\\ud83d\\ude00"', "name", "😀", None),
+    ],
+)
+def test_values(
+    read: Callable[..., Content], value: str, column: str, text: str, code: str | None
+) -> None:
+    """Each value has one text, or a fault with what stands for it in the errors file."""
+    content = read(f'{{"{column}": {value}, "x": "1"}}\n'.encode())
+    assert content.cells == [(text, "1")]
+    assert [fault.code for _, fault in content.faults] == ([code] if code else [])
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b'{"a": 1', "not_json"),
+        (b'{"a": NaN}', "not_json"),
+        (b"[" * 100_000, "not_json"),
+        (b'{"a": 1} {"a": 2}', "not_json"),
+        (b"[1]", "not_an_object"),
+        (b'"text"', "not_an_object"),
+        (b'{"a": 1, "a": 2}', "key_twice"),
+        (b'{"metadata": {"k": "1", "k": "2"}}', "key_twice"),
+        (b'{"a": "x\\u0000"}', "nul_byte"),
+        (b'{"a": "' + b"x" * MAX_RECORD + b'"}', "record_too_long"),
+    ],
+)
+@pytest.mark.parametrize("block_bytes", [1, 1 << 16])
+def test_a_bad_line_costs_itself(
+    read: Callable[..., Content], line: bytes, code: str, block_bytes: int
+) -> None:
+    """It is named with its number, its text is kept, and its neighbours are read."""
+    content = read(b'{"a": "1"}\n' + line + b'\n{"a": "2"}\n', block_bytes=block_bytes)
+    assert content.codes == [(2, code)]
+    assert [(line, cells[0]) for line, cells in content.rows] == [(1, "1"), (3, "2")]
+    assert content.malformed[0].extra[0].encode()[:50] == line[:50]
+
+
+def test_a_bad_byte_costs_its_line(read: Callable[..., Content]) -> None:
+    """As in CSV, where the file is UTF-8."""
+    content = read('{"a": "é"}\n'.encode() + b'{"a": "\xe9"}\n')
+    assert content.codes == [(2, "not_utf8")]
+
+
+def test_a_long_text_is_a_fault(read: Callable[..., Content]) -> None:
+    """What is kept of it fits a CSV cell, so that the errors file can be read."""
+    content = read(lines({"a": "x" * (MAX_FIELD + 1)}))
+    assert [fault.code for _, fault in content.faults] == ["field_too_long"]
+    assert len(content.cells[0][0]) == MAX_FIELD
+
+
+def test_another_encoding_and_standard_input(tmp_path: Path) -> None:
+    """What is true of CSV text is true of JSON Lines."""
+    data = lines({"a": "Hélène"}, {"a": "François"})
+    path = tmp_path / "x"
+    path.write_bytes(data.decode().encode("utf-16"))
+    assert content_of(str(path)).cells == [("Hélène",), ("François",)]
+    with open_source("-", 0, SourceOptions(), io.BytesIO(data.decode().encode("cp1252"))) as source:
+        assert sum(batch.frame.height for batch in source.batches()) == 2
+        assert source.encoding == "windows-1252"
+
+
+def test_the_name_tells_where_the_first_line_is_bad(tmp_path: Path) -> None:
+    """``.jsonl`` is JSON Lines whatever the first line is."""
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'oops\n{"a": "1"}\n')
+    assert content_of(str(path)).codes == [(1, "not_json")]
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b'[{"a": 1}]', "is a JSON list"),
+        (b"oops\n", "there is no JSON object in it"),
+        (b'{"": "1"}\n', "there is no header"),
+        (b'{"a": "1", "": "2"}\n', "holds data but has no name"),
+        (b'{"a": "1", "a ": "2"}\n', "more than one column"),
+        (lines({f"k{n}": n for n in range(10_001)}), "10,001 columns"),
+    ],
+)
+def test_what_is_no_json_lines(tmp_path: Path, data: bytes, text: str) -> None:
+    """The error names the file and the fix."""
+    path = tmp_path / "x.ndjson"
+    path.write_bytes(data)
+    with pytest.raises(SourceError) as caught:
+        content_of(str(path))
+    assert text in caught.value.message
+    assert caught.value.hint
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_characters="\0")),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=3), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), VALUES, min_size=1, max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_nothing_of_a_record_is_lost(record: dict[str, object]) -> None:
+    """What a line says can be said again: parsing and writing are inverse, digit by digit."""
+    assert json.loads(dumped(parse_record(json.dumps(record)))) == record
+
+
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,20})?", fullmatch=True))
+def test_no_digit_of_a_number_is_lost(number: str) -> None:
+    """Only decimals that are all zero go."""
+    text, fault = cell_of("metadata.x", parse_record(f'{{"x": {number}}}')["x"])
+    whole, _, decimals = number.partition(".")
+    assert text == (number if decimals.strip("0") else whole)
+    assert fault is None

@@ -1,0 +1,327 @@
+"""Excel workbooks: cells as they are stored, rows by Excel's numbers, damage in words."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from importer.errors import SourceError
+from importer.source import SourceOptions, open_source
+from importer.source.xlsx_cells import Cell, Style, cell_text, unescaped
+from tests.source.reading import content_of
+from tests.source.workbooks import MAIN, Raw, error, styled, write_workbook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.source.reading import Content
+    from tests.source.workbooks import Value
+
+HEADER: list[Value] = ["external_reference", "name", "metadata.k"]
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Callable[..., Content]:
+    """Write a workbook and read it: ``book({sheet: {row: cells}}, sheet=..., **write)``."""
+
+    def reading(
+        sheets: dict[str, dict[int, list[Value]]], *, sheet: str | None = None, **write: Any
+    ) -> Content:
+        path = tmp_path / "book.xlsx"
+        write_workbook(path, sheets, **write)
+        return content_of(str(path), SourceOptions(sheet=sheet, folder=tmp_path))
+
+    return reading
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("00123", "00123"),
+        ("1e5", "1e5"),
+        ("  x ", "  x "),
+        ("a_x000D_b", "a\rb"),
+        (1234567890123, "1234567890123"),
+        (999999999999999, "999999999999999"),
+        (-7, "-7"),
+        (12.0, "12"),
+        (0.1 + 0.2, "0.3"),
+        (12.5, "12.5"),
+        (1e-7, "0.0000001"),
+        (styled("1.2345E+3", 0), "1234.5"),
+        (styled(123, 2), "00123"),
+        (styled(1234567, 2), "1234567"),
+        (styled(45000, 1), "2023-03-15"),
+        (styled(45000.5, 1), "2023-03-15T12:00:00"),
+        (styled(59, 1), "1900-02-28"),
+        (styled(61, 1), "1900-03-01"),
+        (styled(0.75, 5), "18:00:00"),
+        (styled(1.25, 3), "30:00:00"),
+        (styled(2, 4), "2"),
+        (True, "true"),
+        (Raw('<c r="{ref}" t="str"><f>A1</f><v>made</v></c>'), "made"),
+        (Raw('<c r="{ref}" t="inlineStr"><is><r><t>a</t></r><r><t>b</t></r></is></c>'), "ab"),
+        (Raw('<c r="{ref}" t="d"><v>2024-01-31</v></c>'), "2024-01-31"),
+    ],
+)
+def test_a_cell_is_what_is_stored(book: Callable[..., Content], cell: Value, text: str) -> None:
+    """Text stays text, numbers have no exponent and no noise, dates are ISO 8601."""
+    content = book({"S": {1: [*HEADER], 2: ["R-1", "Ann", cell]}})
+    assert content.rows == [(2, ("R-1", "Ann", text))]
+    assert not content.faults
+
+
+@pytest.mark.parametrize(
+    ("cell", "code", "text"),
+    [
+        (styled(45000, 1), "wrong_type", "2023-03-15"),
+        (True, "wrong_type", "true"),
+        (1234567890123456, "number_inexact", "1234567890123460"),
+        (styled("1E+300", 0), "number_inexact", "1" + "0" * 300),
+        (error("#N/A"), "cell_error", "#N/A"),
+        (error("#DIV/0!"), "cell_error", "#DIV/0!"),
+        (Raw('<c r="{ref}"><f>A1+1</f></c>'), "cell_error", ""),
+        (Raw('<c r="{ref}"><v>abc</v></c>'), "cell_error", "abc"),
+    ],
+)
+def test_what_is_no_reference(
+    book: Callable[..., Content], cell: Value, code: str, text: str
+) -> None:
+    """A date, a number that Excel has rounded, or an error costs its row and says what to do."""
+    content = book({"S": {1: [*HEADER], 2: [cell, "Ann", None], 3: ["R-1", "Ben", None]}})
+    assert [(line, fault.column, fault.code) for line, fault in content.faults] == [
+        (2, "external_reference", code)
+    ]
+    assert content.cells == [(text, "Ann", ""), ("R-1", "Ben", "")]
+
+
+def test_an_error_cell_is_a_fault_in_every_column(book: Callable[..., Content]) -> None:
+    """It is not the same as an empty cell."""
+    content = book({"S": {1: [*HEADER], 2: ["R-1", None, error("#REF!")]}})
+    assert [(line, fault.code) for line, fault in content.faults] == [(2, "cell_error")]
+    assert "#REF!" in content.faults[0][1].message
+
+
+def test_rows_have_the_numbers_that_excel_shows(book: Callable[..., Content]) -> None:
+    """Blank rows, before the header too, are nothing; rows with less cells are filled up."""
+    rows: dict[int, list[Value]] = {
+        3: [*HEADER], 4: ["R-1"], 5: [None, None, None], 9: ["R-2", None, "x"], 12: []
+    }  # fmt: skip
+    content = book({"S": rows})
+    assert content.rows == [(4, ("R-1", "", "")), (9, ("R-2", "", "x"))]
+
+
+def test_data_beside_the_table_is_malformed(book: Callable[..., Content]) -> None:
+    """A cell beyond the header is never dropped silently; white space there is nothing."""
+    content = book({"S": {1: ["external_reference"], 2: ["R-1", "x"], 3: ["R-2", "  "]}})
+    assert content.codes == [(2, "too_many_fields")]
+    assert content.malformed[0].extra == ("x",)
+    assert content.cells == [("R-2",)]
+
+
+def test_the_first_sheet_with_data_is_read(book: Callable[..., Content]) -> None:
+    """Empty and hidden sheets are passed over; others with data are a warning."""
+    sheets: dict[str, dict[int, list[Value]]] = {
+        "Empty": {}, "Secret": {1: ["x"]}, "Customers": {1: ["a"], 2: ["1"]}, "Old": {1: ["b"]}
+    }  # fmt: skip
+    content = book(sheets, hidden=["Secret"])
+    assert content.layout.columns == ("a",)
+    assert len(content.warnings) == 1
+    assert 'only the sheet "Customers" is read; "Old" hold' in content.warnings[0]
+    assert book(sheets, sheet="Secret", hidden=["Secret"]).layout.columns == ("x",)
+    assert not book(sheets, sheet="Old").warnings
+
+
+def test_a_sheet_that_is_not_there(book: Callable[..., Content]) -> None:
+    """The hint names those that are."""
+    with pytest.raises(SourceError) as caught:
+        book({"Kunden": {1: ["a"]}}, sheet="Customers")
+    assert 'no sheet "Customers"' in caught.value.message
+    assert '"Kunden"' in caught.value.hint
+    with pytest.raises(SourceError, match="no visible sheet of the workbook holds anything"):
+        book({"S": {}})
+    with pytest.raises(SourceError, match='the sheet "S" is empty'):
+        book({"S": {}}, sheet="S")
+
+
+def test_hidden_rows_are_read_with_a_warning(book: Callable[..., Content]) -> None:
+    """A filter in Excel hides rows, it does not remove them."""
+    content = book({"S": {1: ["a"], 2: ["1"], 3: ["2"]}}, row_attributes={2: 'hidden="1"'})
+    assert len(content.rows) == 2
+    assert "1 rows that Excel does not show" in content.warnings[0]
+
+
+def test_dates_since_1904(book: Callable[..., Content]) -> None:
+    """Workbooks of old Macs count days from another day on."""
+    content = book({"S": {1: [*HEADER], 2: ["R", None, styled(43538, 1)]}}, since_1904=True)
+    assert content.cells[0][2] == "2023-03-15"
+
+
+def test_many_rows_come_in_batches(
+    book: Callable[..., Content], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Order and numbers hold across batches."""
+    monkeypatch.setattr("importer.source.xlsx_source._MOST_CELLS", 1_000)
+    rows: dict[int, list[Value]] = {1: ["a"], **{n: [f"R-{n}"] for n in range(2, 2_500)}}
+    content = book({"S": rows})
+    assert content.batches == 3
+    assert content.rows[-1] == (2_499, ("R-2499",))
+
+
+def _with_part(data: bytes, part: str, content: bytes) -> bytes:
+    source = zipfile.ZipFile(io.BytesIO(data))
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in source.namelist():
+            archive.writestr(name, content if name == part else source.read(name))
+    return target.getvalue()
+
+
+def _plain() -> bytes:
+    file = io.BytesIO()
+    write_workbook(file, {"S": {1: ["external_reference"], 2: ["R-1"], 3: ["R-2"]}})
+    return file.getvalue()
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+DATA = f'<worksheet xmlns="{MAIN}"><sheetData>%s</sheetData></worksheet>'
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "text"),
+    [
+        (SHEET, "<worksheet><sheetData><row>", "damaged"),
+        (SHEET, '<!DOCTYPE x [<!ENTITY a "b">]><worksheet>&a;</worksheet>', "damaged"),
+        (SHEET, DATA % '<row r="2"/><row r="1"/>', "damaged"),
+        (SHEET, DATA % '<row r="9999999"/>', "damaged"),
+        (SHEET, DATA % '<row><c r="ZZZ1"><v>1</v></c></row>', "damaged"),
+        (SHEET, DATA % '<row><c r="A1" t="s"><v>99</v></c></row>', "damaged"),
+        (SHEET, DATA % f'<row><c r="A1" x="{"y" * (40 << 20)}"/></row>', "a tag of more than"),
+        ("xl/workbook.xml", "<workbook><sheets/></workbook>", "no visible sheet"),
+        ("xl/styles.xml", " " * (40 << 20), "unpacks to more than 32 MiB"),
+    ],
+)
+def test_a_damaged_workbook(tmp_path: Path, part: str, content: str, text: str) -> None:
+    """It ends with an error that names the file and the fix, before memory is used up."""
+    path = tmp_path / "book.xlsx"
+    path.write_bytes(_with_part(_plain(), part, content.encode()))
+    with pytest.raises(SourceError) as caught:
+        content_of(str(path))
+    assert text in caught.value.message
+    assert caught.value.hint
+
+
+@given(
+    st.lists(st.tuples(st.integers(4, 3_000), st.integers(0, 255)), max_size=4),
+    st.integers(0, 3_000),
+)
+@settings(max_examples=150, deadline=None)
+def test_any_damage_is_an_error_or_harmless(spoils: list[tuple[int, int]], cut: int) -> None:
+    """Whatever the bytes are: rows, or a SourceError."""
+    data = bytearray(_plain())
+    for at, value in spoils:
+        data[at % len(data)] = value
+    data[:4] = b"PK\x03\x04"
+    from tests.fuzz.inputs import read_all
+
+    read_all(bytes(data[: len(data) - cut % 50 if cut % 3 == 0 else None]))
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["word/document.xml"], "is a Word document"),
+        (["mimetype", "content.xml"], "OpenDocument"),
+        (["_rels/.rels", "xl/workbook.bin"], "binary Excel workbook"),
+        (["customers.csv"], "is a zip archive and no Excel workbook"),
+    ],
+)
+def test_other_archives(tmp_path: Path, names: list[str], text: str) -> None:
+    """It is said what the archive is instead."""
+    path = tmp_path / "x"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            kind = "<Relationships/>" if name.endswith(".rels") else ""
+            archive.writestr(name, kind)
+    with pytest.raises(SourceError, match=text):
+        content_of(str(path))
+
+
+def test_a_workbook_from_a_pipe() -> None:
+    """Its end must be read first."""
+    with pytest.raises(SourceError, match="Excel cannot be read from a pipe"):
+        open_source("-", 0, SourceOptions(), io.BytesIO(_plain()))
+
+
+BOMB = """
+import resource, sys
+from importer.errors import SourceError
+from importer.source import SourceOptions, open_source
+try:
+    with open_source(sys.argv[1], 0, SourceOptions()) as source:
+        print(sum(batch.frame.height for batch in source.batches()))
+except SourceError as error:
+    print("refused")
+try:  # what getrusage says begins with what the parent holds
+    status = open("/proc/self/status").read()
+    print(int(status.split("VmHWM:")[1].split()[0]) >> 10)
+except OSError:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["text", "cells", "strings"])
+def test_a_bomb_needs_little_memory(tmp_path: Path, kind: str) -> None:
+    """Hundreds of megabytes of one text, of cells or of shared texts are read as a stream."""
+    path = tmp_path / "bomb.xlsx"
+    head, piece, tail = {
+        "text": ('<c r="A1" t="str"><v>', "x" * (1 << 20), "</v></c></row>"),
+        "cells": ("", "<c/>" * 4_000, "</row>"),
+        "strings": ("", f"<si><t>{'x' * 1_000}</t></si>" * 1_000, ""),
+    }[kind]
+    part = "xl/sharedStrings.xml" if kind == "strings" else SHEET
+    with (
+        zipfile.ZipFile(io.BytesIO(_plain())) as source,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        for name in source.namelist():
+            if name != part:
+                archive.writestr(name, source.read(name))
+        with archive.open(part, "w", force_zip64=True) as file:
+            opening = "<sst>" if kind == "strings" else "<worksheet><sheetData><row>"
+            file.write((opening + head).encode())
+            for _ in range(150):
+                file.write(piece.encode())
+            closing = "</sst>" if kind == "strings" else "</sheetData></worksheet>"
+            file.write((tail + closing).encode())
+    done = subprocess.run(
+        [sys.executable, "-c", BOMB, str(path)], capture_output=True, text=True, check=True
+    )
+    said, peak = done.stdout.split()
+    assert said == {"text": "0", "cells": "refused", "strings": "2"}[kind]
+    assert int(peak) < 200
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_reads_back(value: float) -> None:
+    """Its text is the number to 15 digits, without an exponent."""
+    text, fault = cell_text("metadata.x", Cell("n", repr(value), Style()), since_1904=False)
+    assert "e" not in text.lower()
+    assert float(text) == float(f"{value:.15g}")
+    assert (fault is not None) == (abs(value) >= 1e15)
+
+
+@given(st.text(max_size=20))
+def test_text_without_escapes_stays(text: str) -> None:
+    """Only ``_xHHHH_`` means another character."""
+    if "_x" not in text:
+        assert unescaped(text) == text
