@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.cli import init as init_module
-from importer.cli import init_answers, main
+from importer.cli import main
 from importer.mapping import presets
 from importer.mapping.load import load_mapping
 
@@ -47,8 +47,8 @@ def importer(
 
 
 def test_the_sample_files_are_what_their_script_writes(tmp_path: Path) -> None:
-    """sample_data/legacy is made by generate.py, byte for byte."""
-    spec = importlib.util.spec_from_file_location("generate", LEGACY / "generate.py")
+    """sample_data/legacy is made by generate_legacy.py, byte for byte."""
+    spec = importlib.util.spec_from_file_location("generate", LEGACY / "generate_legacy.py")
     assert spec is not None
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
@@ -181,7 +181,7 @@ def test_a_person_is_asked_until_nothing_is_open(
     """On a terminal each open choice is a question; a wrong answer is asked for again."""
     typed = iter(["Switzerland", "CH", "CHF"])
     monkeypatch.setattr(init_module, "on_terminal", lambda: True)
-    monkeypatch.setattr(init_answers.typer, "prompt", lambda *_, **__: next(typed))
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: next(typed))
     code, _, err = importer("init", EXCEL)
     assert code == 0
     assert "no country code" in err
@@ -194,7 +194,7 @@ def test_a_person_is_asked_until_nothing_is_open(
 def test_a_number_picks_a_suggestion(importer: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sign of the CRM's Saldo is answered with the number of a suggestion."""
     monkeypatch.setattr(init_module, "on_terminal", lambda: True)
-    monkeypatch.setattr(init_answers.typer, "prompt", lambda *_, **__: "2")
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: "2")
     code, _, _ = importer("init", CRM)
     assert code == 0
     written = tomllib.loads(Path("import.toml").read_text())

@@ -1,6 +1,6 @@
 """Writes three legacy exports from a fixed seed. Names, addresses and numbers are made up.
 
-    python sample_data/legacy/generate.py [FOLDER]
+    python sample_data/legacy/generate_legacy.py [FOLDER]
 
 docs/migrating.md imports them. Each has the habits of the program it stands for, and a few bad
 rows; no line of code may be needed to import it.
