@@ -63,6 +63,7 @@ bench-pacing: $(READY) ## Measure the adaptive pacing against token buckets
 .PHONY: sample-data
 sample-data: $(READY) ## Write sample_data/ again from its seed
 	$(BIN)/python sample_data/generate.py
+	$(BIN)/python sample_data/legacy/generate_legacy.py
 
 .PHONY: lock
 lock: ## Resolve the lock file again (needs uv on the PATH)
