@@ -56,7 +56,10 @@ def column(fields: dict[str, Any], name: str, **columns: list[str | None]) -> li
 )
 def test_where_a_text_comes_from(spec: dict[str, Any], expected: list[str]) -> None:
     """Columns, fallbacks, templates, constants, value maps and defaults, in that order."""
-    cells = {"A": [" x ", "", "y", None], "B": ["a", "b", "\u00a0", ""]}
+    cells: dict[str, list[str | None]] = {
+        "A": [" x ", "", "y", None],
+        "B": ["a", "b", "\u00a0", ""],
+    }
     assert column({"name": spec}, "name", **cells) == expected
 
 
@@ -181,14 +184,18 @@ def test_a_column_that_is_there_twice_cannot_be_meant() -> None:
 )
 def test_one_reference_never_hides_two(cells: list[tuple[str, str]], spec: dict[str, Any]) -> None:
     """Wherever two records get one reference, their origins say whether their cells were equal."""
-    columns = {"A": [a for a, _ in cells], "B": [b for _, b in cells]}
+    columns: dict[str, list[str | None]] = {
+        "A": [a for a, _ in cells],
+        "B": [b for _, b in cells],
+    }
     _, mapped = applied(mapping_of({"external_reference": spec}), **columns)
     made = mapped.batch.frame["external_reference"].to_list()
-    used = {
+    cells_used: dict[str, list[Any]] = {
         "template": [(a.strip(), b.strip()) for a, b in cells],
         "columns": [(0, a.strip()) if a.strip() else (1, b.strip()) for a, b in cells],
-        "column": [a.strip() for a, _ in cells],
-    }[next(key for key in spec if key in {"template", "columns", "column"})]
+        "column": [(a.strip(),) for a, _ in cells],
+    }
+    used = cells_used[next(key for key in spec if key in cells_used)]
     for i, one in enumerate(made):
         for j, other in enumerate(made[:i]):
             if one == other and one:
