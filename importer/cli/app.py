@@ -90,7 +90,7 @@ def run(
     saved = load_plan(plan) if plan is not None else None
     if config is None and saved is not None and saved.mapping is not None:
         config = Path(saved.mapping.name)
-        context.obj = read_config(config)
+        context.obj = read_config(config, context)
     choose = Choices(context, saved)
     ledger = Path(choose("ledger", ledger))
     observer = _observer(
