@@ -60,14 +60,6 @@ def write(path: Path, frame: pl.LazyFrame, *, quoted: bool = False) -> None:
         frame.sink_csv(path, quote_style="always" if quoted else "necessary")
 
 
-def head(path: Path, target: Path, rows: int) -> Path:
-    """The header and the first rows of a CSV without line breaks in its cells."""
-    with path.open("rb") as source, target.open("wb") as file:
-        for _, line in zip(range(rows + 1), source, strict=False):
-            file.write(line)
-    return target
-
-
 def main() -> None:
     """Write one file."""
     parser = argparse.ArgumentParser(description=__doc__)
