@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from benchmarks.process import Cores
 
-_OURS = ("aiohttp", "anyio", "httpx", "polars", "pydantic", "pyreqwest", "uvloop")
-_PEERS = ("dlt", "drt-core", "httpx", "requests")
+_OURS = ("aiohttp", "anyio", "httpx", "polars", "pydantic", "uvloop")
+_PEERS = ("aiohttp", "dlt", "drt-core", "httpx", "pyreqwest", "requests", "uvloop")
 _NUMBER = re.compile(r"\d+(\.\d+)+")
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.parts import check, latency, memory, nightly, posting, startup
+from benchmarks.parts import check, latency, memory, network, nightly, posting, startup
 from benchmarks.process import ROOT, BenchmarkError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ FORMAT = 1
 PARTS: dict[str, ModuleType] = {
     "posting": posting,
     "latency": latency,
+    "network": network,
     "nightly": nightly,
     "check": check,
     "startup": startup,
