@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from importer.errors import (
     ExitCode,
     ImporterError,
+    InvalidFound,
     LedgerFailed,
     LedgerInUse,
     RunStopped,
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from importer.delivery.keys import idempotency_key
     from importer.job.check import check
     from importer.job.credentials import ApiKey, check_base_url, read_api_key
+    from importer.job.limit import ErrorLimit, parse_limit
     from importer.job.observer import Observer, Progress
     from importer.job.run import Finished, run
     from importer.job.settings import DeliverySettings, InputSettings
     from importer.ledger import Account, Ledger
+    from importer.results.report import GroupReport
     from importer.results.summary import Summary
     from importer.rows.duplicates import OnDuplicate
 
@@ -37,7 +40,9 @@ _HOMES = {
     "Account": "importer.ledger",
     "ApiKey": "importer.job.credentials",
     "DeliverySettings": "importer.job.settings",
+    "ErrorLimit": "importer.job.limit",
     "Finished": "importer.job.run",
+    "GroupReport": "importer.results.report",
     "InputSettings": "importer.job.settings",
     "Ledger": "importer.ledger",
     "Observer": "importer.job.observer",
@@ -47,6 +52,7 @@ _HOMES = {
     "check": "importer.job.check",
     "check_base_url": "importer.job.credentials",
     "idempotency_key": "importer.delivery.keys",
+    "parse_limit": "importer.job.limit",
     "read_api_key": "importer.job.credentials",
     "run": "importer.job.run",
 }
@@ -55,10 +61,13 @@ __all__ = [
     "Account",
     "ApiKey",
     "DeliverySettings",
+    "ErrorLimit",
     "ExitCode",
     "Finished",
+    "GroupReport",
     "ImporterError",
     "InputSettings",
+    "InvalidFound",
     "Ledger",
     "LedgerFailed",
     "LedgerInUse",
@@ -74,6 +83,7 @@ __all__ = [
     "check",
     "check_base_url",
     "idempotency_key",
+    "parse_limit",
     "read_api_key",
     "run",
 ]

@@ -8,6 +8,7 @@ and the process exit code that the command line answers with (docs/exit-codes.md
      |    +-- SourceError     2  an input cannot be read as a customer file
      +-- RunStopped           3  a stop rule ended the run early; rows keep their state
      |    +-- LedgerFailed    3  the ledger could not be written (disk full, I/O error)
+     |    +-- InvalidFound    1  --fail-fast: reading stopped at the first invalid record
      +-- LedgerInUse          4  another run holds this ledger
 """
 
@@ -76,6 +77,15 @@ class LedgerFailed(RunStopped):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message, reason="ledger_failed", hint=hint)
+
+
+class InvalidFound(RunStopped):
+    """A record is invalid, and the first one was to end the reading (``check --fail-fast``)."""
+
+    exit_code = ExitCode.ROWS_LEFT
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, reason="invalid_found", hint=hint)
 
 
 class LedgerInUse(ImporterError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,6 +67,14 @@ def run(
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
     on_duplicate: o.OnDuplicateName = "error",
+    max_errors: Annotated[
+        str | None,
+        typer.Option(
+            "--max-errors",
+            metavar="N|P%",
+            help="Send nothing if more rows are invalid. Default 10%, and more than 10 rows.",
+        ),
+    ] = None,
     retry_rejected: Annotated[
         bool, typer.Option("--retry-rejected", help="Send refused rows again, though unchanged.")
     ] = False,
@@ -84,7 +93,7 @@ def run(
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=partial(after_run, ledger))
-    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
+    inputs = _inputs(sources, out, delimiter, on_duplicate, max_errors, strict=strict)
     url = check_base_url(base_url)
     key = read_api_key(os.environ)
     if key.warning:
@@ -113,6 +122,17 @@ def check(
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
     on_duplicate: o.OnDuplicateName = "error",
+    max_errors: Annotated[
+        str | None,
+        typer.Option(
+            "--max-errors",
+            metavar="N|P%",
+            help="Exit code 3 if more rows are invalid: a run with this limit would send nothing.",
+        ),
+    ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop reading at the first invalid record.")
+    ] = False,
     log_format: o.LogFormat = "auto",
     quiet: o.Quiet = False,
 ) -> None:
@@ -120,7 +140,8 @@ def check(
     from importer.job.check import check as check_job  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=after_check)
-    inputs = _inputs(sources, out, delimiter, on_duplicate, strict=strict)
+    inputs = _inputs(sources, out, delimiter, on_duplicate, max_errors, strict=strict)
+    inputs = replace(inputs, fail_fast=fail_fast)
     _end(check_job(inputs, observer=observer))
 
 
@@ -186,8 +207,15 @@ def _announce_sandbox(url: str) -> None:
 
 
 def _inputs(
-    sources: list[str], out: Path, delimiter: str | None, on_duplicate: str, *, strict: bool
+    sources: list[str],
+    out: Path,
+    delimiter: str | None,
+    on_duplicate: str,
+    max_errors: str | None,
+    *,
+    strict: bool,
 ) -> InputSettings:
+    from importer.job.limit import parse_limit  # noqa: PLC0415
     from importer.job.settings import InputSettings  # noqa: PLC0415
     from importer.rows import OnDuplicate  # noqa: PLC0415
 
@@ -205,6 +233,7 @@ def _inputs(
         strict=strict,
         on_duplicate=policy,
         delimiter=DELIMITERS[delimiter] if delimiter is not None else None,
+        max_errors=parse_limit(max_errors) if max_errors is not None else None,
     )
 
 

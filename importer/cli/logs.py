@@ -25,6 +25,9 @@ PROGRESS_EVERY = 120
 HELD_FOR = 20
 """Calls in a row (five seconds) that make a hold worth a line; the pace adapts all the time."""
 
+MOST_GROUPS = 20
+"""Groups of errors that get an event each; summary.json holds more."""
+
 
 def configure(*, json: bool, quiet: bool) -> None:
     """Send structlog's events to standard error, as JSON lines or for reading."""
@@ -122,7 +125,23 @@ class LogObserver(Observer):
         self._log.warning("interrupted", signal=name, in_flight=in_flight)
 
     def finished(self, summary: Summary, results: str) -> None:
-        """The run is over."""
+        """The run is over: what went wrong by its cause, then the figures."""
+        for group in summary.groups[:MOST_GROUPS]:
+            self._log.warning(
+                "errors_grouped",
+                outcome=group.outcome,
+                rows=group.rows,
+                source=group.source,
+                column=group.column or None,
+                error_code=group.error_code,
+                detail=group.detail or None,
+                http_status=group.http_status or None,
+                lines=group.lines,
+                text=group.text,
+                fix=group.fix,
+                # Lines, because a log line has no line ends: joined by them they can be pasted.
+                toml=group.toml.splitlines() or None,
+            )
         log = self._log.error if summary.stopped_by else self._log.info
         log(
             "run_finished",

@@ -20,7 +20,9 @@ def after_run(ledger: Path, summary: Summary, results: str) -> list[str]:
     flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {_typed(str(ledger))}"
     again = f"importer run {_typed(*summary.sources)}{flag}"
     to_correct = summary.outcomes.get("invalid", 0) + summary.outcomes.get("rejected", 0)
-    if summary.outcomes.get("unsettled"):
+    if summary.stopped_by == "too_many_invalid":
+        first = (f"importer check {_typed(*summary.sources)}", "until the mapping fits the file")
+    elif summary.outcomes.get("unsettled"):
         first = (again, "goes on with what is not settled; nothing is sent twice")
     elif to_correct:
         errors = _typed(f"{results}/errors.csv")

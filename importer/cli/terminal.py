@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from importer.cli.errors_table import print_groups
 from importer.cli.words import OUTCOME_WORDS
 from importer.errors import printable
 from importer.job.observer import Observer, Progress
@@ -132,9 +133,7 @@ class TerminalObserver(Observer):
         table.add_section()
         table.add_row("total", f"{summary.records:,}", _requests(summary))
         self._out.print(table)
-        for error in summary.errors[:8]:
-            line = f"  {error['rows']:>7,} x {error['outcome']}: {error['error_code']}"
-            self._out.print(escape(line))
+        print_groups(self._out, summary)
         self._out.print(f"results: {escape(printable(results))}")
         self._out.print("next:")
         for command in self._next(summary, results):

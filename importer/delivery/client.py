@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import ssl
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 import httpx
@@ -24,6 +26,9 @@ from importer.delivery.safeguards import ALL_ON, Safeguards
 from importer.errors import RunStopped
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from importer.clock import Clock
     from importer.delivery.gate import Gate
 
@@ -61,8 +66,7 @@ class Timeouts:
     total: float = 75
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
+class _Reply(NamedTuple):
     """One response, or the reason why there is none."""
 
     status: int = 0
@@ -106,26 +110,27 @@ class MomentClient:
         self._clock = clock
         self._echo_check = safeguards.echo_check
         self._timeouts = timeouts or Timeouts()
+        self._deadline: Callable[[], AbstractContextManager[object]] = nullcontext
+        if not getattr(transport, "keeps_total", False):
+            self._deadline = partial(anyio.fail_after, self._timeouts.total)
         self._extensions = {
             "timeout": {
+                "total": self._timeouts.total,
                 "connect": self._timeouts.connect,
                 "write": self._timeouts.write,
                 "read": self._timeouts.read,
                 "pool": self._timeouts.pool,
             }
         }
-        self._headers = httpx.Headers(
-            [
-                ("Host", self._create_url.netloc.decode("ascii")),
-                ("Authorization", f"Bearer {api_key}"),
-                ("Accept", "application/json, application/problem+json"),
-                ("Accept-Encoding", "identity"),
-                ("User-Agent", user_agent),
-            ],
-            encoding="ascii",
+        # As bytes, and whole: httpx then has nothing to encode, look up or add for each request.
+        self._headers = (
+            (b"Host", self._create_url.netloc),
+            (b"Authorization", f"Bearer {api_key}".encode("ascii")),
+            (b"Accept", b"application/json, application/problem+json"),
+            (b"Accept-Encoding", b"identity"),
+            (b"User-Agent", user_agent.encode("ascii")),
         )
-        self._post_headers = self._headers.copy()
-        self._post_headers["Content-Type"] = "application/json"
+        self._post_headers = (*self._headers, (b"Content-Type", b"application/json"))
         self.posts = 0
         """POSTs that left, answered or not."""
         self.gets = 0
@@ -142,14 +147,19 @@ class MomentClient:
         Raises:
             RunStopped: Moment asks to wait longer than the run has patience for.
         """
+        body = payload.encode()
         request = httpx.Request(
             "POST",
             self._create_url,
-            headers=self._post_headers,
-            content=payload.encode(),
+            headers=[
+                *self._post_headers,
+                (b"Content-Length", b"%d" % len(body)),
+                (b"Idempotency-Key", key.encode("ascii")),
+            ],
+            stream=httpx.ByteStream(body),
             extensions=self._extensions,
         )
-        request.headers["Idempotency-Key"] = key
+        request.read()
         reply = await self._exchange(request)
         return self._judge(reply, reference, payload)
 
@@ -162,7 +172,7 @@ class MomentClient:
         request = httpx.Request(
             "GET",
             httpx.URL(f"{self._create_url}/{reference}"),
-            headers=self._headers,
+            headers=list(self._headers),
             extensions=self._extensions,
         )
         return self._judge_look_up(await self._exchange(request), reference, payload)
@@ -247,7 +257,7 @@ class MomentClient:
         reply, hint = None, None
         try:
             reply, headers = await self._send(request)
-            hint = parse_hint(headers) if headers is not None else None
+            hint = parse_hint(headers) if headers else None
         finally:
             if reply is None:
                 self._gate.abandon()
@@ -255,11 +265,16 @@ class MomentClient:
         return reply
 
     async def _send(self, request: httpx.Request) -> tuple[_Reply, httpx.Headers | None]:
+        """The reply, and its headers if they say anything of a rate limit."""
         response: httpx.Response | None = None
+        is_open = True
         try:
-            with anyio.fail_after(self._timeouts.total):
+            with self._deadline():
                 response = await self._transport.handle_async_request(request)
-                body, body_error = await _bounded_body(response)
+                names = {name.lower() for name, _ in response.headers.raw}
+                body, body_error = await _bounded_body(response, names)
+                await response.aclose()
+                is_open = False
         except _NEVER_SENT as error:
             return _Reply(failure=_not_sent(error)), None
         except (httpx.TransportError, TimeoutError, OSError) as error:
@@ -267,7 +282,7 @@ class MomentClient:
                 return _Reply(failure=a.Unknown(_error_code(error))), None
             body, body_error = None, "body_cut"
         finally:
-            if response is not None:
+            if response is not None and is_open:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                     await response.aclose()
         headers = response.headers
@@ -275,18 +290,29 @@ class MomentClient:
             status=response.status_code,
             body=body,
             body_error=body_error,
-            replayed=headers.get("Idempotent-Replayed", "").strip().lower() == "true",
-            retry_after=retry_after(headers.get("Retry-After"), self._clock.now()),
+            replayed=b"idempotent-replayed" in names and _is_true(headers["Idempotent-Replayed"]),
+            retry_after=retry_after(headers["Retry-After"], self._clock.now())
+            if b"retry-after" in names
+            else None,
         )
-        return reply, headers
+        return reply, headers if any(b"ratelimit" in name for name in names) else None
 
 
-async def _bounded_body(response: httpx.Response) -> tuple[bytes | None, str]:
-    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        return None, "body_encoded"
+def _is_true(value: str) -> bool:
+    return value.strip().lower() == "true"
+
+
+async def _bounded_body(response: httpx.Response, names: set[bytes]) -> tuple[bytes | None, str]:
+    if b"content-encoding" in names:
+        encoding = response.headers["Content-Encoding"]
+        if encoding.strip().lower() != "identity":
+            return None, "body_encoded"
     parts: list[bytes] = []
     size = 0
-    async for part in response.aiter_raw():
+    stream = response.stream
+    if not isinstance(stream, httpx.AsyncByteStream):
+        raise TypeError("the transport gave no stream to read from")
+    async for part in stream:
         size += len(part)
         if size > MAX_BODY:
             return None, "body_too_large"

@@ -1,12 +1,14 @@
 """Group commit: rows ask for durable transitions one by one, the ledger gets them in batches.
 
-While one batch is being written the next one gathers, so a lone row is written at once and a busy
-pool shares one fsync among many rows.
+While one batch is being written the next one gathers. What somebody waits for is written at once;
+what nobody waits for (the id of a row that is settled) may gather for ``LINGER`` first, so that a
+busy pool shares one fsync among many rows.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import anyio
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from importer.delivery.states import Attempt, State, Transition
 
 T = TypeVar("T")
+
+LINGER = 0.02
+"""Seconds that a settled row may wait for others to share its commit."""
+ENOUGH = 256
+"""Settled rows that are written without waiting for more."""
 
 
 class LedgerWriter(Protocol):
@@ -45,13 +52,11 @@ class Offload(Protocol):
         ...
 
 
-class _Waiting:
-    __slots__ = ("done", "result", "transition")
+class _Asked(NamedTuple):
+    """Transitions that one caller asked for, and what is called with their results."""
 
-    def __init__(self, transition: Transition) -> None:
-        self.transition = transition
-        self.done = anyio.Event()
-        self.result: State | None = None
+    transitions: Sequence[Transition]
+    then: Callable[[list[State | None]], None]
 
 
 class Committer:
@@ -75,20 +80,47 @@ class Committer:
         self._clock = clock
         self._offload = offload
         self._write_ahead = safeguards.write_ahead
-        self._queue: list[_Waiting] = []
+        self._queue: list[_Asked] = []
         self._attempts: list[Attempt] = []
         self._work = anyio.Event()
+        self._hurry = anyio.Event()
         self._closing = False
 
     async def commit(self, transitions: Sequence[Transition]) -> list[State | None]:
         """Make the transitions durable; None where applied, else the state found instead."""
-        waiting = [_Waiting(transition) for transition in transitions]
-        self._queue += waiting
+        durable = [i for i, one in enumerate(transitions) if self._must_wait(one)]
+        results: list[State | None] = [None] * len(transitions)
+        if len(durable) < len(transitions):
+            others = [one for one in transitions if not self._must_wait(one)]
+            self._ask(others, lambda _: None)
+        if not durable:
+            return results
+        done = anyio.Event()
+
+        def then(found: list[State | None]) -> None:
+            for index, state in zip(durable, found, strict=True):
+                results[index] = state
+            done.set()
+
+        self._ask([transitions[index] for index in durable], then)
+        self._hurry.set()
+        await done.wait()
+        return results
+
+    def submit(self, transition: Transition, then: Callable[[State | None], None]) -> None:
+        """Make the transition durable soon; ``then`` hears what ``commit`` would have returned."""
+        self._ask([transition], lambda found: then(found[0]))
+        if len(self._queue) >= ENOUGH:
+            self._hurry.set()
+
+    def _must_wait(self, transition: Transition) -> bool:
+        return self._write_ahead or not isinstance(transition.new, Sent)
+
+    def _ask(
+        self, transitions: Sequence[Transition], then: Callable[[list[State | None]], None]
+    ) -> None:
+        self._queue.append(_Asked(transitions, then))
         self._work.set()
-        for one in waiting:
-            if self._write_ahead or not isinstance(one.transition.new, Sent):
-                await one.done.wait()
-        return [one.result for one in waiting]
 
     def note(self, attempt: Attempt) -> None:
         """Add to the row's history with the next group commit."""
@@ -97,6 +129,7 @@ class Committer:
     def close(self) -> None:
         """Let ``run`` end once everything that was asked for is durable."""
         self._closing = True
+        self._hurry.set()
         self._work.set()
 
     async def run(self) -> None:
@@ -107,7 +140,11 @@ class Committer:
         """
         while True:
             await self._work.wait()
+            if not self._hurry.is_set():
+                with anyio.move_on_after(LINGER):
+                    await self._hurry.wait()
             self._work = anyio.Event()
+            self._hurry = anyio.Event()
             await self._write()
             if self._closing and not self._queue:
                 await self._write()
@@ -118,11 +155,11 @@ class Committer:
         attempts, self._attempts = self._attempts, []
         if not batch and not attempts:
             return
-        transitions = [one.transition for one in batch]
+        transitions = [one for asked in batch for one in asked.transitions]
         now = self._clock.now()
         results = await self._offload(
             lambda: self._ledger.apply(transitions, attempts, run_id=self._run_id, now=now)
         )
-        for one, result in zip(batch, results, strict=True):
-            one.result = result
-            one.done.set()
+        found = iter(results)
+        for asked in batch:
+            asked.then(list(islice(found, len(asked.transitions))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.safeguards import ALL_ON, Safeguards
 
@@ -47,8 +47,7 @@ class ProtocolError(Exception):
     """The driver broke the order of events: a programming error, never a user's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flight:
+class Flight(NamedTuple):
     """One row on its way in one run."""
 
     reference: str

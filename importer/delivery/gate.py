@@ -1,15 +1,17 @@
 """The gate before the wire: every request enters when its turn has come, and leaves with a sample.
 
-Turns are first come, first served: one task at a time stands at the gate and waits for a place in
-flight, for the end of a wait that the server asked for, and for its time at the allowed rate; the
-others queue behind it. Nothing polls and no background task runs. With nobody queueing and room
-to send, ``enter`` takes its turn without awaiting anything; that starves nobody, because the way
-past the queue is closed as soon as someone queues, and what follows (the request) awaits anyway.
+Turns are first come, first served: who stands first waits for a place in flight, for the end of a
+wait that the server asked for, and for its time at the allowed rate; the others stand behind. Each
+request that ends lets as many pass as there is room for. Nothing polls and no background task
+runs. With nobody in line and room to send, ``enter`` takes its turn without awaiting anything;
+that starves nobody, because the way past the line is closed as soon as someone stands in it, and
+what follows (the request) awaits anyway.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,6 +26,19 @@ if TYPE_CHECKING:
 
 SLACK = 0.05
 """Seconds by which a late turn may be made up for; a late timer must not cost throughput."""
+
+
+class _Place:
+    """Where one request stands in line."""
+
+    __slots__ = ("called", "looks_at", "sent_at")
+
+    def __init__(self) -> None:
+        self.called = anyio.Event()
+        self.looks_at = math.inf
+        """When it looks again by itself; infinite while it waits to be called."""
+        self.sent_at: float | None = None
+        """Once it may pass."""
 
 
 class HoldTooLong(Exception):
@@ -44,10 +59,7 @@ class Gate:
         self._now = now
         self._pace = start(settings)
         self._in_flight = 0
-        self._queue = anyio.Lock(fast_acquire=True)
-        self._queueing = 0
-        self._changed: anyio.Event | None = None
-        self._waits_for = 0.0
+        self._line: deque[_Place] = deque()
         self._due = -math.inf
 
     @property
@@ -74,21 +86,39 @@ class Gate:
         Raises:
             HoldTooLong: the server asks to wait for longer than ``settings.patience``.
         """
-        if not self._queueing:
-            now = self._now()
-            if self._delay(now) <= 0:
-                return self._take(now)
-        self._queueing += 1
+        now = self._now()
+        if not self._line and self._delay(now) <= 0:
+            return self._take(now)
+        place = _Place()
+        self._line.append(place)
         try:
-            async with self._queue:
-                while (delay := self._delay(now := self._now())) > 0:
-                    self._changed, self._waits_for = anyio.Event(), delay
-                    with anyio.move_on_after(delay):
-                        await self._changed.wait()
-                # Nothing awaits between here and the return, so a cancellation cannot lose it.
-                return self._take(now)
-        finally:
-            self._queueing -= 1
+            while place.sent_at is None:
+                await self._stand(place)
+        except BaseException:
+            if place.sent_at is not None:
+                self.abandon()
+            else:
+                self._line.remove(place)
+                self._admit()
+            raise
+        return place.sent_at
+
+    async def _stand(self, place: _Place) -> None:
+        """Wait for one's turn, or for a change; who stands first also watches the time."""
+        delay = math.inf
+        if self._line[0] is place:
+            now = self._now()
+            delay = self._delay(now)
+            if delay <= 0:
+                self._admit()
+                return
+            place.looks_at = now + delay
+        place.called = anyio.Event()
+        if delay == math.inf:
+            await place.called.wait()
+        else:
+            with anyio.move_on_after(delay):
+                await place.called.wait()
 
     def leave(
         self,
@@ -119,9 +149,26 @@ class Gate:
     def abandon(self) -> None:
         """Give the place back without a sample, for a request that was cancelled."""
         self._in_flight -= 1
-        # Who stands at the gate for a short time only looks again soon enough by itself.
-        if self._changed is not None and self._waits_for > SLACK:
-            self._changed.set()
+        if self._line:
+            self._admit()
+
+    def _admit(self) -> None:
+        """Let everyone pass whose turn has come, and tell who is first then since when."""
+        now, delay = self._now(), 0.0
+        while self._line:
+            try:
+                delay = self._delay(now)
+            except HoldTooLong:
+                delay = 0.0  # Who stands first finds out, and says so.
+                break
+            if delay > 0:
+                break
+            place = self._line.popleft()
+            place.sent_at = self._take(now)
+            place.called.set()
+        # A time that comes a little later than now thought is soon enough.
+        if self._line and now + delay < self._line[0].looks_at - SLACK:
+            self._line[0].called.set()
 
     def _delay(self, now: float) -> float:
         """Seconds until the next request may go, as far as known now; infinite without a place."""
@@ -134,7 +181,6 @@ class Gate:
 
     def _take(self, now: float) -> float:
         self._in_flight += 1
-        self._changed = None
         rate = send_rate(self._pace, now)
         if rate is not None:
             self._due = max(self._due, now - SLACK, self._pace.hold_until) + 1 / rate

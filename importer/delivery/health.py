@@ -7,7 +7,8 @@ a half-broken API is asked again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,7 @@ class HealthSettings:
     """Retries earned by each sensible answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """What is known after the exchanges so far. Times are monotonic seconds."""
 
     faults: int = 0
@@ -69,8 +69,8 @@ def faulted(health: Health, settings: HealthSettings, now: float) -> Health:
         paused_until = max(paused_until, now + pause)
     else:
         budget -= 1
-    return replace(
-        health, faults=faults, paused_until=paused_until, asking_until=0.0, budget=budget
+    return health._replace(
+        faults=faults, paused_until=paused_until, asking_until=0.0, budget=budget
     )
 
 
@@ -78,7 +78,7 @@ def asking(health: Health, settings: HealthSettings, now: float) -> Health:
     """A request is about to go; in an outage the others wait for what becomes of it."""
     if health.faults < settings.outage_after:
         return health
-    return replace(health, asking_until=now + settings.longest_pause)
+    return health._replace(asking_until=now + settings.longest_pause)
 
 
 def verdict(health: Health, settings: HealthSettings, now: float) -> str:

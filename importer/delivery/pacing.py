@@ -58,8 +58,7 @@ class PaceSettings:
     """Seconds; a longer wait than this ends the run instead (``HoldTooLong``)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One finished request."""
 
     at: float

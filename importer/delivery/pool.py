@@ -21,7 +21,7 @@ from importer.delivery.backoff import full_jitter
 from importer.delivery.history import attempt_of, is_fault
 from importer.delivery.keys import idempotency_key
 from importer.delivery.parking import Parking
-from importer.delivery.states import New, Rejected, State
+from importer.delivery.states import Done, New, Rejected, State
 from importer.delivery.stopping import one_cause, stop_error
 from importer.delivery.work import Planned, Settled
 from importer.errors import RunStopped
@@ -29,11 +29,16 @@ from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Self
 
     from importer.clock import Clock
     from importer.delivery import answers as a
     from importer.delivery.committer import Committer
 
+BATCH = 256
+"""Rows that are written ahead in one commit,"""
+BATCH_PER_WORKER = 4
+"""or as many for each worker, if that is more."""
 LOOK_EVERY = 1.0
 """Seconds after which a worker that an outage holds looks whether it is over."""
 
@@ -55,12 +60,20 @@ class PoolSettings:
     """Sizes in rows, times in seconds."""
 
     workers: int = 32
-    batch: int = 256
+    batch: int = BATCH
     """Rows whose ``Sent`` is written ahead in one group commit."""
     parked: int = 256
     """Parked rows beyond which no new row is taken."""
+    undurable: int = 512
+    """Answered rows whose state is not durable yet, beyond which no request is sent."""
     grace: float = 20.0
     """How long requests in flight may finish after a stop was asked for."""
+
+    @classmethod
+    def of(cls, workers: int) -> Self:
+        """Sizes that fit: while one batch is written, the other half must last."""
+        batch = max(BATCH, BATCH_PER_WORKER * workers)
+        return cls(workers=workers, batch=batch, undurable=2 * batch)
 
 
 @dataclass(slots=True)
@@ -87,6 +100,7 @@ class Pool:
         on_settled: Callable[[Settled], None],
         settings: PoolSettings | None = None,
         health: h.HealthSettings | None = None,
+        monotonic: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._api = api
         self._committer = committer
@@ -96,6 +110,7 @@ class Pool:
         self._on_settled = on_settled
         self._settings = settings or PoolSettings()
         self._health_settings = health or h.HealthSettings()
+        self._monotonic = monotonic
         self._health = h.Health()
         self._rows: Iterator[Planned] = iter(())
         self._exhausted = False
@@ -104,6 +119,12 @@ class Pool:
         self._ready: deque[_Ride] = deque()
         self._parking: Parking[_Ride] = Parking()
         self._refilling: anyio.Event | None = None
+        self._open = False
+        """The canary is back, or none was sent."""
+        self._undurable = 0
+        """Answered rows whose state is being made durable; no worker waits for that."""
+        self._landed: anyio.Event | None = None
+        """Set when some of those are durable, if somebody waits for that."""
         self._stop = anyio.Event()
         self._stopped_by: RunStopped | None = None
 
@@ -114,7 +135,7 @@ class Pool:
 
     def pausing(self) -> float:
         """Seconds that an outage still holds the whole run, 0 if none does."""
-        return max(0.0, self._health.paused_until - anyio.current_time())
+        return max(0.0, self._health.paused_until - self._monotonic())
 
     def stop(self) -> None:
         """Take no new rows; ``deliver`` returns when what is in flight has finished."""
@@ -127,7 +148,7 @@ class Pool:
             RunStopped: a stop rule fired or the ledger failed. Rows keep their state.
         """
         self._rows = rows
-        self._health = h.start(self._health_settings, anyio.current_time())
+        self._health = h.start(self._health_settings, self._monotonic())
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._committer.run)
@@ -135,6 +156,8 @@ class Pool:
                 self._committer.close()
         except BaseExceptionGroup as group:
             raise one_cause(group) from None
+        for ride in [*self._parking.empty(), *self._ready]:
+            self._leave(ride)
         if self._stopped_by is not None:
             raise self._stopped_by
 
@@ -143,12 +166,11 @@ class Pool:
             crew.start_soon(self._end_grace, crew.cancel_scope)
             if self._policy.safeguards.canary:
                 await self._canary()
+            self._open = True
             async with anyio.create_task_group() as workers:
                 for _ in range(self._settings.workers):
                     workers.start_soon(self._work)
             crew.cancel_scope.cancel()
-        for ride in [*self._parking.empty(), *self._ready]:
-            self._leave(ride)
 
     async def _end_grace(self, scope: anyio.CancelScope) -> None:
         await self._stop.wait()
@@ -178,19 +200,24 @@ class Pool:
     async def _next(self, *, take_new: bool) -> _Ride | None:
         """The next row to drive, when its time has come; None when there is nothing left to do."""
         while not self._stop.is_set():
-            now = anyio.current_time()
+            now = self._monotonic()
             held = max(self._health.paused_until, self._health.asking_until) - now
             if held > 0:
                 await self._sleep(min(held, LOOK_EVERY))
                 continue
             if (ride := self._parking.take(now)) is not None:
                 return self._asking(ride, now)
-            if take_new and self._wants_rows():
+            if self._undurable >= self._settings.undurable:
+                await self._landing()
+            elif take_new and self._wants_rows():
                 await self._refill(self._settings.batch)
             elif self._ready:
                 return self._asking(self._ready.popleft(), now)
             elif self._refilling is not None:
                 await self._refilling.wait()
+            elif self._undurable:
+                # One that another importer changed meanwhile comes back.
+                await self._landing()
             elif (due := self._parking.next_due()) is not None:
                 await self._sleep(due - now)
             else:
@@ -208,6 +235,11 @@ class Pool:
             and len(self._ready) <= self._settings.batch // 2
             and len(self._parking) < self._settings.parked
         )
+
+    async def _landing(self) -> None:
+        if self._landed is None:
+            self._landed = anyio.Event()
+        await self._landed.wait()
 
     async def _sleep(self, seconds: float) -> None:
         with anyio.move_on_after(max(0.0, seconds)):
@@ -264,6 +296,12 @@ class Pool:
         while True:
             ride.flight, command = protocol.step(ride.flight, event, self._policy)
             match command:
+                case e.Commit(transition) if self._open and isinstance(
+                    transition.new, Done | Rejected
+                ):
+                    self._undurable += 1
+                    self._committer.submit(transition, partial(self._durable, ride))
+                    return []
                 case e.Commit(transition):
                     [actual] = await self._committer.commit([transition])
                     event = _after_commit(actual)(self._clock.now())
@@ -287,12 +325,28 @@ class Pool:
                     self._leave(ride)
                     return []
 
+    def _durable(self, ride: _Ride, actual: State | None) -> None:
+        """Go on with a row whose answer is in the ledger, or lost to what is there instead."""
+        self._undurable -= 1
+        if actual is None:
+            event = e.Committed(self._clock.now())
+            ride.flight, command = protocol.step(ride.flight, event, self._policy)
+            if not isinstance(command, e.Settle):
+                raise protocol.ProtocolError("a final state did not settle its row")
+            self._settle(ride, command)
+        else:
+            ride.resume = partial(e.Lost, actual)
+            self._ready.append(ride)
+        if self._landed is not None:
+            self._landed.set()
+            self._landed = None
+
     def _park(self, ride: _Ride, wait: e.Wait) -> None:
         ride.resume = e.Woken
         delay = wait.floor
         if wait.cause in {e.WaitCause.FAULT, e.WaitCause.CONFLICT} or wait.failures:
             delay = max(delay, full_jitter(wait.failures, self._draw()))
-        self._parking.park(ride, anyio.current_time() + delay)
+        self._parking.park(ride, self._monotonic() + delay)
 
     def _settle(self, ride: _Ride, settle: e.Settle) -> None:
         self._on_settled(Settled(ride.planned, settle, ride.key, ride.flight.sends))
@@ -310,7 +364,7 @@ class Pool:
     def _learn(self, ride: _Ride, event: e.Answered | e.LookedUp) -> None:
         """Feed one exchange to the run's health and the row's history."""
         self._asked = True
-        now = anyio.current_time()
+        now = self._monotonic()
         fold = h.faulted if is_fault(event.answer) else h.answered
         self._health = fold(self._health, self._health_settings, now)
         if reason := h.verdict(self._health, self._health_settings, now):

@@ -7,8 +7,6 @@ simulated (tests/simulation) and run.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from importer.delivery import answers as a
 from importer.delivery.events import (
     Answered,
@@ -60,7 +58,7 @@ def step(flight: Flight, event: Event, policy: Policy) -> Step:
     match event, flight.phase:
         case Begin(now), Phase.READY:
             suspect = not isinstance(flight.state, New)
-            return _route(replace(flight, suspect=suspect), now, policy)
+            return _route(flight._replace(suspect=suspect), now, policy)
         case Committed(now), Phase.COMMITTING:
             return _committed(flight, now, policy)
         case Lost(actual, now), Phase.COMMITTING:
@@ -100,7 +98,7 @@ def _route(flight: Flight, now: float, policy: Policy, *, fresh: bool = False) -
                 return _look_up(flight, Why.STALE)
             if not guard.write_once and not fresh:
                 return _commit(flight, Sent(state.generation, flight.fingerprint, now))
-            sent = replace(flight, phase=Phase.SENDING, sends=flight.sends + 1)
+            sent = flight._replace(phase=Phase.SENDING, sends=flight.sends + 1)
             return sent, Send(state.generation)
 
 
@@ -118,7 +116,7 @@ def _advance(flight: Flight, now: float, policy: Policy) -> Step:
         note = (flight.note[0], "generations_spent", flight.note[2])
         return _settle(flight, Outcome.UNSETTLED, note=note)
     following = Sent(generation(flight.state) + 1, flight.fingerprint, now)
-    return _commit(replace(flight, advances=flight.advances + 1, suspect=True), following)
+    return _commit(flight._replace(advances=flight.advances + 1, suspect=True), following)
 
 
 # What a commit led to -----------------------------------------------------------------------------
@@ -128,7 +126,7 @@ def _committed(flight: Flight, now: float, policy: Policy) -> Step:
     state = flight.pending
     if state is None:
         raise ProtocolError("committed nothing")
-    flight = replace(flight, state=state, pending=None, why=None, absences=0)
+    flight = flight._replace(state=state, pending=None, why=None, absences=0)
     match state:
         case Done():
             found = state.origin is Origin.FOUND
@@ -141,7 +139,7 @@ def _committed(flight: Flight, now: float, policy: Policy) -> Step:
         case Rejected():
             return _settle(flight, Outcome.REJECTED, note=flight.note)
         case Sent():
-            return _route(replace(flight, refusal=None), now, policy, fresh=True)
+            return _route(flight._replace(refusal=None), now, policy, fresh=True)
         case New():
             raise ProtocolError("committed New")
 
@@ -149,7 +147,7 @@ def _committed(flight: Flight, now: float, policy: Policy) -> Step:
 def _lost(flight: Flight, actual: State, now: float, policy: Policy) -> Step:
     """Someone else moved the row: believe the ledger, and say so if two ids meet."""
     wanted = flight.pending
-    flight = replace(flight, state=actual, pending=None, why=None, suspect=True, absences=0)
+    flight = flight._replace(state=actual, pending=None, why=None, suspect=True, absences=0)
     if isinstance(actual, Done):
         if isinstance(wanted, Done) and wanted.customer_id != actual.customer_id:
             message = f"Moment answered {wanted.customer_id}, the ledger holds {actual.customer_id}"
@@ -157,7 +155,7 @@ def _lost(flight: Flight, actual: State, now: float, policy: Policy) -> Step:
         return _settle_done(flight, actual)
     if flight.failures + 1 >= policy.max_failures:
         return _settle(flight, Outcome.UNSETTLED, note=(0, "ledger_contended", ""))
-    return _route(replace(flight, failures=flight.failures + 1), now, policy)
+    return _route(flight._replace(failures=flight.failures + 1), now, policy)
 
 
 # What an answer to the POST means -----------------------------------------------------------------
@@ -169,7 +167,7 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
         case a.Created():
             origin = Origin.REPLAYED if answer.replayed else Origin.CREATED
             differs = answer.differs if answer.replayed else ()
-            noted = replace(flight, note=(answer.http_status, "", ""))
+            noted = flight._replace(note=(answer.http_status, "", ""))
             return _done(noted, answer.customer_id, origin, differs)
         case a.Unbelievable():
             noted = _suspect(flight, answer.http_status, answer.error_code)
@@ -190,10 +188,10 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
         case a.Conflicted():
             return _look_up(_suspect(flight, 409, answer.error_code), Why.CONFLICT)
         case a.Throttled():
-            noted = replace(flight, note=(429, "too_many_requests", ""))
+            noted = flight._replace(note=(429, "too_many_requests", ""))
             return _wait(noted, WaitCause.THROTTLED, answer.retry_after or 0.0)
         case a.NotSent():
-            return _fail(replace(flight, note=(0, answer.error_code, "")), policy)
+            return _fail(flight._replace(note=(0, answer.error_code, "")), policy)
         case a.Unknown():
             suspect = _suspect(flight, 0, answer.error_code)
             return _fail(suspect, policy) if guard.advance_on_proof else _eager(suspect)
@@ -203,13 +201,13 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
                 return _eager(suspect)
             return _fail(suspect, policy, floor=answer.retry_after or 0.0)
         case a.RunWrong():
-            over = replace(flight, phase=Phase.OVER)
+            over = flight._replace(phase=Phase.OVER)
             return over, Halt(answer.reason, answer.http_status)
 
 
 def _refused(flight: Flight, answer: a.Refused) -> Step:
     note = (answer.http_status, answer.error_code, answer.message)
-    return _look_up(replace(flight, refusal=answer, note=note, absences=0), Why.REFUSED)
+    return _look_up(flight._replace(refusal=answer, note=note, absences=0), Why.REFUSED)
 
 
 def _eager(flight: Flight) -> Step:
@@ -243,23 +241,23 @@ def _looked_up(flight: Flight, answer: a.LookUpAnswer, now: float, policy: Polic
             return _wait(flight, WaitCause.THROTTLED, answer.retry_after or 0.0)
         case a.LookUpFailed():
             code = f"look_up_{answer.error_code}"
-            noted = replace(flight, note=(answer.http_status, code, ""))
+            noted = flight._replace(note=(answer.http_status, code, ""))
             return _fail(noted, policy, floor=answer.retry_after or 0.0)
         case a.RunWrong():
-            over = replace(flight, phase=Phase.OVER)
+            over = flight._replace(phase=Phase.OVER)
             return over, Halt(answer.reason, answer.http_status)
 
 
 def _absent(flight: Flight, now: float, policy: Policy) -> Step:
     match flight.why:
         case Why.STALE | Why.REPLAYED | Why.EAGER:
-            return _advance(replace(flight, why=None), now, policy)
+            return _advance(flight._replace(why=None), now, policy)
         case Why.CONFLICT:
-            return _fail(replace(flight, why=None), policy, cause=WaitCause.CONFLICT)
+            return _fail(flight._replace(why=None), policy, cause=WaitCause.CONFLICT)
         case Why.REFUSED:
             return _absent_after_refusal(flight, now, policy)
         case _:
-            return _fail(replace(flight, why=None), policy)
+            return _fail(flight._replace(why=None), policy)
 
 
 def _absent_after_refusal(flight: Flight, now: float, policy: Policy) -> Step:
@@ -268,9 +266,9 @@ def _absent_after_refusal(flight: Flight, now: float, policy: Policy) -> Step:
         raise ProtocolError("no refusal to judge")
     if refusal.about_key or (refusal.http_status == UNPROCESSABLE and not flight.second_key):
         # A 422 may speak of the key: used for another body by a run whose ledger is gone.
-        return _advance(replace(flight, why=None, second_key=True), now, policy)
+        return _advance(flight._replace(why=None, second_key=True), now, policy)
     absences = flight.absences + 1
-    flight = replace(flight, absences=absences)
+    flight = flight._replace(absences=absences)
     if refusal.says_exists:
         # Moment says that it exists and a replica says that it does not: wait for them to agree.
         return _fail(flight, policy, floor=policy.settle_delay, cause=WaitCause.CONFIRM)
@@ -294,25 +292,25 @@ def _done(flight: Flight, customer_id: str, origin: Origin, differs: tuple[str, 
 
 def _commit(flight: Flight, new: State) -> Step:
     transition = Transition(flight.reference, flight.state, new, flight.note[0])
-    return replace(flight, phase=Phase.COMMITTING, pending=new), Commit(transition)
+    return flight._replace(phase=Phase.COMMITTING, pending=new), Commit(transition)
 
 
 def _look_up(flight: Flight, why: Why) -> Step:
-    return replace(flight, phase=Phase.LOOKING_UP, why=why), LookUp(why)
+    return flight._replace(phase=Phase.LOOKING_UP, why=why), LookUp(why)
 
 
 def _suspect(flight: Flight, http_status: int, error_code: str) -> Flight:
-    return replace(flight, suspect=True, note=(http_status, error_code, ""))
+    return flight._replace(suspect=True, note=(http_status, error_code, ""))
 
 
 def _wait(flight: Flight, cause: WaitCause, floor: float) -> Step:
-    return replace(flight, phase=Phase.WAITING), Wait(cause, floor, flight.failures)
+    return flight._replace(phase=Phase.WAITING), Wait(cause, floor, flight.failures)
 
 
 def _fail(
     flight: Flight, policy: Policy, *, floor: float = 0.0, cause: WaitCause = WaitCause.FAULT
 ) -> Step:
-    flight = replace(flight, failures=flight.failures + 1)
+    flight = flight._replace(failures=flight.failures + 1)
     if flight.failures >= policy.max_failures:
         return _settle(flight, Outcome.UNSETTLED, note=flight.note)
     return _wait(flight, cause, floor)
@@ -322,7 +320,7 @@ def _settle(
     flight: Flight, outcome: Outcome, *, customer_id: str = "", note: tuple[int, str, str]
 ) -> Step:
     http_status, error_code, message = note
-    over = replace(flight, phase=Phase.OVER, pending=None)
+    over = flight._replace(phase=Phase.OVER, pending=None)
     return over, Settle(outcome, customer_id, http_status, error_code, message)
 
 

@@ -38,7 +38,7 @@ def json_object(body: bytes | None) -> dict[str, Any] | None:
     if not body:
         return None
     try:
-        value = json.loads(body, object_pairs_hook=_object, parse_constant=_no_constant)
+        value = _DECODER.decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -53,6 +53,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
+"""Made once: ``json.loads`` makes one for each call."""
 
 
 def customer_id(customer: Mapping[str, Any], reference: str, *, echo_check: bool) -> str | None:

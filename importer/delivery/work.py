@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from importer.delivery.events import Settle
     from importer.delivery.states import State
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """One row to deliver."""
 
     position: int
@@ -24,8 +22,7 @@ class Planned:
     """What the ledger held when the plan was made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What became of one planned row in this run."""
 
     planned: Planned

@@ -6,17 +6,20 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from importer.errors import InvalidFound, RunStopped
 from importer.job.finish import exit_code, write_all
+from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer
 from importer.job.reading import read_sources
-from importer.job.run import Finished
+from importer.job.run import TOO_MANY_INVALID, Finished
 from importer.job.signals import leave_at_once, watch
 from importer.job.world import World, iso, new_run_id
 from importer.plan import Staging
 from importer.plan.make import settle_duplicates, would_create
-from importer.results import Summary, Workspace
+from importer.results import Summary, Workspace, report
 
 if TYPE_CHECKING:
+    from importer.job.reading import Input
     from importer.job.settings import InputSettings
 
 
@@ -47,7 +50,39 @@ def check(
         observer.verified(read.records, counts.get("invalid", 0))
         would_create(staging)
         summary.seconds["read"] = round(time.perf_counter() - started, 3)
-        summary.exit_code = exit_code(staging.counts())
+        stopped = _first_invalid(read) or _stop_rule(inputs, read, staging, observer, summary)
+        summary.exit_code = stopped.exit_code if stopped else exit_code(staging.counts())
+        summary.stopped_by = stopped.reason if stopped else ""
         results = write_all(workspace, staging, read, summary, world.clock)
     observer.finished(summary, str(results))
-    return Finished(summary, results)
+    return Finished(summary, results, stopped)
+
+
+def _first_invalid(read: Input) -> RunStopped | None:
+    """What to say of the record that ended the reading (``--fail-fast``)."""
+    first = read.first_invalid
+    if first is None:
+        return None
+    told = report(read.groups.ranked(), [layout.name for layout in read.layouts]).groups
+    place = f"{read.layouts[first.source].name}: line {first.line}"
+    return InvalidFound(
+        f"{place}: {'; '.join(one.text for one in told)}",
+        hint="; ".join(dict.fromkeys(one.fix for one in told)),
+    )
+
+
+def _stop_rule(
+    inputs: InputSettings, read: Input, staging: Staging, observer: Observer, summary: Summary
+) -> RunStopped | None:
+    """Whether a run would send nothing; it is an error here where ``--max-errors`` was given."""
+    limit = inputs.max_errors or DEFAULT_LIMIT
+    trouble = too_many(limit, read.tallies(staging.invalid_by_source()))
+    if not trouble:
+        return None
+    if inputs.max_errors is not None:
+        hint = "a run with this --max-errors would send nothing; see the groups of errors"
+        return RunStopped(trouble, reason=TOO_MANY_INVALID, hint=hint)
+    text = f"{trouble}: a run would send nothing (run --max-errors 100% would)"
+    summary.warnings.append(text)
+    observer.warning(TOO_MANY_INVALID, text)
+    return None

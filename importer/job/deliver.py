@@ -78,7 +78,8 @@ class Delivery:
         self._unrecorded: list[Settled] = []
         self.delivered = Delivered()
         self._gate = Gate(
-            PaceSettings(max_in_flight=settings.concurrency, rate_ceiling=settings.rate)
+            PaceSettings(max_in_flight=settings.concurrency, rate_ceiling=settings.rate),
+            now=world.monotonic,
         )
         self._transport = world.network(settings.concurrency)
         self._client = MomentClient(
@@ -104,8 +105,9 @@ class Delivery:
             draw=world.draw,
             policy=Policy(retry_rejected=settings.retry_rejected, safeguards=world.safeguards),
             on_settled=self._settled,
-            settings=pool or PoolSettings(workers=settings.concurrency),
+            settings=pool or PoolSettings.of(settings.concurrency),
             health=health,
+            monotonic=world.monotonic,
         )
 
     async def run(self, *, signals: bool = True) -> Delivered:

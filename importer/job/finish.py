@@ -8,7 +8,7 @@ from importer.delivery.states import Done, Origin, Rejected, State
 from importer.errors import ExitCode, UsageError
 from importer.job.world import iso
 from importer.outcomes import IN_MOMENT, Outcome
-from importer.results import write_errors, write_results, write_summary
+from importer.results import report, write_errors, write_results, write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,8 +65,11 @@ def write_all(
         {"outcome": outcome, "error_code": code, "rows": rows}
         for outcome, code, rows in staging.error_codes()
     ]
+    names = [layout.name for layout in read.layouts]
+    read.groups.add_failures(staging.failures())
+    told = report(read.groups.ranked(), names)
+    summary.groups, summary.groups_found, summary.toml = told.groups, told.count, told.toml
     try:
-        names = [layout.name for layout in read.layouts]
         write_results(workspace, _counted(staging.pages(), read.records), names)
         extra = [staging.has_extra(source) for source in range(len(read.layouts))]
         for _ in write_errors(workspace, staging.failed(), read.layouts, extra):

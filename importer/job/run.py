@@ -13,6 +13,7 @@ from importer import __version__
 from importer.errors import ExitCode, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import exit_code, fill_in_from_ledger, write_all
+from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
 from importer.job.reading import read_sources
 from importer.job.signals import exit_code_of, leave_at_once, watch
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.job.credentials import ApiKey
+    from importer.job.reading import Input
     from importer.job.settings import DeliverySettings, InputSettings
+
+TOO_MANY_INVALID = "too_many_invalid"
+"""The reason of a run that ``--max-errors`` stopped before it sent anything."""
 
 
 class Finished:
@@ -98,11 +103,12 @@ def run(
             settle_duplicates(staging, inputs.sources, inputs.on_duplicate)
             counts = staging.counts()
             observer.verified(read.records, counts.get("invalid", 0))
+            delivered = Delivered(stopped_by=_stop_rule(inputs, read, staging))
             make_plan(staging, reader, retry_rejected=delivery.retry_rejected)
-            if delivery.dry_run:
+            if delivery.dry_run and delivered.stopped_by is None:
                 would_create(staging)
             counts = staging.counts()
-            to_deliver = counts.pop("", 0)
+            to_deliver = counts.pop("", 0) if delivered.stopped_by is None else 0
             observer.planned(counts, to_deliver)
         ledger.begin_run(
             run_id,
@@ -112,7 +118,6 @@ def run(
             key_digest=digest,
             sources=list(inputs.sources),
         )
-        delivered = Delivered()
         if to_deliver:
             progress = Progress(total=min(to_deliver, delivery.limit or to_deliver))
             pipeline = Delivery(
@@ -160,6 +165,20 @@ def check_key(
     )
 
 
+def _stop_rule(inputs: InputSettings, read: Input, staging: Staging) -> RunStopped | None:
+    """Why nothing may be sent, after the whole input was read."""
+    limit = inputs.max_errors or DEFAULT_LIMIT
+    trouble = too_many(limit, read.tallies(staging.invalid_by_source()))
+    if not trouble:
+        return None
+    return RunStopped(
+        f"{trouble}: nothing was sent",
+        reason=TOO_MANY_INVALID,
+        hint="the mapping is more likely wrong than the rows: see the groups of errors;"
+        " --max-errors 100% sends the valid rows all the same",
+    )
+
+
 @contextmanager
 def _timed(summary: Summary, stage: str) -> Iterator[None]:
     began = time.perf_counter()
@@ -187,6 +206,8 @@ def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
     if delivered.signum is not None:
         return "the run was interrupted before this row was settled"
     if delivered.stopped_by is not None:
+        if delivered.stopped_by.reason == TOO_MANY_INVALID:
+            return "valid, but nothing was sent: too many other rows are invalid (--max-errors)"
         return "the run was stopped before this row was settled"
     return f"beyond --limit {limit}" if limit is not None else "the run ended before this row"
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from importer.rows import OnDuplicate
+
+if TYPE_CHECKING:
+    from importer.job.limit import ErrorLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,10 @@ class InputSettings:
     strict: bool = False
     on_duplicate: OnDuplicate = OnDuplicate.ERROR
     delimiter: str | None = None
+    max_errors: ErrorLimit | None = None
+    """More invalid rows stop the job; None for the command's own limit (``check`` has none)."""
+    fail_fast: bool = False
+    """Stop reading at the first invalid record; for ``check`` only."""
 
 
 @dataclass(frozen=True, slots=True)

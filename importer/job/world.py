@@ -6,6 +6,7 @@ import random
 import secrets
 import sqlite3
 import sys
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -34,12 +35,12 @@ async def in_thread(call: Callable[[], T], /) -> T:
 def open_network(connections: int) -> httpx.AsyncBaseTransport:
     """The real network, for this many requests in flight."""
     try:
-        from importer.delivery.aio import AiohttpTransport  # noqa: PLC0415 - only run sends
+        from importer.delivery.network import AsyncioTransport  # noqa: PLC0415 - only run sends
     except ImportError:
         from importer.delivery.transport import ShardedTransport  # noqa: PLC0415
 
         return ShardedTransport(connections)
-    return AiohttpTransport(connections)
+    return AsyncioTransport()
 
 
 def loop_options() -> dict[str, bool]:
@@ -54,6 +55,8 @@ class World:
     clock: Clock = field(default_factory=WallClock)
     draw: Callable[[], float] = random.random
     """A number in [0, 1), for jitter."""
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds on the clock that the event loop's timers keep."""
     offload: Offload = in_thread
     network: Callable[[int], httpx.AsyncBaseTransport] = open_network
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect

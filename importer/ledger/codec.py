@@ -33,10 +33,9 @@ class Row(NamedTuple):
 
 COLUMNS = ", ".join(Row._fields)
 _KEPT = ("reference", "first_run")
-UPSERT = (
-    f"INSERT INTO customer (account, {COLUMNS}) VALUES (?, {', '.join('?' * len(Row._fields))})"  # noqa: S608 - constant names
-    " ON CONFLICT (account, reference) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in Row._fields if name not in _KEPT)
+INSERT = f"INSERT INTO customer (account, {COLUMNS})"
+UPDATE = "ON CONFLICT (account, reference) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in Row._fields if name not in _KEPT
 )
 
 

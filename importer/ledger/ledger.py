@@ -11,7 +11,8 @@ from importer.delivery.safeguards import ALL_ON, Safeguards
 from importer.ledger import runs as run_records
 from importer.ledger.account import Account
 from importer.ledger.applying import attempt_rows, fold
-from importer.ledger.codec import COLUMNS, UPSERT, Row, decode
+from importer.ledger.bulk import insert
+from importer.ledger.codec import COLUMNS, INSERT, UPDATE, Row, decode
 from importer.ledger.connection import open_database
 from importer.ledger.history import History, read_history
 
@@ -37,7 +38,6 @@ _VERSIONS = (
 _ACCOUNT = "SELECT id FROM account WHERE base_url = ? AND mode = ? AND name = ?"
 _ATTEMPT = (
     "INSERT INTO attempt (account, run, reference, at, event, generation, http_status, error_code)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -168,11 +168,9 @@ class Ledger:
             touched = {one.reference for one in transitions} | {one.reference for one in attempts}
             held = {row.reference: row for row in self._rows(account, sorted(touched))}
             folded = fold(held, transitions, attempts, run=run, now=now, guard=self._safeguards)
-            db.executemany(UPSERT, ((account, *row) for row in folded.rows))
-            db.executemany(
-                _ATTEMPT,
-                ((account, *columns) for columns in attempt_rows(folded.advances, attempts, run)),
-            )
+            insert(db, INSERT, [(account, *row) for row in folded.rows], UPDATE)
+            told = attempt_rows(folded.advances, attempts, run)
+            insert(db, _ATTEMPT, [(account, *columns) for columns in told])
         self._account_id, self._run = account, (run_id, run)
         return folded.results
 

@@ -69,6 +69,28 @@ class StagedRow(NamedTuple):
         return tuple(json.loads(self.extra_json)) if self.extra_json else ()
 
 
+class Failure(NamedTuple):
+    """A row that is valid by itself and yet not in Moment: a conflict, a refusal, an outage."""
+
+    position: int
+    outcome: str
+    http_status: int
+    """Of Moment's answer, 0 where there is none."""
+    error_code: str
+    error: str
+    """In words, personal data masked; may hold the row's reference."""
+
+    @property
+    def source(self) -> int:
+        """Index into the run's sources."""
+        return source_and_line(self.position)[0]
+
+    @property
+    def line(self) -> int:
+        """Physical line, from 1."""
+        return source_and_line(self.position)[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A valid row that has no outcome yet."""

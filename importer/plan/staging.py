@@ -20,6 +20,7 @@ import polars as pl
 
 from importer.errors import UsageError
 from importer.outcomes import IN_MOMENT, Outcome
+from importer.plan.figures import Figures
 from importer.plan.frames import (
     OUTCOME,
     Page,
@@ -53,7 +54,7 @@ _SETTLE = (
 _NOT_FAILED = sorted(one.value for one in (*IN_MOMENT, Outcome.WOULD_CREATE))
 
 
-class Staging:
+class Staging(Figures):
     """The staged rows of one run. Not thread-safe.
 
     Every method raises UsageError where the disk is full or fails: nothing depends on staging.
@@ -250,22 +251,6 @@ class Staging:
             ") GROUP BY name HAVING sum(n) > 0"
         )
         return dict(self._read(query))
-
-    def error_codes(self, limit: int = 20) -> list[tuple[str, str, int]]:
-        """(outcome, error code, rows), most frequent first."""
-        query = (
-            "SELECT outcome, error_code, count(*) AS n FROM ("
-            " SELECT 'invalid' AS outcome, error_code FROM invalid"
-            " UNION ALL SELECT outcome, error_code FROM outcome"
-            ") WHERE error_code <> '' GROUP BY outcome, error_code ORDER BY n DESC, 1, 2 LIMIT ?"
-        )
-        return self._read(query, (limit,))
-
-    def has_extra(self, source: int) -> bool:
-        """Whether a record of this source had more cells than the header."""
-        query = "SELECT 1 FROM invalid WHERE extra IS NOT NULL AND position BETWEEN ? AND ? LIMIT 1"
-        bounds = (position(source, 0), position(source + 1, 0) - 1)
-        return bool(self._read(query, bounds))
 
     # Inside -------------------------------------------------------------------------------------
 

@@ -1,8 +1,17 @@
 """Results: what became of every input record, as files for people, spreadsheets and scripts."""
 
 from importer.results.errors_csv import write_errors
+from importer.results.report import GroupReport, report
 from importer.results.results_csv import write_results
 from importer.results.summary import Summary, write_summary
 from importer.results.workspace import Workspace
 
-__all__ = ["Summary", "Workspace", "write_errors", "write_results", "write_summary"]
+__all__ = [
+    "GroupReport",
+    "Summary",
+    "Workspace",
+    "report",
+    "write_errors",
+    "write_results",
+    "write_summary",
+]

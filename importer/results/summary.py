@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from importer import __version__
 
 if TYPE_CHECKING:
+    from importer.results.report import GroupReport
     from importer.results.workspace import Workspace
 
 FORMAT = 1
@@ -39,6 +40,12 @@ class Summary:
     """Requests sent by this run: ``post`` and ``get``."""
     errors: list[dict[str, Any]] = field(default_factory=list)
     """The most frequent error codes: outcome, code, rows."""
+    groups: list[GroupReport] = field(default_factory=list)
+    """The errors by cause, most frequent first, at most 50, each with what would fix it."""
+    groups_found: int = 0
+    """All groups, those that are not in ``groups`` among them."""
+    toml: str = ""
+    """The entries of all groups for the mapping file, to paste as they are."""
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     """``read``, ``plan``, ``deliver``, and ``total``, which includes writing the results."""

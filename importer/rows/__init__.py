@@ -13,7 +13,7 @@ from importer.rows.columns import ColumnMap, map_columns
 from importer.rows.currencies import ACTIVE, minor_units
 from importer.rows.duplicates import Member, OnDuplicate, Resolved, resolve
 from importer.rows.fingerprint import canonical, fingerprint
-from importer.rows.judged import Judged, judge_batch, parts_of
+from importer.rows.judged import Judged, judge_batch, parts_of, until_first_invalid
 from importer.rows.mask import mask_email, mask_phone, mask_text, redact
 from importer.rows.payload import build_payload
 from importer.rows.read_rows import rows_of
@@ -48,6 +48,7 @@ __all__ = [
     "redact",
     "resolve",
     "rows_of",
+    "until_first_invalid",
 ]
 
 _HOMES = {"Customer": "importer.rows.customer", "problems_of": "importer.rows.problems"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from importer.rows.currencies import minor_units
+from importer.rows.mistakes import Mistake
 from importer.rows.text import shown
 
 NOT_INTEGER = "balance_not_integer"
@@ -33,8 +34,8 @@ def read_balance(text: str) -> int | None:
         return _without_leading_zeros(text)
 
 
-def balance_problem(text: str, currency: str) -> tuple[str, str, str]:
-    """(code, message, hint) for a text that ``read_balance`` cannot read.
+def balance_problem(text: str, currency: str) -> tuple[str, str, str, str]:
+    """(code, message, hint, kind of mistake) for a text that ``read_balance`` cannot read.
 
     Args:
         text: the cell, trimmed.
@@ -46,11 +47,14 @@ def balance_problem(text: str, currency: str) -> tuple[str, str, str]:
             TOO_LONG,
             f"is a number of {digits} digits, which is more than can be sent: {shown(text)}",
             "check whether two cells ran together",
+            "",
         )
+    mistake, hint = _fault(text, currency)
     return (
         NOT_INTEGER,
         f"is not a whole number of the smallest currency unit: {shown(text)}",
-        _hint(text, currency),
+        hint,
+        mistake,
     )
 
 
@@ -62,25 +66,29 @@ def _without_leading_zeros(text: str) -> int | None:
         return None
 
 
-def _hint(text: str, currency: str) -> str:  # noqa: PLR0911 - one return per mistake
+def _fault(text: str, currency: str) -> tuple[Mistake, str]:  # noqa: PLR0911 - one per mistake
     # 12.500 KWD has three decimals; 12.500 ZAR has a thousands separator.
     if _GROUPED.match(text) and minor_units(currency) != _LIKE_THOUSANDS:
-        return "leave out the thousands separators, and count in the smallest unit (cents for ZAR)"
+        hint = "leave out the thousands separators, and count in the smallest unit (cents for ZAR)"
+        return Mistake.GROUPED, hint
     decimal = _DECIMAL.match(text)
     if decimal:
-        return _decimal_hint(text, *decimal.groups(), currency=currency)
+        return Mistake.DECIMALS, _decimal_hint(text, *decimal.groups(), currency=currency)
     if _SCIENTIFIC.match(text):
-        return "write all digits; a spreadsheet has shortened this number"
+        return Mistake.SHORTENED, "write all digits; a spreadsheet has shortened this number"
     brackets = _IN_BRACKETS.match(text)
     if brackets:
-        return f"write a credit with a minus sign: -{brackets.group(1)[:_LONGEST_WORKED_OUT]}"
+        amount = brackets.group(1)[:_LONGEST_WORKED_OUT]
+        return Mistake.BRACKETS, f"write a credit with a minus sign: -{amount}"
     if text[0] in "\u2212\u2013\u2014" or text.endswith("-"):
-        return "write a credit with a plain hyphen before the digits, for example -500"
+        hint = "write a credit with a plain hyphen before the digits, for example -500"
+        return Mistake.MINUS, hint
     if any(one.isdigit() and not one.isascii() for one in text):
-        return "use the digits 0 to 9"
+        return Mistake.FOREIGN_DIGITS, "use the digits 0 to 9"
     if any("0" <= one <= "9" for one in text):
-        return "write digits only; the currency has its own column"
-    return "write the amount in the smallest unit, for example 1250 for 12.50 ZAR"
+        return Mistake.NOT_ONLY_DIGITS, "write digits only; the currency has its own column"
+    hint = "write the amount in the smallest unit, for example 1250 for 12.50 ZAR"
+    return Mistake.NO_DIGITS, hint
 
 
 def _decimal_hint(text: str, sign: str, whole: str, part: str, *, currency: str) -> str:

@@ -123,6 +123,17 @@ def meant(text: str) -> str:
     return next(iter(difflib.get_close_matches(letters, sorted(ACTIVE), n=1, cutoff=0.65)), "")
 
 
+def is_known(text: str) -> bool:
+    """Whether ``text`` is a code, in any case, or one of the words people write in place of one."""
+    upper = text.strip().upper()
+    return upper in ACTIVE or upper in _COMMON or upper in _WITHDRAWN
+
+
+def is_withdrawn(text: str) -> bool:
+    """Whether ``text`` is a code that was active once: what replaced it has another value."""
+    return text.strip().upper() in _WITHDRAWN
+
+
 def currency_hint(text: str) -> str:
     """What to write in place of a code that is not active."""
     code = meant(text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from importer.rows import rules
 from importer.rows.currencies import ACTIVE, currency_hint
 from importer.rows.mask import mask_email, mask_phone, mask_text
+from importer.rows.mistakes import Mistake, shown_currency
 from importer.rows.text import TRIMMED, character_name, shown, wrong_characters
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Finding(NamedTuple):
     code: str
     message: str
     hint: str = ""
+    detail: str = ""
+    """As in ``Problem``."""
 
 
 def explain_reference(value: str) -> Iterator[Finding]:
@@ -70,7 +73,8 @@ def explain_email(value: str) -> Iterator[Finding]:
     """Syntax (RFC 5321 section 4.1.2, restricted) and lengths."""
     fault = _email_fault(value)
     if fault:
-        yield Finding("email_syntax", f"is no e-mail address: {mask_email(value)}", fault)
+        mistake, hint = fault
+        yield Finding("email_syntax", f"is no e-mail address: {mask_email(value)}", hint, mistake)
     yield from _too_long("email_too_long", value, rules.MAX_EMAIL, mask_email(value))
     local = value.partition("@")[0]
     if "@" in value and len(local) > rules.MAX_EMAIL_LOCAL:
@@ -86,14 +90,15 @@ def explain_phone(value: str) -> Iterator[Finding]:
     """E.164: ``+``, a country code that does not start with 0, at most 15 digits in all."""
     if not _PHONE.match(value):
         message = f"is not in E.164 format: {mask_phone(value)}"
-        yield Finding("phone_not_e164", message, _phone_hint(value))
+        mistake, hint = _phone_fault(value)
+        yield Finding("phone_not_e164", message, hint, mistake)
 
 
 def explain_currency(value: str) -> Iterator[Finding]:
     """ISO 4217, active codes, in capitals."""
     if value not in ACTIVE:
         message = f"is not an active ISO 4217 code: {shown(value)}"
-        yield Finding("currency_unknown", message, currency_hint(value))
+        yield Finding("currency_unknown", message, currency_hint(value), shown_currency(value))
 
 
 def explain_metadata_value(value: object) -> Iterator[Finding]:
@@ -169,26 +174,28 @@ def _too_long(
         yield Finding(code, message, "shorten it")
 
 
-def _email_fault(value: str) -> str:  # noqa: PLR0911 - one return per rule
+def _email_fault(value: str) -> tuple[Mistake, str] | None:  # noqa: PLR0911 - one return per rule
     if value.count("@") != 1:
         several = "@" in value
         if several and re.search(r"[,;\s]", value):
-            return "one address only; a customer has one e-mail"
-        return f"an address has exactly one @; {_EMAIL_EXAMPLE}"
+            return Mistake.SEVERAL_ADDRESSES, "one address only; a customer has one e-mail"
+        mistake = Mistake.SEVERAL_AT if several else Mistake.NO_AT
+        return mistake, f"an address has exactly one @; {_EMAIL_EXAMPLE}"
     if "<" in value or ">" in value:
-        return "write the address without name and angle brackets"
+        return Mistake.ANGLE_BRACKETS, "write the address without name and angle brackets"
     local, _, domain = value.partition("@")
     if local.startswith('"'):
-        return "a part in quotes before the @ is not taken"
+        return Mistake.QUOTED, "a part in quotes before the @ is not taken"
     if domain.startswith("["):
-        return "an address literal in brackets is not taken"
+        return Mistake.LITERAL, "an address literal in brackets is not taken"
     wrong = _wrong_in_email(local, _ATEXT, 0) or _wrong_in_email(
         domain, re.compile(r"[a-zA-Z0-9.-]"), len(local) + 1
     )
     if wrong:
-        return wrong
+        return Mistake.CHARACTER, wrong
     if not all(local.split(".")):
-        return "the part before the @ is empty, or has a dot at an end or two in a row"
+        hint = "the part before the @ is empty, or has a dot at an end or two in a row"
+        return Mistake.DOTS, hint
     return _domain_fault(domain)
 
 
@@ -203,41 +210,50 @@ def _wrong_in_email(part: str, allowed: re.Pattern[str], offset: int) -> str:
     return ""
 
 
-def _domain_fault(domain: str) -> str:
+def _domain_fault(domain: str) -> tuple[Mistake, str] | None:
     labels = domain.split(".")
     if not all(labels):
-        return "the part after the @ is empty, or has a dot at an end or two in a row"
+        hint = "the part after the @ is empty, or has a dot at an end or two in a row"
+        return Mistake.DOTS, hint
     if len(labels) < _FEWEST_LABELS:
-        return f"the part after the @ has no dot; {_EMAIL_EXAMPLE}"
+        return Mistake.NO_DOT, f"the part after the @ has no dot; {_EMAIL_EXAMPLE}"
     if any(len(label) > _MAX_LABEL for label in labels):
-        return f"no part between the dots may have more than {_MAX_LABEL} characters"
+        hint = f"no part between the dots may have more than {_MAX_LABEL} characters"
+        return Mistake.LONG_LABEL, hint
     if not all(_LABEL.match(label) for label in labels):
-        return "no part after the @ may start or end with a hyphen"
-    return ""
+        return Mistake.HYPHEN, "no part after the @ may start or end with a hyphen"
+    return None
 
 
-def _phone_hint(value: str) -> str:  # noqa: PLR0911 - one return per mistake
+def _phone_fault(value: str) -> tuple[Mistake, str]:
     example = f"write it in E.164, for example {PHONE_EXAMPLE}"
     if _SCIENTIFIC.match(value):
-        return f"a spreadsheet has shortened this number; {example}"
+        return Mistake.SHORTENED, f"a spreadsheet has shortened this number; {example}"
     foreign = next((one for one in value if one.isdigit() and not one.isascii()), "")
     if foreign:
-        return f"use the digits 0 to 9; {example}"
+        return Mistake.FOREIGN_DIGITS, f"use the digits 0 to 9; {example}"
     plain = _PUNCTUATION.sub("", value)
     if re.fullmatch(r"\+?[0-9]+", plain):
-        digits = plain.lstrip("+")
-        if digits.startswith("00"):
-            return f"a number starts with + in place of 00; {example}"
-        if digits.startswith("0"):
-            return f"a national number needs its country code in place of the 0; {example}"
-        if len(digits) > _MOST_PHONE_DIGITS:
-            return f"{len(digits)} digits are too many, E.164 has at most {_MOST_PHONE_DIGITS}"
-        if plain != value:
-            return f"leave out spaces and punctuation; {example}"
-        if not plain.startswith("+"):
-            return f"put + and the country code in front; {example}"
-        return f"the number is too short; {example}"
+        return _digits_fault(plain, example, punctuated=plain != value)
     invisible = next((one for one in value if not one.isprintable()), "")
     if invisible:
-        return f"remove the invisible character {character_name(invisible)}; {example}"
-    return example
+        hint = f"remove the invisible character {character_name(invisible)}; {example}"
+        return Mistake.INVISIBLE, hint
+    return Mistake.NO_NUMBER, example
+
+
+def _digits_fault(plain: str, example: str, *, punctuated: bool) -> tuple[Mistake, str]:
+    digits = plain.lstrip("+")
+    if digits.startswith("00"):
+        return Mistake.DOUBLE_ZERO, f"a number starts with + in place of 00; {example}"
+    if digits.startswith("0"):
+        hint = f"a national number needs its country code in place of the 0; {example}"
+        return Mistake.NATIONAL, hint
+    if len(digits) > _MOST_PHONE_DIGITS:
+        hint = f"{len(digits)} digits are too many, E.164 has at most {_MOST_PHONE_DIGITS}"
+        return Mistake.TOO_MANY_DIGITS, hint
+    if punctuated:
+        return Mistake.PUNCTUATION, f"leave out spaces and punctuation; {example}"
+    if not plain.startswith("+"):
+        return Mistake.NO_PLUS, f"put + and the country code in front; {example}"
+    return Mistake.TOO_FEW_DIGITS, f"the number is too short; {example}"

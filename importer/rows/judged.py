@@ -79,6 +79,16 @@ def judge_batch(batch: RecordBatch, columns: ColumnMap) -> Judged:
     return Judged(batch.source, valid, cells, tuple(invalid))
 
 
+def until_first_invalid(judged: Judged) -> Judged:
+    """The batch up to its first invalid record, that one included; all of it where none is."""
+    if not judged.invalid:
+        return judged
+    first = judged.invalid[0]
+    before = judged.valid["line"] < first.line
+    cells = judged.cells.filter(before) if judged.cells.width else judged.cells
+    return Judged(judged.source, judged.valid.filter(before), cells, (first,))
+
+
 def _certain_rows(found: pl.DataFrame, lines: pl.Series) -> pl.DataFrame:
     sha256 = hashlib.sha256
     bodies = found[PAYLOAD].cast(pl.Binary).to_list()

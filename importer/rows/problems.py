@@ -97,9 +97,9 @@ def _of_metadata(value: object, columns: ColumnMap | None) -> Iterator[Problem]:
         column = PREFIX + key if own else METADATA
         for finding in explain.explain_metadata_key(key):
             yield Problem(column, *finding)
-        for code, message, hint in explain.explain_metadata_value(one):
+        for code, message, hint, _ in explain.explain_metadata_value(one):
             where = "" if own else f"the value of {shown(key)} "
-            yield Problem(column, code, where + message, hint)
+            yield Problem(column, code, where + message, hint, "" if own else key)
 
 
 def _currency_missing(columns: ColumnMap | None) -> Problem:

@@ -17,6 +17,9 @@ class Problem:
     """The rule in words, with the value masked where it is personal data."""
     hint: str = ""
     """What to change."""
+    detail: str = ""
+    """Sets problems of one code apart when they are counted: the kind of mistake, a currency or a
+    metadata key. Never personal data."""
 
     def text(self) -> str:
         """The problem on one line, for results and the terminal."""

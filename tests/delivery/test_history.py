@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from importer.delivery import answers as a
@@ -93,7 +91,7 @@ def test_the_straight_path_leaves_no_history() -> None:
     """One POST and a 201 are told by the row itself; after trouble they are told again."""
     straight = e.Answered(a.Created("bcus_1"), 9.0)
     assert attempt_of(FLIGHT, straight) is None
-    after_trouble = attempt_of(replace(FLIGHT, sends=2), straight)
+    after_trouble = attempt_of(FLIGHT._replace(sends=2), straight)
     assert after_trouble == Attempt("REF", 9.0, "created", 2, 201, "")
 
 

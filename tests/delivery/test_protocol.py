@@ -361,7 +361,7 @@ EVENTS: list[e.Event] = [
 )
 def test_an_event_out_of_order_is_a_programming_error(phase: Phase, event: e.Event) -> None:
     """A driver that breaks the order is stopped, not obeyed."""
-    row = replace(flight(SENT), phase=phase, pending=SENT)
+    row = flight(SENT)._replace(phase=phase, pending=SENT)
     with pytest.raises(ProtocolError) as raised:
         step(row, event, POLICY)
     assert phase.value in str(raised.value)
@@ -370,13 +370,13 @@ def test_an_event_out_of_order_is_a_programming_error(phase: Phase, event: e.Eve
 @pytest.mark.parametrize("pending", [None, NEW])
 def test_a_commit_of_nothing_is_a_programming_error(pending: State | None) -> None:
     """Committed without a pending state cannot be."""
-    row = replace(flight(SENT), phase=Phase.COMMITTING, pending=pending)
+    row = flight(SENT)._replace(phase=Phase.COMMITTING, pending=pending)
     with pytest.raises(ProtocolError):
         step(row, e.Committed(NOW), POLICY)
 
 
 def test_a_404_for_a_refusal_that_nobody_had_is_a_programming_error() -> None:
     """The look-up after a refusal needs the refusal."""
-    row = replace(flight(SENT), phase=Phase.LOOKING_UP, why=e.Why.REFUSED)
+    row = flight(SENT)._replace(phase=Phase.LOOKING_UP, why=e.Why.REFUSED)
     with pytest.raises(ProtocolError):
         step(row, e.LookedUp(GONE, NOW), POLICY)

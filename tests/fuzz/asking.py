@@ -1,4 +1,4 @@
-"""A client against a hostile server, over each of the two transports."""
+"""A client against a hostile server, over each of the transports."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import httpx
 
 from importer.clock import WallClock
 from importer.delivery import answers as a
-from importer.delivery.aio import AiohttpTransport
 from importer.delivery.client import MomentClient, Timeouts
 from importer.delivery.gate import Gate
+from importer.delivery.network import AsyncioTransport
 from importer.delivery.pacing import PaceSettings
 from importer.delivery.transport import ShardedTransport
 from tests.fuzz.hostile_server import LOOPBACK
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
 
-TRANSPORTS = ("aiohttp", "httpx")
+TRANSPORTS = ("asyncio", "uvloop", "httpx")
+"""The default one on both loops, and the one to fall back to."""
 ANSWERS = get_args(a.Answer)
 LOOK_UP_ANSWERS = get_args(a.LookUpAnswer)
 SHORT = Timeouts(connect=2, write=2, read=2, pool=2, total=4)
@@ -29,9 +30,9 @@ REFERENCE = "FUZZ-1"
 
 
 def transport(kind: str, connections: int = 1) -> httpx.AsyncBaseTransport:
-    """One of the two, with as few connections as it takes, so that reuse shows."""
-    if kind == "aiohttp":
-        return AiohttpTransport(connections, verify=_tls())
+    """One of them, with as few connections as it takes, so that reuse shows."""
+    if kind != "httpx":
+        return AsyncioTransport(verify=_tls())
     return ShardedTransport(connections, verify=_tls())
 
 

@@ -92,6 +92,12 @@ class HostileServer:
             writer.close()
 
 
+async def last_turns() -> None:
+    """Let the loop close the connections whose other end is gone."""
+    for _ in range(5):
+        await asyncio.sleep(0.001)
+
+
 @asynccontextmanager
 async def serving(
     behaviour: Behaviour, tls: ssl.SSLContext | None = None
@@ -108,6 +114,7 @@ async def serving(
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting)
+        await last_turns()
 
 
 def response(

@@ -35,7 +35,7 @@ TARGETS: dict[str, Target] = {
     "parquet": (PARQUET_BYTES, read_all, 20),
     "records": (CELLS, judge, 500),
     "payloads": (PAYLOAD, judge_payload, 500),
-    "answers, aiohttp": (WIRE, partial(ask, "aiohttp"), 300),
+    "answers, asyncio": (WIRE, partial(ask, "asyncio"), 300),
     "answers, httpx": (WIRE, partial(ask, "httpx"), 300),
     SANDBOX: (REQUESTS, conforms, 500),
 }

@@ -26,7 +26,7 @@ from tests.fuzz.answers import (
     once,
 )
 from tests.fuzz.asking import TRANSPORTS, asking, create, look_up
-from tests.fuzz.hostile_server import LOOPBACK, customer, response, serving
+from tests.fuzz.hostile_server import LOOPBACK, customer, last_turns, response, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,9 +40,9 @@ MEMORY_MIB = 48
 
 
 @pytest.fixture
-def anyio_backend() -> str:
+def anyio_backend(kind: str) -> tuple[str, dict[str, bool]]:
     """Sockets are asyncio's here."""
-    return "asyncio"
+    return "asyncio", {"use_uvloop": kind == "uvloop"}
 
 
 def peak_mib() -> int:
@@ -137,11 +137,11 @@ async def test_a_second_answer_is_not_taken_for_the_next(kind: str, name: str, w
         sent.set()
 
     async with serving(behave) as server, asking(kind, server.port) as client:
-        # aiohttp may refuse the first answer for what follows it.
+        # The first answer may be refused for what follows it.
         assert await create(client) in {a.Created("bcus_1"), a.Unknown("remote_protocol_error")}
         await sent.wait()
         assert await create(client, "FUZZ-2") == a.Created("bcus_true")
-        if name != "half an answer":  # dropped unseen by aiohttp; its rest could only be garbage
+        if name != "half an answer":  # dropped unseen; its rest could only be garbage
             assert server.connections_used == [0, 1]
 
 
@@ -233,6 +233,7 @@ async def test_tls_spoken_on_a_plain_port(kind: str) -> None:
             port = listener.sockets[0].getsockname()[1]
             async with asking(kind, port, scheme="https", timeouts=short) as client:
                 assert await create(client) == answer
+            await last_turns()
 
 
 async def test_plain_http_spoken_on_a_tls_port(kind: str, self_signed: ssl.SSLContext) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import uvloop
 from hypothesis import strategies as st
 
 from importer.delivery import answers as a
@@ -52,7 +53,9 @@ WIRE = st.one_of(
 
 def ask(kind: str, data: bytes) -> a.Answer:
     """What a POST comes to; nothing is raised, and nothing is created that the bytes do not say."""
-    answer = asyncio.run(_ask(kind, data))
+    factory = uvloop.new_event_loop if kind == "uvloop" else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        answer = runner.run(_ask(kind, data))
     if isinstance(answer, a.Created):
         assert answer.customer_id.encode() in data
         assert REFERENCE.encode() in data

@@ -56,13 +56,13 @@ class LedgerMachine(RuleBasedStateMachine):
             self.attempts[one.reference] += 1  # type: ignore[attr-defined]
 
     @precondition(lambda self: self.model)
-    @rule(changes=changes_of, attempts=attempts_of, calls=st.integers(0, 6))
+    @rule(changes=changes_of, attempts=attempts_of, calls=st.integers(0, 5))
     def fail(self, changes: list[Transition], attempts: list[object], calls: int) -> None:
         """A batch that cannot be written changes nothing."""
         Failing.last.calls_left = calls
         try:
             with pytest.raises(LedgerFailed):
-                # A run that is new to the ledger makes the batch at least nine calls long.
+                # A run that is new to the ledger makes the batch at least six calls long.
                 self.ledger.apply(changes, attempts, run_id=f"f{calls}", now=6.0)  # type: ignore[arg-type]
         finally:
             Failing.last.calls_left = None

@@ -95,14 +95,14 @@ class Driver:
         if isinstance(command, e.Settle | e.Halt):
             return IDLE
         # Told to the user, never decided by: leaving them in would only multiply the states.
-        return self._rides.number((replace(after, sends=0, note=(0, "", "")), _bare(command)))
+        return self._rides.number((after._replace(sends=0, note=(0, "", "")), _bare(command)))
 
     def older_ride(self, ride: int) -> int:
         """The same ride a big tick later (a suspended process keeps what it had read)."""
         if ride not in self._older_rides:
             flight, command = self._rides.values[ride]
             pending = None if flight.pending is None else _older(flight.pending)
-            flight = replace(flight, state=_older(flight.state), pending=pending)
+            flight = flight._replace(state=_older(flight.state), pending=pending)
             if isinstance(command, e.Commit):
                 old = command.transition
                 command = e.Commit(replace(old, expected=_older(old.expected), new=_older(old.new)))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from importer.rows.balance import balance_problem, read_balance
 from importer.rows.columns import map_columns
+from importer.rows.mistakes import Mistake
 from importer.rows.payload import build_payload
 from importer.rows.text import INVISIBLE_SPACES, TRIMMED, shown, trim
 from importer.source.records import Layout
@@ -149,10 +150,11 @@ def test_any_text_is_a_balance_or_has_a_problem(text: str) -> None:
     """No text breaks the reader or the hints."""
     trimmed = trim(text)
     if trimmed and read_balance(trimmed) is None:
-        code, message, hint = balance_problem(trimmed, "ZAR")
+        code, message, hint, mistake = balance_problem(trimmed, "ZAR")
         assert code == "balance_not_integer"
         assert message
         assert hint
+        assert mistake in list(Mistake)
 
 
 def test_metadata_object_and_key_columns_are_merged() -> None:

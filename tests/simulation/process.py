@@ -199,6 +199,7 @@ class Importer:
             world=Seams(
                 clock=world,
                 draw=self.luck.chance.random,
+                monotonic=trio.current_time,
                 offload=self._offload,
                 network=self._network,
                 safeguards=world.safeguards,
