@@ -7,11 +7,13 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from itertools import count, islice
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.peers.payload import KEY
 from benchmarks.process import BenchmarkError, Cores, Cost, choose_cores, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _RUNS = count(1)
 
@@ -78,7 +80,9 @@ class Bench:
         """
         free = shutil.disk_usage(self.work).free
         if free < 2 * size:
-            raise BenchmarkError(f"{free / 1e9:.1f} GB free in {self.work}, {2 * size / 1e9:.1f} GB needed")
+            raise BenchmarkError(
+                f"{free / 1e9:.1f} GB free in {self.work}, {2 * size / 1e9:.1f} GB needed"
+            )
 
     def importer(self, command: str, file: Path, *words: str | Path) -> Job:
         """Run ``importer check`` or ``importer run`` in a process of its own, to the end."""

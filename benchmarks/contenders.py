@@ -7,13 +7,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.process import ROOT, BenchmarkError, Cost, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from benchmarks.bench import Bench
     from benchmarks.target.api import Api
@@ -60,25 +60,22 @@ def install() -> dict[str, str]:
     ready, lock = VENV / ".ready", HERE / "peers.lock"
     failed: dict[str, str] = {}
     if not ready.exists() or ready.stat().st_mtime < lock.stat().st_mtime:
-        quiet = ["--quiet", "--disable-pip-version-check"]
+        words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         failed["python"] = _attempt(
-            [sys.executable, "-m", "venv", VENV],
-            [PYTHON, "-m", "pip", "install", *quiet, "--require-hashes", "-r", lock],
+            [sys.executable, "-m", "venv", str(VENV)],
+            [str(PYTHON), *words, "--require-hashes", "-r", str(lock)],
         )
         if not failed["python"]:
             ready.touch()
     if not NEWMAN.exists():
         npm = shutil.which("npm")
-        quiet = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
-        failed["newman"] = (
-            _attempt([npm, "ci", *quiet, "--prefix", HERE / "newman"])
-            if npm
-            else "npm is not installed"
-        )
+        words = [npm or "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
+        words += ["--prefix", str(HERE / "newman")]
+        failed["newman"] = _attempt(words) if npm else "npm is not installed"
     return {group: reason for group, reason in failed.items() if reason}
 
 
-def _attempt(*commands: list[str | Path]) -> str:
+def _attempt(*commands: list[str]) -> str:
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -107,8 +104,8 @@ def _script(module: str, file: Path, url: str, in_flight: int) -> list[str | Pat
 
 def _newman(file: Path, url: str, _: int) -> list[str | Path]:
     collection = HERE / "newman" / "collection.json"
-    words = ["--iteration-data", file, "--global-var", f"url={url}", "--silent"]
-    return [NEWMAN, "run", collection, *words]
+    command: list[str | Path] = [NEWMAN, "run", collection, "--iteration-data", file]
+    return [*command, "--global-var", f"url={url}", "--silent"]
 
 
 def _xargs(file: Path, url: str, in_flight: int) -> list[str | Path]:

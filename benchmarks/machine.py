@@ -65,10 +65,16 @@ def versions() -> dict[str, str]:
         for line in _said([str(PYTHON), "-c", script]).splitlines():
             name, number = line.split()
             found[f"peer {name}"] = number
-    tools = [["newman", str(NEWMAN), "-v"], ["node", "node", "-v"], ["curl", "curl", "--version"]]
-    for name, *command in [*tools, ["wrk", "wrk", "-v"], ["cc", "cc", "--version"]]:
-        if shutil.which(command[0]) and (number := _NUMBER.search(_said(command))):
-            found[name] = number[0]
+    tools = {
+        "newman": [str(NEWMAN), "-v"],
+        "node": ["node", "-v"],
+        "curl": ["curl", "--version"],
+        "wrk": ["wrk", "-v"],
+        "cc": ["cc", "--version"],
+    }
+    for tool, command in tools.items():
+        if shutil.which(command[0]) and (told := _NUMBER.search(_said(command))):
+            found[tool] = told[0]
     return found
 
 

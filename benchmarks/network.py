@@ -85,7 +85,7 @@ async def httpx_client(url: str, in_flight: int) -> AsyncIterator[Post]:
 
 @asynccontextmanager
 async def aiohttp_client(url: str, in_flight: int) -> AsyncIterator[Post]:
-    """aiohttp's session."""
+    """The session of aiohttp."""
     import aiohttp  # noqa: PLC0415 - as above
 
     connector = aiohttp.TCPConnector(limit=in_flight)
@@ -94,14 +94,14 @@ async def aiohttp_client(url: str, in_flight: int) -> AsyncIterator[Post]:
         async def post() -> int:
             async with session.post(url, data=BODY) as answer:
                 await answer.read()
-                return answer.status
+                return int(answer.status)
 
         yield post
 
 
 @asynccontextmanager
 async def pyreqwest_client(url: str, in_flight: int) -> AsyncIterator[Post]:
-    """pyreqwest's client (reqwest, hyper: Rust)."""
+    """The client of pyreqwest (reqwest, hyper: Rust)."""
     from pyreqwest.client import ClientBuilder  # noqa: PLC0415 - as above
 
     builder = ClientBuilder().default_headers(HEADERS).max_connections(in_flight)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.parts.posting import MOST
@@ -13,6 +12,8 @@ from benchmarks.process import BenchmarkError, run
 from benchmarks.target.api import serving
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from benchmarks.bench import Bench
 
 ROWS = 20_000
@@ -36,13 +37,29 @@ def profile(bench: Bench, folder: Path, tool: str | None = None) -> str:
     with serving(bench.cores) as api:
         for kind, target in (("flamegraph", folder / "posting.svg"), ("raw", stacks)):
             ledger, out = bench.work / "profile.db", bench.work / "profile"
-            run(
-                [found, "record", "--format", kind, "--output", target, "--rate", "500", "--"]
-                + [bench.python, "-m", "importer", "run", file, "--ledger", ledger]
-                + ["--out", out, "--base-url", api.url, "--quiet"],
-                core=bench.cores.client,
-                environment={"MOMENT_API_KEY": KEY},
-            )
+            recording: list[str | Path] = [
+                "record",
+                "--format",
+                kind,
+                "--output",
+                target,
+                "--rate",
+                "500",
+                "--",
+            ]
+            job: list[str | Path] = [
+                "-m",
+                "importer",
+                "run",
+                file,
+                "--ledger",
+                ledger,
+                "--out",
+                out,
+            ]
+            command: list[str | Path] = [found, *recording, bench.python, *job]
+            command += ["--base-url", api.url, "--quiet"]
+            run(command, core=bench.cores.client, environment={"MOMENT_API_KEY": KEY})
             bench.forget(ledger)
             shutil.rmtree(out)
     return heaviest(stacks.read_text(encoding="utf-8"))
@@ -54,13 +71,13 @@ def heaviest(stacks: str, top: int = TOP) -> str:
     below: Counter[str] = Counter()
     total = 0
     for line in stacks.splitlines():
-        frames, _, samples = line.rpartition(" ")
-        names = frames.split(";")
-        own[names[-1]] += int(samples)
+        frames, _, number = line.rpartition(" ")
+        names, samples = frames.split(";"), int(number)
+        own[names[-1]] += samples
         for name in set(names):
-            below[name] += int(samples)
-        total += int(samples)
+            below[name] += samples
+        total += samples
     lines = [f"{total:,} samples", "  own  below  function"]
-    for name, samples in own.most_common(top):
-        lines.append(f"{samples / total:5.1%} {below[name] / total:6.1%}  {name}")
+    for name, count in own.most_common(top):
+        lines.append(f"{count / total:5.1%} {below[name] / total:6.1%}  {name}")
     return "\n".join(lines)

@@ -35,12 +35,12 @@ def spread(values: Sequence[float]) -> list[float]:
 def calibrate(seconds: float, run: Callable[[int], float], *, start: int, most: int) -> int:
     """How many rows make a run last about so many seconds; two significant digits.
 
-    ``run`` takes rows and returns the seconds that they took. What a run takes before its first
-    row counts as its share of the time: a contender that starts slowly gets no more time.
+    ``run`` takes rows and returns the seconds that they took. What precedes the first row counts
+    as its share of the time: a contender that starts slowly gets no more time than the others.
     """
     rows = start
-    while (took := run(rows)) < seconds / 4 and rows < most:
-        rows = min(most, max(rows * 2, round(rows * seconds / 3 / max(took, 0.001))))
+    while (took := max(run(rows), 0.001)) < seconds * 0.6 and rows < most:
+        rows = min(most, round(rows * min(8.0, max(2.0, seconds / took))))
     wanted = min(most, max(start, int(rows * seconds / took)))
-    digits = 10 ** max(0, len(str(wanted)) - 2)
+    digits = int(10 ** max(0, len(str(wanted)) - 2))
     return wanted // digits * digits

@@ -28,7 +28,9 @@ def measure(bench: Bench) -> dict[str, Any]:
             kind: {
                 "rows_per_cpu_second": spread([rows / job.cost.cpu for job in jobs]),
                 "rows_per_second": spread([rows / job.cost.wall for job in jobs]),
-                "read_rows_per_second": spread([rows / job.summary["seconds"]["read"] for job in jobs]),
+                "read_rows_per_second": spread(
+                    [rows / job.summary["seconds"]["read"] for job in jobs]
+                ),
             }
             for kind, jobs in samples.items()
         },

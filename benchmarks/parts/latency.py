@@ -49,11 +49,11 @@ def _level(bench: Bench, api: Api, in_flight: int, script: Contender) -> dict[st
     }
     script_rows = 0
     if not script.missing:
-        post = partial(_script, bench, api, source, script, in_flight)
+        post = partial(_script, bench, api, source, script=script, in_flight=in_flight)
         script_rows = calibrate(
-            bench.seconds / 2, lambda n: n / post(n)[0], start=in_flight * 2, most=rows
+            bench.seconds / 2, lambda n: n / post(rows=n)[0], start=in_flight * 2, most=rows
         )
-        contenders[SCRIPT] = partial(post, script_rows)
+        contenders[SCRIPT] = partial(post, rows=script_rows)
     samples = alternate(contenders, bench.rounds)
     return {
         "ideal_rows_per_second": ideal,
@@ -73,7 +73,14 @@ def _importer(
     """Rows per second of the whole job, and of its delivery phase."""
     file = bench.head(source, rows)
     ledger = bench.work / "latency.db"
-    words = ["--ledger", ledger, "--base-url", api.url, "--concurrency", str(in_flight)]
+    words: list[str | Path] = [
+        "--ledger",
+        ledger,
+        "--base-url",
+        api.url,
+        "--concurrency",
+        str(in_flight),
+    ]
     job = bench.importer("run", file, *words).expect("created", rows)
     bench.forget(ledger)
     if not job.deliver:
@@ -82,7 +89,7 @@ def _importer(
 
 
 def _script(
-    bench: Bench, api: Api, source: Path, script: Contender, in_flight: int, rows: int
+    bench: Bench, api: Api, source: Path, *, script: Contender, in_flight: int, rows: int
 ) -> tuple[float, float]:
     file = bench.head(source, rows)
     cost = script.post(bench, api, file, rows, in_flight)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.parts.check import FORMATS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from benchmarks.bench import Bench
 
 NOWHERE = "http://127.0.0.1:9"
@@ -25,7 +27,7 @@ def measure(bench: Bench) -> dict[str, Any]:
             file = bench.file(f"memory-{rows}.{kind}", rows)
             bench.say(f"  {rows:,} rows, {kind}")
             checked = bench.importer("check", file).expect("would_create", rows)
-            words = ["--ledger", ledger, "--base-url", NOWHERE]
+            words: list[str | Path] = ["--ledger", ledger, "--base-url", NOWHERE]
             ran = bench.importer("run", file, *words).expect("unchanged", rows)
             peaks["check"].setdefault(kind, {})[str(rows)] = checked.cost.peak
             peaks["run"].setdefault(kind, {})[str(rows)] = ran.cost.peak

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.contenders import PYTHON, install
-from benchmarks.process import BenchmarkError, run
+from benchmarks.process import ROOT, BenchmarkError, run
 from benchmarks.rounds import alternate, calibrate, spread
 from benchmarks.target.api import raw_limit, serving
 
@@ -42,11 +43,9 @@ def measure(bench: Bench) -> dict[str, Any]:
             if name in missing:
                 continue
             try:
+                time = _time_of(bench, api, name)
                 counts[name] = calibrate(
-                    bench.seconds / 2,
-                    lambda n, name=name: _post(bench, api, name, n).wall,
-                    start=IN_FLIGHT * 4,
-                    most=1_000_000,
+                    bench.seconds / 2, time, start=IN_FLIGHT * 4, most=1_000_000
                 )
             except BenchmarkError as error:
                 missing[name] = f"does not run here: {error}"[:300]
@@ -57,6 +56,7 @@ def measure(bench: Bench) -> dict[str, Any]:
         samples = alternate(contenders, bench.rounds)
     return {
         "in_flight": IN_FLIGHT,
+        "transport": _transport(bench),
         "server": {"kind": api.kind, "load_generator": kind, "requests_per_second": limit},
         "libraries": {
             name: _figures(count, samples[name], samples[f"{name} starting"])
@@ -66,6 +66,15 @@ def measure(bench: Bench) -> dict[str, Any]:
     }
 
 
+def _transport(bench: Bench) -> str:
+    """The name of the transport that importer opens here: its own, or the fall-back."""
+    script = "from importer.job.world import open_network as o; print(type(o(1)).__name__)"
+    done = subprocess.run(
+        [bench.python, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
 def _figures(count: int, costs: list[Cost], starting: list[Cost]) -> dict[str, Any]:
     pairs = list(zip(costs, starting, strict=True))
     return {
@@ -73,6 +82,10 @@ def _figures(count: int, costs: list[Cost], starting: list[Cost]) -> dict[str, A
         "requests_per_second": spread([count / (a.wall - b.wall) for a, b in pairs]),
         "cpu_us": spread([(a.cpu - b.cpu) / count * 1e6 for a, b in pairs]),
     }
+
+
+def _time_of(bench: Bench, api: Api, kind: str) -> Callable[[int], float]:
+    return lambda count: _post(bench, api, kind, count).wall
 
 
 def _post(bench: Bench, api: Api, kind: str, count: int) -> Cost:

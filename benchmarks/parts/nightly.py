@@ -28,7 +28,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     alone = bench.file("alone.csv", new)
     with serving(bench.cores) as api:
         settled = bench.ledger("nightly.db", file, api.url)
-        plain = [bench.python, "-m", "benchmarks.baseline", file, settled]
+        plain: list[str | Path] = [bench.python, "-m", "benchmarks.baseline", file, settled]
         samples = alternate(
             {
                 "baseline": partial(run, plain, core=bench.cores.client),
@@ -63,7 +63,14 @@ def _run(
     if settled is not None:
         shutil.copyfile(settled, ledger)
         ledger.chmod(0o600)
-    words = ["--ledger", ledger, "--base-url", api.url, "--concurrency", str(bench.in_flight)]
+    words: list[str | Path] = [
+        "--ledger",
+        ledger,
+        "--base-url",
+        api.url,
+        "--concurrency",
+        str(bench.in_flight),
+    ]
     job = bench.importer("run", file, *words)
     for outcome, rows in outcomes.items():
         job.expect(outcome, rows)

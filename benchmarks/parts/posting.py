@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.contenders import IMPORTER, SCRIPT, install, peers
@@ -21,6 +22,7 @@ START = 200
 MOST = 200_000
 """Rows of the shortest and the longest file."""
 
+
 def measure(bench: Bench) -> dict[str, Any]:
     """Rows per second and CPU per row of everyone, in alternating runs."""
     failed = install()
@@ -36,7 +38,7 @@ def measure(bench: Bench) -> dict[str, Any]:
                 posting[peer.name] = _peer(bench, api, source, peer.name)
         rows = _sizes(bench, posting, missing)
         samples = alternate(
-            {name: (lambda n=name: posting[n](rows[n])) for name in rows}, bench.rounds
+            {name: partial(posting[name], size) for name, size in rows.items()}, bench.rounds
         )
         figures = {
             name: {
@@ -46,7 +48,6 @@ def measure(bench: Bench) -> dict[str, Any]:
             }
             for name, costs in samples.items()
         }
-        speeds = {name: figures[name]["rows_per_second"] for name in figures}
         per_second = {n: [rows[n] / one.wall for one in costs] for n, costs in samples.items()}
         return {
             "in_flight": bench.in_flight,
@@ -55,7 +56,7 @@ def measure(bench: Bench) -> dict[str, Any]:
             "missing": missing,
             "times_faster": {
                 name: ratio(per_second[IMPORTER], per_second[name])
-                for name in speeds
+                for name in figures
                 if name != IMPORTER
             },
         }
@@ -68,9 +69,7 @@ def _sizes(
     for name, post in posting.items():
         bench.say(f"  how fast is {name}?")
         try:
-            rows[name] = calibrate(
-                bench.seconds, lambda n, post=post: post(n).wall, start=START, most=MOST
-            )
+            rows[name] = calibrate(bench.seconds, _wall_of(post), start=START, most=MOST)
         except BenchmarkError as error:
             if name == IMPORTER:
                 raise
@@ -78,11 +77,22 @@ def _sizes(
     return rows
 
 
+def _wall_of(post: Callable[[int], Cost]) -> Callable[[int], float]:
+    return lambda rows: post(rows).wall
+
+
 def _importer(bench: Bench, api: Api, source: Path) -> Callable[[int], Cost]:
     def post(rows: int) -> Cost:
         file = bench.head(source, rows)
         ledger = bench.work / "posting.db"
-        words = ["--ledger", ledger, "--base-url", api.url, "--concurrency", str(bench.in_flight)]
+        words: list[str | Path] = [
+            "--ledger",
+            ledger,
+            "--base-url",
+            api.url,
+            "--concurrency",
+            str(bench.in_flight),
+        ]
         job = bench.importer("run", file, *words).expect("created", rows)
         bench.forget(ledger)
         return job.cost

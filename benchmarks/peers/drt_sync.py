@@ -67,7 +67,7 @@ def _load(path: Path, database: Path) -> None:
     with path.open(encoding="utf-8", newline="") as file, db:
         records = csv.reader(file)
         names = next(records)
-        db.execute("CREATE TABLE customers (" + ", ".join(f"\"{n}\" TEXT" for n in names) + ")")
+        db.execute("CREATE TABLE customers (" + ", ".join(f'"{n}" TEXT' for n in names) + ")")
         places = ", ".join("?" * len(names))
         db.executemany(f"INSERT INTO customers VALUES ({places})", records)  # noqa: S608 - marks only
     db.close()

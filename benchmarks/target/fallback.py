@@ -1,4 +1,4 @@
-"""The same API as server.c where there is no C compiler: uvloop and httptools, about 3 times slower.
+"""The same API as server.c where there is no C compiler: uvloop and httptools, slower.
 
 ``python -m benchmarks.target.fallback LATENCY_MS`` prints its port on loopback, and serves until
 standard input ends.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from itertools import count
+from typing import cast
 
 import httptools
 import uvloop
@@ -30,8 +31,7 @@ class Server(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the parser; who sends no HTTP is cut off."""
