@@ -31,7 +31,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--docs-only", action="store_true", help="the same, nothing measured")
     parser.add_argument("--quick", action="store_true", help="does it run? figures mean nothing")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of one adaptive run")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of one adaptive run")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the large files")
     parser.add_argument("--many", type=int, default=10_000_000, help="of the largest files")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="py-spy profile of posting")

@@ -26,7 +26,7 @@ class Bench:
     """Folder for files, ledgers and results; deleted at the end."""
     cores: Cores = field(default_factory=choose_cores)
     rounds: int = 5
-    seconds: float = 5.0
+    seconds: float = 4.0
     """How long one run of a contender shall last, where rows are chosen by time."""
     rows: int = 1_000_000
     """Of the large files."""

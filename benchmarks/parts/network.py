@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.contenders import PYTHON, install
@@ -76,11 +77,11 @@ def _transport(bench: Bench) -> str:
 
 
 def _figures(count: int, costs: list[Cost], starting: list[Cost]) -> dict[str, Any]:
-    pairs = list(zip(costs, starting, strict=True))
+    wall, cpu = median(one.wall for one in starting), median(one.cpu for one in starting)
     return {
         "requests": count,
-        "requests_per_second": spread([count / (a.wall - b.wall) for a, b in pairs]),
-        "cpu_us": spread([(a.cpu - b.cpu) / count * 1e6 for a, b in pairs]),
+        "requests_per_second": spread([count / max(one.wall - wall, 0.001) for one in costs]),
+        "cpu_us": spread([(one.cpu - cpu) / count * 1e6 for one in costs]),
     }
 
 
