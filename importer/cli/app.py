@@ -51,8 +51,10 @@ def root(
 
 @app.command()
 def run(
-    sources: o.Sources,
+    context: typer.Context,
+    sources: o.OptionalSources = None,
     *,
+    plan: o.PlanFile = None,
     ledger: o.LedgerPath = DEFAULT_LEDGER,
     out: o.Out = DEFAULT_OUT,
     base_url: o.BaseUrl = DEFAULT_BASE_URL,
@@ -67,19 +69,10 @@ def run(
     strict: o.Strict = False,
     delimiter: o.Delimiter = None,
     on_duplicate: o.OnDuplicateName = "error",
-    max_errors: Annotated[
-        str | None,
-        typer.Option(
-            "--max-errors",
-            metavar="N|P%",
-            help="Send nothing if more rows are invalid. Default 10%, and more than 10 rows.",
-        ),
-    ] = None,
-    retry_rejected: Annotated[
-        bool, typer.Option("--retry-rejected", help="Send refused rows again, though unchanged.")
-    ] = False,
+    max_errors: o.MaxErrors = None,
+    retry_rejected: o.RetryRejected = False,
     account: o.AccountName = "default",
-    live: Annotated[bool, typer.Option("--live", help="Live money keys are meant.")] = False,
+    live: o.Live = False,
     key_changed: Annotated[
         bool, typer.Option("--key-changed", help="The new API key is the same merchant's.")
     ] = False,
@@ -88,13 +81,28 @@ def run(
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
     from importer.cli.ask import confirm_live, confirm_new_key  # noqa: PLC0415
+    from importer.cli.plan import Choices  # noqa: PLC0415
     from importer.job.credentials import check_base_url, read_api_key  # noqa: PLC0415
+    from importer.job.plan_file import load_plan  # noqa: PLC0415
+    from importer.job.plan_guard import PlanGuard  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
-    observer = _observer(log_format, quiet=quiet, next_commands=partial(after_run, ledger))
-    inputs = _inputs(sources, out, delimiter, on_duplicate, max_errors, strict=strict)
-    url = check_base_url(base_url)
+    saved = load_plan(plan) if plan is not None else None
+    choose = Choices(context, saved)
+    ledger = Path(choose("ledger", ledger))
+    observer = _observer(
+        log_format, quiet=quiet, next_commands=partial(after_run, ledger, plan=plan)
+    )
+    inputs = _inputs(
+        choose.sources(sources),
+        out,
+        choose("delimiter", delimiter),
+        choose("on_duplicate", on_duplicate),
+        choose("max_errors", max_errors),
+        strict=choose("strict", strict),
+    )
+    url = check_base_url(choose("base_url", base_url))
     key = read_api_key(os.environ)
     if key.warning:
         observer.warning("key_file_open", key.warning)
@@ -103,15 +111,57 @@ def run(
     delivery = DeliverySettings(
         ledger=ledger,
         base_url=url,
-        account=account,
+        account=choose("account", account),
         concurrency=concurrency,
         rate=rate,
         limit=limit,
         dry_run=dry_run,
-        retry_rejected=retry_rejected,
+        retry_rejected=choose("retry_rejected", retry_rejected),
         key_changed=key_changed,
     )
-    _end(run_job(inputs, delivery, key, observer=observer, confirm_key=confirm_new_key))
+    guard = PlanGuard(saved, plan) if saved is not None and plan is not None else None
+    _end(run_job(inputs, delivery, key, observer=observer, confirm_key=confirm_new_key, plan=guard))
+
+
+@app.command()
+def plan(
+    sources: o.Sources,
+    *,
+    ledger: o.LedgerPath = DEFAULT_LEDGER,
+    save: o.Save = None,
+    out: o.Scratch = DEFAULT_OUT,
+    base_url: o.BaseUrl = DEFAULT_BASE_URL,
+    strict: o.Strict = False,
+    delimiter: o.Delimiter = None,
+    on_duplicate: o.OnDuplicateName = "error",
+    max_errors: o.MaxErrors = None,
+    retry_rejected: o.RetryRejected = False,
+    account: o.AccountName = "default",
+    live: o.Live = False,
+    log_format: o.LogFormat = "auto",
+    quiet: o.Quiet = False,
+) -> None:
+    """Show offline what a run would do with this ledger: no key, no network, nothing sent."""
+    from importer.cli.plan import mode_of, show_plan  # noqa: PLC0415
+    from importer.job.credentials import check_base_url  # noqa: PLC0415
+    from importer.job.plan import plan as plan_job  # noqa: PLC0415
+    from importer.job.settings import DeliverySettings  # noqa: PLC0415
+
+    observer = _observer(log_format, quiet=quiet, next_commands=after_check)
+    inputs = _inputs(sources, out, delimiter, on_duplicate, max_errors, strict=strict)
+    delivery = DeliverySettings(
+        ledger=ledger,
+        base_url=check_base_url(base_url),
+        account=account,
+        retry_rejected=retry_rejected,
+    )
+    mode = mode_of(os.environ, live=live)
+    made = plan_job(inputs, delivery, mode, save=save, observer=observer)
+    show_plan(made, ledger=ledger, save=save)
+    if made.stopped_by is not None:
+        raise made.stopped_by
+    if made.exit_code:
+        raise typer.Exit(int(made.exit_code))
 
 
 @app.command()

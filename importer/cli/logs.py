@@ -98,6 +98,10 @@ class LogObserver(Observer):
         """The whole input is read."""
         self._log.info("input_verified", records=records, invalid=invalid)
 
+    def following(self, digest: str, *, begun: bool) -> None:
+        """A saved plan is followed."""
+        self._log.info("plan_followed", plan=digest, begun=begun)
+
     def planned(self, outcomes: dict[str, int], to_deliver: int) -> None:
         """The plan is made."""
         self._log.info("plan_made", to_deliver=to_deliver, **outcomes)

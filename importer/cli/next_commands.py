@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,15 @@ NextCommands = Callable[["Summary", str], list[str]]
 DEFAULT_LEDGER = Path("importer-ledger.db")
 
 
-def after_run(ledger: Path, summary: Summary, results: str) -> list[str]:
-    """Three commands, each with a word on why."""
+def after_run(
+    ledger: Path, summary: Summary, results: str, *, plan: Path | None = None
+) -> list[str]:
+    """Three commands, each with a word on why; ``plan`` is the one that the run followed."""
     flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {_typed(str(ledger))}"
     again = f"importer run {_typed(*summary.sources)}{flag}"
     to_correct = summary.outcomes.get("invalid", 0) + summary.outcomes.get("rejected", 0)
+    if plan is not None:
+        again = f"importer run --plan {_typed(str(plan))}"
     if summary.stopped_by == "too_many_invalid":
         first = (f"importer check {_typed(*summary.sources)}", "until the mapping fits the file")
     elif summary.outcomes.get("unsettled"):
@@ -41,8 +45,20 @@ def after_check(summary: Summary, results: str) -> list[str]:
     sources = _typed(*summary.sources)
     return _aligned(
         (f"less {shlex.quote(f'{results}/errors.csv')}", "the rows to correct"),
-        (f"importer run --dry-run {sources}", "what a run would do with this ledger"),
+        (f"importer plan {sources}", "what a run would do with this ledger"),
         (f"importer run {sources}", "import them"),
+    )
+
+
+def after_plan(ledger: Path, sources: Sequence[str], saved: Path | None) -> list[str]:
+    """One or two commands, each with a word on why."""
+    if saved is not None:
+        return _aligned((f"importer run --plan {_typed(str(saved))}", "do exactly this"))
+    flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {_typed(str(ledger))}"
+    named = f"{_typed(*sources)}{flag}"
+    return _aligned(
+        (f"importer plan {named} --save plan.json", "write it down for run --plan"),
+        (f"importer run {named}", "import them"),
     )
 
 

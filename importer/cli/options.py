@@ -13,8 +13,27 @@ Sources = Annotated[
         metavar="SOURCE...", help="CSV or Parquet files (gzip, zstd too); - reads standard input."
     ),
 ]
+OptionalSources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SOURCE...", help="CSV or Parquet files (gzip, zstd too); - reads standard input."
+    ),
+]
+PlanFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE",
+        help="Do exactly what this plan says, with its sources and settings, or nothing.",
+    ),
+]
+Save = Annotated[
+    Path | None,
+    typer.Option("--save", metavar="FILE", help="Write the plan to FILE for run --plan."),
+]
 LedgerPath = Annotated[Path, typer.Option("--ledger", help="The results ledger (SQLite).")]
 Out = Annotated[Path, typer.Option("--out", help="Folder that gets one results folder per run.")]
+Scratch = Annotated[Path, typer.Option("--out", help="Folder for scratch files meanwhile.")]
 BaseUrl = Annotated[
     str,
     typer.Option(
@@ -36,6 +55,18 @@ OnDuplicateName = Annotated[
         help="Rows with one reference and different payloads: error, or first|last wins.",
     ),
 ]
+MaxErrors = Annotated[
+    str | None,
+    typer.Option(
+        "--max-errors",
+        metavar="N|P%",
+        help="Send nothing if more rows are invalid. Default 10%, and more than 10 rows.",
+    ),
+]
+RetryRejected = Annotated[
+    bool, typer.Option("--retry-rejected", help="Send refused rows again, though unchanged.")
+]
+Live = Annotated[bool, typer.Option("--live", help="Live money keys are meant.")]
 LogFormat = Annotated[
     str,
     typer.Option(

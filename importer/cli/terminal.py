@@ -86,6 +86,12 @@ class TerminalObserver(Observer):
         if not self._quiet:
             self._err.print(f"read and verified {records:,} records, {invalid:,} invalid")
 
+    def following(self, digest: str, *, begun: bool) -> None:
+        """Say that the plan holds."""
+        if not self._quiet:
+            how = "goes on with" if begun else "follows"
+            self._err.print(f"{how} the plan {digest[:12]}: nothing else has moved")
+
     def planned(self, outcomes: dict[str, int], to_deliver: int) -> None:
         """Say what is about to happen."""
         if not self._quiet:

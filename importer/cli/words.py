@@ -13,3 +13,11 @@ OUTCOME_WORDS: dict[str, str] = {
     "rejected": "was refused by Moment; see errors.csv",
     "unsettled": "is not settled yet; the same command goes on with it",
 }
+
+SENDING_WORDS: dict[str, str] = {
+    "would_create": "is new here; would be sent",
+    "in_flight": "was sent by an earlier run, outcome unknown; would be asked for again",
+    "corrected": "was refused by Moment and differs now; would be sent",
+    "retried": "was refused by Moment; would be sent again, as asked",
+}
+"""Why a plan would send a row, in words."""

@@ -18,15 +18,16 @@ from importer.delivery.pool import Pool, PoolSettings
 from importer.delivery.protocol import Policy
 from importer.delivery.stopping import one_cause
 from importer.errors import RunStopped
+from importer.job.noting import NotingLedger
 from importer.job.signals import WATCHED, Interrupted
 from importer.plan import rows_to_deliver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from importer.delivery.committer import LedgerWriter
     from importer.delivery.health import HealthSettings
     from importer.delivery.work import Planned, Settled
+    from importer.job.noting import FieldsWriter
     from importer.job.observer import Observer, Progress
     from importer.job.settings import DeliverySettings
     from importer.job.world import World
@@ -55,7 +56,7 @@ class Delivery:
     def __init__(
         self,
         staging: Staging,
-        writer: LedgerWriter,
+        writer: FieldsWriter,
         reader: LedgerReader,
         *,
         run_id: str,
@@ -91,8 +92,9 @@ class Delivery:
             safeguards=world.safeguards,
             user_agent=user_agent,
         )
+        self._writer = NotingLedger(writer)
         committer = Committer(
-            writer,
+            self._writer,
             run_id=run_id,
             clock=world.clock,
             offload=world.offload,
@@ -117,7 +119,8 @@ class Delivery:
             Interrupted: a second signal came.
             LedgerFailed: the ledger could not be written.
         """
-        rows = islice(rows_to_deliver(self._staging, self._reader), self._settings.limit)
+        planned = rows_to_deliver(self._staging, self._reader)
+        rows = self._writer.passing(islice(planned, self._settings.limit))
         try:
             async with aclosing(self._transport), anyio.create_task_group() as tasks:
                 tasks.start_soon(self._tell)
@@ -140,6 +143,7 @@ class Delivery:
             self.delivered.stopped_by = stopped
 
     def _settled(self, settled: Settled) -> None:
+        self._writer.forget(settled.planned.reference)
         self._progress.outcomes[settled.settle.outcome.value] += 1
         self._unrecorded.append(settled)
         if len(self._unrecorded) >= RECORD_AT:

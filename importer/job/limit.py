@@ -30,7 +30,7 @@ class ErrorLimit:
 
     def __str__(self) -> str:
         """As ``--max-errors`` takes it."""
-        return f"{self.percent} %" if self.percent is not None else f"{self.rows:,}"
+        return f"{self.percent} %" if self.percent is not None else f"{self.rows}"
 
     def exceeded(self, invalid: int, records: int) -> bool:
         """Whether so many of so many are too many."""

@@ -44,6 +44,9 @@ class Observer:
     def verified(self, records: int, invalid: int) -> None:
         """The whole input has been read; nothing has been sent so far."""
 
+    def following(self, digest: str, *, begun: bool) -> None:
+        """The run follows a saved plan; ``begun`` if an earlier run of that plan did some of it."""
+
     def planned(self, outcomes: dict[str, int], to_deliver: int) -> None:
         """The plan is made."""
 

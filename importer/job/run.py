@@ -15,6 +15,7 @@ from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import exit_code, fill_in_from_ledger, write_all
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
+from importer.job.plan_guard import NoPlan
 from importer.job.reading import read_sources
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.world import World, iso, loop_options, new_run_id
@@ -59,6 +60,7 @@ def run(
     world: World | None = None,
     observer: Observer | None = None,
     confirm_key: Callable[[], bool] = lambda: False,
+    plan: NoPlan | None = None,
 ) -> Finished:
     """Import the sources: read, validate, plan, deliver, write results.
 
@@ -69,9 +71,10 @@ def run(
         world: clock, chance, network; the real ones by default.
         observer: hears of progress.
         confirm_key: asked when another key than last time is used on this ledger.
+        plan: a saved plan to follow; the run does exactly that, or nothing.
 
     Raises:
-        UsageError: a setting or an input is wrong; nothing was sent.
+        UsageError: a setting or an input is wrong, or the plan does not hold; nothing was sent.
         LedgerInUse: another run holds the ledger.
         Interrupted: a signal ended the run at once.
     """
@@ -81,6 +84,9 @@ def run(
     run_id = new_run_id(began)
     summary = Summary(run_id, "run", account.label, began, iso(began), list(inputs.sources))
     observer.started(run_id, "run", account.label)
+    plan = plan or NoPlan()
+    summary.plan = plan.digest
+    plan.check_files(inputs, delivery, key.mode)
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
@@ -94,6 +100,7 @@ def run(
         reader = stack.enter_context(
             Ledger.open(delivery.ledger, account, read_only=True, connect=world.connect)
         )
+        plan.check_ledger(ledger, observer)
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
         with _timed(summary, "read"):
@@ -103,8 +110,10 @@ def run(
             settle_duplicates(staging, inputs.sources, inputs.on_duplicate)
             counts = staging.counts()
             observer.verified(read.records, counts.get("invalid", 0))
-            delivered = Delivered(stopped_by=_stop_rule(inputs, read, staging))
+            plan.check_input(staging)
+            delivered = Delivered(stopped_by=stop_rule(inputs, read, staging))
             make_plan(staging, reader, retry_rejected=delivery.retry_rejected)
+            plan.check_rows(staging)
             if delivery.dry_run and delivered.stopped_by is None:
                 would_create(staging)
             counts = staging.counts()
@@ -117,6 +126,7 @@ def run(
             version=__version__,
             key_digest=digest,
             sources=list(inputs.sources),
+            plan=plan.begins,
         )
         if to_deliver:
             progress = Progress(total=min(to_deliver, delivery.limit or to_deliver))
@@ -165,8 +175,8 @@ def check_key(
     )
 
 
-def _stop_rule(inputs: InputSettings, read: Input, staging: Staging) -> RunStopped | None:
-    """Why nothing may be sent, after the whole input was read."""
+def stop_rule(inputs: InputSettings, read: Input, staging: Staging) -> RunStopped | None:
+    """Why nothing may be sent, after the whole input was read; None where nothing is wrong."""
     limit = inputs.max_errors or DEFAULT_LIMIT
     trouble = too_many(limit, read.tallies(staging.invalid_by_source()))
     if not trouble:

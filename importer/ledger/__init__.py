@@ -5,10 +5,12 @@ caller decides where its calls run (one thread at a time).
 """
 
 from importer.ledger.account import Account
+from importer.ledger.connection import OlderLedger
 from importer.ledger.history import Entry, History
 from importer.ledger.ledger import Ledger, Mapped, read_accounts
 from importer.ledger.lock import RunLock
 from importer.ledger.runs import Run
+from importer.ledger.version import Standing
 
 __all__ = [
     "Account",
@@ -16,7 +18,9 @@ __all__ = [
     "History",
     "Ledger",
     "Mapped",
+    "OlderLedger",
     "Run",
     "RunLock",
+    "Standing",
     "read_accounts",
 ]

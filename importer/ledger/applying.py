@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from importer.delivery.states import Attempt, Sent
+from importer.delivery.states import Attempt, New, Sent
 from importer.ledger.codec import NOT_REQUESTS, Row, changed, decode, unknown
 from importer.ledger.rules import takes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from importer.delivery.safeguards import Safeguards
     from importer.delivery.states import State, Transition
@@ -39,11 +39,12 @@ def fold(
     run: int,
     now: float,
     guard: Safeguards,
+    fields: Callable[[str], bytes | None] = lambda _: None,
 ) -> Folded:
     """Apply the transitions in the order given, and count the attempts.
 
     A refused transition writes nothing. An attempt of an unknown reference makes a row in state
-    ``new``.
+    ``new``. ``fields`` gives those of the version that is on its way for a reference (fields.py).
     """
     rows: dict[str, Row] = {}
     folded = Folded()
@@ -61,7 +62,14 @@ def fold(
             continue
         if isinstance(new, Sent) and row.state != "new":
             folded.advances += _left_behind(row, new, run)
-        rows[reference] = changed(row, new, http_status=one.http_status, run=run, now=now)
+        rows[reference] = changed(
+            row,
+            new,
+            http_status=one.http_status,
+            run=run,
+            now=now,
+            fields=_fields_of(row, new, fields),
+        )
     for attempt in attempts:
         reference = attempt.reference
         row = rows.get(reference) or held.get(reference) or unknown(reference, run)
@@ -69,6 +77,14 @@ def fold(
         rows[reference] = row._replace(attempts=requests, last_run=run)
     folded.rows = [rows[reference] for reference in sorted(rows)]
     return folded
+
+
+def _fields_of(row: Row, new: State, fields: Callable[[str], bytes | None]) -> bytes | None:
+    if isinstance(new, New):
+        return None
+    if row.fields is not None and new.fingerprint == row.fingerprint:
+        return row.fields
+    return fields(row.reference)
 
 
 def attempt_rows(

@@ -29,6 +29,8 @@ class Row(NamedTuple):
     """Requests answered or lost, as the attempts tell."""
     first_run: int
     last_run: int
+    fields: bytes | None = None
+    """A few bits of every field of the version that ``fingerprint`` stands for (fields.py)."""
 
 
 COLUMNS = ", ".join(Row._fields)
@@ -65,21 +67,47 @@ def decode(row: Row) -> State:
     raise ValueError(f"a row in no state: {row.state}")
 
 
-def changed(row: Row, new: State, *, http_status: int, run: int, now: float) -> Row:
+def changed(
+    row: Row, new: State, *, http_status: int, run: int, now: float, fields: bytes | None = None
+) -> Row:
     """The row once ``new`` was applied; when it was first sent stays known as it settles."""
     ref, sent_at = row.reference, row.first_sent_at
     seen = (row.attempts, row.first_run, run)
     match new:
         case Sent(at, hashed, first):
             return Row(
-                ref, "sent", at, hashed, first, None, None, None, None, http_status, "", *seen
+                ref,
+                "sent",
+                at,
+                hashed,
+                first,
+                None,
+                None,
+                None,
+                None,
+                http_status,
+                "",
+                *seen,
+                fields,
             )
         case Done(at, hashed, customer, origin, differs):
             told = (customer, origin.value, "\n".join(differs) or None)
-            return Row(ref, "done", at, hashed, sent_at, now, *told, http_status, "", *seen)
+            return Row(ref, "done", at, hashed, sent_at, now, *told, http_status, "", *seen, fields)
         case Rejected(at, hashed, status, code):
             return Row(
-                ref, "rejected", at, hashed, sent_at, now, None, None, None, status, code, *seen
+                ref,
+                "rejected",
+                at,
+                hashed,
+                sent_at,
+                now,
+                None,
+                None,
+                None,
+                status,
+                code,
+                *seen,
+                fields,
             )
         case New():
             return unknown(ref, run)._replace(attempts=row.attempts, first_run=row.first_run)

@@ -33,6 +33,10 @@ _PRAGMAS = (
 )
 
 
+class OlderLedger(UsageError):
+    """A reader met a ledger that a writer must bring up to this version first."""
+
+
 class Database:
     """A connection in autocommit mode whose errors are ``LedgerFailed``.
 
@@ -103,6 +107,7 @@ def open_database(path: Path, *, create: bool, read_only: bool, connect: Connect
 
     Raises:
         UsageError: the file is missing, no ledger, or from a newer version.
+        OlderLedger: it is from an older version, and ``read_only``.
         LedgerFailed: SQLite could not open, read or write it.
     """
     prepare(path, create=create, read_only=read_only)
@@ -170,7 +175,7 @@ def _recognise(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
         )
     if read_only and version < len(STEPS):
         what = "holds nothing yet" if version == 0 else "is from an older importer"
-        raise UsageError(f"the ledger {path} {what}", hint="the next `importer run` sets it up")
+        raise OlderLedger(f"the ledger {path} {what}", hint="the next `importer run` sets it up")
 
 
 def _set_up(db: sqlite3.Connection, path: Path) -> None:

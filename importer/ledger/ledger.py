@@ -5,15 +5,19 @@ from __future__ import annotations
 import hmac
 import json
 import sqlite3
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.safeguards import ALL_ON, Safeguards
 from importer.ledger import runs as run_records
+from importer.ledger import version as versioning
 from importer.ledger.account import Account
 from importer.ledger.applying import attempt_rows, fold
 from importer.ledger.bulk import insert
 from importer.ledger.codec import COLUMNS, INSERT, UPDATE, Row, decode
 from importer.ledger.connection import open_database
+from importer.ledger.fields import fields_of
 from importer.ledger.history import History, read_history
 
 if TYPE_CHECKING:
@@ -31,7 +35,8 @@ _PAGE = 5000
 """Rows of one read when the whole ledger is walked; no read blocks a writer's checkpoint."""
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _VERSIONS = (
-    "SELECT wanted.key, fingerprint, iif(state = 'done', customer_id, '')"
+    "SELECT group_concat(wanted.key || ',' || hex(fingerprint) || ','"
+    " || iif(state = 'done', customer_id, ''), char(10))"
     " FROM json_each(?) AS wanted CROSS JOIN customer"
     " WHERE account = ? AND reference = wanted.value AND state <> 'new'"
 )
@@ -39,6 +44,9 @@ _ACCOUNT = "SELECT id FROM account WHERE base_url = ? AND mode = ? AND name = ?"
 _ATTEMPT = (
     "INSERT INTO attempt (account, run, reference, at, event, generation, http_status, error_code)"
 )
+
+
+NO_PAYLOADS: Mapping[str, str] = MappingProxyType({})
 
 
 class Mapped(NamedTuple):
@@ -62,6 +70,7 @@ class Ledger:
         self.account = account
         self._safeguards = safeguards
         self._account_id: int | None = None
+        self._salt: bytes | None = None
         self._run: tuple[str, int] | None = None
 
     @classmethod
@@ -119,16 +128,33 @@ class Ledger:
             if row.state != "new"
         }
 
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, bytes, str]]:
-        """(index, fingerprint, customer id) of the references that are known; id "" if not done.
+    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """What is known of many references, as text: nothing is paid for each in Python.
 
-        Cheap for many: ascending references are fastest. No read blocks a writer's checkpoint.
+        Yields:
+            (start, lines): a line ``INDEX,FINGERPRINT,CUSTOMER_ID`` for each known reference;
+            INDEX + start is its index, FINGERPRINT in hex, CUSTOMER_ID empty if it is not done.
+
+        Ascending references are fastest. No read blocks a writer's checkpoint.
         """
         account = self._known_account()
         for start in range(0, len(references) if account is not None else 0, _PAGE):
             wanted = json.dumps(references[start : start + _PAGE])
-            for key, fingerprint, customer_id in self._db.read(_VERSIONS, (wanted, account)):
-                yield start + key, fingerprint, customer_id
+            [(lines,)] = self._db.read(_VERSIONS, (wanted, account))
+            if lines:
+                yield start, lines
+
+    def fields(self, references: Sequence[str]) -> dict[str, bytes]:
+        """What is known of the fields of these references (fields.py); unknown ones are missing."""
+        account = self._known_account()
+        if account is None:
+            return {}
+        rows = self._rows(account, references)
+        return {row.reference: row.fields for row in rows if row.fields is not None}
+
+    def fields_of(self, payload: str) -> bytes:
+        """The same of a row's canonical JSON."""
+        return fields_of(payload, self._key())
 
     def iter_states(self) -> Iterator[tuple[str, State]]:
         """Every reference with its state, ordered by code point, in bounded memory."""
@@ -150,12 +176,14 @@ class Ledger:
         *,
         run_id: str,
         now: float,
+        payloads: Mapping[str, str] = NO_PAYLOADS,
     ) -> list[State | None]:
         """Apply in one transaction that is durable when this returns.
 
         A change is taken if the ledger still holds the (state, generation) that it expects; a
         ``Done`` is taken over every state but an earlier ``Done``. Changes of one reference are
-        applied in the order given.
+        applied in the order given. ``payloads`` are those on their way, by reference: a few bits of
+        every field are kept, and nothing else of them.
 
         Returns:
             For each transition None if it was applied, else the state that the ledger holds.
@@ -167,7 +195,17 @@ class Ledger:
             account, run = self._enter(db, run_id, now)
             touched = {one.reference for one in transitions} | {one.reference for one in attempts}
             held = {row.reference: row for row in self._rows(account, sorted(touched))}
-            folded = fold(held, transitions, attempts, run=run, now=now, guard=self._safeguards)
+            folded = fold(
+                held,
+                transitions,
+                attempts,
+                run=run,
+                now=now,
+                guard=self._safeguards,
+                fields=partial(self._fields_on_their_way, payloads),
+            )
+            if None in folded.results:
+                versioning.write_move(db, account, run)
             insert(db, INSERT, [(account, *row) for row in folded.rows], UPDATE)
             told = attempt_rows(folded.advances, attempts, run)
             insert(db, _ATTEMPT, [(account, *columns) for columns in told])
@@ -185,8 +223,12 @@ class Ledger:
         version: str,
         key_digest: str,
         sources: Sequence[str],
+        plan: tuple[str, str] | None = None,
     ) -> None:
-        """Note that a run begins; ``started_at`` in epoch seconds."""
+        """Note that a run begins; ``started_at`` in epoch seconds.
+
+        ``plan`` is the digest of the plan that it follows, and the version that was planned on.
+        """
         with self._db.transaction() as db:
             account, run = self._enter(db, run_id, started_at)
             run_records.write_beginning(
@@ -198,6 +240,8 @@ class Ledger:
                 key_digest=key_digest,
                 sources=sources,
             )
+            if plan is not None:
+                versioning.write_plan(db, account, run, plan=plan[0], base=plan[1])
         self._account_id, self._run = account, (run_id, run)
 
     def end_run(
@@ -215,8 +259,7 @@ class Ledger:
 
     def key_digest(self, api_key: str) -> str:
         """16 hex digits that tell this API key from others, on this ledger only."""
-        salt = self._db.read("SELECT value FROM salt")[0][0]
-        return run_records.digest_of(api_key, salt)
+        return run_records.digest_of(api_key, self._key())
 
     def last_key_digest(self) -> str | None:
         """The digest of the key that the account's last run used; None before the first run."""
@@ -227,6 +270,16 @@ class Ledger:
         """Whether the account's last run used this API key; True before the first run."""
         last = self.last_key_digest()
         return last is None or hmac.compare_digest(last, self.key_digest(api_key))
+
+    # Plans ----------------------------------------------------------------------------------------
+
+    def version(self) -> str:
+        """Hex digits that every change of a customer of this account replaces; "" before any."""
+        return versioning.version(self._db, self._known_account())
+
+    def standing(self, plan: str, base: str) -> versioning.Standing:
+        """How this ledger stands to the plan of that digest, made on the version ``base``."""
+        return versioning.standing(self._db, self._known_account(), plan=plan, base=base)
 
     # For people -----------------------------------------------------------------------------------
 
@@ -260,6 +313,15 @@ class Ledger:
                 f" AND reference IN ({', '.join('?' * size)})"
             )
             yield from map(Row._make, self._db.read(sql, (account, *chunk)))
+
+    def _fields_on_their_way(self, payloads: Mapping[str, str], reference: str) -> bytes | None:
+        payload = payloads.get(reference)
+        return None if payload is None else self.fields_of(payload)
+
+    def _key(self) -> bytes:
+        if self._salt is None:
+            self._salt = bytes(self._db.read("SELECT value FROM salt")[0][0])
+        return self._salt
 
     def _walk(self, sql: str) -> Iterator[tuple[str]]:
         account, last = self._known_account(), ""

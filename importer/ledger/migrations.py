@@ -87,7 +87,18 @@ _FIRST: Step = (
     "CREATE INDEX attempt_key ON attempt (account, reference)",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST,)
+_PLANS: Step = (
+    # Which fields a row had, a few bits of each (fields.py); NULL where nobody noted it.
+    "ALTER TABLE customer ADD COLUMN fields BLOB",
+    # The ledger's version (version.py). Runs of one plan, begun at ``plan_base``, made it.
+    "ALTER TABLE account ADD COLUMN version BLOB NOT NULL DEFAULT x''",
+    "ALTER TABLE account ADD COLUMN plan TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE account ADD COLUMN plan_base BLOB NOT NULL DEFAULT x''",
+    "UPDATE account SET version = randomblob(16)",
+    "ALTER TABLE run ADD COLUMN plan TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, _PLANS)
 
 
 def version_of(db: sqlite3.Connection) -> int:

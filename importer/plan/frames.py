@@ -151,6 +151,19 @@ def keys_of(judged: Judged) -> pl.DataFrame:
     )
 
 
+def as_invalid(row: Row) -> tuple[object, ...]:
+    """An invalid row as the columns of its table."""
+    return (
+        position(row.source, row.line),
+        # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
+        row.reference.encode("utf-8", "backslashreplace").decode(),
+        json.dumps(row.cells),
+        json.dumps(row.extra) if row.extra else None,
+        "; ".join(dict.fromkeys(problem.code for problem in row.problems)),
+        "; ".join(problem.text() for problem in row.problems),
+    )
+
+
 def as_judged(rows: Iterable[Row]) -> Iterator[Judged]:
     """Rows that were judged one by one, as a batch per source."""
     ordered = sorted(rows, key=lambda row: (row.source, row.line))

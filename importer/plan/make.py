@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Protocol
+
+import polars as pl
 
 from importer.delivery.states import NEW, State
 from importer.delivery.work import Planned
@@ -15,9 +18,9 @@ from importer.rows.duplicates import Member, OnDuplicate, resolve
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import polars as pl
-
     from importer.plan.staging import Staging
+
+_VERSION = {"index": pl.UInt32, "known": pl.String, "customer_id": pl.String}
 
 
 class LedgerReader(Protocol):
@@ -27,8 +30,8 @@ class LedgerReader(Protocol):
         """What is known of these references; one that is missing is ``New``."""
         ...
 
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, bytes, str]]:
-        """(index, fingerprint, customer id) of those that are known; id "" if not ``Done``."""
+    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """(start, lines ``INDEX,FINGERPRINT,CUSTOMER_ID``) of those that are known."""
         ...
 
 
@@ -47,21 +50,29 @@ def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplic
 def make_plan(staging: Staging, ledger: LedgerReader, *, retry_rejected: bool) -> None:
     """Give every row that needs no request its outcome."""
     for waiting in staging.waiting():
-        places = waiting.frame["at"].to_list()
-        fingerprints = waiting.frame["fingerprint"].to_list()
-        at, ids, others = [], [], []
-        for index, fingerprint, customer_id in ledger.versions(
-            waiting.frame["reference"].to_list()
-        ):
-            # What ``decide`` says of a settled and unchanged row, without its objects.
-            if customer_id and fingerprint == fingerprints[index]:
-                at.append(places[index])
-                ids.append(customer_id)
-            else:
-                others.append(index)
-        staging.settle_unchanged(waiting.segment, at, ids)
-        for chunk in waiting.frame[others].iter_slices(CHUNK):
+        known = known_rows(waiting.frame, ledger)
+        # What ``decide`` says of a settled and unchanged row, without its objects.
+        is_unchanged = (known["known"] == known["fingerprint"]) & (known["customer_id"] != "")
+        unchanged = known.filter(is_unchanged)
+        staging.settle_unchanged(waiting.segment, unchanged["at"], unchanged["customer_id"])
+        for chunk in known.filter(~is_unchanged).iter_slices(CHUNK):
             _decide_each(chunk, staging, ledger, retry_rejected=retry_rejected)
+
+
+def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
+    """Those rows that the ledger knows, with ``known`` (fingerprint) and ``customer_id``."""
+    found = [
+        pl.read_csv(io.StringIO(lines), has_header=False, schema=_VERSION).with_columns(
+            pl.col("index") + start
+        )
+        for start, lines in ledger.versions(rows["reference"].to_list())
+    ]
+    if not found:
+        found = [pl.DataFrame(schema=_VERSION)]
+    versions = pl.concat(found)
+    return rows[versions["index"]].with_columns(
+        versions["known"].str.decode("hex"), versions["customer_id"].fill_null("")
+    )
 
 
 def _decide_each(

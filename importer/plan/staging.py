@@ -27,13 +27,13 @@ from importer.plan.frames import (
     Pending,
     StagedRow,
     Waiting,
+    as_invalid,
     as_judged,
     as_page,
     keys_of,
     pack,
     unpack,
 )
-from importer.plan.positions import position
 from importer.plan.repeats import hashes_of, repeated_hashes
 from importer.plan.schema import LEFT, PRAGMAS, SCHEMA
 
@@ -88,7 +88,7 @@ class Staging(Figures):
         """Stage a batch; its lines lie before or after those of every other batch."""
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?)", map(_inserted, judged.invalid)
+                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?)", map(as_invalid, judged.invalid)
             )
             if judged.valid.height:
                 keys = keys_of(judged)
@@ -149,16 +149,14 @@ class Staging(Figures):
                 ),
             )
 
-    def settle_unchanged(self, segment: int, at: Sequence[int], ids: Sequence[str]) -> None:
+    def settle_unchanged(self, segment: int, at: pl.Series, ids: pl.Series) -> None:
         """Settle rows of a segment as unchanged: their indexes, and their customers' ids."""
-        if not at:
+        if at.is_empty():
             return
         height = self._read("SELECT height FROM segment WHERE first = ?", (segment,))[0][0]
         known = self._unchanged(segment)
-        column = [None] * height if known is None else known.to_list()
-        for index, customer_id in zip(at, ids, strict=True):
-            column[index] = customer_id
-        frame = pl.DataFrame({"id": column}, schema={"id": pl.String})
+        column = pl.repeat(None, height, dtype=pl.String, eager=True) if known is None else known
+        frame = column.scatter(at, ids).alias("id").to_frame()
         with self._transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?)",
@@ -237,6 +235,14 @@ class Staging(Figures):
         is_failed = ~pl.col("outcome").is_in(_NOT_FAILED).fill_null(value=False)
         for page in self.pages():
             yield from self._staged(Page(page.segment, page.frame.filter(is_failed)))
+
+    def fingerprints(self, segment: int) -> pl.Series:
+        """The fingerprints of a segment's rows; ``Page`` says where each stands."""
+        return self._frame("keys", segment, ["fingerprint"]).to_series()
+
+    def payloads(self, segment: int) -> pl.Series:
+        """The payloads of a segment's rows."""
+        return self._frame("body", segment, ["payload"]).to_series()
 
     # Figures ------------------------------------------------------------------------------------
 
@@ -365,15 +371,3 @@ class Staging(Figures):
             raise UsageError(
                 message, hint="free some disk space, or choose another --out"
             ) from None
-
-
-def _inserted(row: Row) -> tuple[object, ...]:
-    return (
-        position(row.source, row.line),
-        # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
-        row.reference.encode("utf-8", "backslashreplace").decode(),
-        json.dumps(row.cells),
-        json.dumps(row.extra) if row.extra else None,
-        "; ".join(dict.fromkeys(problem.code for problem in row.problems)),
-        "; ".join(problem.text() for problem in row.problems),
-    )

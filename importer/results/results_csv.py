@@ -44,7 +44,9 @@ def write_results(workspace: Workspace, pages: Iterable[Page], source_names: Seq
             for (source,), part in lines.group_by("source", maintain_order=True):
                 # A file name may hold bytes that are no UTF-8, which polars cannot: Python joins.
                 start = starts[source]
-                file.writelines(f"{start},{line}\n" for line in part["line"])
+                file.write(f"{start},")
+                file.write(f"\n{start},".join(part["line"]))
+                file.write("\n")
 
 
 def _name_cell(name: str) -> str:

@@ -32,6 +32,8 @@ class Summary:
     sources: list[str]
     ended_at: str = ""
     exit_code: int = 0
+    plan: str = ""
+    """Digest of the plan that the run followed, "" if none."""
     stopped_by: str = ""
     """The stop rule or signal that ended the run early, "" if none did."""
     records: int = 0

@@ -63,8 +63,9 @@ def certain_payloads(cells: pl.DataFrame, columns: ColumnMap) -> pl.DataFrame:
     )
     names = [key for key, _ in keys]
     valid = functools.reduce(operator.and_, _rules(where, names, columns))
-    payload = pl.when(valid).then(_payload(where, names)).alias(PAYLOAD)
-    return trimmed.select(pl.col("external_reference").alias(REFERENCE), payload).collect()
+    found = trimmed.collect()
+    payload = pl.when(valid).then(_payload(found, where, names)).alias(PAYLOAD)
+    return found.select(pl.col("external_reference").alias(REFERENCE), payload)
 
 
 def _trimmed(index: int) -> pl.Expr:
@@ -126,38 +127,43 @@ _OPTIONAL: dict[str, Callable[[pl.Expr], pl.Expr]] = {
 }
 
 
-def _payload(where: Iterable[str], keys: list[str]) -> pl.Expr:
+def _payload(rows: pl.DataFrame, where: Iterable[str], keys: list[str]) -> pl.Expr:
     """The text of ``fingerprint.canonical``: what is null leaves nothing behind."""
     parts = [pl.lit("{")]
     for field in _BEFORE:
-        if field == "balance" and field in where:
-            amount = pl.col(field).cast(pl.Int64, strict=False)
-            parts.append(pl.concat_str(pl.lit('"balance":'), amount.cast(pl.String), pl.lit(",")))
+        if field in where and field == "balance":
+            amount = pl.col(field).cast(pl.Int64, strict=False).cast(pl.String)
+            parts += _piece(rows[field], '"balance":', amount, ",")
         elif field in where:
-            parts.append(pl.concat_str(pl.lit(f'"{field}":"'), pl.col(field), pl.lit('",')))
-    parts.append(
-        pl.concat_str(pl.lit('"external_reference":"'), pl.col("external_reference"), pl.lit('"'))
-    )
+            parts += _piece(rows[field], f'"{field}":"', pl.col(field), '",')
+    reference = "external_reference"
+    parts += _piece(rows[reference], f'"{reference}":"', pl.col(reference), '"')
     if keys:
-        parts.append(_metadata(keys))
-    parts += [
-        pl.concat_str(pl.lit(f',"{field}":"'), pl.col(field), pl.lit('"'))
-        for field in _AFTER
-        if field in where
-    ]
+        parts += _metadata(rows, keys)
+    for field in _AFTER:
+        if field in where:
+            parts += _piece(rows[field], f',"{field}":"', pl.col(field), '"')
     return pl.concat_str(*parts, pl.lit("}"), ignore_nulls=True)
 
 
-def _metadata(keys: list[str]) -> pl.Expr:
-    pairs = pl.concat_str(
-        *(
-            pl.concat_str(
-                pl.lit(f",{encode_basestring(key)}:" + '"'), pl.col(_value(key)), pl.lit('"')
-            )
-            for key in keys
-        ),
-        ignore_nulls=True,
-    )
-    filled = pl.any_horizontal(pl.col(_value(key)).is_not_null() for key in keys)
-    inside = pairs.str.strip_prefix(",")
-    return pl.when(filled).then(pl.concat_str(pl.lit(',"metadata":{'), inside, pl.lit("}")))
+def _piece(cells: pl.Series, before: str, value: pl.Expr, after: str) -> list[pl.Expr]:
+    """A value between two texts, which are not there without it."""
+    piece = [pl.lit(before), value, pl.lit(after)]
+    # Joined on its own only where something may be missing: that costs as much again.
+    return [pl.concat_str(*piece)] if cells.null_count() else piece
+
+
+def _metadata(rows: pl.DataFrame, keys: list[str]) -> list[pl.Expr]:
+    pairs = [
+        piece
+        for key in keys
+        for piece in _piece(
+            rows[_value(key)], f',{encode_basestring(key)}:"', pl.col(_value(key)), '"'
+        )
+    ]
+    inside = pl.concat_str(*pairs, ignore_nulls=True).str.strip_prefix(",")
+    whole = [pl.lit(',"metadata":{'), inside, pl.lit("}")]
+    if not any(rows[_value(key)].null_count() == 0 for key in keys):
+        filled = pl.any_horizontal(pl.col(_value(key)).is_not_null() for key in keys)
+        return [pl.when(filled).then(pl.concat_str(*whole))]
+    return whole

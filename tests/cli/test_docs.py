@@ -19,7 +19,7 @@ from importer.rows import CODES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-COMMANDS = ("run", "check", "status", "export", "sandbox")
+COMMANDS = ("run", "plan", "check", "status", "export", "sandbox")
 REFERENCE = DOCS / "command-line.md"
 
 

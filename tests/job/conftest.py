@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.job.observer import Observer
+    from importer.job.plan_guard import NoPlan
     from importer.job.world import World
 
 KEY = ApiKey("sk_test_of_the_job_tests", "test")
@@ -54,6 +55,7 @@ class Job:
         sources: tuple[str, ...] = (),
         world: World | None = None,
         observer: Observer | None = None,
+        plan: NoPlan | None = None,
         **options: Any,
     ) -> Finished:
         """One run; ``options`` are fields of DeliverySettings or InputSettings."""
@@ -66,7 +68,7 @@ class Job:
                 inputs = replace(inputs, **{name: value})
             else:
                 delivery = replace(delivery, **{name: value})
-        return run(inputs, delivery, self.key, world=world, observer=observer)
+        return run(inputs, delivery, self.key, world=world, observer=observer, plan=plan)
 
     def state(self) -> dict[str, Any]:
         """What the sandbox counts."""

@@ -94,15 +94,15 @@ def test_the_ledger_has_no_column_for_a_payload(tmp_path: Path) -> None:
     }
     assert columns == {
         "salt": {"id", "value"},
-        "account": {"id", "base_url", "mode", "name"},
+        "account": {"id", "base_url", "mode", "name", "version", "plan", "plan_base"},
         "run": {
             *("id", "account", "run_id", "started_at", "ended_at", "command", "version"),
-            *("key_digest", "sources", "exit_code", "counts"),
+            *("key_digest", "sources", "exit_code", "counts", "plan"),
         },
         "customer": {
             *("id", "account", "reference", "state", "generation", "fingerprint"),
             *("first_sent_at", "settled_at", "customer_id", "origin", "differs", "http_status"),
-            *("error_code", "attempts", "first_run", "last_run"),
+            *("error_code", "attempts", "first_run", "last_run", "fields"),
         },
         "attempt": {
             *("id", "account", "reference", "at", "run", "event", "generation"),

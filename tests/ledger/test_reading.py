@@ -120,9 +120,16 @@ def test_versions_are_the_states_without_their_objects(tmp_path: Path) -> None:
         changes = [Transition(reference, NEW, state) for reference, state in every.items()]
         ledger.apply(changes, [], run_id="r", now=1.0)
         asked = ["unknown", *every, 'q"', "R1"]
-        found = list(ledger.versions(asked))
-    assert [(asked[index], fingerprint, customer) for index, fingerprint, customer in found] == [
-        (one, every[one].fingerprint, DONE.customer_id if every[one] is DONE else "")
+        found = [
+            (start, line.split(","))
+            for start, lines in ledger.versions(asked)
+            for line in lines.split("\n")
+        ]
+    assert [
+        (asked[start + int(index)], fingerprint, customer)
+        for start, (index, fingerprint, customer) in found
+    ] == [
+        (one, every[one].fingerprint.hex().upper(), DONE.customer_id if every[one] is DONE else "")
         for one in asked
         if one in every
     ]

@@ -38,14 +38,14 @@ class Known:
         """As ``Ledger.states``."""
         return {one: self.held[one] for one in references if one in self.held}
 
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, bytes, str]]:
-        """As ``Ledger.versions``."""
+    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """As ``Ledger.versions``, a line at a time."""
         for index, one in enumerate(references):
             match self.held.get(one):
                 case Done() as state:
-                    yield index, state.fingerprint, state.customer_id
+                    yield index, f"0,{state.fingerprint.hex().upper()},{state.customer_id}"
                 case Sent() | Rejected() as state:
-                    yield index, state.fingerprint, ""
+                    yield index, f"0,{state.fingerprint.hex().upper()},"
 
 
 def row(line: int, reference: str) -> Row:

@@ -1,0 +1,140 @@
+"""What a run would do, in figures: which rows it would send and why, and what has changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import polars as pl
+
+from importer.delivery.states import Rejected, Sent
+from importer.ledger.fields import fields_that_differ
+from importer.outcomes import Outcome
+from importer.plan.make import LedgerReader, known_rows
+from importer.plan.masked import masked_fields
+from importer.plan.staging import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from importer.delivery.states import State
+    from importer.plan.frames import Page
+    from importer.plan.staging import Staging
+
+EXAMPLES = 3
+"""Examples of each field that has changed."""
+
+
+class Sending(StrEnum):
+    """Why a row would be sent."""
+
+    NEW = "would_create"
+    IN_FLIGHT = "in_flight"
+    CORRECTED = "corrected"
+    RETRIED = "retried"
+
+
+class ForecastLedger(LedgerReader, Protocol):
+    """The part of the ledger that a forecast reads (importer.ledger.Ledger)."""
+
+    def fields(self, references: Sequence[str]) -> dict[str, bytes]:
+        """What was noted of the fields of these references; unknown ones are missing."""
+        ...
+
+    def fields_of(self, payload: str) -> bytes:
+        """The same of a payload."""
+        ...
+
+
+class Example(NamedTuple):
+    """A changed field of one row."""
+
+    source: int
+    line: int
+    reference: str
+    value: str
+    """What the row says now, masked."""
+
+
+@dataclass(slots=True)
+class Forecast:
+    """What a run would do with the staged rows."""
+
+    outcomes: dict[str, int] = field(default_factory=dict)
+    """Rows by ``Sending`` where they would be sent, else by ``Outcome``."""
+    changed_fields: Counter[str] = field(default_factory=Counter)
+    """Of the changed rows: how many differ in each field."""
+    unknown_fields: int = 0
+    """Changed rows of which nobody noted the fields, or whose few bits are alike by chance."""
+    examples: dict[str, list[Example]] = field(default_factory=dict)
+
+    @property
+    def to_deliver(self) -> int:
+        """Rows that would be sent."""
+        return sum(self.outcomes.get(why, 0) for why in Sending)
+
+
+def forecast(staging: Staging, ledger: ForecastLedger | None) -> Forecast:
+    """The forecast of a plan that was made; ``ledger`` is None where there is none yet."""
+    counts = staging.counts()
+    to_send = counts.pop("", 0)
+    if ledger is None or not to_send:
+        sending = Counter({Sending.NEW: to_send} if to_send else {})
+    else:
+        sending = _sending(staging, ledger)
+    made = Forecast({**{why.value: sending[why] for why in Sending if sending[why]}, **counts})
+    if ledger is not None and counts.get(Outcome.CHANGED):
+        for page in staging.pages():
+            _compare(page, staging, ledger, made)
+    return made
+
+
+def _sending(staging: Staging, ledger: LedgerReader) -> Counter[Sending]:
+    counts: Counter[Sending] = Counter()
+    for waiting in staging.waiting():
+        known = known_rows(waiting.frame, ledger)
+        counts[Sending.NEW] += waiting.frame.height - known.height
+        for rows in known.iter_slices(CHUNK):
+            states = ledger.states(rows["reference"].to_list())
+            for reference, fingerprint in rows.select("reference", "fingerprint").iter_rows():
+                counts[_why(states.get(reference), fingerprint)] += 1
+    return counts
+
+
+def _why(state: State | None, fingerprint: bytes) -> Sending:
+    match state:
+        case Sent():
+            return Sending.IN_FLIGHT
+        case Rejected():
+            same = state.fingerprint == fingerprint
+            return Sending.RETRIED if same else Sending.CORRECTED
+        case _:
+            return Sending.NEW
+
+
+def _compare(page: Page, staging: Staging, ledger: ForecastLedger, made: Forecast) -> None:
+    changed = page.frame.filter(pl.col("outcome") == Outcome.CHANGED.value)
+    if page.segment is None or changed.is_empty():
+        return
+    payloads = staging.payloads(page.segment).gather(changed["at"])
+    rows = changed.select("source", "line", "reference", payloads.alias("payload"))
+    for chunk in rows.iter_slices(CHUNK):
+        known = ledger.fields(chunk["reference"].to_list())
+        for source, line, reference, payload in chunk.iter_rows():
+            held = known.get(reference)
+            differ = () if held is None else fields_that_differ(held, ledger.fields_of(payload))
+            if not differ:
+                made.unknown_fields += 1
+            made.changed_fields.update(differ)
+            wanted = [name for name in differ if len(made.examples.get(name, ())) < EXAMPLES]
+            for name, value in _masked(wanted, payload):
+                example = Example(source, line, reference, value)
+                made.examples.setdefault(name, []).append(example)
+
+
+def _masked(names: Sequence[str], payload: str) -> Iterator[tuple[str, str]]:
+    if names:
+        masked = masked_fields(payload)
+        yield from ((name, masked.get(name, "left out now")) for name in names)
