@@ -43,6 +43,7 @@ def profile(bench: Bench, folder: Path, tool: str | None = None) -> str:
                 kind,
                 "--output",
                 target,
+                "--function",
                 "--rate",
                 "500",
                 "--",
