@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import shutil
 import subprocess
@@ -50,14 +51,17 @@ def build() -> Path | None:
     source = _HERE / "server.c"
     if not _BUILT.exists() or _BUILT.stat().st_mtime < source.stat().st_mtime:
         _BUILT.parent.mkdir(exist_ok=True)
+        # Under a name of its own first: tests in several processes may build at once.
+        new = _BUILT.with_suffix(f".{os.getpid()}")
         made = subprocess.run(
-            [compiler, "-O2", "-o", str(_BUILT), str(source)],
+            [compiler, "-O2", "-o", str(new), str(source)],
             capture_output=True,
             text=True,
             check=False,
         )
         if made.returncode:
             raise BenchmarkError(f"server.c does not compile: {made.stderr.strip()}")
+        new.replace(_BUILT)
     return _BUILT
 
 
