@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "importer"
-LAYERS = ["source", "rows", "delivery", "ledger", "plan", "results", "job", "cli"]
+LAYERS = ["source", "rows", "mapping", "delivery", "ledger", "plan", "results", "job", "cli"]
 """Each may import itself and what stands before it; delivery's types are the ledger's."""
 STANDALONE = {"sandbox"}
 """Imports errors only, so that its reading of the contract stays independent."""

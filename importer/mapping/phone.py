@@ -1,0 +1,97 @@
+"""Phone numbers to E.164, by each country's numbering plan (the library phonenumbers). Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from importer.mapping.converted import Converted, Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from phonenumbers import PhoneNumber
+
+INVALID = "phone_invalid"
+_CELL, _REGION = "cell", "region"
+
+
+def to_e164(text: pl.Series, regions: pl.Series | str) -> Converted:
+    """International numbers of each cell, such as ``+27821234567``; each distinct one read once.
+
+    Args:
+        text: national or international numbers; null or "" is none.
+        regions: the country whose national numbers these are (ISO 3166 alpha-2), one for all or
+            one a cell; "" where it is not known, so that only international numbers are read.
+
+    Returns:
+        Numbers that are possible and valid in their plan. A valid one in E.164 form is unchanged.
+        An extension is an error: the form has no place for it.
+    """
+    region = regions if isinstance(regions, pl.Series) else pl.lit(regions, dtype=pl.String)
+    cells = pl.select(text.alias(_CELL)).with_columns(
+        (region if isinstance(region, pl.Expr) else pl.lit(region)).fill_null("").alias(_REGION)
+    )
+    given = cells.with_row_index("at").filter(pl.col(_CELL).fill_null("") != "")
+    distinct = given.select(_CELL, _REGION).unique(maintain_order=True)
+    read = _reader()
+    found = [read(cell, region) for cell, region in distinct.iter_rows()]
+    known = distinct.with_columns(
+        pl.Series("number", [number for number, _ in found], dtype=pl.String),
+        pl.Series("wrong", [wrong for _, wrong in found], dtype=pl.String),
+    )
+    joined = given.join(known, on=[_CELL, _REGION], how="left", maintain_order="left")
+    numbers = pl.repeat(None, cells.height, dtype=pl.String, eager=True)
+    numbers = numbers.scatter(joined["at"], joined["number"])
+    failed = joined.filter(pl.col("wrong").is_not_null()).select("at", "wrong").iter_rows()
+    changed = joined.filter(pl.col("number") != pl.col(_CELL)).height
+    return Converted(
+        numbers.alias(text.name), [Failed(at, INVALID, wrong) for at, wrong in failed], changed
+    )
+
+
+def _reader() -> Callable[[str, str], tuple[str | None, str | None]]:
+    # Loaded here, because most runs read no phone numbers.
+    import phonenumbers as library  # noqa: PLC0415
+
+    def read(cell: str, region: str) -> tuple[str | None, str | None]:
+        """(number, None), or (None, what is wrong with the fix)."""
+        # An international number needs no region, so a wrong one does no harm to it.
+        is_international = cell.lstrip().startswith("+")
+        where = "" if is_international else region.strip().upper()
+        if where and where not in library.SUPPORTED_REGIONS:
+            return None, "the region of the row is no ISO 3166 code such as ZA; correct it"
+        try:
+            number = library.parse(cell, where or None)
+        except library.NumberParseException as error:
+            if error.error_type != library.NumberParseException.INVALID_COUNTRY_CODE:
+                return None, "this is no phone number; correct it, or leave it empty"
+            if is_international:
+                return None, "its country code exists in no numbering plan; correct it"
+            return None, "a national number without a region; set region, or region_column"
+        wrong = _wrong(number, where)
+        return (None, wrong) if wrong else (_e164(number), None)
+
+    return read
+
+
+def _e164(number: PhoneNumber) -> str:
+    import phonenumbers as library  # noqa: PLC0415
+
+    return library.format_number(number, library.PhoneNumberFormat.E164)
+
+
+def _wrong(number: PhoneNumber, region: str) -> str:
+    """What is wrong with a number that could be read, with the fix; "" if nothing is."""
+    import phonenumbers as library  # noqa: PLC0415
+
+    if number.extension:
+        return "an extension has no place in an international number; leave it out"
+    if not library.is_possible_number(number):
+        plan = f" for {region}" if region else ""
+        return f"the number has too few or too many digits{plan}; correct it"
+    if not library.is_valid_number(number):
+        country = library.region_code_for_country_code(number.country_code or 0)
+        return f"no such number exists in the numbering plan of {country}; correct it"
+    return ""

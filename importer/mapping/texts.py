@@ -1,0 +1,30 @@
+"""Plain text transforms on whole columns. Pure."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from importer.mapping.converted import Converted
+
+
+def nfc(text: pl.Series) -> Converted:
+    """Unicode normal form C: an ``é`` of two code points becomes one (UAX 15)."""
+    return _replaced(text, text.str.normalize("NFC"))
+
+
+def lowercase_domain(text: pl.Series) -> Converted:
+    """The part of an e-mail address after its ``@`` in lower case (RFC 5321 section 2.4).
+
+    What has not exactly one ``@`` is left alone: the address rules judge it.
+    """
+    cells = text.to_frame("cell")
+    one = pl.col("cell").str.count_matches("@", literal=True) == 1
+    parts = pl.col("cell").str.split_exact("@", 1)
+    local, domain = parts.struct.field("field_0"), parts.struct.field("field_1")
+    lowered = pl.concat_str(local, pl.lit("@"), domain.str.to_lowercase())
+    return _replaced(text, cells.select(pl.when(one).then(lowered).otherwise("cell")).to_series())
+
+
+def _replaced(before: pl.Series, after: pl.Series) -> Converted:
+    changed = (before != after).sum()
+    return Converted(after.alias(before.name), [], int(changed))

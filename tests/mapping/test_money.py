@@ -1,0 +1,211 @@
+"""Amounts as text become minor units, exactly."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from importer.mapping import money
+from importer.rows.currencies import ACTIVE, minor_units
+
+FORMATS = money.FORMATS
+COUNTED = sorted(code for code in ACTIVE if minor_units(code) is not None)
+STYLES = ("{sign}{number}", "{number}{sign}", "{code} {sign}{number}", "{sign}{number} {code}")
+
+
+def converted(
+    cells: list[str | None], currency: str = "ZAR", fmt: str = "1234.56", positive: str = "debit"
+) -> list[str | None]:
+    """The values of a column in one currency."""
+    return money.to_minor(
+        pl.Series("amount", cells, dtype=pl.String),
+        pl.Series([currency] * len(cells), dtype=pl.String),
+        FORMATS[fmt],
+        positive,
+    ).values.to_list()
+
+
+def codes(cells: list[str], currency: str = "ZAR", fmt: str = "1234.56") -> list[str]:
+    """What is wrong with each cell of a column, "" where nothing is."""
+    found = money.to_minor(
+        pl.Series("amount", cells), pl.Series([currency] * len(cells)), FORMATS[fmt], "debit"
+    )
+    named = {error.index: error.code for error in found.errors}
+    return [named.get(index, "") for index in range(len(cells))]
+
+
+def written(minor: int, exponent: int, fmt: money.NumberFormat, *, grouped: bool) -> str:
+    """An amount without sign, the way a program of that country writes it."""
+    whole, fraction = divmod(abs(minor), 10**exponent)
+    digits = str(whole)
+    if grouped and fmt.group:
+        head, last = (digits[:-3], digits[-3:]) if len(digits) > 3 else ("", digits)
+        size = 2 if fmt.indian else 3
+        sets: list[str] = []
+        while head:
+            sets.insert(0, head[-size:])
+            head = head[:-size]
+        digits = fmt.group.join([*sets, last])
+    return digits + (f"{fmt.decimal}{fraction:0{exponent}d}" if exponent else "")
+
+
+@given(
+    st.lists(st.integers(-(10**15), 10**15), min_size=1, max_size=8),
+    st.sampled_from(COUNTED),
+    st.sampled_from(sorted(FORMATS)),
+    st.sampled_from(STYLES),
+    st.booleans(),
+)
+def test_what_is_written_is_read(
+    amounts: list[int],
+    currency: str,
+    fmt: str,
+    style: str,
+    grouped: bool,  # noqa: FBT001 - given by hypothesis
+) -> None:
+    """Any amount in any currency, format and style comes back as the same minor units."""
+    exponent = minor_units(currency) or 0
+    cells = [
+        style.format(
+            sign="-" if one < 0 else "",
+            number=written(one, exponent, FORMATS[fmt], grouped=grouped),
+            code=currency,
+        )
+        for one in amounts
+    ]
+    assert converted(list(cells), currency, fmt) == [str(one) for one in amounts]
+    assert converted(list(cells), currency, fmt, "credit") == [str(-one) for one in amounts]
+
+
+@pytest.mark.parametrize(
+    ("cell", "minor"),
+    [
+        ("(12.00)", "-1200"),
+        ("( R 12.00 )", "-1200"),
+        ("12.00-", "-1200"),
+        ("\u221212.00", "-1200"),
+        ("12.00 CR", "-1200"),
+        ("12.00 dr", "1200"),
+        ("R12", "1200"),
+        ("+12.5", "1250"),
+        ("12.5 kr.", "1250"),
+        ("\u00a012.00\u202f", "1200"),
+        (".5", "50"),
+        ("0.00-", "0"),
+        ("000.10", "10"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_ways_in_which_people_write_an_amount(cell: str | None, minor: str | None) -> None:
+    """Parentheses, minus on either side, CR and DR, currencies and odd spaces are understood."""
+    assert converted([cell]) == [minor]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "abc",
+        "-",
+        "R",
+        "1 2 3",
+        "(-5)",
+        "-5-",
+        "5 CR-",
+        "(5",
+        "5)",
+        "1,23",
+        "12.",
+        "1.2.3",
+        "EUR ZAR 5",
+    ],
+)
+def test_what_is_no_amount_is_an_error(cell: str) -> None:
+    """Two marks of sign, half a parenthesis or a stray separator is never read somehow."""
+    assert codes([cell, "12.00"], fmt="1,234.56") == ["amount_unreadable", ""]
+
+
+def test_an_amount_says_no_more_than_its_currency_can() -> None:
+    """More decimals than the currency has, another currency and none at all are errors."""
+    assert codes(["1.234", "1.23"]) == ["amount_decimals", ""]
+    assert codes(["1.5", "15"], "JPY") == ["amount_decimals", ""]
+    assert codes(["1.234"], "KWD") == [""]
+    assert codes(["EUR 1", "\u20ac1", "ZAR 1", "R1"]) == [
+        "amount_other_currency", "amount_other_currency", "", "",
+    ]  # fmt: skip
+    for unknown in ("", "UK", "XAU"):
+        assert codes(["1"], unknown) == ["amount_without_currency"]
+
+
+def test_cr_and_dr_outrank_the_sign_of_the_column() -> None:
+    """They say whose money it is; only bare amounts ask what positive means."""
+    assert converted(["5", "5 CR", "5 DR"], positive="credit") == ["-500", "-500", "500"]
+    assert converted(["5", "5 CR", "5 DR"], positive="debit") == ["500", "-500", "500"]
+
+
+def test_messages_never_hold_the_amount() -> None:
+    """An error says what is wrong, not how much somebody owes."""
+    found = money.to_minor(
+        pl.Series(["98765.432", "98765,x", "EUR 98765"]),
+        pl.Series(["ZAR"] * 3),
+        FORMATS["1234.56"],
+        "debit",
+    )
+    assert len(found.errors) == 3
+    assert not any("98765" in error.message for error in found.errors)
+
+
+@pytest.mark.parametrize(
+    ("cells", "name"),
+    [
+        (["1,234.50", "12"], "1,234.56"),
+        (["12,50", "1.234,00"], "1.234,56"),
+        (["R 1 234,50", "12"], "1 234,56"),
+        (["1'234.50", "1\u2019234"], "1'234.56"),
+        (["1,23,456.00", "12.5"], "1,23,456.00"),
+        (["12,50"], "1234,56"),
+        (["12", "-13"], "1234.56"),
+        (["1,234", "12.5"], "1,234.56"),
+        (["1,234", "n/a", "12.50"], "1,234.56"),
+    ],
+)
+def test_the_whole_column_tells_its_format(cells: list[str], name: str) -> None:
+    """One format that reads all numbers is taken, whatever the parts the column comes in."""
+    assert str(money.detect([pl.Series(cells)])) == name
+    assert str(money.detect(pl.Series([cell]) for cell in cells)) == name
+
+
+@pytest.mark.parametrize("cells", [["1,234", "5,678"], ["1.234"], ["1,234", "12"]])
+def test_a_column_that_reads_in_two_ways_is_refused(cells: list[str]) -> None:
+    """Both readings are shown, so that a person can say which one is meant."""
+    with pytest.raises(money.Ambiguous, match=r"is 1\.?234 if .* and 1\.?234 if"):
+        money.detect([pl.Series(cells)])
+
+
+def test_a_column_that_mixes_formats_is_refused() -> None:
+    """No one format reads ``1.5`` and ``1,5``."""
+    with pytest.raises(money.Ambiguous, match="no format reads them all"):
+        money.detect([pl.Series(["1.5", "1,5"])])
+
+
+@given(st.lists(st.from_regex(r"[0-9]{1,4}([., '][0-9]{1,3}){0,2}", fullmatch=True), max_size=6))
+def test_a_detected_format_is_the_only_reading(cells: list[str]) -> None:
+    """No other format that reads the whole column reads one of its numbers differently."""
+    try:
+        chosen = money.detect([pl.Series(cells, dtype=pl.String)])
+    except money.Ambiguous:
+        return
+    numbers = pl.Series("number", cells, dtype=pl.String).to_frame()
+    ours = numbers.select(chosen.plain(pl.col("number"))).to_series().to_list()
+    for other in FORMATS.values():
+        theirs = numbers.select(other.plain(pl.col("number"))).to_series().to_list()
+        reads_as_much = all(
+            their is not None for our, their in zip(ours, theirs, strict=True) if our is not None
+        )
+        if reads_as_much:
+            for our, their in zip(ours, theirs, strict=True):
+                assert our is None or Decimal(our) == Decimal(their or "")
