@@ -16,7 +16,9 @@ from importer.cli.looking import init, presets
 from importer.cli.next_commands import after_check, after_run
 from importer.cli.settings import read as read_config
 from importer.cli.settings import with_mapping
-from importer.errors import UsageError, printable
+from importer.cli.values import duplicate_policy
+from importer.cli.values import log_format as known_format
+from importer.errors import printable
 
 if TYPE_CHECKING:
     from importer.cli.next_commands import NextCommands
@@ -197,7 +199,7 @@ def check(
     on_duplicate: o.OnDuplicateName = "error",
     max_errors: Annotated[
         str | None,
-        typer.Option(
+        o.option(
             "--max-errors",
             metavar="N|P%",
             help="Exit code 3 if more rows are invalid: a run with this limit would send nothing.",
@@ -247,6 +249,7 @@ def show_config(
     sheet: o.Sheet = None,  # noqa: ARG001
     on_duplicate: o.OnDuplicateName = "error",  # noqa: ARG001
     max_errors: o.MaxErrors = None,  # noqa: ARG001
+    fail_fast: o.FailFast = False,  # noqa: ARG001
     retry_rejected: o.RetryRejected = False,  # noqa: ARG001
     account: o.AccountName = "default",  # noqa: ARG001
     live: o.Live = False,  # noqa: ARG001
@@ -254,7 +257,7 @@ def show_config(
     log_format: o.LogFormat = "auto",  # noqa: ARG001
     quiet: o.Quiet = False,  # noqa: ARG001
 ) -> None:
-    """Show the settings that a run would have, and where each comes from."""
+    """Show the settings that run, check and plan would have, and where each comes from."""
     from importer.cli.settings import show  # noqa: PLC0415
 
     for line in show(context):
@@ -335,19 +338,12 @@ def _inputs(
 ) -> InputSettings:
     from importer.job.limit import parse_limit  # noqa: PLC0415
     from importer.job.settings import InputSettings  # noqa: PLC0415
-    from importer.rows import OnDuplicate  # noqa: PLC0415
 
-    try:
-        policy = OnDuplicate(on_duplicate)
-    except ValueError:
-        raise UsageError(
-            f"--on-duplicate {on_duplicate!r} is not known", hint="error, first or last"
-        ) from None
     return InputSettings(
         sources=tuple(sources),
         out=out,
         strict=strict,
-        on_duplicate=policy,
+        on_duplicate=duplicate_policy(on_duplicate),
         delimiter=o.delimiter_of(delimiter),
         encoding=encoding,
         sheet=sheet,
@@ -366,9 +362,7 @@ def _plan_of(path: Path | None) -> tuple[SavedPlan, PlanGuard] | tuple[None, Non
 
 
 def _observer(log_format: str, *, quiet: bool, next_commands: NextCommands) -> Observer:
-    if log_format not in {"auto", "console", "json"}:
-        raise UsageError(f"--log-format {log_format!r} is not known", hint="auto, console or json")
-    if log_format == "auto" and sys.stderr.isatty():
+    if known_format(log_format) == "auto" and sys.stderr.isatty():
         from importer.cli.terminal import TerminalObserver  # noqa: PLC0415
 
         return TerminalObserver(quiet=quiet, next_commands=next_commands)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from importer.cli.options import WITHOUT_VARIABLE
+from importer.cli.values import in_words, judge
 from importer.errors import UsageError, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from importer.job.settings import InputSettings
@@ -19,7 +23,10 @@ if TYPE_CHECKING:
 
 NOT_IN_FILE = frozenset({"config", "plan", "save", "sources", "context"})
 """Parameters that a file cannot set: what to read, and the file itself."""
-_KEY_NAMES = frozenset({"api_key", "key", "moment_api_key", "token", "secret"})
+_OF_A_KEY = re.compile(r"(?:^|_)(?:api_?key|key|password|secret|token)(?:_|$)")
+_PREFIX = "IMPORTER_"
+_MISSPELT = 0.8
+"""How alike a variable and a setting are before one is taken for the other."""
 _FROM_SOURCE = ("encoding", "delimiter", "sheet")
 _RUN = "run"
 
@@ -35,7 +42,12 @@ class Config:
 
 
 def load(context: typer.Context, path: Path | None) -> Path | None:
-    """Read the mapping file before any other option is looked at, and let it set their defaults."""
+    """Read the mapping file before any other option is looked at, and let it set their defaults.
+
+    Raises:
+        UsageError: the file or the environment sets what is no setting, or no value of one.
+    """
+    _check_environment(context)
     if path is not None:
         config = read(path, context)
         context.obj = config
@@ -54,23 +66,17 @@ def read(path: Path, context: typer.Context) -> Config:
     mapping = load_mapping(path)
     text = path.read_text("utf-8-sig")
     lines = {name: place_of(text, (_RUN, name)) for name in mapping.run}
-    for name in _FROM_SOURCE:
-        if getattr(mapping.source, name) is not None and name not in lines:
-            lines[name] = place_of(text, ("source", name))
     known = _settings()
+    for name in _FROM_SOURCE:
+        value = getattr(mapping.source, name)
+        if value is not None and name not in lines:
+            lines[name] = place_of(text, ("source", name))
+            _check(f"{path}: line {lines[name]}: source.{name}", known[name], value, context)
     for name, value in mapping.run.items():
         where = f"{path}: line {lines[name]}: run.{name}"
-        if name in _KEY_NAMES:
-            raise UsageError(
-                f"{where}: an API key has no place in a file that is shared",
-                hint="set MOMENT_API_KEY, or MOMENT_API_KEY_FILE to a private file that holds it",
-            )
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise UsageError(
-                f"{where} is no setting",
-                hint=f"did you mean {near[0]}?" if near else "known are " + ", ".join(known),
-            )
+            raise _unknown(where, name, known)
+        _check_kind(where, known[name], value)
         _check(where, known[name], value, context)
     return Config(path, mapping, lines)
 
@@ -105,21 +111,82 @@ def _settings() -> dict[str, Any]:
     return {name: every[name] for name in sorted(every) if name not in NOT_IN_FILE}
 
 
+def _unknown(where: str, name: str, known: Iterable[str]) -> UsageError:
+    if _OF_A_KEY.search(name.lower().replace("-", "_")):
+        return UsageError(
+            f"{where}: an API key has no place in a file that is shared",
+            hint="set MOMENT_API_KEY, or MOMENT_API_KEY_FILE to a private file that holds it",
+        )
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
+    return UsageError(f"{where} is no setting", hint=hint)
+
+
+def _check_kind(where: str, option: Any, value: Any) -> None:
+    """A file has types: a text is no truth there, and a date is neither."""
+    wants_truth = bool(option.is_flag)
+    if wants_truth != isinstance(value, bool) or isinstance(value, dict | list):
+        kind = "true or false" if wants_truth else "a text or a number"
+        raise UsageError(
+            f"{where}: {in_words(value)} is not {kind}", hint=f"{option.opts[0]} takes {kind}"
+        )
+
+
 def _check(where: str, option: Any, value: Any, context: typer.Context) -> None:
-    wanted = bool if option.is_flag else None
-    if (wanted is bool) != isinstance(value, bool) or isinstance(value, dict | list):
-        kind = "true or false" if wanted is bool else "a text or a number"
-        raise UsageError(f"{where}: {value!r} is not {kind}", hint=f"--{option.name} takes {kind}")
     try:
-        option.process_value(context, value)
+        judge(option.name, option.process_value(context, value))
     except typer.BadParameter as error:
         raise UsageError(
-            f"{where}: {value!r}: {error.message}", hint="see importer run --help"
+            f"{where}: {in_words(value)}: {error.message}", hint="see importer run --help"
         ) from None
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def _check_environment(context: typer.Context) -> None:
+    """Let no variable be overlooked: one that is misspelt, or holds no value of its setting."""
+    own = {_variable(option): option for option in context.command.params if _variable(option)}
+    for variable, option in own.items():
+        if value := os.environ.get(variable):
+            _check(f"environment: {variable}", option, value, context)
+    others = {name for name in os.environ if name.startswith(_PREFIX)} - own.keys()
+    if not others:
+        return
+    known = {_variable(option) for option in _settings().values()}
+    forbidden = {
+        _PREFIX + name.removeprefix("--").replace("-", "_").upper(): name
+        for name in WITHOUT_VARIABLE
+    }
+    for variable in sorted(others - known):
+        if variable in forbidden:
+            raise UsageError(
+                f"environment: {variable} is no setting: {forbidden[variable]} must be meant"
+                " each time",
+                hint="unset it, and give the flag",
+            )
+        ends = [name.removeprefix(_PREFIX) for name in known]
+        near = difflib.get_close_matches(
+            variable.removeprefix(_PREFIX), ends, n=1, cutoff=_MISSPELT
+        )
+        # What resembles none may be another program's.
+        if near:
+            raise UsageError(
+                f"environment: {variable} is no setting", hint=f"did you mean {_PREFIX}{near[0]}?"
+            )
+
+
+def _variable(option: Any) -> str:
+    """The environment variable of an option; "" if it has none."""
+    name = option.envvar
+    return name if isinstance(name, str) else next(iter(name or ()), "")
 
 
 def show(context: typer.Context) -> list[str]:
-    """Each effective setting with where it comes from; the API key is masked."""
+    """Each effective setting with where it comes from; the API key is masked.
+
+    Raises:
+        UsageError: a flag has no value of its setting.
+    """
     config = mapping_of(context)
     rows = []
     for option in context.command.params:
@@ -127,6 +194,7 @@ def show(context: typer.Context) -> list[str]:
         if name in NOT_IN_FILE or name == "help":
             continue
         value = context.params.get(name)
+        judge(name, value)
         shown = (
             "" if value is None else str(value).lower() if value in (True, False) else str(value)
         )
@@ -145,8 +213,7 @@ def _origin(context: typer.Context, option: Any, config: Config | None) -> str:
     if name == "COMMANDLINE":
         return f"flag {option.opts[0]}"
     if name == "ENVIRONMENT":
-        names = [option.envvar] if isinstance(option.envvar, str) else list(option.envvar or ())
-        return "environment " + next((one for one in names if one in os.environ), "")
+        return f"environment {_variable(option)}"
     if name == "DEFAULT_MAP" and config is not None:
         return f"{config.path}:{config.lines.get(option.name, 1)}"
     return "default"

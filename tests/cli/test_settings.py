@@ -11,6 +11,7 @@ import typer
 
 from importer.cli import main
 from importer.cli.app import app
+from importer.cli.options import WITHOUT_VARIABLE
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -94,6 +95,14 @@ def test_the_key_is_never_shown(
         ('strict = "yes"', ["line 3", "run.strict", "true or false"]),
         ("ledger = true", ["line 3", "run.ledger", "a text or a number"]),
         ('api_key = "sk_test_x"', ["line 3", "no place in a file", "MOMENT_API_KEY"]),
+        ('secret-key = "sk_test_x"', ["line 3", "no place in a file", "MOMENT_API_KEY"]),
+        ('concurrency = "sk_test_x"', ["line 3", "run.concurrency", "may be secret"]),
+        ('on_duplicate = "maybe"', ["line 3", "run.on_duplicate", "'maybe'", "error, first"]),
+        ('log_format = "xml"', ["line 3", "run.log_format", "'xml'"]),
+        ('max_errors = "lots"', ["line 3", "run.max_errors", "'lots'"]),
+        ('delimiter = "x"', ["line 3", "run.delimiter", "'x'"]),
+        ('encoding = "utf9"', ["line 3", "run.encoding", "did you mean utf-8?"]),
+        ('base_url = "https://ada:sk_test_x@example.com"', ["line 3", "run.base_url"]),
         ('plan = "x"', ["line 3", "run.plan is no setting"]),
     ],
 )
@@ -119,11 +128,84 @@ def test_the_file_sets_what_a_check_does(importer: Command, config: Path) -> Non
     assert code == 0, out + err
 
 
-def test_every_option_of_a_run_can_be_shown() -> None:
-    """``config`` has the options of ``run``: a setting that it left out could hide."""
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ("IMPORTER_MAX_ERRORS=lots", ["'lots'"]),
+        ("IMPORTER_ON_DUPLICATE=maybe", ["'maybe'", "error, first"]),
+        ("IMPORTER_STRICT=maybe", ["'maybe'", "boolean"]),
+        ("IMPORTER_MAX_ERORS=5", ["is no setting", "mean IMPORTER_MAX_ERRORS?"]),
+        ("IMPORTER_CONCURENCY=5", ["is no setting", "mean IMPORTER_CONCURRENCY?"]),
+        ("IMPORTER_LIVE=1", ["--live must be meant each time"]),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_refused(
+    importer: Command,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: str,
+    parts: list[str],
+) -> None:
+    """A misspelt one would be overlooked, and a wrong value is told with its variable."""
+    Path("a.csv").write_text("No;Other\nA1;x\n")
+    variable, _, value = given.partition("=")
+    monkeypatch.setenv(variable, value)
+    code, _, err = importer("check", "a.csv", "--config", str(config))
+    assert code == 2
+    assert all(part in err for part in ["environment", variable, *parts]), err
+
+
+def test_the_variables_of_other_programs_are_left_alone(
+    importer: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What resembles no setting, is a setting of another command, or is empty does no harm."""
+    Path("a.csv").write_text("No;Other\nA1;x\n")
+    for variable, value in (
+        ("IMPORTER_HOME", "x"),
+        ("IMPORTER_CONCURRENCY", "5"),
+        ("IMPORTER_OUT", ""),
+    ):
+        monkeypatch.setenv(variable, value)
+    code, out, err = importer("check", "a.csv", "--config", str(config), "--quiet")
+    assert code == 0, out + err
+
+
+def test_the_environment_limits_the_errors_of_a_check(
+    importer: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the flag and the file do: exit code 3 where more rows are invalid."""
+    Path("a.csv").write_text("No;Other\nA 1;x\n")
+    code, _, _ = importer("check", "a.csv", "--config", str(config), "--quiet")
+    assert code == 1
+    monkeypatch.setenv("IMPORTER_MAX_ERRORS", "0")
+    code, _, _ = importer("check", "a.csv", "--config", str(config), "--quiet")
+    assert code == 3
+
+
+def test_a_password_in_a_flag_is_not_shown(importer: Command, config: Path) -> None:
+    """A base URL with one is refused, as a run would refuse it."""
+    code, out, err = importer("config", "--base-url", "https://ada:hunter22@example.com")
+    assert code == 2
+    assert "hunter22" not in out + err
+    assert config.exists()
+
+
+def test_every_option_that_can_be_set_can_be_shown() -> None:
+    """``config`` has the options of ``run`` and ``check``: one that it left out could hide."""
     group = typer.main.get_command(app)
     names = {
         name: {one.name for one in group.commands[name].params}  # type: ignore[attr-defined]
-        for name in ("run", "config")
+        for name in ("run", "check", "config")
     }
-    assert names["run"] - {"sources", "plan"} == names["config"]
+    assert (names["run"] | names["check"]) - {"sources", "plan"} == names["config"]
+
+
+def test_every_setting_has_its_variable() -> None:
+    """The same option is set by the same variable in each command, but for what must be meant."""
+    group = typer.main.get_command(app)
+    for name in ("run", "plan", "check", "config"):
+        for one in group.commands[name].params:  # type: ignore[attr-defined]
+            if one.opts[0].startswith("--") and one.opts[0] not in {"--help", "--base-url"}:
+                wanted = f"IMPORTER_{one.name.upper()}"
+                expected = None if one.opts[0] in WITHOUT_VARIABLE else wanted
+                assert one.envvar == expected, (name, one.name)
