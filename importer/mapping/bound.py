@@ -182,8 +182,8 @@ class Bound:
                 for at, name in enumerate(field.columns)
             ]
             return pl.coalesce(*parts, pl.lit(""))
-        cells = [self._cell(name) for name in field.names]
-        return pl.concat_str(*cells, separator=_UNIT) if cells else pl.lit("")
+        # A struct, and no joined text: no cell can pass for the end of one and the next.
+        return pl.struct(self._cell(name).alias(str(at)) for at, name in enumerate(field.names))
 
     def _number_format(self, trimmed: pl.DataFrame) -> NumberFormat | None:
         balance = self._mapping.fields.balance

@@ -96,6 +96,13 @@ class ReferenceField(TextField):
 
     sanitise: Literal["escape"] | None = None
 
+    @validates(mode="after")
+    def _own(self) -> Self:
+        for key in ("constant", "default"):
+            if getattr(self, key) is not None:
+                raise ValueError(f"every customer needs a reference of their own; leave {key} out")
+        return self
+
 
 class PhoneField(TextField):
     """A phone number; a region switches the change to E.164 on."""

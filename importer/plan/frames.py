@@ -167,6 +167,7 @@ def as_invalid(row: Row, outcome: Outcome) -> tuple[object, ...]:
         "; ".join(dict.fromkeys(problem.code for problem in row.problems)),
         "; ".join(problem.text() for problem in row.problems),
         outcome.value,
+        row.origin,
     )
 
 

@@ -103,14 +103,15 @@ def in_file_columns(
         reference: index of the file's own reference column, for malformed records.
     """
     place = {line: index for index, line in enumerate(lines)} if judged.invalid else {}
-    cells = original
+    cells, of_valid = original, origins
     if place:
         valid = [place[line] for line in judged.valid["line"]]
-        cells, origins = original[valid], origins[valid]
+        cells, of_valid = original[valid], origins[valid]
     invalid = tuple(
         replace(
             row,
             cells=original.row(place[row.line]),
+            origin=origins[place[row.line]],
             problems=tuple(
                 replace(one, column=labels.get(one.column, one.column)) for one in row.problems
             ),
@@ -119,7 +120,7 @@ def in_file_columns(
         else replace(row, reference=_cell_at(row.cells, reference))
         for row in judged.invalid
     )
-    return replace(judged, cells=cells, invalid=invalid, origins=origins)
+    return replace(judged, cells=cells, invalid=invalid, origins=of_valid)
 
 
 def _cell_at(cells: tuple[str, ...], index: int | None) -> str:
