@@ -56,6 +56,14 @@ torture: $(READY) ## Real processes, real sockets, real kill -9 for MINUTES minu
 fuzz: $(READY) ## Fuzz readers, validation and answers for MINUTES minutes
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
+.PHONY: bench
+bench: $(READY) ## Measure speed beside its peers, write docs/performance.md (15 minutes, 2 quiet cores)
+	$(BIN)/python -m benchmarks --write-docs
+
+.PHONY: bench-memory
+bench-memory: $(READY) ## The same for peak memory over 10,000,000 rows (15 minutes, 15 GB of disk)
+	$(BIN)/python -m benchmarks memory --write-docs
+
 .PHONY: bench-pacing
 bench-pacing: $(READY) ## Measure the adaptive pacing against token buckets
 	$(BIN)/python benchmarks/pacing/run.py --table
@@ -63,6 +71,7 @@ bench-pacing: $(READY) ## Measure the adaptive pacing against token buckets
 .PHONY: sample-data
 sample-data: $(READY) ## Write sample_data/ again from its seed
 	$(BIN)/python sample_data/generate.py
+	$(BIN)/python sample_data/legacy/generate_legacy.py
 
 .PHONY: lock
 lock: ## Resolve the lock file again (needs uv on the PATH)
@@ -70,6 +79,12 @@ lock: ## Resolve the lock file again (needs uv on the PATH)
 	  --python-version 3.11 --generate-hashes --no-header --quiet \
 	  --output-file requirements.lock
 
+.PHONY: lock-peers
+lock-peers: ## Resolve what the benchmarks compare with again (needs uv on the PATH)
+	uv pip compile benchmarks/peers.in --universal --python-version 3.11 --generate-hashes \
+	  --no-header --quiet --output-file benchmarks/peers.lock
+
 .PHONY: clean
 clean: ## Remove the environment and everything that runs made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis results rehearsal
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis results rehearsal \
+	  benchmarks/.venv benchmarks/.build benchmarks/.work benchmarks/newman/node_modules

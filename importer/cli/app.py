@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from importer.cli import options as o
+from importer.cli.looking import init, presets
 from importer.cli.next_commands import after_check, after_run
 from importer.cli.settings import read as read_config
 from importer.cli.settings import with_mapping
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_LEDGER = Path("importer-ledger.db")
 DEFAULT_OUT = Path("results")
-DEFAULT_CONFIG = Path("import.toml")
 DEFAULT_BASE_URL = "https://api.momentco.io"
-DELIMITERS = {",": ",", ";": ";", "|": "|", "tab": "\t", "\t": "\t", "\\t": "\t"}
 
 app = typer.Typer(
     name="importer",
@@ -91,7 +90,7 @@ def run(
     saved = load_plan(plan) if plan is not None else None
     if config is None and saved is not None and saved.mapping is not None:
         config = Path(saved.mapping.name)
-        context.obj = read_config(config)
+        context.obj = read_config(config, context)
     choose = Choices(context, saved)
     ledger = Path(choose("ledger", ledger))
     observer = _observer(
@@ -226,79 +225,8 @@ def check(
     _end(check_job(inputs, observer=observer))
 
 
-@app.command()
-def init(
-    source: Annotated[str, typer.Argument(metavar="EXPORT", help="The export to look at.")],
-    *,
-    out: Annotated[Path, typer.Option("--out", help="The mapping file to write.")] = DEFAULT_CONFIG,
-    preset: Annotated[
-        str | None, typer.Option("--preset", help="Begin with this one; importer presets lists.")
-    ] = None,
-    reference: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--reference",
-            help="The column of your own customer numbers; again: used where the first is empty.",
-        ),
-    ] = None,
-    region: Annotated[
-        str | None, typer.Option("--region", help="Country of national phone numbers: ZA.")
-    ] = None,
-    currency: Annotated[
-        str | None, typer.Option("--currency", help="Where the file names none: ZAR.")
-    ] = None,
-    number_format: Annotated[
-        str | None, typer.Option("--number-format", help='How amounts are written: "1.234,56".')
-    ] = None,
-    unit: Annotated[
-        str | None, typer.Option("--unit", help="Amounts count major (rand) or minor (cents).")
-    ] = None,
-    positive: Annotated[
-        str | None,
-        typer.Option("--positive", help="A positive amount: debit (is owed to you) or credit."),
-    ] = None,
-    delimiter: o.Delimiter = None,
-    encoding: Annotated[
-        str, typer.Option("--encoding", help="Encoding of the text; auto detects it.")
-    ] = "auto",
-    sheet: Annotated[
-        str | None, typer.Option("--sheet", help="The sheet of an .xlsx workbook.")
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Take the proposal; ask nothing.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the mapping file.")] = False,
-) -> None:
-    """Look at an export and write a mapping file for it."""
-    from importer.cli.init import InitSettings  # noqa: PLC0415
-    from importer.cli.init import init as init_file  # noqa: PLC0415
-    from importer.mapping.proposing.proposal import Answers  # noqa: PLC0415
-    from importer.source import SourceOptions  # noqa: PLC0415
-
-    answers = Answers(
-        reference=tuple(reference or ()),
-        region=region,
-        currency=currency,
-        number_format=number_format,
-        unit=unit,
-        positive=positive,
-    )
-    options = SourceOptions(delimiter=_delimiter(delimiter), encoding=encoding, sheet=sheet)
-    init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
-
-
-@app.command()
-def presets(
-    *,
-    show: Annotated[str | None, typer.Option("--show", help="Print this preset.")] = None,
-) -> None:
-    """List the mappings that come with importer, or print one."""
-    from importer.cli.presets import list_presets, show_preset  # noqa: PLC0415
-
-    if show is None:
-        list_presets()
-    else:
-        show_preset(show)
+app.command()(init)
+app.command()(presets)
 
 
 @app.command("config")
@@ -420,19 +348,11 @@ def _inputs(
         out=out,
         strict=strict,
         on_duplicate=policy,
-        delimiter=_delimiter(delimiter),
-        max_errors=parse_limit(max_errors) if max_errors is not None else None,
+        delimiter=o.delimiter_of(delimiter),
         encoding=encoding,
         sheet=sheet,
+        max_errors=parse_limit(max_errors) if max_errors is not None else None,
     )
-
-
-def _delimiter(given: str | None) -> str | None:
-    if given is None:
-        return None
-    if given not in DELIMITERS:
-        raise UsageError(f"--delimiter {given!r} is not known", hint="one of , ; | tab")
-    return DELIMITERS[given]
 
 
 def _observer(log_format: str, *, quiet: bool, next_commands: NextCommands) -> Observer:

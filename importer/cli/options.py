@@ -7,6 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from importer.errors import UsageError
+
+DELIMITERS = {",": ",", ";": ";", "|": "|", "tab": "\t", "\t": "\t", "\\t": "\t"}
+
 WITHOUT_VARIABLE = frozenset({"--config", "--key-changed", "--live", "--plan", "--save"})
 """Options that must be meant each time."""
 
@@ -123,3 +127,16 @@ LogFormat = Annotated[
     ),
 ]
 Quiet = Annotated[bool, option("--quiet", "-q", help="Only warnings and errors.")]
+
+
+def delimiter_of(given: str | None) -> str | None:
+    """The character that ``--delimiter`` names; None where it is not given.
+
+    Raises:
+        UsageError: it names none that is known.
+    """
+    if given is None:
+        return None
+    if given not in DELIMITERS:
+        raise UsageError(f"--delimiter {given!r} is not known", hint="one of , ; | tab")
+    return DELIMITERS[given]

@@ -37,13 +37,13 @@ class Config:
 def load(context: typer.Context, path: Path | None) -> Path | None:
     """Read the mapping file before any other option is looked at, and let it set their defaults."""
     if path is not None:
-        config = read(path)
+        config = read(path, context)
         context.obj = config
         context.default_map = {**(context.default_map or {}), **_values(config)}
     return path
 
 
-def read(path: Path) -> Config:
+def read(path: Path, context: typer.Context) -> Config:
     """Read a mapping file, and make sure that its settings are settings.
 
     Raises:
@@ -71,7 +71,7 @@ def read(path: Path) -> Config:
                 f"{where} is no setting",
                 hint=f"did you mean {near[0]}?" if near else "known are " + ", ".join(known),
             )
-        _check(where, known[name], value)
+        _check(where, known[name], value, context)
     return Config(path, mapping, lines)
 
 
@@ -105,15 +105,17 @@ def _settings() -> dict[str, Any]:
     return {name: every[name] for name in sorted(every) if name not in NOT_IN_FILE}
 
 
-def _check(where: str, option: Any, value: Any) -> None:
+def _check(where: str, option: Any, value: Any, context: typer.Context) -> None:
     wanted = bool if option.is_flag else None
     if (wanted is bool) != isinstance(value, bool) or isinstance(value, dict | list):
         kind = "true or false" if wanted is bool else "a text or a number"
         raise UsageError(f"{where}: {value!r} is not {kind}", hint=f"--{option.name} takes {kind}")
     try:
-        option.type.convert(value, option, None)
+        option.process_value(context, value)
     except typer.BadParameter as error:
-        raise UsageError(f"{where}: {error.message}", hint="see importer run --help") from None
+        raise UsageError(
+            f"{where}: {value!r}: {error.message}", hint="see importer run --help"
+        ) from None
 
 
 def show(context: typer.Context) -> list[str]:

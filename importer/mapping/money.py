@@ -156,7 +156,7 @@ def to_minor(text: pl.Series, currencies: pl.Series, fmt: NumberFormat, positive
     signed = (
         pl.when(owed | (digits == "0")).then(digits).otherwise(pl.concat_str(pl.lit("-"), digits))
     )
-    fine = pl.col("given") & pl.col("wrong").is_null()
+    fine = pl.col("given") & pl.col("wrong").is_null() & pl.col("exponent").is_not_null()
     values = rows.select(pl.when(fine).then(signed)).to_series().alias(text.name)
     wrong = rows.with_row_index("at").filter(pl.col("wrong").is_not_null())
     errors = [
@@ -169,12 +169,14 @@ def to_minor(text: pl.Series, currencies: pl.Series, fmt: NumberFormat, positive
 def _wrong() -> pl.Expr:
     """The code of what is wrong with a row; null where nothing is."""
     is_code = pl.col("named").is_in(sorted(ACTIVE))
+    # An unknown currency is an error of the row already; the amount is not to blame.
+    is_known = (pl.col("currency") == "") | pl.col("currency").is_in(sorted(ACTIVE))
     return (
         pl.when(~pl.col("given"))
         .then(None)
         .when(pl.col("plain").is_null())
         .then(pl.lit(UNREADABLE))
-        .when(pl.col("exponent").is_null())
+        .when(pl.col("exponent").is_null() & is_known)
         .then(pl.lit(NO_CURRENCY))
         .when(is_code.fill_null(value=False) & (pl.col("named") != pl.col("currency")))
         .then(pl.lit(OTHER_CURRENCY))
@@ -188,7 +190,9 @@ def _message(code: str, fmt: NumberFormat, exponent: int | None) -> str:
         case "amount_unreadable":
             return f'this is no amount written as "{fmt}"; correct it, or set number_format'
         case "amount_without_currency":
-            return "an amount needs the row's currency (ISO 4217); map it, or give a default"
+            return (
+                "an amount needs a currency with minor units (ISO 4217); map it, or give a default"
+            )
         case "amount_other_currency":
             return "the amount names another currency than the row; correct one of them"
         case _:

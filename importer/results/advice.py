@@ -53,6 +53,11 @@ _WORDS = {
     "metadata_value_too_long": "holds a value of more than 500 characters",
     "not_unicode": "holds half of a surrogate pair, which is no character",
     "not_integer": "is not a whole number",
+    "phone_invalid": "is no number of its country's numbering plan",
+    "amount_unreadable": "is no amount in the number format of the column",
+    "amount_without_currency": "needs a currency with minor units in the same row",
+    "amount_decimals": "has more decimals than the currency",
+    "amount_other_currency": "names another currency than the row",
 }
 """What a column does wrong; a code that is not here is told by its meaning."""
 _RECORDS = {
@@ -66,6 +71,7 @@ _RECORDS = {
     "record_too_long": "the record is longer than can be read",
     "bare_carriage_return": "a carriage return stands in a cell without quotes",
     "duplicate_conflict": "rows with the same external_reference have different data",
+    "reference_collision": "the mapping makes one external_reference of different cells",
 }
 _FIXES = {
     "reference_missing": (
@@ -91,6 +97,10 @@ _FIXES = {
         "check that the right column is the reference; else --on-duplicate first or last"
     ),
     "reference_collision": "choose a reference column that stays unique",
+    "amount_unreadable": "correct the cells; check number_format in [fields.balance]",
+    "amount_without_currency": 'map the currency, or give a default = "..." in [fields.currency]',
+    "amount_decimals": "correct the cells; check number_format in [fields.balance]",
+    "amount_other_currency": "correct the amount or the currency",
     "phone_invalid": 'correct them, or leave the numbers out: on_invalid = "drop"',
 }
 _NEEDS_REGION = {Mistake.NATIONAL, Mistake.DOUBLE_ZERO, Mistake.PUNCTUATION, Mistake.NO_PLUS}

@@ -26,6 +26,14 @@ CODES: dict[str, str] = {
     "duplicate_row": "An earlier row has the same external_reference and the same data.",
     "duplicate_superseded": "Another row with this external_reference wins, by --on-duplicate.",
     "duplicate_conflict": "Rows with the same external_reference have different data.",
+    "reference_collision": "The mapping makes one external_reference of different cells.",
+    "phone_invalid": "The number does not exist in the numbering plan of its country.",
+    "amount_unreadable": "The amount is not written as the column's number format says.",
+    "amount_without_currency": "An amount needs a currency with minor units.",
+    "amount_decimals": "The amount has more decimals than its currency.",
+    "amount_other_currency": "The amount names another currency than the row.",
+    "filtered": "A rule of the mapping ([rows] keep or drop) leaves the record out.",
+    "totals_line": "The record is a line of totals, by a rule of the mapping.",
 }
 """Code -> what it means, in one sentence. Codes of records that cannot be framed and of cells
 without a text form are those of the source (``Malformed``, ``CellFault``)."""

@@ -47,8 +47,8 @@ def importer(
 
 
 def test_the_sample_files_are_what_their_script_writes(tmp_path: Path) -> None:
-    """sample_data/legacy is made by generate.py, byte for byte."""
-    spec = importlib.util.spec_from_file_location("generate", LEGACY / "generate.py")
+    """sample_data/legacy is made by generate_legacy.py, byte for byte."""
+    spec = importlib.util.spec_from_file_location("generate", LEGACY / "generate_legacy.py")
     assert spec is not None
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)

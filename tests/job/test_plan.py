@@ -59,14 +59,12 @@ class Planner:
         *,
         save: bool = True,
         observer: Observer | None = None,
-        transforms: list[Any] | None = None,
         **options: Any,
     ) -> Planning:
         """Plan this text, in test mode."""
         inputs, delivery = self.settings((self.job.write(text),), **options)
         path = self.file if save else None
-        given = transforms or []
-        return plan(inputs, delivery, "test", save=path, observer=observer, transforms=given)
+        return plan(inputs, delivery, "test", save=path, observer=observer)
 
     def follow(self, **options: Any) -> Finished:
         """Run with the saved plan."""
@@ -242,7 +240,7 @@ def test_rows_that_are_judged_otherwise_are_noticed(
 ) -> None:
     """The same bytes under other rules, such as those of a newer version, are another plan."""
     offline.plan(customers(range(3)))
-    monkeypatch.setattr("importer.job.reading.judge_batch", _all_invalid)
+    monkeypatch.setattr("importer.job.judging.judge_batch", _all_invalid)
     with pytest.raises(UsageError, match="What moved: the input: its records are judged"):
         offline.follow()
 
@@ -308,8 +306,8 @@ def test_a_mapping_file_is_held_by_its_contents(offline: Planner) -> None:
     """The file that was planned with must be there, and the same."""
     job = offline.job
     mapping = job.write("version = 1\n", "import.toml")
-    inputs, delivery = offline.settings((job.write(customers(range(2))),))
-    plan(inputs, delivery, "test", save=offline.file, mapping=mapping)
+    inputs, delivery = offline.settings((job.write(customers(range(2))),), config=Path(mapping))
+    plan(inputs, delivery, "test", save=offline.file)
     guard = PlanGuard(load_plan(offline.file), offline.file)
     guard.check_files(inputs, delivery, "test", mapping)
     with pytest.raises(UsageError, match=r"What moved: the mapping: it was .*toml and is none"):
@@ -486,9 +484,3 @@ def test_a_plan_that_would_send_nothing_is_not_saved(offline: Planner) -> None:
     assert parse_limit(held) == parse_limit("1000")
     with pytest.raises(UsageError, match="settings: max_errors was '1000' and is '40 %'"):
         offline.follow(max_errors=parse_limit("40%"))
-
-
-def test_transforms_are_handed_on(offline: Planner) -> None:
-    """What a mapping did stands in the plan for people; it is looked at after reading."""
-    reports: list[Any] = [object()]
-    assert offline.plan(customers(range(1)), transforms=reports).transforms == tuple(reports)

@@ -1,292 +1,203 @@
-"""A mapping turns the columns of a file into those of the API, and keeps the file's own beside."""
+"""A mapping makes the API's columns out of whatever columns a file has."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from importer.errors import SourceError
-from importer.mapping import money
-from importer.source.records import CellFault, Malformed
-from tests.mapping.applying import (
-    REFERENCE,
-    apply,
-    batch_of,
-    bound_to,
-    judged,
-    mapping_of,
-    values,
-)
+from importer.mapping import Mapping, bind
+from importer.source.records import Layout, RecordBatch
 
-ROOT = Path(__file__).parents[2]
-PEOPLE = batch_of(
-    ("Nr", "First", "Last", "Mail", "Mail 2"),
-    ("1", " Ada ", "Example", "", "ada@EXAMPLE.com"),
-    ("2", "", "Sample", "Bob@Example.com", "bob2@example.com"),
-    ("3", None, "", " ", None),
-)
-SALDO = f'{REFERENCE}[fields.currency]\nconstant = "EUR"\n[fields.balance]\ncolumn = "Saldo"\n'
+if TYPE_CHECKING:
+    from importer.mapping import Bound, Mapped
+
+REFERENCE = {"external_reference": {"column": "No"}}
 
 
-def test_only_the_columns_of_the_mapping_are_made() -> None:
-    """The target has the API's names in the order of its fields, and no other column."""
-    toml = f'{REFERENCE}[metadata.tier]\ncolumn = "Last"\n[fields.name]\ncolumn = "First"\n'
-    bound = bound_to(toml, PEOPLE.frame.columns)
-    assert bound.layout.columns == ("external_reference", "name", "metadata.tier")
-    assert bound.apply(PEOPLE).batch.frame.columns == list(bound.layout.columns)
-
-
-def test_a_column_is_trimmed_and_empty_where_the_file_has_nothing() -> None:
-    """Blanks around a cell go, and what is absent is an empty text."""
-    toml = f'{REFERENCE}[fields.name]\ncolumn = "First"\n'
-    assert values(toml, PEOPLE, "name") == ["Ada", "", ""]
-
-
-def test_a_template_joins_columns_and_closes_up_where_one_is_empty() -> None:
-    """No blank is left over from an empty part, and no text where every part is empty."""
-    toml = f'{REFERENCE}[fields.name]\ntemplate = "{{First}} {{Last}}"\n'
-    assert values(toml, PEOPLE, "name") == ["Ada Example", "Sample", ""]
-
-
-def test_a_template_runs_no_code() -> None:
-    """What looks like a format specification or an attribute is the name of a column."""
-    toml = f'{REFERENCE}[fields.name]\ntemplate = "{{First.__class__}}"\n'
-    with pytest.raises(SourceError, match=r"First\.__class__"):
-        apply(toml, PEOPLE)
-
-
-def test_the_first_filled_column_of_a_list_counts() -> None:
-    """A fallback is used only where all before it are empty; a domain is lowered on demand."""
-    toml = f'{REFERENCE}[fields.email]\ncolumns = ["Mail", "Mail 2"]\nlowercase_domain = true\n'
-    assert values(toml, PEOPLE, "email") == ["ada@example.com", "Bob@example.com", ""]
-
-
-def test_a_constant_is_in_every_record() -> None:
-    """It needs no column."""
-    toml = f'{REFERENCE}[fields.currency]\nconstant = "ZAR"\n'
-    assert values(toml, PEOPLE, "currency") == ["ZAR", "ZAR", "ZAR"]
-
-
-def test_values_come_before_the_default() -> None:
-    """A trimmed cell is looked up exactly; the default fills what is empty afterwards too."""
-    batch = batch_of(("Nr", "Cur"), ("1", " UK "), ("2", "uk"), ("3", ""), ("4", "none"))
-    toml = (
-        f'{REFERENCE}[fields.currency]\ncolumn = "Cur"\ndefault = "ZAR"\n'
-        'values = { UK = "GBP", none = "" }\n'
+def mapping_of(fields: dict[str, Any] | None = None, **tables: Any) -> Mapping:
+    """A mapping with a plain reference and these fields."""
+    return Mapping.model_validate(
+        {"version": 1, "fields": {**REFERENCE, **(fields or {})}, **tables}
     )
-    assert values(toml, batch, "currency") == ["GBP", "uk", "ZAR", "ZAR"]
 
 
-def test_a_reference_is_never_the_same_for_every_row() -> None:
-    """A constant or a default would make one customer of many: the mapping is refused."""
-    for key in ("constant", "default"):
-        source = "" if key == "constant" else 'column = "Nr"\n'
-        with pytest.raises(ValidationError, match="every customer needs"):
-            mapping_of(f'[fields.external_reference]\n{source}{key} = "C-1"\n')
+def applied(mapping: Mapping, **columns: list[str | None]) -> tuple[Bound, Mapped]:
+    """The mapping on a file with these columns, whose records stand on lines 2, 3 ..."""
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+    bound = bind(mapping, Layout("a.csv", tuple(columns)))
+    return bound, bound.apply(RecordBatch(0, frame, range(2, frame.height + 2)))
 
 
-def test_a_missing_column_is_named_with_the_nearest_one() -> None:
-    """The error says which file, which column, which key of the mapping, and what was meant."""
-    toml = f'{REFERENCE}[fields.email]\ncolumns = ["Mail", "E-Mail 2"]\n'
-    with pytest.raises(SourceError) as caught:
-        bound_to(toml, ("Nr", "Mail", "Mail 2"))
-    assert str(caught.value) == (
-        'export.csv: there is no column "E-Mail 2", which the mapping uses in fields.email'
-    )
-    assert caught.value.hint == 'did you mean "Mail 2"?'
-
-
-def test_two_columns_of_one_name_are_refused_only_where_the_mapping_uses_them() -> None:
-    """Which of them is meant cannot be known; elsewhere it does not matter."""
-    bound_to(REFERENCE, ("Nr", "Note", "Note"))
-    with pytest.raises(SourceError, match=r"2 columns are called \"Nr\""):
-        bound_to(REFERENCE, ("Nr", "Nr"))
+def column(fields: dict[str, Any], name: str, **columns: list[str | None]) -> list[str]:
+    """One made column."""
+    height = len(next(iter(columns.values())))
+    numbers: list[str | None] = [str(n) for n in range(height)]
+    _, mapped = applied(mapping_of(fields), No=numbers, **columns)
+    return mapped.batch.frame[name].to_list()
 
 
 @pytest.mark.parametrize(
-    "toml",
+    ("spec", "expected"),
     [
-        '[fields.phone]\ncolumn = "Mail"\nregion_column = "Land"\n',
-        '[rows]\nkeep = { Land = "ZA" }\n',
-        '[rows]\ndrop = { Land = "ZA" }\n',
-        '[rows]\nskip_totals = { column = "Land", starts_with = "Total" }\n',
-        '[metadata.land]\ntemplate = "in {Land}"\n',
+        ({"column": "A"}, ["x", "", "y", ""]),
+        ({"columns": ["A", "B"]}, ["x", "b", "y", ""]),
+        ({"constant": "K"}, ["K", "K", "K", "K"]),
+        ({"template": "{A} {B}"}, ["x a", "b", "y", ""]),
+        ({"template": "{A} ({B}) {{1}}"}, ["x (a) {1}", "(b) {1}", "y () {1}", ""]),
+        ({"column": "A", "values": {"x": "X!"}}, ["X!", "", "y", ""]),
+        ({"column": "A", "default": "none"}, ["x", "none", "y", "none"]),
+        ({"column": "A", "values": {"y": ""}, "default": "d"}, ["x", "d", "d", "d"]),
     ],
 )
-def test_every_key_that_names_a_column_is_looked_up(toml: str) -> None:
-    """No part of a mapping names a column that is first missed while records are read."""
-    with pytest.raises(SourceError, match='no column "Land"'):
-        bound_to(REFERENCE + toml, ("Nr", "Mail"))
-
-
-def test_amounts_become_minor_units_of_the_row_s_currency() -> None:
-    """Decimals and groups are read as declared, the exponent is that of each currency."""
-    toml = (
-        f'{REFERENCE}[fields.currency]\ncolumn = "Cur"\n[fields.balance]\ncolumn = "Saldo"\n'
-        'unit = "major"\nnumber_format = "1.234,56"\n'
-    )
-    batch = batch_of(
-        ("Nr", "Cur", "Saldo"), ("1", "EUR", "1.234,5"), ("2", "JPY", "1.234"), ("3", "KWD", "1,5")
-    )
-    assert values(toml, batch, "balance") == ["123450", "1234", "1500"]
-
-
-def test_minor_units_of_a_file_that_counts_credit_change_their_sign() -> None:
-    """Only whole numbers do; what is none stays for the rules to refuse."""
-    toml = f'{SALDO}positive = "credit"\n'
-    batch = batch_of(
-        ("Nr", "Saldo"), ("1", "5"), ("2", "-5"), ("3", "0"), ("4", "+7"), ("5", "x"), ("6", "")
-    )
-    assert values(toml, batch, "balance") == ["-5", "5", "0", "-7", "x", ""]
-
-
-def test_a_format_that_was_found_for_the_whole_column_holds_for_each_batch() -> None:
-    """A batch that is ambiguous by itself is read as the others are."""
-    toml = f'{SALDO}unit = "major"\nnumber_format = "auto"\n'
-    bound = bound_to(toml, ("Nr", "Saldo"), money.FORMATS["1.234,56"])
-    batch = batch_of(("Nr", "Saldo"), ("1", "1.234"))
-    assert bound.apply(batch).batch.frame["balance"].to_list() == ["123400"]
-
-
-def test_what_a_transform_cannot_read_is_a_problem_that_names_column_and_field() -> None:
-    """The file's column comes first, for who corrects it, and the field behind it."""
-    toml = f'{SALDO}unit = "major"\nnumber_format = "1234.56"\n'
-    batch = batch_of(("Nr", "Saldo"), ("1", "12.00"), ("2", "about 5"))
-    (row,) = judged(toml, batch).invalid
-    (problem,) = row.problems
-    assert (row.line, problem.code) == (3, "amount_unreadable")
-    assert problem.text().startswith("Saldo (balance): ")
-
-
-def test_what_the_rules_refuse_names_column_and_field() -> None:
-    """A value that a mapping hands on is told in the words of the file too."""
-    toml = f'{REFERENCE}[fields.email]\ncolumns = ["Mail", "Mail 2"]\n[metadata.k]\ncolumn = "K"\n'
-    batch = batch_of(("Nr", "Mail", "Mail 2", "K"), ("1", "nobody", "", "x" * 501))
-    (row,) = judged(toml, batch).invalid
-    assert [one.column for one in row.problems] == ["Mail+Mail 2 (email)", "K (metadata.k)"]
-
-
-def test_a_number_that_is_dropped_keeps_its_row() -> None:
-    """The row goes on without the number, which is counted."""
-    toml = f'{REFERENCE}[fields.phone]\ncolumn = "Tel"\nregion = "ZA"\non_invalid = "drop"\n'
-    batch = batch_of(("Nr", "Tel"), ("1", "082 123 4567"), ("2", "12"))
-    bound = bound_to(toml, batch.frame.columns)
-    mapped = bound.apply(batch)
-    assert mapped.batch.frame["phone"].to_list() == ["+27821234567", ""]
-    assert not mapped.batch.faults
-    assert {one.name: one.changed for one in bound.report.all()} == {"region": 1, "left out": 1}
-
-
-def test_a_region_of_the_row_wins_over_the_default() -> None:
-    """The default region stands where the row's own is empty."""
-    toml = f'{REFERENCE}[fields.phone]\ncolumn = "Tel"\nregion = "ZA"\nregion_column = "Land"\n'
-    batch = batch_of(("Nr", "Tel", "Land"), ("1", "082 123 4567", ""), ("2", "020 7946 0018", "GB"))
-    assert values(toml, batch, "phone") == ["+27821234567", "+442079460018"]
-
-
-def test_the_original_cells_are_kept_for_the_errors_file() -> None:
-    """Neither trimmed nor mapped: what is corrected must go through the same mapping again."""
-    toml = f'{REFERENCE}[fields.email]\ncolumn = "Mail"\n'
-    batch = batch_of(("Note", "Nr", "Mail"), (" n ", " 1 ", "a@example.com"), ("", "2", "nobody"))
-    found = judged(toml, batch)
-    assert found.cells.rows() == [(" n ", " 1 ", "a@example.com")]
-    assert [row.cells for row in found.invalid] == [("", "2", "nobody")]
-
-
-def test_a_batch_without_a_valid_row_is_whole() -> None:
-    """Every record of it is invalid, and there is nothing else."""
-    found = judged(REFERENCE, batch_of(("Nr",), ("",), ("a b",)))
-    assert (found.valid.height, len(found.invalid)) == (0, 2)
-
-
-def test_a_malformed_record_stays_malformed() -> None:
-    """It keeps its own cells and its code; the reference is read from its column if it is there."""
-    broken = Malformed(4, "too_few_fields", "2 cells instead of 3", ("x", "C-9"))
-    batch = batch_of(("Note", "Nr", "Mail"), ("", "1", ""), malformed=(broken,))
-    (row,) = judged(f'{REFERENCE}[fields.email]\ncolumn = "Mail"\n', batch).invalid
-    assert (row.reference, row.cells, row.problems[0].code) == (
-        "C-9",
-        ("x", "C-9"),
-        "too_few_fields",
-    )
-
-
-def test_a_cell_without_text_form_is_a_fault_of_the_field_that_uses_it() -> None:
-    """One that no field uses does no harm, and a skipped record takes its fault with it."""
-    toml = f'{REFERENCE}[fields.name]\ncolumn = "Who"\n[rows]\ndrop = {{ Note = "x" }}\n'
-    faults = tuple(
-        CellFault(at, name, "not_text", "is a list")
-        for at, name in ((0, "Who"), (1, "Who"), (1, "Note"), (2, "Note"))
-    )
-    batch = batch_of(
-        ("Nr", "Who", "Note"), ("1", "", "x"), ("2", "", ""), ("3", "Eve", ""), faults=faults
-    )
-    found = judged(toml, batch)
-    assert [(row.line, row.problems[0].text()) for row in found.invalid] == [
-        (3, "Who (name): is a list")
-    ]
-    assert found.valid["line"].to_list() == [4]
-
-
-def test_every_transform_that_changed_something_is_counted_with_masked_examples() -> None:
-    """Three examples at most, none of which shows a name, an address or a number."""
-    toml = (
-        f'{REFERENCE}sanitise = "escape"\n[fields.name]\ncolumn = "Who"\nnfc = true\n'
-        '[fields.email]\ncolumn = "Mail"\nlowercase_domain = true\n'
-    )
-    batch = batch_of(
-        ("Nr", "Who", "Mail"),
-        *((f"A/{n}", "Rene\u0301", f"ada{n}@EXAMPLE.com") for n in range(5)),
-    )
-    bound = bound_to(toml, batch.frame.columns)
-    bound.apply(batch)
-    found = bound.report.all()
-    assert {(one.name, one.column, one.changed) for one in found} == {
-        ("sanitise", "external_reference", 5),
-        ("nfc", "name", 5),
-        ("lowercase_domain", "email", 5),
+def test_where_a_text_comes_from(spec: dict[str, Any], expected: list[str]) -> None:
+    """Columns, fallbacks, templates, constants, value maps and defaults, in that order."""
+    cells: dict[str, list[str | None]] = {
+        "A": [" x ", "", "y", None],
+        "B": ["a", "b", "\u00a0", ""],
     }
-    shown = repr([one.examples for one in found])
-    assert all(len(one.examples) == 3 for one in found)
-    assert "ada" not in shown
-    assert "Ren" not in shown
+    assert column({"name": spec}, "name", **cells) == expected
 
 
-@given(st.lists(st.lists(st.text(max_size=5), min_size=3, max_size=3), max_size=8))
-def test_no_record_is_lost_or_made(records: list[list[str]]) -> None:
-    """Each record is valid, invalid or skipped, once."""
-    toml = f'{REFERENCE}[fields.name]\ncolumn = "A"\n[rows]\ndrop = {{ B = ["", "x"] }}\n'
-    records = [[cell.encode(errors="replace").decode() for cell in one] for one in records]
-    found = judged(toml, batch_of(("Nr", "A", "B"), *records))
-    lines = [*found.valid["line"], *(row.line for row in (*found.invalid, *found.skipped))]
-    assert sorted(lines) == list(range(2, 2 + len(records)))
-    assert found.cells.height == found.valid.height
-
-
-def test_a_check_without_a_mapping_loads_neither_pydantic_nor_the_mapping(tmp_path: Path) -> None:
-    """What most runs do not need costs them nothing."""
-    (tmp_path / "c.csv").write_text("external_reference\nC-1\n")
-    code = (
-        "import sys\n"
-        "from importer.job.check import check\n"
-        "from importer.job.settings import InputSettings\n"
-        "assert check(InputSettings(('c.csv',))).exit_code == 0\n"
-        "loaded = {'pydantic', 'importer.mapping.model', 'importer.mapping.bound'}\n"
-        "assert not loaded & set(sys.modules), loaded & set(sys.modules)"
+def test_the_transforms_of_each_field() -> None:
+    """Phones by region, amounts by format and currency, domains, references."""
+    fields = {
+        "external_reference": {"column": "No", "sanitise": "escape"},
+        "email": {"column": "Mail", "lowercase_domain": True},
+        "phone": {"column": "Tel", "region": "ZA", "region_column": "Land"},
+        "currency": {"column": "Cur", "default": "ZAR", "values": {"UK": "GBP"}},
+        "balance": {"column": "Saldo", "unit": "major", "number_format": "1.234,56",
+                    "positive": "credit"},
+    }  # fmt: skip
+    bound, mapped = applied(
+        mapping_of(fields),
+        No=["A/1", "B2"],
+        Mail=["Ada@EXAMPLE.com", ""],
+        Tel=["082 123 4567", "030 901820"],
+        Land=["", "DE"],
+        Cur=["UK", ""],
+        Saldo=["1.234,5", "-2"],
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
+    assert mapped.batch.frame.rows() == [
+        ("A_2f_1", "Ada@example.com", "+27821234567", "GBP", "-123450"),
+        ("B2", "", "+4930901820", "ZAR", "200"),
+    ]
+    told = {(one.column, one.name): one for one in bound.report.all()}
+    assert told["phone", "region"].changed == 2
+    assert "123 4567" not in str(told["phone", "region"].examples)
+    assert told["currency", "values"].examples == (('"UK"', '"GBP"'),)
+
+
+def test_what_a_transform_cannot_read_is_a_fault_of_its_row() -> None:
+    """It stands at the row's new place, under the column that was to be made."""
+    fields = {
+        "phone": {"column": "Tel", "region": "ZA"},
+        "currency": {"constant": "ZAR"},
+        "balance": {"column": "Saldo", "unit": "major", "number_format": "1234.56"},
+    }
+    rows = {"drop": {"Art": "lead"}}
+    _, mapped = applied(
+        mapping_of(fields, rows=rows),
+        No=["1", "2", "3"],
+        Tel=["x", "082 123 4567", "5"],
+        Saldo=["x", "1.234", "1"],
+        Art=["lead", "", ""],
     )
-    assert done.returncode == 0, done.stderr
+    assert [(one.index, one.column, one.code) for one in mapped.batch.faults] == [
+        (1, "phone", "phone_invalid"),
+        (0, "balance", "amount_decimals"),
+    ]
+    assert [(one.line, one.code) for one in mapped.skipped] == [(2, "filtered")]
+    assert list(mapped.batch.lines) == [3, 4]
+
+
+def test_a_number_that_may_be_dropped_is_counted() -> None:
+    """The row is kept, the number is left out, and the report says how often."""
+    fields = {"phone": {"column": "Tel", "region": "ZA", "on_invalid": "drop"}}
+    bound, mapped = applied(mapping_of(fields), No=["1", "2"], Tel=["x", "0821234567"])
+    assert mapped.batch.frame["phone"].to_list() == ["", "+27821234567"]
+    assert mapped.batch.faults == ()
+    assert ("left out", 1) in {(one.name, one.changed) for one in bound.report.all()}
+
+
+def test_totals_lines_are_left_out_and_customers_called_total_are_not() -> None:
+    """A totals line has no reference of its own and no way to reach anyone."""
+    fields = {"name": {"column": "Name"}, "email": {"column": "Mail"}}
+    _, mapped = applied(
+        mapping_of(fields, rows={"skip_totals": True}),
+        No=["1", "", "Total", "T9", "Summe:", ""],
+        Name=["Total Ltd", "Total", "", "Total", "", "Totally Fictional"],
+        Mail=["a@example.com", "", "", "", "", ""],
+    )
+    assert [one.line for one in mapped.skipped] == [3, 4, 6]
+    assert mapped.batch.frame["name"].to_list() == ["Total Ltd", "Total", "Totally Fictional"]
+
+
+def test_own_words_for_totals() -> None:
+    """A column and the words that its totals begin with."""
+    rows = {"skip_totals": {"column": "No", "starts_with": ["Zwischen"]}}
+    _, mapped = applied(mapping_of(rows=rows), No=["1", "zwischensumme", "Zwischen 2"])
+    assert [one.line for one in mapped.skipped] == [4]
+
+
+@pytest.mark.parametrize(
+    ("tables", "part"),
+    [
+        ({"fields": {"name": {"column": "Nmae"}}}, 'fields.name: did you mean "Name"'),
+        ({"rows": {"keep": {"Statsu": "x"}}}, "rows.keep"),
+        ({"metadata": {"k": {"template": "{Nowhere}"}}}, "metadata.k"),
+    ],
+)
+def test_a_column_that_is_not_there_is_refused(tables: dict[str, Any], part: str) -> None:
+    """With the key of the mapping and the nearest column."""
+    given = tables.pop("fields", {})
+    with pytest.raises(SourceError) as caught:
+        bind(mapping_of(given, **tables), Layout("a.csv", ("No", "Name", "Status")))
+    assert part in f"{caught.value.message}: {caught.value.hint}"
+
+
+def test_a_column_that_is_there_twice_cannot_be_meant() -> None:
+    """Nobody could say which one."""
+    with pytest.raises(SourceError, match='2 columns are called "No"'):
+        bind(mapping_of(), Layout("a.csv", ("No", "No")))
+
+
+@given(
+    st.lists(
+        st.tuples(st.text("ab_ /", max_size=3), st.text("ab_ /", max_size=3)),
+        min_size=2,
+        max_size=6,
+    ),
+    st.sampled_from(
+        [
+            {"template": "{A}{B}"},
+            {"template": "{A}-{B}", "sanitise": "escape"},
+            {"columns": ["A", "B"]},
+            {"column": "A", "values": {"a": "b"}},
+            {"column": "A", "sanitise": "escape"},
+        ]
+    ),
+)
+def test_one_reference_never_hides_two(cells: list[tuple[str, str]], spec: dict[str, Any]) -> None:
+    """Wherever two records get one reference, their origins say whether their cells were equal."""
+    columns: dict[str, list[str | None]] = {
+        "A": [a for a, _ in cells],
+        "B": [b for _, b in cells],
+    }
+    _, mapped = applied(mapping_of({"external_reference": spec}), **columns)
+    made = mapped.batch.frame["external_reference"].to_list()
+    cells_used: dict[str, list[Any]] = {
+        "template": [(a.strip(), b.strip()) for a, b in cells],
+        "columns": [(0, a.strip()) if a.strip() else (1, b.strip()) for a, b in cells],
+        "column": [(a.strip(),) for a, _ in cells],
+    }
+    used = cells_used[next(key for key in spec if key in cells_used)]
+    for i, one in enumerate(made):
+        for j, other in enumerate(made[:i]):
+            if one == other and one:
+                same_cells = used[i] == used[j]
+                assert (mapped.origins[i] == mapped.origins[j]) == same_cells

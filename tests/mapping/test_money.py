@@ -137,8 +137,10 @@ def test_an_amount_says_no_more_than_its_currency_can() -> None:
     assert codes(["EUR 1", "\u20ac1", "ZAR 1", "R1"]) == [
         "amount_other_currency", "amount_other_currency", "", "",
     ]  # fmt: skip
-    for unknown in ("", "UK", "XAU"):
-        assert codes(["1"], unknown) == ["amount_without_currency"]
+    for without in ("", "XAU"):
+        assert codes(["1"], without) == ["amount_without_currency"]
+    assert codes(["1"], "UK") == [""]
+    assert converted(["1"], "UK") == [None]
 
 
 def test_cr_and_dr_outrank_the_sign_of_the_column() -> None:

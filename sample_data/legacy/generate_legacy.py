@@ -1,6 +1,10 @@
 """Writes three legacy exports from a fixed seed. Names, addresses and numbers are made up.
 
+<<<<<<<< HEAD:sample_data/legacy/make_legacy.py
     python sample_data/legacy/make_legacy.py [FOLDER]
+========
+    python sample_data/legacy/generate_legacy.py [FOLDER]
+>>>>>>>> w-init:sample_data/legacy/generate_legacy.py
 
 docs/migrating.md imports them. Each has the habits of the program it stands for, and a few bad
 rows; no line of code may be needed to import it.

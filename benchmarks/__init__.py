@@ -1,0 +1,1 @@
+"""The benchmarks: what is measured, against what, and how (README.md)."""

@@ -1,0 +1,140 @@
+"""Posting, latency-bound: a server that answers after 50 ms, and more and more in flight."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.contenders import IMPORTER, SCRIPT, install, peers
+from benchmarks.process import BenchmarkError
+from benchmarks.rounds import alternate, calibrate, spread
+from benchmarks.target.api import raw_limit, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from benchmarks.bench import Bench
+    from benchmarks.contenders import Contender
+    from benchmarks.target.api import Api
+
+LATENCY_MS = 50.0
+
+
+def measure(bench: Bench) -> dict[str, Any]:
+    """Shares of the ideal, which is in flight / latency."""
+    failed = install()
+    [script] = [peer for peer in peers(failed) if peer.name == SCRIPT]
+    levels: dict[str, Any] = {}
+    with serving(bench.cores, latency_ms=LATENCY_MS) as api:
+        for in_flight in bench.levels:
+            bench.say(f"  {in_flight} in flight")
+            levels[str(in_flight)] = _level(bench, api, in_flight, script)
+        return {
+            "latency_ms": LATENCY_MS,
+            "server": {"kind": api.kind},
+            "levels": levels,
+            "missing": {SCRIPT: script.missing} if script.missing else {},
+        }
+
+
+def _level(bench: Bench, api: Api, in_flight: int, script: Contender) -> dict[str, Any]:
+    ideal = in_flight / (LATENCY_MS / 1000)
+    rows = max(in_flight * 2, round(ideal * bench.seconds))
+    most = max(in_flight * 2, round(max(bench.levels) / LATENCY_MS * 1000 * bench.seconds))
+    source = bench.file("latency.csv", most, "--quoted")
+    kind, limit = raw_limit(api, bench.cores, connections=in_flight, seconds=bench.seconds / 2)
+    contenders: dict[str, Callable[[], tuple[float, float]]] = {
+        IMPORTER: partial(_importer, bench, api, source, rows, in_flight)
+    }
+    script_rows = 0
+    if not script.missing:
+        post = partial(_script, bench, api, source, script=script, in_flight=in_flight)
+        script_rows = calibrate(
+            bench.seconds / 2, lambda n: n / post(rows=n)[0], start=in_flight * 2, most=rows
+        )
+        contenders[SCRIPT] = partial(post, rows=script_rows)
+    samples = alternate(contenders, bench.rounds)
+    return {
+        "ideal_rows_per_second": ideal,
+        "rows": {IMPORTER: rows, SCRIPT: script_rows},
+        "load_generator": kind,
+        "load_generator_share": limit / ideal,
+        "share_whole_job": {
+            name: spread([whole / ideal for whole, _ in found]) for name, found in samples.items()
+        },
+        "share_delivery": spread([deliver / ideal for _, deliver in samples[IMPORTER]]),
+    }
+
+
+def _importer(
+    bench: Bench, api: Api, source: Path, rows: int, in_flight: int
+) -> tuple[float, float]:
+    """Rows per second of the whole job, and of its delivery phase."""
+    file = bench.head(source, rows)
+    ledger = bench.work / "latency.db"
+    words: list[str | Path] = [
+        "--ledger",
+        ledger,
+        "--base-url",
+        api.url,
+        "--concurrency",
+        str(in_flight),
+    ]
+    job = bench.importer("run", file, *words).expect("created", rows)
+    bench.forget(ledger)
+    if not job.deliver:
+        raise BenchmarkError("summary.json tells no seconds of delivery")
+    return rows / job.cost.wall, rows / job.deliver
+
+
+def _script(
+    bench: Bench, api: Api, source: Path, *, script: Contender, in_flight: int, rows: int
+) -> tuple[float, float]:
+    file = bench.head(source, rows)
+    cost = script.post(bench, api, file, rows, in_flight)
+    return rows / cost.wall, 0.0
+
+
+def targets(figures: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """What was promised, what was measured, whether that is met."""
+    found = []
+    for in_flight, level in figures["levels"].items():
+        wanted = 0.95 if int(in_flight) <= 128 else 0.9
+        share, delivery = level["share_whole_job"][IMPORTER][0], level["share_delivery"][0]
+        rows = level["rows"][IMPORTER]
+        found.append(
+            (
+                f"50 ms, {in_flight} in flight: {wanted:.0%} of the ideal",
+                f"{delivery:.1%} (with start-up, reading and results of {rows:,} rows {share:.1%})",
+                delivery >= wanted,
+            )
+        )
+    return found
+
+
+def table(figures: dict[str, Any]) -> list[list[str]]:
+    """One line for each number in flight."""
+    lines = [
+        [
+            "in flight",
+            "ideal rows/s",
+            "load generator",
+            "importer, whole job",
+            "importer, delivery",
+            SCRIPT,
+        ]
+    ]
+    for in_flight, level in figures["levels"].items():
+        script = level["share_whole_job"].get(SCRIPT)
+        lines.append(
+            [
+                in_flight,
+                f"{level['ideal_rows_per_second']:,.0f}",
+                f"{level['load_generator_share']:.1%}",
+                f"{level['share_whole_job'][IMPORTER][0]:.1%}",
+                f"{level['share_delivery'][0]:.1%}",
+                f"{script[0]:.1%}" if script else figures["missing"].get(SCRIPT, ""),
+            ]
+        )
+    return lines

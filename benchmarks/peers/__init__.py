@@ -1,0 +1,1 @@
+"""What else people post a CSV with: each written as its own documentation shows."""

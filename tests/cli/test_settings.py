@@ -1,0 +1,129 @@
+"""Every setting has one value, and says where it comes from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+
+from importer.cli import main
+from importer.cli.app import app
+
+Command = Callable[..., tuple[int, str, str]]
+
+TOML = """version = 1
+[run]
+concurrency = 7
+ledger = "own.db"
+strict = true
+[source]
+delimiter = ";"
+[fields.external_reference]
+column = "No"
+"""
+
+
+@pytest.fixture
+def importer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command: (exit code, output, errors)."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["importer", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A mapping file with settings, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("MOMENT_API_KEY", "MOMENT_API_KEY_FILE", "MOMENT_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    path = Path("import.toml")
+    path.write_text(TOML)
+    return path
+
+
+def told(out: str) -> dict[str, tuple[str, str]]:
+    """Name -> (value, where it comes from)."""
+    lines = [line.split(maxsplit=2) for line in out.splitlines()]
+    return {line[0]: (line[1], line[-1]) for line in lines if len(line) > 2}
+
+
+def test_the_nearest_place_wins(
+    importer: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flag before environment before file before default."""
+    monkeypatch.setenv("IMPORTER_LEDGER", "env.db")
+    monkeypatch.setenv("IMPORTER_ACCOUNT", "night")
+    code, out, _ = importer("config", "--config", str(config), "--account", "flagged")
+    assert code == 0
+    found = told(out)
+    assert found["account"] == ("flagged", "flag --account")
+    assert found["ledger"] == ("env.db", "environment IMPORTER_LEDGER")
+    assert found["concurrency"] == ("7", "import.toml:3")
+    assert found["strict"] == ("true", "import.toml:5")
+    assert found["delimiter"] == (";", "import.toml:7")
+    assert found["out"] == ("results", "default")
+
+
+def test_the_key_is_never_shown(
+    importer: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mode and its length say which one is set."""
+    monkeypatch.setenv("MOMENT_API_KEY", "sk_test_verysecretkey")
+    _, out, _ = importer("config", "--config", str(config))
+    assert "verysecret" not in out
+    assert "sk_test_..." in out
+    assert "test mode, 21 characters" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("concurency = 7", ["line 3", "run.concurency is no setting", "mean concurrency?"]),
+        ('concurrency = "many"', ["line 3", "run.concurrency", "many"]),
+        ("concurrency = 5000", ["line 3", "run.concurrency", "5000"]),
+        ('strict = "yes"', ["line 3", "run.strict", "true or false"]),
+        ("ledger = true", ["line 3", "run.ledger", "a text or a number"]),
+        ('api_key = "sk_test_x"', ["line 3", "no place in a file", "MOMENT_API_KEY"]),
+        ('plan = "x"', ["line 3", "run.plan is no setting"]),
+    ],
+)
+def test_what_is_no_setting_is_refused(
+    importer: Command, config: Path, line: str, parts: list[str]
+) -> None:
+    """With file, line, key and the fix; never the value of a key."""
+    others = {"concurrency = 7": line, 'ledger = "own.db"\n': "", "strict = true\n": ""}
+    text = TOML
+    for old, new in others.items():
+        text = text.replace(old, new)
+    config.write_text(text)
+    code, _, err = importer("check", "a.csv", "--config", str(config))
+    assert code == 2
+    assert all(part in err for part in ["import.toml", *parts]), err
+    assert "sk_test_x" not in err
+
+
+def test_the_file_sets_what_a_check_does(importer: Command, config: Path) -> None:
+    """The delimiter of [source] is used, and the mapping."""
+    Path("a.csv").write_text("No;Other,Name\nA1;x\n")
+    code, out, err = importer("check", "a.csv", "--config", str(config), "--quiet")
+    assert code == 0, out + err
+
+
+def test_every_option_of_a_run_can_be_shown() -> None:
+    """``config`` has the options of ``run``: a setting that it left out could hide."""
+    group = typer.main.get_command(app)
+    names = {
+        name: {one.name for one in group.commands[name].params}  # type: ignore[attr-defined]
+        for name in ("run", "config")
+    }
+    assert names["run"] - {"sources", "plan"} == names["config"]
