@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.parts import check, latency, memory, network, nightly, posting, startup
+from benchmarks.parts import check, latency, memory, network, nightly, posting, shards, startup
 from benchmarks.process import ROOT, BenchmarkError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ PARTS: dict[str, ModuleType] = {
     "latency": latency,
     "network": network,
     "nightly": nightly,
+    "shards": shards,
     "check": check,
     "startup": startup,
     "memory": memory,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from importer.job.observer import Observer
     from importer.job.plan_guard import NoPlan
     from importer.job.world import World
+    from tests.job.planning import Planner
 
 KEY = ApiKey("sk_test_of_the_job_tests", "test")
 HEADER = "external_reference,name,email,phone,currency,balance\n"
@@ -115,3 +116,19 @@ def sandbox() -> Iterator[str]:
 def job(tmp_path: Path, sandbox: str) -> Job:
     """A job against a fresh sandbox with a fresh ledger."""
     return Job(tmp_path, sandbox)
+
+
+@pytest.fixture
+def planner(job: Job) -> Planner:
+    """A planner with a fresh sandbox and ledger."""
+    from tests.job.planning import Planner
+
+    return Planner(job)
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> Planner:
+    """A planner whose API nobody answers for: what is refused or planned asks nobody."""
+    from tests.job.planning import Planner
+
+    return Planner(Job(tmp_path, "http://127.0.0.1:9"))
