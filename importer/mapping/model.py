@@ -36,6 +36,11 @@ def _number_format(name: str) -> str:
     return name
 
 
+def _delimiter(given: str) -> str:
+    """As the command line takes it: one character, or the word ``tab``."""
+    return "\t" if given in {"tab", "\\t"} else given
+
+
 def _named(name: str) -> str:
     if not name.strip():
         raise ValueError("a column needs a name")
@@ -156,7 +161,7 @@ class SourceSection(Strict):
     """How the file is read."""
 
     encoding: StrictStr | None = None
-    delimiter: StrictStr | None = None
+    delimiter: Annotated[StrictStr, AfterValidator(_delimiter)] | None = None
     sheet: StrictStr | None = None
 
 
