@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from importer.job.plan_file import contents_of
 from importer.rows import Problem, Row, in_file_columns, judge_batch, map_columns, parts_of
 from importer.source import open_source
 
@@ -97,5 +96,7 @@ def mapping_file(path: Path | None) -> dict[str, str]:
     """
     if path is None:
         return {}
+    from importer.job.plan_file import contents_of  # noqa: PLC0415 - only with a mapping
+
     found = contents_of(str(path))
     return {"file": found.name, "sha256": found.sha256}
