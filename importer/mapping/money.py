@@ -38,7 +38,7 @@ _AMOUNT = (
 _SIDES = ("CR", "DR")
 _SIGNS = {"€": "EUR", "₹": "INR", "₦": "NGN", "₪": "ILS", "₩": "KRW", "₺": "TRY"}
 """Signs of one currency each; ``$``, ``R``, ``kr``, ``£`` and ``¥`` may be several."""
-_PLAIN = "^-?[0-9]+(?:[.][0-9]+)?$"
+_PLAIN = "^-?[0-9.,][0-9.,' ]*$"
 
 
 class Amounts(NamedTuple):
@@ -93,7 +93,7 @@ def split(text: pl.Series) -> Amounts:
 
 
 def _plainly(cells: pl.Series) -> Amounts:
-    """The quick way for a column of nothing but digits, a point and a leading minus."""
+    """The quick way for a column of nothing but numbers, some with a minus in front."""
     absent = pl.repeat(None, len(cells), dtype=pl.String, eager=True)
     given = cells != ""
     frame = pl.DataFrame({"cell": cells.str.strip_prefix("-"), "given": given})
