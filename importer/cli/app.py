@@ -21,6 +21,8 @@ from importer.errors import UsageError, printable
 if TYPE_CHECKING:
     from importer.cli.next_commands import NextCommands
     from importer.job.observer import Observer
+    from importer.job.plan_file import SavedPlan
+    from importer.job.plan_guard import PlanGuard
     from importer.job.run import Finished
     from importer.job.settings import InputSettings
 
@@ -80,14 +82,12 @@ def run(
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
     from importer.cli.ask import confirm_live, confirm_new_key  # noqa: PLC0415
-    from importer.cli.plan import Choices  # noqa: PLC0415
+    from importer.cli.choices import Choices  # noqa: PLC0415
     from importer.job.credentials import check_base_url, read_api_key  # noqa: PLC0415
-    from importer.job.plan_file import load_plan  # noqa: PLC0415
-    from importer.job.plan_guard import PlanGuard  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
-    saved = load_plan(plan) if plan is not None else None
+    saved, guard = _plan_of(plan)
     if config is None and saved is not None and saved.mapping is not None:
         config = Path(saved.mapping.name)
         context.obj = read_config(config, context)
@@ -124,7 +124,6 @@ def run(
         retry_rejected=choose("retry_rejected", retry_rejected),
         key_changed=key_changed,
     )
-    guard = PlanGuard(saved, plan) if saved is not None and plan is not None else None
     _end(run_job(inputs, delivery, key, observer=observer, confirm_key=confirm_new_key, plan=guard))
 
 
@@ -151,7 +150,8 @@ def plan(
     quiet: o.Quiet = False,
 ) -> None:
     """Show offline what a run would do with this ledger: no key, no network, nothing sent."""
-    from importer.cli.plan import mode_of, show_plan  # noqa: PLC0415
+    from importer.cli.choices import mode_of  # noqa: PLC0415
+    from importer.cli.plan import show_plan  # noqa: PLC0415
     from importer.job.credentials import check_base_url  # noqa: PLC0415
     from importer.job.plan import plan as plan_job  # noqa: PLC0415
     from importer.job.settings import DeliverySettings  # noqa: PLC0415
@@ -353,6 +353,16 @@ def _inputs(
         sheet=sheet,
         max_errors=parse_limit(max_errors) if max_errors is not None else None,
     )
+
+
+def _plan_of(path: Path | None) -> tuple[SavedPlan, PlanGuard] | tuple[None, None]:
+    if path is None:
+        return None, None
+    from importer.job.plan_file import load_plan  # noqa: PLC0415
+    from importer.job.plan_guard import PlanGuard  # noqa: PLC0415
+
+    saved = load_plan(path)
+    return saved, PlanGuard(saved, path)
 
 
 def _observer(log_format: str, *, quiet: bool, next_commands: NextCommands) -> Observer:

@@ -1,9 +1,9 @@
-"""``importer plan`` for people, and which settings a run takes from a plan."""
+"""``importer plan`` for people: what a run would do, in tables."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,51 +12,14 @@ from rich.table import Table
 from importer.cli.next_commands import after_plan
 from importer.cli.words import OUTCOME_WORDS, SENDING_WORDS
 from importer.errors import printable
-from importer.job.credentials import KEY_FILE_VARIABLE, KEY_VARIABLE, read_api_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import typer
-
     from importer.job.plan import Planning
-    from importer.job.plan_file import SavedPlan
     from importer.mapping import Transformed
 
 ERRORS_SHOWN = 8
 EXAMPLES_SHOWN = 3
 UNKNOWN = "(not known)"
-
-
-def mode_of(environment: Mapping[str, str], *, live: bool) -> str:
-    """The mode that a run would have: the key's if one is set, else ``--live`` or test.
-
-    Raises:
-        UsageError: a key is set, and it is none.
-    """
-    if environment.get(KEY_VARIABLE, "").strip() or environment.get(KEY_FILE_VARIABLE):
-        return read_api_key(environment).mode
-    return "live" if live else "test"
-
-
-class Choices:
-    """Settings of a run: what was given by flag or environment, else what the plan says."""
-
-    def __init__(self, context: typer.Context, plan: SavedPlan | None) -> None:
-        self._context = context
-        self._plan = plan
-
-    def __call__(self, name: str, value: Any) -> Any:
-        """The setting ``name``, whose value is ``value`` if no plan says otherwise."""
-        source = self._context.get_parameter_source(name)
-        given = source is not None and source.name in {"COMMANDLINE", "ENVIRONMENT"}
-        if self._plan is None or given:
-            return value
-        return self._plan.settings.get(name, value)
-
-    def sources(self, given: list[str] | None) -> list[str]:
-        """The sources that were named, else those of the plan."""
-        return given or [one.name for one in (self._plan.sources if self._plan else ())]
 
 
 def show_plan(

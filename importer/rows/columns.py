@@ -169,8 +169,11 @@ def _no_reference(source: str, names: tuple[str, ...]) -> SourceError:
     found = f"the columns are {_listed(names)}" if any(names) else "the header names no column"
     near = [name for name in names if nearest(name) == "external_reference"]
     if not near:
-        near = difflib.get_close_matches("external_reference", names, n=1, cutoff=0.4)
-    hint = "add a column external_reference with your own unique id of each customer"
+        near = difflib.get_close_matches("external_reference", names, n=1, cutoff=0.5)
+    hint = (
+        "importer init FILE proposes a mapping for a file with other columns; or add a column"
+        " external_reference with your own unique id of each customer"
+    )
     if near:
         hint = f"rename the column {shown(near[0])} to external_reference, if that is what it holds"
     return SourceError(f"{source}: there is no column external_reference; {found}", hint=hint)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from importer.cli.plan import mode_of
+from importer.cli.choices import mode_of
 from importer.errors import UsageError
 from importer.sandbox import SandboxConfig, running
 
