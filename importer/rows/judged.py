@@ -108,9 +108,11 @@ def in_file_columns(
     is_valid = at.is_in(judged.valid["line"].implode())
     # All at once: a file with a wrong mapping may have nothing but invalid records.
     refused = zip(original.filter(~is_valid).rows(), origins.filter(~is_valid), strict=True)
-    sources = dict(zip(at.filter(~is_valid), refused, strict=True))
+    sources: dict[int, tuple[tuple[str, ...], int]] = dict(
+        zip(at.filter(~is_valid), refused, strict=True)
+    )
     invalid = tuple(
-        _in_its_columns(row, *sources[row.line], labels)
+        _in_its_columns(row, sources[row.line], labels)
         if row.line in sources
         else replace(row, reference=_cell_at(row.cells, reference))
         for row in judged.invalid
@@ -121,8 +123,9 @@ def in_file_columns(
 
 
 def _in_its_columns(
-    row: Row, cells: tuple[str, ...], origin: int, labels: Mapping[str, str]
+    row: Row, source: tuple[tuple[str, ...], int], labels: Mapping[str, str]
 ) -> Row:
+    cells, origin = source
     problems = tuple(
         replace(one, column=labels.get(one.column, one.column)) for one in row.problems
     )
