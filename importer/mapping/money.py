@@ -13,6 +13,7 @@ import polars as pl
 
 from importer.mapping.converted import Converted, Failed
 from importer.mapping.money_format import FORMATS, Ambiguous, NumberFormat, choose
+from importer.mapping.money_signs import BEHIND, CODE_LIKE, IN_FRONT, PAIRS
 from importer.rows.currencies import ACTIVE, minor_units
 
 if TYPE_CHECKING:
@@ -29,15 +30,15 @@ CODES = (UNREADABLE, NO_CURRENCY, DECIMALS, OTHER_CURRENCY)
 _SPACES = "[\u00a0\u2000-\u200a\u202f\u205f\u3000]"
 _MINUSES = "[\u2010-\u2013\u2212\ufe63\uff0d]"
 _APOSTROPHES = "[\u2019\u02bc\u00b4`]"
-_NAME = r"(?:[A-Za-z]{1,3}\.?|[A-Za-z]{0,2}\p{Sc})"
+_NAME = r"(?:\p{L}{1,4}\.?|\p{L}{0,3}\p{Sc})"
 _AMOUNT = (
     rf"^(?P<opened>\()?\s*(?P<before>[+-])?\s*(?P<first>{_NAME})?\s*(?P<within>[+-])?\s*"
     rf"(?P<number>[0-9.,][0-9.,' ]*?)\s*(?P<behind>-)?\s*(?P<last>{_NAME})?"
     rf"\s*(?P<side>[A-Za-z]{{2}})?\s*(?P<closed>\))?$"
 )
 _SIDES = ("CR", "DR")
-_SIGNS = {"€": "EUR", "₹": "INR", "₦": "NGN", "₪": "ILS", "₩": "KRW", "₺": "TRY"}
-"""Signs of one currency each; ``$``, ``R``, ``kr``, ``£`` and ``¥`` may be several."""
+_LIKE_THOUSANDS = 3
+"""So many decimals may be a group of digits: ``1.000``."""
 _PLAIN = "^-?[0-9.,][0-9.,' ]*$"
 
 
@@ -57,7 +58,7 @@ class Amounts(NamedTuple):
 
 
 def split(text: pl.Series) -> Amounts:
-    """Take each cell apart; one with two marks of sign is no amount."""
+    """Take each cell apart; two marks of sign, or a word that is no currency, make no amount."""
     cell = pl.col("cell")
     for characters, plain in ((_SPACES, " "), (_MINUSES, "-"), (_APOSTROPHES, "'")):
         cell = cell.str.replace_all(characters, plain)
@@ -78,6 +79,7 @@ def split(text: pl.Series) -> Amounts:
         & (pl.col("opened").is_not_null() == pl.col("closed").is_not_null())
         & (pl.col("first").is_null() | pl.col("last").is_null())
         & (pl.col("side").is_null() | pl.col("side").is_in(_SIDES))
+        & (_stands(pl.col("first"), IN_FRONT) & _stands(pl.col("last"), BEHIND))
     )
     negative = pl.col("opened").is_not_null() | pl.any_horizontal(
         (pl.col(mark) == "-").fill_null(value=False) for mark in ("before", "within", "behind")
@@ -90,6 +92,11 @@ def split(text: pl.Series) -> Amounts:
         (pl.col("cell") != "").alias("given"),
     )
     return Amounts(*taken.get_columns())
+
+
+def _stands(name: pl.Expr, known: tuple[str, ...]) -> pl.Expr:
+    """Whether what stands beside a number is nothing, or may be a currency."""
+    return name.is_null() | name.str.to_uppercase().is_in(known) | name.str.contains(CODE_LIKE)
 
 
 def _plainly(cells: pl.Series) -> Amounts:
@@ -140,7 +147,6 @@ def to_minor(text: pl.Series, currencies: pl.Series, fmt: NumberFormat, positive
     rows = rows.with_columns(
         parts.struct.field("field_0").alias("whole"),
         parts.struct.field("field_1").fill_null("").alias("fraction"),
-        pl.col("names").str.to_uppercase().replace(_SIGNS).alias("named"),
     )
     rows = rows.with_columns(_wrong().alias("wrong"))
     owed = pl.col("side") == "DR"
@@ -149,9 +155,10 @@ def to_minor(text: pl.Series, currencies: pl.Series, fmt: NumberFormat, positive
         .then(pl.col("negative") if positive == "credit" else ~pl.col("negative"))
         .otherwise(owed)
     )
-    digits = pl.concat_str(
-        "whole", pl.col("fraction").str.pad_end(pl.col("exponent"), "0")
-    ).str.strip_chars_start("0")
+    # Only zeros stand behind the decimals of the currency: the rest is an error.
+    fraction = pl.col("fraction").str.pad_end(pl.col("exponent"), "0")
+    digits = pl.concat_str("whole", fraction.str.slice(0, pl.col("exponent")))
+    digits = digits.str.strip_chars_start("0")
     digits = pl.when(digits == "").then(pl.lit("0")).otherwise(digits)
     signed = (
         pl.when(owed | (digits == "0")).then(digits).otherwise(pl.concat_str(pl.lit("-"), digits))
@@ -168,9 +175,16 @@ def to_minor(text: pl.Series, currencies: pl.Series, fmt: NumberFormat, positive
 
 def _wrong() -> pl.Expr:
     """The code of what is wrong with a row; null where nothing is."""
-    is_code = pl.col("named").is_in(sorted(ACTIVE))
     # An unknown currency is an error of the row already; the amount is not to blame.
     is_known = (pl.col("currency") == "") | pl.col("currency").is_in(sorted(ACTIVE))
+    pair = pl.concat_str(pl.col("names").str.to_uppercase(), pl.lit(":"), "currency")
+    fraction = pl.col("fraction")
+    # Zeros at the end lose nothing, but 1.000 may be a thousand in a file of mixed habits.
+    length = (
+        pl.when(fraction.str.len_bytes() == _LIKE_THOUSANDS)
+        .then(_LIKE_THOUSANDS)
+        .otherwise(fraction.str.strip_chars_end("0").str.len_bytes())
+    )
     return (
         pl.when(~pl.col("given"))
         .then(None)
@@ -178,9 +192,9 @@ def _wrong() -> pl.Expr:
         .then(pl.lit(UNREADABLE))
         .when(pl.col("exponent").is_null() & is_known)
         .then(pl.lit(NO_CURRENCY))
-        .when(is_code.fill_null(value=False) & (pl.col("named") != pl.col("currency")))
+        .when(pl.col("names").is_not_null() & is_known & ~pair.is_in(PAIRS))
         .then(pl.lit(OTHER_CURRENCY))
-        .when(pl.col("fraction").str.len_bytes() > pl.col("exponent"))
+        .when(length > pl.col("exponent"))
         .then(pl.lit(DECIMALS))
     )
 

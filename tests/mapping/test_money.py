@@ -92,7 +92,6 @@ def test_what_is_written_is_read(
         ("12.00 dr", "1200"),
         ("R12", "1200"),
         ("+12.5", "1250"),
-        ("12.5 kr.", "1250"),
         ("\u00a012.00\u202f", "1200"),
         (".5", "50"),
         ("0.00-", "0"),
@@ -141,6 +140,54 @@ def test_an_amount_says_no_more_than_its_currency_can() -> None:
         assert codes(["1"], without) == ["amount_without_currency"]
     assert codes(["1"], "UK") == [""]
     assert converted(["1"], "UK") == [None]
+
+
+@pytest.mark.parametrize(
+    ("cell", "currency", "minor"),
+    [
+        ("$12", "USD", "1200"),
+        ("$12", "NAD", "1200"),
+        ("12.5 kr.", "SEK", "1250"),
+        ("Rs.500", "INR", "50000"),
+        ("5 z\u0142", "PLN", "500"),
+        ("GH\u20b55", "GHS", "500"),
+        ("K12", "ZMW", "1200"),
+        ("Rand 12", "ZAR", "1200"),
+        ("(R12)", "ZAR", "-1200"),
+    ],
+)
+def test_a_sign_that_may_stand_for_the_currency_is_read(
+    cell: str, currency: str, minor: str
+) -> None:
+    """Signs, local abbreviations and words, each for the currencies that use it."""
+    assert converted([cell], currency) == [minor]
+
+
+@pytest.mark.parametrize(
+    ("cell", "currency"),
+    [("$12", "ZAR"), ("R12", "USD"), ("A$5", "USD"), ("\u00a35", "EUR"), ("HRK 100", "EUR")],
+)
+def test_a_sign_of_another_currency_is_an_error(cell: str, currency: str) -> None:
+    """Twelve dollars are not twelve rand, and a withdrawn code is not what replaced it."""
+    assert codes([cell], currency) == ["amount_other_currency"]
+
+
+@pytest.mark.parametrize(
+    "cell", ["12k", "12 K", "1.5m", "3 bn", "2 mil", "50\u00a2", "5 pcs", "R.50", "CR 12"]
+)
+def test_a_word_that_is_no_currency_is_never_skipped(cell: str) -> None:
+    """Magnitudes, cents and pieces would change the amount; ``R.50`` could be 50 or half."""
+    assert codes([cell]) == ["amount_unreadable"]
+    assert codes([cell], "ZMW") == ["amount_unreadable"]
+
+
+def test_zeros_behind_the_decimals_of_a_currency_lose_nothing() -> None:
+    """Databases print four decimals; exactly three may be a group of digits, and are refused."""
+    assert converted(["12.5000", "-12.0000", "0.0000"]) == ["1250", "-1200", "0"]
+    assert converted(["1500.00", "0.00"], "JPY") == ["1500", "0"]
+    assert converted(["1.5000"], "KWD") == ["1500"]
+    assert codes(["12.500", "12.5001"]) == ["amount_decimals"] * 2
+    assert codes(["1.000"], "JPY") == ["amount_decimals"]
 
 
 def test_cr_and_dr_outrank_the_sign_of_the_column() -> None:
