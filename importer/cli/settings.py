@@ -92,7 +92,10 @@ def with_mapping(inputs: InputSettings, context: typer.Context) -> InputSettings
     config = mapping_of(context)
     if config is None:
         return inputs
-    return replace(inputs, mapping=config.mapping, config=config.path)
+    # Its [source] has become options already, which flags may have overruled.
+    settled = {"source": type(config.mapping.source)()}
+    mapping = config.mapping.model_copy(update=settled)
+    return replace(inputs, mapping=mapping, config=config.path)
 
 
 def _values(config: Config) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from importer.errors import InvalidFound, RunStopped
 from importer.job.finish import exit_code, write_all
+from importer.job.judging import mapping_file
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer
 from importer.job.reading import read_sources
@@ -36,6 +37,7 @@ def check(
     began = world.clock.now()
     run_id = new_run_id(began)
     summary = Summary(run_id, "check", "", began, iso(began), inputs.shown_sources)
+    summary.mapping = mapping_file(inputs.config)
     observer.started(run_id, "check", "")
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from importer.errors import SourceError
 from importer.rows import Problem, Row, in_file_columns, judge_batch, map_columns, parts_of
-from importer.rows.text import shown
 from importer.source import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from importer.mapping import Bound, Mapping, Skipped, Transformed
@@ -21,12 +16,6 @@ if TYPE_CHECKING:
     from importer.rows import Judged
     from importer.source import SourceOptions
     from importer.source.records import Layout, RecordBatch
-
-    Open = Callable[[], BinaryIO | None]
-
-PRIVATE = 0o600
-_SPOOL = "standard-input"
-
 
 LEFT_OUT = "left out"
 """The name under which a mapping counts values that it drops."""
@@ -85,38 +74,29 @@ def _skipped(source: int, one: Skipped) -> Row:
 
 
 def number_format_of(
-    mapping: Mapping, name: str, options: SourceOptions, stdin: Open
-) -> NumberFormat | None:
-    """How a file writes its balances, where the mapping asks for that: the whole column is read.
+    mapping: Mapping, name: str, options: SourceOptions, stdin: BinaryIO | None
+) -> NumberFormat:
+    """How a file writes its balances: the whole column is read.
 
     Raises:
         SourceError: the column could be read in two ways, or in none.
     """
-    balance = mapping.fields.balance
-    if balance is None or not balance.detects:
-        return None
-    from importer.mapping import bind, money  # noqa: PLC0415 - only a run with a mapping needs it
-
-    with open_source(name, 0, options, stdin()) as source:
-        bound = bind(mapping, source.layout)
-        try:
-            return money.detect(
-                bound.amounts(part) for batch in source.batches() for part in parts_of(batch)
-            )
-        except money.Ambiguous as doubt:
-            columns = ", ".join(map(shown, balance.names))
-            raise SourceError(
-                f"{source.layout.name}: the numbers of {columns} can be read in two ways: {doubt}",
-                hint='say which is meant: number_format = "..." in [fields.balance]',
-            ) from None
+    with open_source(name, 0, options, stdin) as source:
+        bound = mapping_bound(mapping, source.layout, None)
+        return bound.detect(
+            bound.amounts(part) for batch in source.batches() for part in parts_of(batch)
+        )
 
 
-def readable_twice(stdin: BinaryIO | None, folder: Path) -> Open:
-    """Standard input from its beginning, as often as asked; kept in a private file meanwhile."""
-    if stdin is None:
-        return lambda: None
-    path = folder / _SPOOL
-    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE)
-    with os.fdopen(handle, "wb") as file:
-        shutil.copyfileobj(stdin, file)
-    return lambda: path.open("rb")
+def mapping_file(path: Path | None) -> dict[str, str]:
+    """The mapping file by its name and its contents, for the summary; {} where there is none.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    if path is None:
+        return {}
+    from importer.job.plan_file import contents_of  # noqa: PLC0415 - only with a mapping
+
+    found = contents_of(str(path))
+    return {"file": found.name, "sha256": found.sha256}

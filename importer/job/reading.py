@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from importer.errors import UsageError
@@ -11,18 +13,17 @@ from importer.job.judging import (
     Judge,
     mapping_bound,
     number_format_of,
-    readable_twice,
 )
 from importer.job.limit import Tally
 from importer.results.groups import Groups
 from importer.rows import parts_of, until_first_invalid
 from importer.source import SourceOptions, open_source, shown_source
+from importer.source.private import spooled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from importer.job.judging import Open
     from importer.job.observer import Observer
     from importer.job.settings import InputSettings
     from importer.job.world import World
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from importer.plan import Staging
     from importer.rows import Row
     from importer.source.records import Layout, RecordBatch
+
+SPOOLED = 1 << 20
+"""Bytes of standard input that are kept at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,16 @@ class Input:
     transforms: tuple[Transformed, ...] = ()
     """What the mapping changed."""
 
+    skipped: tuple[int, ...] = ()
+    """How many records of each source a rule of the mapping left out: nobody judged them."""
+
     def tallies(self, invalid: Mapping[int, int]) -> list[Tally]:
         """The figures of each source, given its number of invalid rows by its index."""
         return [
-            Tally(size, invalid.get(index, 0), layout.fed_back)
-            for index, (size, layout) in enumerate(zip(self.sizes, self.layouts, strict=True))
+            Tally(size - left_out, invalid.get(index, 0), layout.fed_back)
+            for index, (size, left_out, layout) in enumerate(
+                zip(self.sizes, self.skipped, self.layouts, strict=True)
+            )
         ]
 
 
@@ -68,12 +77,7 @@ def read_sources(
         UsageError: the sources make no sense together, or staging failed.
     """
     _check_names(settings.sources)
-    options = SourceOptions(
-        delimiter=settings.delimiter,
-        encoding=settings.encoding,
-        sheet=settings.sheet,
-        folder=folder,
-    )
+    options = _options(settings, folder)
     reading = _Reading(settings, staging, observer)
     for index, name in enumerate(settings.sources):
         stdin = world.standard_input() if name == "-" else None
@@ -92,6 +96,7 @@ class _Reading:
         self._layouts: list[Layout] = []
         self._warnings: list[str] = []
         self._sizes: list[int] = []
+        self._skipped: list[int] = []
         self._groups = Groups()
         self._first_invalid: Row | None = None
         self._transforms: list[Transformed] = []
@@ -99,13 +104,16 @@ class _Reading:
     def read(self, index: int, name: str, options: SourceOptions, stdin: BinaryIO | None) -> bool:
         """Read one source; False where the first invalid record ends the reading."""
         mapping, number_format = self._settings.mapping, None
-        opened: Open = lambda: stdin  # noqa: E731 - what readable_twice gives, for one reading
-        if mapping is not None:
-            balance = mapping.fields.balance
-            if balance is not None and balance.detects and options.folder is not None:
-                opened = readable_twice(stdin, options.folder)
-            number_format = number_format_of(mapping, name, options, opened)
-        with open_source(name, index, options, opened()) as source:
+        with ExitStack() as stack:
+            if mapping is not None and mapping.fields.balance and mapping.fields.balance.detects:
+                if stdin is not None:
+                    # It is read twice, and comes only once.
+                    kept = spooled(partial(stdin.read, SPOOLED), options.folder)
+                    stdin = stack.enter_context(kept)
+                number_format = number_format_of(mapping, name, options, stdin)
+                if stdin is not None:
+                    stdin.seek(0)
+            source = stack.enter_context(open_source(name, index, options, stdin))
             bound = None
             if mapping is not None:
                 bound = mapping_bound(mapping, source.layout, number_format)
@@ -114,6 +122,7 @@ class _Reading:
                 self._warn("column_ignored", text)
             self._layouts.append(source.layout)
             self._sizes.append(0)
+            self._skipped.append(0)
             goes_on = all(
                 self._add(judge, part) for batch in source.batches() for part in parts_of(batch)
             )
@@ -131,7 +140,8 @@ class _Reading:
             tuple(self._sizes),
             self._groups,
             self._first_invalid,
-            tuple(self._transforms),
+            _merged(self._transforms),
+            tuple(self._skipped),
         )
 
     def _add(self, judge: Judge, part: RecordBatch) -> bool:
@@ -142,6 +152,7 @@ class _Reading:
             self._sizes[-1] += _records_until(self._first_invalid.line, part)
         else:
             self._sizes[-1] += part.frame.height + len(part.malformed)
+        self._skipped[-1] += len(judged.skipped)
         self._staging.add_batch(judged)
         self._groups.add_invalid(judged.invalid)
         self._observer.reading(self._layouts[-1].name, sum(self._sizes))
@@ -157,6 +168,25 @@ class _Reading:
     def _warn(self, code: str, text: str) -> None:
         self._warnings.append(text)
         self._observer.warning(code, text)
+
+
+def _options(settings: InputSettings, folder: Path) -> SourceOptions:
+    """How the sources are read; what is not set is as the mapping file says."""
+    delimiter, encoding, sheet = settings.delimiter, settings.encoding, settings.sheet
+    if settings.mapping is not None:
+        said = settings.mapping.source
+        delimiter, sheet = delimiter or said.delimiter, sheet or said.sheet
+        encoding = said.encoding or encoding if encoding == "auto" else encoding
+    return SourceOptions(delimiter=delimiter, encoding=encoding, sheet=sheet, folder=folder)
+
+
+def _merged(transforms: list[Transformed]) -> tuple[Transformed, ...]:
+    """One entry for each transform, whichever sources it changed something in."""
+    if not transforms:
+        return ()
+    from importer.mapping.report import merged  # noqa: PLC0415 - only a run with a mapping needs it
+
+    return merged(transforms)
 
 
 def _records_until(line: int, batch: RecordBatch) -> int:

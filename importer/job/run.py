@@ -13,6 +13,7 @@ from importer import __version__
 from importer.errors import ExitCode, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import exit_code, fill_in_from_ledger, write_all
+from importer.job.judging import mapping_file
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
 from importer.job.plan_guard import NoPlan
@@ -83,6 +84,7 @@ def run(
     began = world.clock.now()
     run_id = new_run_id(began)
     summary = Summary(run_id, "run", account.label, began, iso(began), inputs.shown_sources)
+    summary.mapping = mapping_file(inputs.config)
     observer.started(run_id, "run", account.label)
     plan = plan or NoPlan()
     summary.plan = plan.digest

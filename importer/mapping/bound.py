@@ -118,6 +118,23 @@ class Bound:
             raise ValueError("the mapping makes no balance")
         return columns.text(balance)
 
+    def detect(self, amounts: Iterable[pl.Series]) -> NumberFormat:
+        """The number format of a whole column, given in parts.
+
+        Raises:
+            SourceError: it could be read in two ways (the message shows both), or in none.
+        """
+        try:
+            return money.detect(amounts)
+        except money.Ambiguous as doubt:
+            balance = self._mapping.fields.balance
+            names = balance.names if balance is not None else ()
+            columns = ", ".join(map(shown, names)) or "fields.balance"
+            raise SourceError(
+                f"{self.layout.name}: the numbers of {columns} can be read in two ways: {doubt}",
+                hint='say which is meant: number_format = "..." in [fields.balance]',
+            ) from None
+
     # Inside -------------------------------------------------------------------------------------
 
     def _skip(
@@ -132,16 +149,16 @@ class Bound:
             for index in hit.arg_true():
                 found.setdefault(index, (code, text))
             left_out |= hit
-        reference = self.reference
+        if not found:
+            return left_out, ()
+        where = sorted(found)
+        records = cells[where].rows()
+        references = [""] * len(where)
+        if self.reference is not None:
+            references = trimmed[:, self.reference][where].to_list()
         return left_out, tuple(
-            Skipped(
-                lines[index],
-                code,
-                text,
-                trimmed.item(index, reference) if reference is not None else "",
-                cells.row(index),
-            )
-            for index, (code, text) in sorted(found.items())
+            Skipped(lines[index], *found[index], reference, record)
+            for index, reference, record in zip(where, references, records, strict=True)
         )
 
     def _filters(self) -> list[tuple[pl.Expr, str]]:
@@ -182,8 +199,8 @@ class Bound:
                 for at, name in enumerate(field.columns)
             ]
             return pl.coalesce(*parts, pl.lit(""))
-        cells = [self._cell(name) for name in field.names]
-        return pl.concat_str(*cells, separator=_UNIT) if cells else pl.lit("")
+        # A struct, and no joined text: no cell can pass for the end of one and the next.
+        return pl.struct(self._cell(name).alias(str(at)) for at, name in enumerate(field.names))
 
     def _number_format(self, trimmed: pl.DataFrame) -> NumberFormat | None:
         balance = self._mapping.fields.balance
@@ -194,7 +211,7 @@ class Bound:
         if self._format is None:
             # Only a look at some records: a job looks at the whole column first.
             columns = Columns(trimmed, self._where, TransformReport(), None)
-            return money.detect([columns.text(balance)])
+            return self.detect([columns.text(balance)])
         return self._format
 
     def _source_faults(self, batch: RecordBatch, left_out: pl.Series) -> list[CellFault]:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 FILTERED = "filtered"
 TOTALS = "totals_line"
-WORDS = (
-    "total", "totals", "grand total", "subtotal", "sub-total", "sum", "summe", "gesamt",
-    "gesamtsumme", "zwischensumme", "totaal", "subtotaal", "totaux", "sous-total", "suma", "soma",
-    "totale",
-)  # fmt: skip
-"""How the first filled cell of a totals line begins, in lower case."""
+_WORDS = (
+    "total|totals|grand total|subtotal|sub-total|sum|summe|gesamt|gesamtsumme|zwischensumme|totaal"
+    "|subtotaal|totaux|sous-total|suma|soma|totale"
+)
+_TOTALS = rf"(?i)^(?:{_WORDS})(?:[\s:.]|$)"
+"""How a totals line begins. What follows is no part of a key: ``TOTAL-7`` may be a customer's."""
 
 
 def rules(
@@ -51,7 +51,7 @@ def totals(reference: pl.Expr, contacts: list[pl.Expr], cells: list[pl.Expr]) ->
     """
     first = pl.coalesce(pl.when(one != "").then(one) for one in cells)
     nobody = [one == "" for one in contacts]
-    looks = ((reference == "") | begins(reference, WORDS)) & begins(first.fill_null(""), WORDS)
+    looks = ((reference == "") | reference.str.contains(_TOTALS)) & first.str.contains(_TOTALS)
     return functools.reduce(operator.and_, nobody, looks)
 
 

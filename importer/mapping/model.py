@@ -36,6 +36,11 @@ def _number_format(name: str) -> str:
     return name
 
 
+def _delimiter(given: str) -> str:
+    """As the command line takes it: one character, or the word ``tab``."""
+    return "\t" if given in {"tab", "\\t"} else given
+
+
 def _named(name: str) -> str:
     if not name.strip():
         raise ValueError("a column needs a name")
@@ -96,6 +101,13 @@ class ReferenceField(TextField):
 
     sanitise: Literal["escape"] | None = None
 
+    @validates(mode="after")
+    def _own(self) -> Self:
+        for key in ("constant", "default"):
+            if getattr(self, key) is not None:
+                raise ValueError(f"every customer needs a reference of their own; leave {key} out")
+        return self
+
 
 class PhoneField(TextField):
     """A phone number; a region switches the change to E.164 on."""
@@ -149,7 +161,7 @@ class SourceSection(Strict):
     """How the file is read."""
 
     encoding: StrictStr | None = None
-    delimiter: StrictStr | None = None
+    delimiter: Annotated[StrictStr, AfterValidator(_delimiter)] | None = None
     sheet: StrictStr | None = None
 
 

@@ -39,7 +39,7 @@ _AMOUNT = (
 _SIDES = ("CR", "DR")
 _LIKE_THOUSANDS = 3
 """So many decimals may be a group of digits: ``1.000``."""
-_PLAIN = "^-?[0-9]+(?:[.][0-9]+)?$"
+_PLAIN = "^-?[0-9.,][0-9.,' ]*$"
 
 
 class Amounts(NamedTuple):
@@ -100,7 +100,7 @@ def _stands(name: pl.Expr, known: tuple[str, ...]) -> pl.Expr:
 
 
 def _plainly(cells: pl.Series) -> Amounts:
-    """The quick way for a column of nothing but digits, a point and a leading minus."""
+    """The quick way for a column of nothing but numbers, some with a minus in front."""
     absent = pl.repeat(None, len(cells), dtype=pl.String, eager=True)
     given = cells != ""
     frame = pl.DataFrame({"cell": cells.str.strip_prefix("-"), "given": given})

@@ -101,7 +101,8 @@ def choose(columns: Iterable[Amounts]) -> NumberFormat:
         readable += values.filter(pl.any_horizontal(pl.col(*FORMATS).is_not_null())).height
         for name in FORMATS:
             reads[name] += values.height - values[name].null_count()
-        _note_differences(values, differ)
+        # A format that has missed a number is out of the choice, whatever comes.
+        _note_differences(values, [name for name in FORMATS if reads[name] == readable], differ)
     best = [name for name in FORMATS if reads[name] == readable]
     if not best:
         raise Ambiguous(_no_one_fits(reads, readable))
@@ -111,8 +112,10 @@ def choose(columns: Iterable[Amounts]) -> NumberFormat:
     return FORMATS[best[0]]
 
 
-def _note_differences(values: pl.DataFrame, differ: dict[tuple[str, str], str]) -> None:
-    for one, other in itertools.combinations(FORMATS, 2):
+def _note_differences(
+    values: pl.DataFrame, names: Iterable[str], differ: dict[tuple[str, str], str]
+) -> None:
+    for one, other in itertools.combinations(names, 2):
         if (one, other) in differ:
             continue
         unlike = values.filter(_value(one) != _value(other))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.mapping.converted import Converted, Failed
+from importer.mapping.phone_certain import certain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +36,8 @@ def to_e164(text: pl.Series, regions: pl.Series | str) -> Converted:
     )
     given = cells.with_row_index("at").filter(pl.col(_CELL).fill_null("") != "")
     distinct = given.select(_CELL, _REGION).unique(maintain_order=True)
-    read = _reader()
-    found = [read(cell, region) for cell, region in distinct.iter_rows()]
-    known = distinct.with_columns(
-        pl.Series("number", [number for number, _ in found], dtype=pl.String),
-        pl.Series("wrong", [wrong for _, wrong in found], dtype=pl.String),
-    )
+    parts = [_read(*part) for part in distinct.partition_by(_REGION, as_dict=True).items()]
+    known = pl.concat(parts) if parts else _read(("",), distinct)
     joined = given.join(known, on=[_CELL, _REGION], how="left", maintain_order="left")
     numbers = pl.repeat(None, cells.height, dtype=pl.String, eager=True)
     numbers = numbers.scatter(joined["at"], joined["number"])
@@ -49,6 +46,26 @@ def to_e164(text: pl.Series, regions: pl.Series | str) -> Converted:
     return Converted(
         numbers.alias(text.name), [Failed(at, INVALID, wrong) for at, wrong in failed], changed
     )
+
+
+def _read(key: tuple[object, ...], distinct: pl.DataFrame) -> pl.DataFrame:
+    """The cells of one region with their numbers, or with what is wrong."""
+    region = str(key[0])
+    quick = distinct.with_columns(
+        certain(distinct[_CELL], region.strip().upper()).alias("number"),
+        pl.lit(None, dtype=pl.String).alias("wrong"),
+    )
+    doubtful = quick["number"].is_null()
+    if not doubtful.any():
+        return quick
+    rest = distinct.filter(doubtful)
+    read = _reader()
+    found = [read(cell, region) for cell in rest[_CELL]]
+    slow = rest.with_columns(
+        pl.Series("number", [number for number, _ in found], dtype=pl.String),
+        pl.Series("wrong", [wrong for _, wrong in found], dtype=pl.String),
+    )
+    return pl.concat([quick.filter(~doubtful), slow])
 
 
 def _reader() -> Callable[[str, str], tuple[str | None, str | None]]:

@@ -8,6 +8,8 @@ from importer.rows.columns import PREFIX
 from importer.rows.mask import mask_email, mask_phone, mask_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import polars as pl
 
 EXAMPLES = 3
@@ -54,6 +56,18 @@ class TransformReport:
     def all(self) -> tuple[Transformed, ...]:
         """Every transform that changed something, in the order of the mapping."""
         return tuple(one for one in self._found.values() if one.changed)
+
+
+def merged(found: Iterable[Transformed]) -> tuple[Transformed, ...]:
+    """The same transform of several files as one: counts are added, examples kept to a few."""
+    every: dict[tuple[str, str], Transformed] = {}
+    for one in found:
+        held = every.get((one.name, one.column), one._replace(changed=0, examples=()))
+        every[one.name, one.column] = held._replace(
+            changed=held.changed + one.changed,
+            examples=(*held.examples, *one.examples)[:EXAMPLES],
+        )
+    return tuple(every.values())
 
 
 def masked(column: str, value: str | None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from importer.outcomes import Outcome
 from importer.plan.positions import LINE_BITS, position, source_and_line
 from importer.rows import Judged
 from importer.rows.judged import SCHEMA
@@ -17,7 +18,6 @@ from importer.rows.judged import SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from importer.outcomes import Outcome
     from importer.rows.row import Row
 
 OUTCOME = {
@@ -162,11 +162,13 @@ def as_invalid(row: Row, outcome: Outcome) -> tuple[object, ...]:
         position(row.source, row.line),
         # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
         row.reference.encode("utf-8", "backslashreplace").decode(),
-        json.dumps(row.cells),
+        # Of a record that is left out nobody asks for the cells: they are in no errors file.
+        "[]" if outcome == Outcome.SKIPPED else json.dumps(row.cells),
         json.dumps(row.extra) if row.extra else None,
         "; ".join(dict.fromkeys(problem.code for problem in row.problems)),
         "; ".join(problem.text() for problem in row.problems),
         outcome.value,
+        row.origin,
     )
 
 

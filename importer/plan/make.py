@@ -40,10 +40,19 @@ def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplic
     staging.index()
     for group in staging.repeated():
         members = [_member(*one, sources) for one in group]
+        decided = [one for one in resolve(members, policy) if one.outcome is not None]
+        # A row that is invalid by itself has its outcome: it gets one problem more.
+        invalid = {one.position for one in members if one.fingerprint is None}
+        if invalid:
+            staging.blame(
+                (one.position, one.error_code, one.error)
+                for one in decided
+                if one.position in invalid
+            )
         staging.settle(
-            (decided.position, decided.outcome, "", decided.error_code, decided.error)
-            for decided in resolve(members, policy)
-            if decided.outcome is not None
+            (one.position, one.outcome, "", one.error_code, one.error)
+            for one in decided
+            if one.outcome is not None and one.position not in invalid
         )
 
 
@@ -107,6 +116,6 @@ def would_create(staging: Staging) -> None:
     staging.settle_rest(Outcome.WOULD_CREATE)
 
 
-def _member(at: int, fingerprint: bytes, origin: int, sources: Sequence[str]) -> Member:
+def _member(at: int, fingerprint: bytes | None, origin: int, sources: Sequence[str]) -> Member:
     source, line = source_and_line(at)
     return Member(at, sources[source], line, fingerprint, origin)

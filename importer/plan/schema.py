@@ -10,7 +10,8 @@ CREATE TABLE invalid (
     extra TEXT,
     error_code TEXT NOT NULL,
     error TEXT NOT NULL,
-    outcome TEXT NOT NULL
+    outcome TEXT NOT NULL,
+    origin INTEGER
 );
 -- The valid rows of a batch: positions of the first and the last. What belongs to a segment lies
 -- in tables of its own, so that each is read and written without the others.

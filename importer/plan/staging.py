@@ -34,8 +34,9 @@ from importer.plan.frames import (
     pack,
     unpack,
 )
-from importer.plan.repeats import hashes_of, repeated_hashes
+from importer.plan.repeats import hashes_of
 from importer.plan.schema import LEFT, PRAGMAS, SCHEMA
+from importer.plan.suspects import Suspects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,7 +55,7 @@ _SETTLE = (
 _NOT_FAILED = sorted(one.value for one in (*IN_MOMENT, Outcome.WOULD_CREATE, Outcome.SKIPPED))
 
 
-class Staging(Figures):
+class Staging(Figures, Suspects):
     """The staged rows of one run. Not thread-safe.
 
     Every method raises UsageError where the disk is full or fails: nothing depends on staging.
@@ -88,7 +89,7 @@ class Staging(Figures):
         """Stage a batch; its lines lie before or after those of every other batch."""
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     as_invalid(row, outcome)
                     for rows, outcome in (
@@ -114,40 +115,6 @@ class Staging(Figures):
     def _refuse_overlap(self, first: int, last: int) -> None:
         if self._read("SELECT 1 FROM segment WHERE first <= ? AND last >= ?", (last, first)):
             raise ValueError("a batch lies among the lines of another")
-
-    def index(self) -> None:
-        """Prepare the search for equal references; call once, when every row is staged."""
-        total = self._read("SELECT coalesce(sum(height), 0) FROM segment")[0][0]
-        repeated = repeated_hashes(self._hashes, total)
-        if repeated.is_empty():
-            return
-        wanted = repeated.implode()
-        for first, _ in self._segments():
-            hit = self._frame("hashes", first).to_series().is_in(wanted)
-            if hit.any():
-                keys = self._frame("keys", first).filter(hit)
-                with self._transaction():
-                    self._db.executemany(
-                        "INSERT INTO suspect VALUES (?, ?, ?, ?)", keys.iter_rows()
-                    )
-        with self._transaction():
-            self._db.execute("CREATE INDEX by_reference ON suspect (reference)")
-
-    def repeated(self) -> Iterator[list[tuple[int, bytes, int]]]:
-        """Groups of valid rows with one reference: (position, fingerprint, origin), in order."""
-        repeats = (
-            "SELECT reference FROM suspect WHERE reference > ?"
-            " GROUP BY reference HAVING count(*) > 1 ORDER BY reference LIMIT ?"
-        )
-        members = (
-            "SELECT position, fingerprint, origin FROM suspect WHERE reference = ?"
-            " ORDER BY position"
-        )
-        last = ""
-        while references := self._read(repeats, (last, CHUNK)):
-            for (reference,) in references:
-                yield self._read(members, (reference,))
-            last = references[-1][0]
 
     # Outcomes come in: each row is given one once -----------------------------------------------
 
@@ -345,10 +312,6 @@ class Staging(Figures):
                 (json.dumps(next(cells)), None) if index is not None else self._read(own, (at,))[0]
             )
             yield StagedRow(at, reference, *texts, *rest)
-
-    def _hashes(self) -> Iterator[pl.Series]:
-        for first, _ in self._segments():
-            yield self._frame("hashes", first).to_series()
 
     def _unchanged(self, segment: int) -> pl.Series | None:
         found = self._read("SELECT frame FROM unchanged WHERE first = ?", (segment,))

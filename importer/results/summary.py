@@ -48,6 +48,8 @@ class Summary:
     """All groups, those that are not in ``groups`` among them."""
     toml: str = ""
     """The entries of all groups for the mapping file, to paste as they are."""
+    mapping: dict[str, str] = field(default_factory=dict)
+    """The mapping file: its name (``file``) and the digest of its bytes (``sha256``)."""
     transforms: list[dict[str, Any]] = field(default_factory=list)
     """What the mapping changed: name, column, records and up to three masked examples."""
     warnings: list[str] = field(default_factory=list)

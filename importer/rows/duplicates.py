@@ -63,33 +63,31 @@ class Resolved:
 def resolve(members: Sequence[Member], policy: OnDuplicate) -> list[Resolved]:
     """Decide about one group, in input order.
 
-    Members that are invalid by themselves take no part: they keep their own problems, and neither
-    win nor conflict.
+    Members that are invalid by themselves keep their own problems, and neither win nor conflict.
+    But they hold their reference: corrected, they would become the customer of another one.
     """
     ordered = sorted(members, key=lambda one: one.position)
+    if len({one.origin for one in ordered}) > 1:
+        error = f"the mapping makes one external_reference of different cells: {_places(ordered)}"
+        return [
+            Resolved(one.position, Outcome.INVALID, "reference_collision", error) for one in ordered
+        ]
     valid = [one for one in ordered if one.fingerprint is not None]
     if len(valid) <= 1:
         return [Resolved(one.position) for one in ordered]
-    if len({one.origin for one in valid}) > 1:
-        error = f"the mapping makes one external_reference of different cells: {_places(valid)}"
-        return _all_invalid(ordered, "reference_collision", error)
     same = len({one.fingerprint for one in valid}) == 1
     if policy is OnDuplicate.ERROR and not same:
         error = f"rows with this external_reference differ: {_places(valid)}"
         error += " (correct them, or choose one with --on-duplicate first or last)"
-        return _all_invalid(ordered, "duplicate_conflict", error)
+        return [
+            Resolved(one.position, Outcome.INVALID, "duplicate_conflict", error)
+            if one.fingerprint is not None
+            else Resolved(one.position)
+            for one in ordered
+        ]
     winner = valid[-1] if policy is OnDuplicate.LAST and not same else valid[0]
     several = len({one.source for one in valid}) > 1
     return [_beside(one, winner, several=several) for one in ordered]
-
-
-def _all_invalid(members: Sequence[Member], code: str, error: str) -> list[Resolved]:
-    return [
-        Resolved(one.position, Outcome.INVALID, code, error)
-        if one.fingerprint is not None
-        else Resolved(one.position)
-        for one in members
-    ]
 
 
 def _beside(member: Member, winner: Member, *, several: bool) -> Resolved:

@@ -102,24 +102,34 @@ def in_file_columns(
         labels: how a message names each column that the mapping made.
         reference: index of the file's own reference column, for malformed records.
     """
-    place = {line: index for index, line in enumerate(lines)} if judged.invalid else {}
-    cells = original
-    if place:
-        valid = [place[line] for line in judged.valid["line"]]
-        cells, origins = original[valid], origins[valid]
+    if not judged.invalid:
+        return replace(judged, cells=original, origins=origins)
+    at = pl.Series("line", lines, dtype=pl.Int64)
+    is_valid = at.is_in(judged.valid["line"].implode())
+    # All at once: a file with a wrong mapping may have nothing but invalid records.
+    refused = zip(original.filter(~is_valid).rows(), origins.filter(~is_valid), strict=True)
+    sources: dict[int, tuple[tuple[str, ...], int]] = dict(
+        zip(at.filter(~is_valid), refused, strict=True)
+    )
     invalid = tuple(
-        replace(
-            row,
-            cells=original.row(place[row.line]),
-            problems=tuple(
-                replace(one, column=labels.get(one.column, one.column)) for one in row.problems
-            ),
-        )
-        if row.line in place
+        _in_its_columns(row, sources[row.line], labels)
+        if row.line in sources
         else replace(row, reference=_cell_at(row.cells, reference))
         for row in judged.invalid
     )
-    return replace(judged, cells=cells, invalid=invalid, origins=origins)
+    return replace(
+        judged, cells=original.filter(is_valid), invalid=invalid, origins=origins.filter(is_valid)
+    )
+
+
+def _in_its_columns(
+    row: Row, source: tuple[tuple[str, ...], int], labels: Mapping[str, str]
+) -> Row:
+    cells, origin = source
+    problems = tuple(
+        replace(one, column=labels.get(one.column, one.column)) for one in row.problems
+    )
+    return replace(row, cells=cells, origin=origin, problems=problems)
 
 
 def _cell_at(cells: tuple[str, ...], index: int | None) -> str:

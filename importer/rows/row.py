@@ -48,3 +48,5 @@ class Row:
     """The original cells in header order, for the errors file."""
     extra: tuple[str, ...] = ()
     """Cells beyond the header (a malformed record)."""
+    origin: int | None = None
+    """64 bits of the cells that a mapping made the reference of; None without a mapping."""

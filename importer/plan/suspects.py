@@ -1,0 +1,106 @@
+"""Finds the staged rows that share a reference, in bounded memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from importer.plan.repeats import hashes_of, repeated_hashes
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+READ = 2000
+"""Rows per read."""
+_TOTAL = (
+    "SELECT (SELECT coalesce(sum(height), 0) FROM segment)"
+    " + (SELECT count(*) FROM invalid WHERE origin IS NOT NULL AND reference <> '')"
+)
+_HELD = (
+    "SELECT position, reference, origin FROM invalid"
+    " WHERE origin IS NOT NULL AND reference <> '' AND position > ? ORDER BY position LIMIT ?"
+)
+_REPEATED = (
+    "SELECT reference FROM suspect WHERE reference > ?"
+    " GROUP BY reference HAVING count(*) > 1 ORDER BY reference LIMIT ?"
+)
+_MEMBERS = "SELECT position, fingerprint, origin FROM suspect WHERE reference = ? ORDER BY position"
+_BLAME = (
+    "UPDATE invalid SET error_code = error_code || '; ' || ?, error = error || '; ' || ?"
+    " WHERE position = ?"
+)
+
+
+class Suspects(ABC):
+    """The part of ``Staging`` that looks for equal references."""
+
+    _db: sqlite3.Connection
+
+    @abstractmethod
+    def _read(self, query: str, parameters: tuple[object, ...] = ()) -> list[Any]: ...
+    @abstractmethod
+    def _transaction(self) -> AbstractContextManager[None]: ...
+    @abstractmethod
+    def _segments(self) -> list[tuple[int, int]]: ...
+    @abstractmethod
+    def _frame(
+        self, table: str, segment: int, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame: ...
+
+    def index(self) -> None:
+        """Prepare the search for equal references; call once, when every row is staged."""
+        repeated = repeated_hashes(self._hashes, self._read(_TOTAL)[0][0])
+        if repeated.is_empty():
+            return
+        wanted = repeated.implode()
+        for first, _ in self._segments():
+            hit = self._frame("hashes", first).to_series().is_in(wanted)
+            if hit.any():
+                self._suspect(self._frame("keys", first).filter(hit).iter_rows())
+        for held in self._held():
+            hit = hashes_of(held["reference"]).is_in(wanted)
+            self._suspect(
+                (at, reference, None, origin)
+                for at, reference, origin in held.filter(hit).iter_rows()
+            )
+        with self._transaction():
+            self._db.execute("CREATE INDEX by_reference ON suspect (reference)")
+
+    def repeated(self) -> Iterator[list[tuple[int, bytes | None, int]]]:
+        """Groups of rows with one reference: (position, fingerprint, origin), in input order.
+
+        A row that is invalid by itself has no fingerprint; it is there only if a mapping made its
+        reference.
+        """
+        last = ""
+        while references := self._read(_REPEATED, (last, READ)):
+            for (reference,) in references:
+                yield self._read(_MEMBERS, (reference,))
+            last = references[-1][0]
+
+    def blame(self, problems: Iterable[tuple[int, str, str]]) -> None:
+        """Add a problem to rows that are invalid by themselves: (position, code, error)."""
+        with self._transaction():
+            self._db.executemany(_BLAME, ((code, error, at) for at, code, error in problems))
+
+    def _suspect(self, rows: Iterable[tuple[object, ...]]) -> None:
+        with self._transaction():
+            self._db.executemany("INSERT INTO suspect VALUES (?, ?, ?, ?)", rows)
+
+    def _hashes(self) -> Iterator[pl.Series]:
+        for first, _ in self._segments():
+            yield self._frame("hashes", first).to_series()
+        for held in self._held():
+            yield hashes_of(held["reference"])
+
+    def _held(self) -> Iterator[pl.DataFrame]:
+        """Invalid rows whose reference a mapping made: position, reference, origin."""
+        schema = {"position": pl.Int64, "reference": pl.String, "origin": pl.Int64}
+        last = -1
+        while found := self._read(_HELD, (last, READ)):
+            yield pl.DataFrame(found, schema=schema, orient="row")
+            last = found[-1][0]
