@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.mapping import money
+from importer.mapping.money_signs import BEHIND, PAIRS
 from importer.rows.currencies import ACTIVE, minor_units
 
 FORMATS = money.FORMATS
@@ -161,6 +162,35 @@ def test_a_sign_that_may_stand_for_the_currency_is_read(
 ) -> None:
     """Signs, local abbreviations and words, each for the currencies that use it."""
     assert converted([cell], currency) == [minor]
+
+
+def test_every_sign_that_is_known_is_read() -> None:
+    """Each for each of its currencies, before the amount and, where it may be, behind."""
+    pairs = [pair.rsplit(":", 1) for pair in PAIRS if minor_units(pair[-3:]) is not None]
+    cells = [(f"{sign} 12", code) for sign, code in pairs]
+    cells += [(f"12 {sign}", code) for sign, code in pairs if sign in BEHIND]
+    found = money.to_minor(
+        pl.Series([cell for cell, _ in cells]),
+        pl.Series([code for _, code in cells]),
+        FORMATS["1234.56"],
+        "debit",
+    )
+    assert found.errors == []
+    wanted = [str(12 * 10 ** (minor_units(code) or 0)) for _, code in cells]
+    assert found.values.to_list() == wanted
+
+
+@given(st.text(st.characters(categories=["L", "Sc"]), min_size=1, max_size=5), st.booleans())
+def test_no_other_word_is_skipped(
+    word: str,
+    behind: bool,  # noqa: FBT001 - given by hypothesis
+) -> None:
+    """Whatever stands beside a number and cannot mean the currency makes the cell an error."""
+    [value] = converted([f"12{word}" if behind else f"{word}12"])
+    sign = word.upper()
+    if behind and sign.endswith(("CR", "DR")):
+        sign = sign[:-2]
+    assert value is None or not sign or f"{sign}:ZAR" in PAIRS
 
 
 @pytest.mark.parametrize(
