@@ -28,7 +28,7 @@ run: $(READY) ## Import the sample customers into the embedded sandbox API (agai
 
 .PHONY: test
 test: $(READY) ## Run the tests (under 5 minutes on 2 cores)
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 .PHONY: lint
 lint: $(READY) ## Lint, check formatting and types

@@ -11,7 +11,7 @@ from tests.fuzz.wire import WIRE, ask
 
 @pytest.mark.parametrize("kind", TRANSPORTS)
 @given(data=WIRE)
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_any_bytes_give_a_typed_answer(kind: str, data: bytes) -> None:
     """Never an exception, never a customer that the bytes do not name."""
     ask(kind, data)
