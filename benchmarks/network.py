@@ -42,7 +42,7 @@ async def importers(url: str, in_flight: int) -> AsyncIterator[Post]:
 @asynccontextmanager
 async def fallback(url: str, in_flight: int) -> AsyncIterator[Post]:
     """The transport that importer falls back to."""
-    from importer.delivery.transport import ShardedTransport  # noqa: PLC0415 - as above
+    from importer.delivery.http.transport import ShardedTransport  # noqa: PLC0415 - as above
 
     async with over_transport(ShardedTransport(in_flight), url) as post:
         yield post

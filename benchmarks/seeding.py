@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.peers.payload import KEY
-from importer.delivery.states import NEW, Done, Origin, Transition
+from importer.delivery.protocol.states import NEW, Done, Origin, Transition
 from importer.ledger import Account, Ledger
 from importer.rows import judge_batch, map_columns, parts_of
 from importer.source import SourceOptions, open_source

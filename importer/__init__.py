@@ -22,13 +22,13 @@ from importer.errors import (
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from importer.delivery.keys import idempotency_key
+    from importer.delivery.protocol.keys import idempotency_key
     from importer.job.check import check
     from importer.job.credentials import ApiKey, check_base_url, read_api_key
+    from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.limit import ErrorLimit, parse_limit
     from importer.job.observer import Observer, Progress
     from importer.job.run import Finished, run
-    from importer.job.settings import DeliverySettings, InputSettings
     from importer.ledger import Account, Ledger
     from importer.results.report import GroupReport
     from importer.results.summary import Summary
@@ -39,11 +39,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Account": "importer.ledger",
     "ApiKey": "importer.job.credentials",
-    "DeliverySettings": "importer.job.settings",
+    "DeliverySettings": "importer.job.job_settings",
     "ErrorLimit": "importer.job.limit",
     "Finished": "importer.job.run",
     "GroupReport": "importer.results.report",
-    "InputSettings": "importer.job.settings",
+    "InputSettings": "importer.job.job_settings",
     "Ledger": "importer.ledger",
     "Observer": "importer.job.observer",
     "OnDuplicate": "importer.rows.duplicates",
@@ -51,7 +51,7 @@ _HOMES = {
     "Summary": "importer.results.summary",
     "check": "importer.job.check",
     "check_base_url": "importer.job.credentials",
-    "idempotency_key": "importer.delivery.keys",
+    "idempotency_key": "importer.delivery.protocol.keys",
     "parse_limit": "importer.job.limit",
     "read_api_key": "importer.job.credentials",
     "run": "importer.job.run",

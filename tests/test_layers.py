@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,25 @@ LAYERS = ["source", "rows", "mapping", "delivery", "ledger", "plan", "results", 
 """Each may import itself and what stands before it; delivery's types are the ledger's."""
 STANDALONE = {"sandbox"}
 """Imports errors only, so that its reading of the contract stays independent."""
+
+
+FILES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
+    for path in PACKAGE.rglob("*.py")
+    if path.name != "__init__.py"
+}
+"""Every module that holds code of its own, by its dotted name."""
+
+
+def _files_imported(path: Path) -> set[str]:
+    """The modules that a file imports, at any level."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & FILES.keys()
 
 
 def imports(path: Path) -> set[str]:
@@ -47,11 +68,42 @@ def test_the_test_knows_every_layer() -> None:
     assert folders == {*LAYERS, *STANDALONE}
 
 
-@pytest.mark.parametrize("name", ["protocol", "events", "answers", "states", "health", "pacing"])
+def test_file_names_are_unique() -> None:
+    """A traceback that names a file names its place."""
+    names = [path.name for path in PACKAGE.rglob("*.py") if not path.name.startswith("__")]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
+def test_no_file_imports_itself_by_a_detour() -> None:
+    """Imports of files, type-checking and late ones included, form no circle."""
+    graph = {
+        name: _files_imported(path)
+        for name, path in FILES.items()
+        if not name.startswith("importer.cli.")  # its settings and options still know each other
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+PURE = [
+    "delivery/pacing/in_flight",
+    "delivery/pacing/outage",
+    "delivery/pacing/pace",
+    "delivery/pacing/rate_limit",
+    "delivery/protocol/answers",
+    "delivery/protocol/creating",
+    "delivery/protocol/events",
+    "delivery/protocol/flight",
+    "delivery/protocol/states",
+    "ledger/rules",
+    "plan/decide",
+]
+
+
+@pytest.mark.parametrize("name", PURE)
 def test_what_decides_is_pure(name: str) -> None:
     """The deciding modules import no I/O, no clock, no randomness and no event loop."""
     impure = {"anyio", "asyncio", "httpx", "os", "random", "socket", "sqlite3", "time", "trio"}
-    tree = ast.parse((PACKAGE / "delivery" / f"{name}.py").read_text())
+    tree = ast.parse((PACKAGE / f"{name}.py").read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             assert not {alias.name.split(".")[0] for alias in node.names} & impure

@@ -27,11 +27,10 @@ import httpx
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from importer.delivery.gate import Gate  # noqa: E402 - runs from a plain checkout too
-from importer.delivery.pacing import PaceSettings  # noqa: E402
-from importer.delivery.ratelimit_headers import parse  # noqa: E402
-from importer.delivery.retry_after import retry_after  # noqa: E402
-from importer.delivery.transport import ShardedTransport  # noqa: E402
+from importer.delivery.http.transport import ShardedTransport  # noqa: E402
+from importer.delivery.pacing.gate import Gate  # noqa: E402 - runs from a plain checkout too
+from importer.delivery.pacing.pace import PaceSettings  # noqa: E402
+from importer.delivery.pacing.server_hints import parse, retry_after  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

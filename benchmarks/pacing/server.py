@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 
-from importer.sandbox.ratelimit import TokenBucket
+from importer.sandbox.core import TokenBucket
 
 BODY = b'{"id":"bcus_benchmark"}'
 

@@ -22,11 +22,11 @@ from importer.errors import printable
 
 if TYPE_CHECKING:
     from importer.cli.next_commands import NextCommands
+    from importer.job.job_settings import InputSettings
     from importer.job.observer import Observer
     from importer.job.plan_file import SavedPlan
     from importer.job.plan_guard import PlanGuard
     from importer.job.run import Finished
-    from importer.job.settings import InputSettings
 
 DEFAULT_LEDGER = Path("importer-ledger.db")
 DEFAULT_OUT = Path("results")
@@ -86,8 +86,8 @@ def run(
     from importer.cli.ask import confirm_live, confirm_new_key  # noqa: PLC0415
     from importer.cli.choices import Choices  # noqa: PLC0415
     from importer.job.credentials import check_base_url, read_api_key  # noqa: PLC0415
+    from importer.job.job_settings import DeliverySettings  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
-    from importer.job.settings import DeliverySettings  # noqa: PLC0415
 
     saved, guard = _plan_of(plan)
     if config is None and saved is not None and saved.mapping is not None:
@@ -153,10 +153,10 @@ def plan(
 ) -> None:
     """Show offline what a run would do with this ledger: no key, no network, nothing sent."""
     from importer.cli.choices import mode_of  # noqa: PLC0415
-    from importer.cli.plan import show_plan  # noqa: PLC0415
+    from importer.cli.plan_command import show_plan  # noqa: PLC0415
     from importer.job.credentials import check_base_url  # noqa: PLC0415
-    from importer.job.plan import plan as plan_job  # noqa: PLC0415
-    from importer.job.settings import DeliverySettings  # noqa: PLC0415
+    from importer.job.job_settings import DeliverySettings  # noqa: PLC0415
+    from importer.job.planning import plan as plan_job  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=partial(after_check, config=config))
     inputs = _inputs(
@@ -273,7 +273,7 @@ def status(
     ledger: o.LedgerPath = DEFAULT_LEDGER,
 ) -> None:
     """Show the ledger: totals and last runs, or what happened to one customer."""
-    from importer.cli.status import show_customer, show_ledger  # noqa: PLC0415
+    from importer.cli.status_command import show_customer, show_ledger  # noqa: PLC0415
 
     if reference is None:
         show_ledger(ledger)
@@ -291,7 +291,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the whole mapping from external_reference to bcus_ id."""
-    from importer.cli.export import export_mapping  # noqa: PLC0415
+    from importer.cli.export_command import export_mapping  # noqa: PLC0415
 
     rows = export_mapping(ledger, file, account)
     typer.echo(printable(f"{rows:,} customers written to {file}"))
@@ -336,8 +336,8 @@ def _inputs(
     encoding: str,
     sheet: str | None,
 ) -> InputSettings:
+    from importer.job.job_settings import InputSettings  # noqa: PLC0415
     from importer.job.limit import parse_limit  # noqa: PLC0415
-    from importer.job.settings import InputSettings  # noqa: PLC0415
 
     return InputSettings(
         sources=tuple(sources),

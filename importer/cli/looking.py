@@ -51,8 +51,8 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace the mapping file.")] = False,
 ) -> None:
     """Look at an export and write a mapping file for it."""
-    from importer.cli.init import InitSettings  # noqa: PLC0415
-    from importer.cli.init import init as init_file  # noqa: PLC0415
+    from importer.cli.init_command import InitSettings  # noqa: PLC0415
+    from importer.cli.init_command import init as init_file  # noqa: PLC0415
     from importer.mapping.proposing.proposal import Answers  # noqa: PLC0415
     from importer.source import SourceOptions  # noqa: PLC0415
 
@@ -73,7 +73,7 @@ def presets(
     show: Annotated[str | None, typer.Option("--show", help="Print this preset.")] = None,
 ) -> None:
     """List the mappings that come with importer, or print one."""
-    from importer.cli.presets import list_presets, show_preset  # noqa: PLC0415
+    from importer.cli.presets_command import list_presets, show_preset  # noqa: PLC0415
 
     if show is None:
         list_presets()

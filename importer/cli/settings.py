@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from importer.job.settings import InputSettings
+    from importer.job.job_settings import InputSettings
     from importer.mapping import Mapping
 
 NOT_IN_FILE = frozenset({"config", "plan", "save", "sources", "context"})

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from importer.cli.errors_table import print_groups
-from importer.cli.words import OUTCOME_WORDS
+from importer.cli.outcome_words import OUTCOME_WORDS
 from importer.errors import printable
 from importer.job.observer import Observer, Progress
 

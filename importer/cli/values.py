@@ -67,7 +67,7 @@ def _base_url(text: str) -> object:
 
 
 def _encoding(text: str) -> object:
-    from importer.source.encodings import label_of  # noqa: PLC0415 - most are "auto"
+    from importer.source.text.encodings import label_of  # noqa: PLC0415 - most are "auto"
 
     return label_of(text)
 

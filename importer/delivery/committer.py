@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import anyio
 
-from importer.delivery.safeguards import ALL_ON, Safeguards
-from importer.delivery.states import Sent
+from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+from importer.delivery.protocol.states import Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from importer.clock import Clock
-    from importer.delivery.states import Attempt, State, Transition
+    from importer.delivery.protocol.states import Attempt, State, Transition
 
 T = TypeVar("T")
 

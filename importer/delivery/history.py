@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer.delivery import answers as a
-from importer.delivery import events as e
-from importer.delivery.states import Attempt, generation
+from importer.delivery.protocol import answers as a
+from importer.delivery.protocol import events as e
+from importer.delivery.protocol.states import Attempt, generation
 
 if TYPE_CHECKING:
-    from importer.delivery.protocol import Flight
+    from importer.delivery.protocol.creating import Flight
 
 
 def is_fault(answer: a.Answer | a.LookUpAnswer) -> bool:

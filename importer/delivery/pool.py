@@ -2,28 +2,31 @@
 
 Workers pull from one plain iterator. A row that has to wait is parked, so it never holds a worker.
 What the pool decides is only who goes next; what happens to a row is decided by protocol.step.
+
+Exponential backoff with full jitter, as pure functions of a drawn number.
+
+Rows that wait for their next request, so that a waiting row never holds a worker.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from itertools import count, islice
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import anyio
 
-from importer.delivery import events as e
-from importer.delivery import health as h
-from importer.delivery import protocol
-from importer.delivery.backoff import full_jitter
 from importer.delivery.history import attempt_of, is_fault
-from importer.delivery.keys import idempotency_key
-from importer.delivery.parking import Parking
-from importer.delivery.states import Done, New, Rejected, State
+from importer.delivery.pacing import outage as h
+from importer.delivery.protocol import creating as protocol
+from importer.delivery.protocol import events as e
+from importer.delivery.protocol.flight import Planned, Settled
+from importer.delivery.protocol.keys import idempotency_key
+from importer.delivery.protocol.states import Done, New, Rejected, State
 from importer.delivery.stopping import one_cause, stop_error
-from importer.delivery.work import Planned, Settled
 from importer.errors import RunStopped
 from importer.outcomes import Outcome
 
@@ -32,8 +35,59 @@ if TYPE_CHECKING:
     from typing import Self
 
     from importer.clock import Clock
-    from importer.delivery import answers as a
     from importer.delivery.committer import Committer
+    from importer.delivery.protocol import answers as a
+
+
+BASE = 0.5
+"""Seconds; the ceiling of the first delay."""
+CAP = 60.0
+"""Seconds; no backoff is longer, only a server's ``Retry-After`` may be."""
+
+
+def full_jitter(failures: int, draw: float, *, base: float = BASE, cap: float = CAP) -> float:
+    """Seconds to wait after ``failures`` failed requests (1 or more), for ``draw`` in [0, 1).
+
+    ``draw * min(cap, base * 2**(failures - 1))``: full jitter spreads a herd of retries best
+    (Exponential Backoff and Jitter, AWS Architecture Blog).
+    """
+    exponent = min(max(failures, 1) - 1, 32)
+    return draw * min(cap, base * 2.0**exponent)
+
+
+T = TypeVar("T")
+
+
+class Parking(Generic[T]):
+    """A heap of (due time, row). Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, T]] = []
+        self._order = count()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def park(self, row: T, due: float) -> None:
+        """Keep the row until ``due``."""
+        heapq.heappush(self._heap, (due, next(self._order), row))
+
+    def take(self, now: float) -> T | None:
+        """The row that has been due longest, if any is due."""
+        if self._heap and self._heap[0][0] <= now:
+            return heapq.heappop(self._heap)[2]
+        return None
+
+    def next_due(self) -> float | None:
+        """When the next row is due."""
+        return self._heap[0][0] if self._heap else None
+
+    def empty(self) -> list[T]:
+        """Give every row back, for the end of a run that was stopped."""
+        rows = [row for _, _, row in sorted(self._heap, key=lambda entry: entry[:2])]
+        self._heap.clear()
+        return rows
+
 
 BATCH = 256
 """Rows that are written ahead in one commit,"""

@@ -11,17 +11,17 @@ from importer.job.finish import exit_code, write_all
 from importer.job.judging import mapping_file
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer
-from importer.job.reading import read_sources
 from importer.job.run import TOO_MANY_INVALID, Finished
 from importer.job.signals import leave_at_once, watch
+from importer.job.source_reading import read_sources
 from importer.job.world import World, iso, new_run_id
 from importer.plan import Staging
 from importer.plan.make import settle_duplicates, would_create
 from importer.results import Summary, Workspace, report
 
 if TYPE_CHECKING:
-    from importer.job.reading import Input
-    from importer.job.settings import InputSettings
+    from importer.job.job_settings import InputSettings
+    from importer.job.source_reading import Input
 
 
 def check(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from importer.delivery.client import MomentClient
 from importer.delivery.committer import Committer
-from importer.delivery.gate import Gate
-from importer.delivery.pacing import PaceSettings
+from importer.delivery.http.client import MomentClient
+from importer.delivery.pacing.gate import Gate
+from importer.delivery.pacing.pace import PaceSettings
 from importer.delivery.pool import Pool, PoolSettings
-from importer.delivery.protocol import Policy
+from importer.delivery.protocol.creating import Policy
 from importer.delivery.stopping import one_cause
 from importer.errors import RunStopped
 from importer.job.noting import NotingLedger
@@ -25,11 +25,11 @@ from importer.plan import rows_to_deliver
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from importer.delivery.health import HealthSettings
-    from importer.delivery.work import Planned, Settled
+    from importer.delivery.pacing.outage import HealthSettings
+    from importer.delivery.protocol.flight import Planned, Settled
+    from importer.job.job_settings import DeliverySettings
     from importer.job.noting import FieldsWriter
     from importer.job.observer import Observer, Progress
-    from importer.job.settings import DeliverySettings
     from importer.job.world import World
     from importer.plan import Staging
     from importer.plan.make import LedgerReader

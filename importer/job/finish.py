@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer.delivery.states import Done, Origin, Rejected, State
+from importer.delivery.protocol.states import Done, Origin, Rejected, State
 from importer.errors import ExitCode, UsageError
 from importer.job.world import iso
 from importer.outcomes import IN_MOMENT, Outcome
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.clock import Clock
-    from importer.job.reading import Input
+    from importer.job.source_reading import Input
     from importer.plan import Page, Staging
     from importer.plan.make import LedgerReader
     from importer.results import Summary, Workspace

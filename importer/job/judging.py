@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.mapping import Bound, Mapping, Skipped, Transformed
-    from importer.mapping.money import NumberFormat
+    from importer.mapping.money.money_text import NumberFormat
     from importer.rows import Judged
     from importer.source import SourceOptions
     from importer.source.records import Layout, RecordBatch

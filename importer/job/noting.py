@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from importer.delivery.states import Attempt, State, Transition
-    from importer.delivery.work import Planned
+    from importer.delivery.protocol.flight import Planned
+    from importer.delivery.protocol.states import Attempt, State, Transition
 
 
 class FieldsWriter(Protocol):

@@ -10,14 +10,14 @@ from importer.errors import UsageError
 from importer.job.plan_file import contents_of
 from importer.ledger import Standing
 from importer.ledger.account import normalised
-from importer.plan.digest import digest_of
+from importer.plan.plan_digest import digest_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.observer import Observer
     from importer.job.plan_file import Contents, SavedPlan
-    from importer.job.settings import DeliverySettings, InputSettings
     from importer.ledger import Ledger
     from importer.plan import Staging
 

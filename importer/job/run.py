@@ -17,8 +17,8 @@ from importer.job.judging import mapping_file
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
 from importer.job.plan_guard import NoPlan
-from importer.job.reading import read_sources
 from importer.job.signals import exit_code_of, leave_at_once, watch
+from importer.job.source_reading import read_sources
 from importer.job.world import World, iso, loop_options, new_run_id
 from importer.ledger import Account, Ledger, RunLock
 from importer.plan import Staging, make_plan
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.job.credentials import ApiKey
-    from importer.job.reading import Input
-    from importer.job.settings import DeliverySettings, InputSettings
+    from importer.job.job_settings import DeliverySettings, InputSettings
+    from importer.job.source_reading import Input
 
 TOO_MANY_INVALID = "too_many_invalid"
 """The reason of a run that ``--max-errors`` stopped before it sent anything."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 import anyio.to_thread
 
 from importer.clock import Clock, WallClock
-from importer.delivery.safeguards import ALL_ON, Safeguards
+from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +35,9 @@ async def in_thread(call: Callable[[], T], /) -> T:
 def open_network(connections: int) -> httpx.AsyncBaseTransport:
     """The real network, for this many requests in flight."""
     try:
-        from importer.delivery.network import AsyncioTransport  # noqa: PLC0415 - only run sends
+        from importer.delivery.http.network import AsyncioTransport  # noqa: PLC0415 - only run sends
     except ImportError:
-        from importer.delivery.transport import ShardedTransport  # noqa: PLC0415
+        from importer.delivery.http.transport import ShardedTransport  # noqa: PLC0415
 
         return ShardedTransport(connections)
     return AsyncioTransport()

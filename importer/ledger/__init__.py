@@ -5,12 +5,12 @@ caller decides where its calls run (one thread at a time).
 """
 
 from importer.ledger.account import Account
-from importer.ledger.connection import OlderLedger
-from importer.ledger.history import Entry, History
-from importer.ledger.ledger import Ledger, Mapped, read_accounts
-from importer.ledger.lock import RunLock
-from importer.ledger.runs import Run
-from importer.ledger.version import Standing
+from importer.ledger.ledger_version import Standing
+from importer.ledger.sqlite.attempt_table import Entry, History
+from importer.ledger.sqlite.connection import OlderLedger
+from importer.ledger.sqlite.lock import RunLock
+from importer.ledger.sqlite.run_table import Run
+from importer.ledger.sqlite.sqlite_ledger import Ledger, Mapped, read_accounts
 
 __all__ = [
     "Account",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from importer.delivery.states import NEW, Done, New, Origin, Rejected, Sent, State
+from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State
 
 NOT_REQUESTS = frozenset({"not_sent", "sent", "advanced", "unsettled"})
 """Events of the history in which no request left us, or that a request caused later."""

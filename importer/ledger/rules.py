@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer.delivery.states import Done, Sent, generation, kind
+from importer.delivery.protocol.states import Done, Sent, generation, kind
 
 if TYPE_CHECKING:
-    from importer.delivery.safeguards import Safeguards
-    from importer.delivery.states import State, Transition
+    from importer.delivery.protocol.safeguards import Safeguards
+    from importer.delivery.protocol.states import State, Transition
 
 
 def takes(held: State, transition: Transition, safeguards: Safeguards) -> bool:

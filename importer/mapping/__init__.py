@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from importer.mapping.bound import Bound, Mapped, Skipped, bind
     from importer.mapping.load import load_mapping
     from importer.mapping.model import Mapping
-    from importer.mapping.report import Transformed
+    from importer.mapping.transform_report import Transformed
 
 __all__ = ["Bound", "Mapped", "Mapping", "Skipped", "Transformed", "bind", "load_mapping"]
 
@@ -21,7 +21,7 @@ _HOMES = {
     "Mapped": "bound",
     "Mapping": "model",
     "Skipped": "bound",
-    "Transformed": "report",
+    "Transformed": "transform_report",
     "bind": "bound",
     "load_mapping": "load",
 }

@@ -1,12 +1,13 @@
-"""What a transform makes of a column."""
+"""Plain text transforms on whole columns. Pure.
+
+What a transform makes of a column.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import polars as pl
+import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +31,26 @@ class Converted:
     """By index."""
     changed: int
     """Cells whose value is another text than before."""
+
+
+def nfc(text: pl.Series) -> Converted:
+    """Unicode normal form C: an ``é`` of two code points becomes one (UAX 15)."""
+    return _replaced(text, text.str.normalize("NFC"))
+
+
+def lowercase_domain(text: pl.Series) -> Converted:
+    """The part of an e-mail address after its ``@`` in lower case (RFC 5321 section 2.4).
+
+    What has not exactly one ``@`` is left alone: the address rules judge it.
+    """
+    cells = text.to_frame("cell")
+    one = pl.col("cell").str.count_matches("@", literal=True) == 1
+    parts = pl.col("cell").str.split_exact("@", 1)
+    local, domain = parts.struct.field("field_0"), parts.struct.field("field_1")
+    lowered = pl.concat_str(local, pl.lit("@"), domain.str.to_lowercase())
+    return _replaced(text, cells.select(pl.when(one).then(lowered).otherwise("cell")).to_series())
+
+
+def _replaced(before: pl.Series, after: pl.Series) -> Converted:
+    changed = (before != after).sum()
+    return Converted(after.alias(before.name), [], int(changed))

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
 from pydantic import model_validator as validates
 
-from importer.mapping.money_format import FORMATS
+from importer.mapping.money.money_format import FORMATS
 from importer.mapping.template import parse
+from importer.rows.api_limits import MAX_METADATA_KEY
 from importer.rows.currencies import ACTIVE
-from importer.rows.rules import MAX_METADATA_KEY
 
 AUTO = "auto"
 _SOURCES = ("column", "columns", "template", "constant")

@@ -12,7 +12,7 @@ import re
 import polars as pl
 
 from importer.mapping.converted import Converted, Failed
-from importer.rows.rules import MAX_REFERENCE
+from importer.rows.api_limits import MAX_REFERENCE
 
 TOO_LONG = "reference_too_long"
 _STAYS = "[a-zA-Z0-9-]"

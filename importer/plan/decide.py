@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from importer.delivery.states import Done, Rejected, State
+from importer.delivery.protocol.states import Done, Rejected, State
 from importer.outcomes import Outcome
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from importer.plan.frames import Failure
-from importer.plan.positions import LINE_BITS, position
+from importer.plan.frames import LINE_BITS, Failure, position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

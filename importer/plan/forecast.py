@@ -1,7 +1,11 @@
-"""What a run would do, in figures: which rows it would send and why, and what has changed."""
+"""What a run would do, in figures: which rows it would send and why, and what has changed.
+
+The fields of a payload as a plan may show them. Pure.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,19 +13,39 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import polars as pl
 
-from importer.delivery.states import Rejected, Sent
-from importer.ledger.fields import fields_that_differ
+from importer.delivery.protocol.states import Rejected, Sent
+from importer.ledger.field_hashes import fields_that_differ
 from importer.outcomes import Outcome
 from importer.plan.make import LedgerReader, known_rows
-from importer.plan.masked import masked_fields
 from importer.plan.staging import CHUNK
+from importer.rows.mask import mask_email, mask_phone, mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from importer.delivery.states import State
+    from importer.delivery.protocol.states import State
     from importer.plan.frames import Page
     from importer.plan.staging import Staging
+
+
+def masked_fields(payload: str) -> dict[str, str]:
+    """Each field that a canonical payload gives, masked; of metadata the keys alone."""
+    row = json.loads(payload)
+    shown = {}
+    for name, value in row.items():
+        match name:
+            case "email":
+                shown[name] = mask_email(value)
+            case "phone":
+                shown[name] = mask_phone(value)
+            case "currency":
+                shown[name] = value
+            case "metadata":
+                shown[name] = f"keys {', '.join(value)}"
+            case _:
+                shown[name] = mask_text(str(value))
+    return shown
+
 
 EXAMPLES = 3
 """Examples of each field that has changed."""

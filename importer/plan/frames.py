@@ -1,4 +1,7 @@
-"""Frames as bytes, for the staging file, and the forms that staged rows have in them. Pure."""
+"""Frames as bytes, for the staging file, and the forms that staged rows have in them. Pure.
+
+One integer says where a record stands: its source and its physical line, in input order.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from importer.outcomes import Outcome
-from importer.plan.positions import LINE_BITS, position, source_and_line
 from importer.rows import Judged
 from importer.rows.judged import SCHEMA
 
@@ -19,6 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from importer.rows.row import Row
+
+
+LINE_BITS = 40
+"""A source may have 2**40 lines; 2**22 sources fit beside them into SQLite's 63 bits."""
+
+
+def position(source: int, line: int) -> int:
+    """The position of a record; sorting by it gives the input order."""
+    return source << LINE_BITS | line
+
+
+def source_and_line(at: int) -> tuple[int, int]:
+    """The inverse of ``position``."""
+    return at >> LINE_BITS, at & ((1 << LINE_BITS) - 1)
+
 
 OUTCOME = {
     "position": pl.Int64,

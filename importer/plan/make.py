@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from importer.delivery.states import NEW, State
-from importer.delivery.work import Planned
+from importer.delivery.protocol.flight import Planned
+from importer.delivery.protocol.states import NEW, State
 from importer.outcomes import Outcome
 from importer.plan.decide import decide
-from importer.plan.positions import source_and_line
+from importer.plan.frames import source_and_line
 from importer.plan.staging import CHUNK
 from importer.rows.duplicates import Member, OnDuplicate, resolve
 

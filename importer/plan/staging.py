@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from importer.delivery.work import Settled
+    from importer.delivery.protocol.flight import Settled
     from importer.rows import Judged
     from importer.rows.row import Row
 

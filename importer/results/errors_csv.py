@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, TextIO
 
 from importer.outcomes import IN_MOMENT, Outcome
-from importer.source.formula import escape_formula
+from importer.source.csv.formula import escape_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -9,14 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from importer.rows.codes import CODES
-from importer.rows.columns import ColumnMap, map_columns
 from importer.rows.currencies import ACTIVE, minor_units
 from importer.rows.duplicates import Member, OnDuplicate, Resolved, resolve
 from importer.rows.fingerprint import canonical, fingerprint
-from importer.rows.judged import Judged, in_file_columns, judge_batch, parts_of, until_first_invalid
+from importer.rows.header_fields import ColumnMap, map_columns
+from importer.rows.judged import (
+    Judged,
+    in_file_columns,
+    judge_batch,
+    parts_of,
+    rows_of,
+    until_first_invalid,
+)
 from importer.rows.mask import mask_email, mask_phone, mask_text, redact
 from importer.rows.payload import build_payload
-from importer.rows.read_rows import rows_of
 from importer.rows.row import Problem, Row
 
 if TYPE_CHECKING:

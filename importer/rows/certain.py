@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from importer.rows import rules
+from importer.rows import api_limits as rules
 from importer.rows.currencies import ACTIVE
 from importer.rows.text import TRIMMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from importer.rows.columns import ColumnMap
+    from importer.rows.header_fields import ColumnMap
 
 REFERENCE = "reference"
 PAYLOAD = "payload"

@@ -21,8 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from importer.rows.currencies import ACTIVE
-from importer.rows.rules import (
+from importer.rows.api_limits import (
     EMAIL_PATTERN,
     MAX_EMAIL,
     MAX_EMAIL_LOCAL,
@@ -34,6 +33,7 @@ from importer.rows.rules import (
     PHONE_PATTERN,
     REFERENCE_PATTERN,
 )
+from importer.rows.currencies import ACTIVE
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler

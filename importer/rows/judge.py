@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from importer.rows.columns import METADATA
 from importer.rows.customer import VALIDATOR
 from importer.rows.fingerprint import canonical, fingerprint
+from importer.rows.header_fields import METADATA
 from importer.rows.payload import build_payload
 from importer.rows.problems import problems_of
 from importer.rows.row import Problem, Row
@@ -17,7 +17,7 @@ from importer.rows.text import trim
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from importer.rows.columns import ColumnMap
+    from importer.rows.header_fields import ColumnMap
     from importer.source.records import CellFault
 
 _validate = VALIDATOR.validate_python

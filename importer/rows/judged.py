@@ -1,8 +1,12 @@
-"""Judges a whole batch: what is certainly valid at once, the rest row by row."""
+"""Batches in, rows out: the entrance of the validation layer for who wants rows one by one.
+
+Judges a whole batch: what is certainly valid at once, the rest row by row.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,8 +19,9 @@ from importer.rows.text import trim
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from importer.rows.columns import ColumnMap
+    from importer.rows.header_fields import ColumnMap
     from importer.source.records import CellFault, Malformed, RecordBatch
+
 
 PART = 16_384
 """Rows that are judged at once: enough to be fast, few enough to need little memory."""
@@ -212,3 +217,20 @@ def _malformed_row(source: int, record: Malformed, columns: ColumnMap) -> Row:
 
 def _line(row: Row) -> int:
     return row.line
+
+
+def rows_of(batch: RecordBatch, columns: ColumnMap) -> Iterator[Row]:
+    """Judge one batch; rows come in line order, malformed records among them.
+
+    ``Row.cells`` are the cells as they were read (null is ""), in header order; a malformed
+    record may have fewer than the header.
+    """
+    judged = judge_batch(batch, columns)
+    yield from heapq.merge(_valid_rows(judged), judged.invalid, key=lambda row: row.line)
+
+
+def _valid_rows(judged: Judged) -> Iterator[Row]:
+    for (line, reference, fingerprint, payload), cells in zip(
+        judged.valid.iter_rows(), judged.cells.iter_rows(), strict=True
+    ):
+        yield Row(judged.source, line, reference, payload, fingerprint, (), cells)

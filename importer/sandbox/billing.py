@@ -1,24 +1,101 @@
-"""The customer calls in the order a request meets them: key, rate limit, faults, the call."""
+"""The customer calls in the order a request meets them: key, rate limit, faults, the call.
+
+What a 429 looks like; Moment documents none of its headers, so they are settings.
+
+Who is calling: API key -> account (key mode and merchant), or a refusal.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from math import ceil
 from typing import TYPE_CHECKING
 
 import anyio
 
-from importer.sandbox.auth import Refusal, authenticate
-from importer.sandbox.create import create_customer, store_answer
-from importer.sandbox.existing import get_customer, update_customer
+from importer.sandbox.config import DEFAULT_MERCHANT
+from importer.sandbox.customers import create_customer, get_customer, store_answer, update_customer
 from importer.sandbox.faults import FaultKind
-from importer.sandbox.reply import GATEWAY_PAGE, HTML, RESET, UNAVAILABLE, Reply, Wire, problem
-from importer.sandbox.throttle import throttled
+from importer.sandbox.messages import GATEWAY_PAGE, HTML, RESET, UNAVAILABLE, Reply, Wire, problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from importer.sandbox.core import Core
     from importer.sandbox.faults import Fault
-    from importer.sandbox.request import Request
+    from importer.sandbox.messages import Request
     from importer.sandbox.store import Account
+
+
+def throttled(core: Core, wait: float) -> Reply:
+    """Build the 429 for a caller that should wait that many seconds."""
+    seconds = max(1, ceil(wait))
+    headers: list[tuple[bytes, bytes]] = []
+    if core.config.retry_after == "seconds":
+        headers.append((b"retry-after", str(seconds).encode()))
+    elif core.config.retry_after == "http-date":
+        # Rounded up: an HTTP-date has whole seconds and must not name a time too early.
+        date = formatdate(ceil(core.clock.wall()) + seconds, usegmt=True)
+        headers.append((b"retry-after", date.encode()))
+    if core.config.ratelimit_headers:
+        # draft-ietf-httpapi-ratelimit-headers: quota and window, what is left and for how long.
+        quota = core.config.bucket_size
+        window = max(1, ceil(quota / (core.config.rate or 1)))
+        headers.append((b"ratelimit-policy", f'"default";q={quota};w={window}'.encode()))
+        headers.append((b"ratelimit", f'"default";r=0;t={seconds}'.encode()))
+    return problem(
+        429,
+        "too-many-requests",
+        "Too many requests",
+        "Slow down and retry with exponential backoff.",
+        instance=core.next_instance(),
+        headers=tuple(headers),
+    )
+
+
+_SECRET = re.compile(r"sk_(?P<test>test_)?[a-zA-Z0-9_]+", re.ASCII)
+_PUBLIC = re.compile(r"pk_[a-zA-Z0-9_]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a caller is not let in. Never holds the key."""
+
+    status: int
+    kind: str
+    title: str
+    detail: str
+
+
+NO_KEY = Refusal(401, "unauthorised", "No API key", "Send Authorization: Bearer with a secret key.")
+INVALID = Refusal(400, "invalid-api-key", "API key not valid", "No account has this API key.")
+PUBLIC = Refusal(403, "forbidden", "Public API key", "A public key cannot manage customers.")
+EXPIRED = Refusal(403, "forbidden", "API key expired", "This API key was deleted or has expired.")
+
+
+def authenticate(authorization: bytes | None, keys: Mapping[str, str] | None) -> str | Refusal:
+    """Return the account (``test/MERCHANT`` or ``live/MERCHANT``) that a header speaks for.
+
+    ``keys`` maps known keys to merchants; None lets every well-shaped secret key in.
+    """
+    scheme, _, token = (authorization or b"").decode("latin-1").strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return NO_KEY
+    key = token.strip()
+    if _PUBLIC.fullmatch(key):
+        return PUBLIC
+    match = _SECRET.fullmatch(key)
+    if match is None or key == "sk_test_":
+        return INVALID
+    if "expired" in key:
+        return EXPIRED
+    merchant = DEFAULT_MERCHANT if keys is None else keys.get(key)
+    if merchant is None:
+        return INVALID
+    return f"{'test' if match['test'] else 'live'}/{merchant}"
+
 
 FAULT_WAIT = 1.0
 """Seconds that an injected 429 asks for."""

@@ -1,15 +1,28 @@
-"""The API page as a document (contract.json), and validation of bodies by it with jsonschema.
+r"""The API page as a document (contract.json), and validation of bodies by it with jsonschema.
 
 Strings are Unicode (RFC 8259 section 8.2): one with a lone surrogate is no string here. A bool is
 no integer; 12.0 is one (JSON Schema core, section 4.2.1).
+
+ECMA-262 regular expressions (what JSON Schema means by ``pattern``) on Python's ``re``.
+
+Python's ``$`` also matches before a trailing newline, and its ``\d`` matches every script's
+digits. ECMA-262 means the very end and 0 to 9 (sections 22.2.2.4 and 22.2.2.9).
+
+E-mail syntax, read by hand.
+
+RFC 5321 section 4.1.2 ``Mailbox``, restricted to an ASCII Dot-string local part of RFC 5322
+``atext`` and a domain of at least two LDH labels: no quoted strings, no address literals, no
+trailing dot, no DNS.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -18,11 +31,81 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from importer.sandbox.ecma import compile_ecma
-from importer.sandbox.mailbox import is_mailbox
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# Escapes that mean the same in both languages under re.ASCII; others are refused, not guessed.
+_SAME = frozenset("dDwWbBtnrfv0^$\\.*+?()[]{}|/-")
+
+
+@lru_cache(maxsize=256)
+def compile_ecma(pattern: str) -> re.Pattern[str]:
+    """Compile an ECMA-262 pattern; use ``search``, as patterns are not anchored.
+
+    Raises:
+        ValueError: the pattern uses something that this translation does not cover.
+    """
+    out: list[str] = []
+    in_class = False
+    characters = iter(pattern)
+    for character in characters:
+        if character == "\\":
+            escaped = next(characters, "")
+            if escaped not in _SAME or not escaped:
+                raise ValueError(f"unsupported escape \\{escaped} in pattern {pattern}")
+            out.append(f"\\{escaped}")
+            continue
+        if character == "[" and not in_class:
+            in_class = True
+        elif character == "]":
+            in_class = False
+        elif character == "$" and not in_class:
+            character = r"\Z"  # noqa: PLW2901 - the translation
+        out.append(character)
+    text = "".join(out)
+    if "(?" in text:
+        raise ValueError(f"unsupported group in pattern {pattern}")
+    return re.compile(text, re.ASCII)
+
+
+ATEXT = frozenset(ascii_letters + digits + "!#$%&'*+-/=?^_`{|}~")
+LET_DIG = frozenset(ascii_letters + digits)
+LDH = LET_DIG | {"-"}
+
+MAX_TOTAL = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets of a path
+MAX_LOCAL = 64  # RFC 5321 section 4.5.3.1.1
+MAX_LABEL = 63  # RFC 1035 section 2.3.4
+MIN_LABELS = 2
+
+
+def is_mailbox(text: str) -> bool:
+    """Whether ``text`` is such an address."""
+    if len(text) > MAX_TOTAL or text.count("@") != 1:
+        return False
+    local, _, domain = text.partition("@")
+    return _is_dot_string(local) and _is_domain(domain)
+
+
+def _is_dot_string(local: str) -> bool:
+    if len(local) > MAX_LOCAL:
+        return False
+    return all(atom and ATEXT.issuperset(atom) for atom in local.split("."))
+
+
+def _is_domain(domain: str) -> bool:
+    labels = domain.split(".")
+    return len(labels) >= MIN_LABELS and all(map(_is_label, labels))
+
+
+def _is_label(label: str) -> bool:
+    return (
+        1 <= len(label) <= MAX_LABEL
+        and LDH.issuperset(label)
+        and label[0] in LET_DIG
+        and label[-1] in LET_DIG
+    )
+
 
 CONTRACT_URI = "urn:sandbox:contract"
 

@@ -1,21 +1,63 @@
-"""Everything one sandbox is made of, built from its settings; the calls work on this."""
+"""Everything one sandbox is made of, built from its settings; the calls work on this.
+
+The sandbox's clock: real time plus an offset that tests and rehearsals move forward.
+
+A token bucket. Pure: the time is passed in.
+"""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from importer.sandbox.clock import Clock
 from importer.sandbox.faults import FaultPlan, parse_faults
-from importer.sandbox.journal import Journal, SqliteJournal
-from importer.sandbox.ratelimit import TokenBucket
-from importer.sandbox.store import Store
+from importer.sandbox.store import Journal, SqliteJournal, Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from importer.sandbox.config import SandboxConfig
     from importer.sandbox.faults import Fault
+
+
+class Clock:
+    """Seconds since the epoch, as this sandbox sees them."""
+
+    def __init__(self, offset: float = 0.0, source: Callable[[], float] = time.time) -> None:
+        self.offset = offset
+        self._source = source
+
+    def now(self) -> float:
+        """Return the adjusted time in seconds since the epoch."""
+        return self._source() + self.offset
+
+    def wall(self) -> float:
+        """Return the real time: what an HTTP-date must be relative to."""
+        return self._source()
+
+
+class TokenBucket:
+    """Holds up to ``burst`` tokens and gains ``rate`` of them a second; starts full."""
+
+    def __init__(self, rate: float, burst: int, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = float(burst)
+        self._at = now
+
+    def take(self, now: float) -> float:
+        """Take one token; returns 0.0, or the seconds until there is one (nothing is taken)."""
+        # A clock that stepped back gains nothing and loses nothing.
+        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
+        self._at = now
+        if self._tokens >= 1:
+            self._tokens -= 1
+            return 0.0
+        return (1 - self._tokens) / self._rate
+
 
 DEFECTS_KEPT = 20
 

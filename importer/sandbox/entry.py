@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from importer.sandbox.app import Sandbox
     from importer.sandbox.config import SandboxConfig
+    from importer.sandbox.sandbox_app import Sandbox
 
 LOOPBACK = "127.0.0.1"
 
@@ -27,7 +27,7 @@ def create_app(config: SandboxConfig) -> Sandbox:
         UsageError: a setting or the data file is wrong, or the extra is not installed.
     """
     try:
-        from importer.sandbox.app import Sandbox  # noqa: PLC0415 - optional extra
+        from importer.sandbox.sandbox_app import Sandbox  # noqa: PLC0415 - optional extra
     except ModuleNotFoundError as error:
         raise _missing(error) from error
     return Sandbox(config)

@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
-from importer.sandbox.reply import Wire
+from importer.sandbox.messages import Wire
 
 if TYPE_CHECKING:
     import asyncio
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Send
 
-    from importer.sandbox.reply import Reply
+    from importer.sandbox.messages import Reply
 
 Peer = tuple[str, int]
 _LINGER_NOT = struct.pack("ii", 1, 0)

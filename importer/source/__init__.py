@@ -1,9 +1,9 @@
 """Source: bytes in, verified records out, each with its source and physical line."""
 
 from importer.source.opened import OpenSource, open_source
-from importer.source.options import SourceOptions
 from importer.source.records import CellFault, Layout, Malformed, RecordBatch
-from importer.source.urls import shown_source
+from importer.source.remote import shown_source
+from importer.source.source_options import SourceOptions
 
 __all__ = [
     "CellFault",

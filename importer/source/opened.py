@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 from importer.errors import SourceError
-from importer.source.csv_source import CsvSource
-from importer.source.json_source import JsonSource, is_json_lines
+from importer.source.csv.csv_source import CsvSource
+from importer.source.excel.xlsx_source import ZIP_MAGIC, XlsxSource
+from importer.source.json_lines.json_source import JsonSource, is_json_lines
 from importer.source.naming import STANDARD_INPUT, source_name
-from importer.source.parquet_source import ParquetSource
+from importer.source.parquet.parquet_source import ParquetSource
 from importer.source.raw import PARQUET_MAGIC, RawStream, first_bytes, open_file
-from importer.source.text_stream import TextStream
-from importer.source.urls import is_url, shown_source
-from importer.source.xlsx_source import ZIP_MAGIC, XlsxSource
+from importer.source.remote import is_url, shown_source
+from importer.source.text.text_stream import TextStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-    from importer.source.options import SourceOptions
     from importer.source.records import Layout, RecordBatch
+    from importer.source.source_options import SourceOptions
 
 
 class _Reader(Protocol):

@@ -1,4 +1,7 @@
-"""Opens files and standard input, sees through compression, and hands out plain bytes."""
+"""Opens files and standard input, sees through compression, and hands out plain bytes.
+
+The standard library's zstd reader, from its backport before Python 3.14.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,20 @@ import gzip
 import io
 import os
 import stat
+import sys
 import zlib
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from importer.errors import SourceError
 from importer.source.naming import STANDARD_INPUT, source_name
-from importer.source.zstd import ZstdError, ZstdFile
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdError, ZstdFile
+else:
+    from backports.zstd import ZstdError, ZstdFile
+
+__all__ = ["ZstdError", "ZstdFile"]
 
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"

@@ -2,6 +2,8 @@
 
 Credentials come from the environment of each cloud's own tools (obstore reads it), never from a
 setting of ours. No message holds what a URL may hide: user, password, query.
+
+Which sources are URLs, and how messages show them. Pure.
 """
 
 from __future__ import annotations
@@ -13,13 +15,40 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from importer.errors import SourceError, UsageError
 from importer.source.private import writing
-from importer.source.urls import host_of, shown_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+
+
+def is_url(name: str) -> bool:
+    """Whether a source is a URL and no path."""
+    return _URL.match(name) is not None
+
+
+def shown_source(name: str) -> str:
+    """A source without what may be secret: user and password, query and fragment of a URL."""
+    if not is_url(name):
+        return name
+    scheme, _, rest = name.partition("://")
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    host, slash, path = place.partition("/")
+    return f"{scheme.lower()}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def host_of(name: str) -> str:
+    """The host of a URL, lower case, without its port; "" where it has none."""
+    try:
+        return urlsplit(name).hostname or ""
+    except ValueError:
+        return ""
+
 
 _PIECE = 1 << 20
 _SETTINGS = {

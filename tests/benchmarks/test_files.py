@@ -10,9 +10,9 @@ import pytest
 from benchmarks.data import customers, write
 from benchmarks.peers.payload import payloads
 from benchmarks.seeding import seed
-from importer.delivery.states import Done
+from importer.delivery.protocol.states import Done
 from importer.job.check import check
-from importer.job.settings import InputSettings
+from importer.job.job_settings import InputSettings
 from importer.ledger import Account, Ledger
 from importer.rows import judge_batch, map_columns
 from importer.source import SourceOptions, open_source

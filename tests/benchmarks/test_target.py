@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.process import Cores
 from benchmarks.target.api import Api, build, raw_limit, serving
-from importer.delivery.reading import customer_id
+from importer.delivery.http.answer_reading import customer_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

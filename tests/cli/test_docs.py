@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import importer
-from importer.cli.words import OUTCOME_WORDS
+from importer.cli.outcome_words import OUTCOME_WORDS
 from importer.errors import ExitCode
 from importer.outcomes import Outcome
 from importer.results.results_csv import COLUMNS

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.cli import init as init_module
+from importer.cli import init_command as init_module
 from importer.cli import main
 from importer.mapping import presets
 from importer.mapping.load import load_mapping

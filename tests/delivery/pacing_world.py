@@ -11,13 +11,13 @@ import anyio
 import trio
 from trio.testing import MockClock
 
-from importer.delivery.gate import Gate
-from importer.delivery.ratelimit_headers import RateLimitHint
+from importer.delivery.pacing.gate import Gate
+from importer.delivery.pacing.server_hints import RateLimitHint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from importer.delivery.pacing import PaceSettings
+    from importer.delivery.pacing.pace import PaceSettings
 
 
 @dataclass

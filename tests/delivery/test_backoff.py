@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.delivery.backoff import BASE, CAP, full_jitter
+from importer.delivery.pool import BASE, CAP, full_jitter
 
 DRAWS = st.floats(0, 1, exclude_max=True)
 

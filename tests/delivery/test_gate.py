@@ -10,9 +10,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from importer.delivery.gate import SLACK, Gate, HoldTooLong
-from importer.delivery.pacing import PaceSettings
-from importer.delivery.ratelimit_headers import RateLimitHint
+from importer.delivery.pacing.gate import SLACK, Gate, HoldTooLong
+from importer.delivery.pacing.pace import PaceSettings
+from importer.delivery.pacing.server_hints import RateLimitHint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.delivery.health import (
+from importer.delivery.pacing.outage import (
     Health,
     HealthSettings,
     answered,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from importer.delivery import answers as a
-from importer.delivery import events as e
 from importer.delivery.history import attempt_of, is_fault
-from importer.delivery.protocol import Flight
-from importer.delivery.states import Attempt, Sent
+from importer.delivery.protocol import answers as a
+from importer.delivery.protocol import events as e
+from importer.delivery.protocol.creating import Flight
+from importer.delivery.protocol.states import Attempt, Sent
 
 FLIGHT = Flight("REF", b"A", Sent(2, b"A", 1.0), sends=1)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.delivery.keys import idempotency_key
+from importer.delivery.protocol.keys import idempotency_key
 
 REFERENCES = st.from_regex(r"[a-zA-Z0-9_-]{1,255}", fullmatch=True)
 

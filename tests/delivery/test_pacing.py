@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importer.delivery.pacing import (
+from importer.delivery.pacing.pace import (
     Kind,
     Pace,
     PaceSettings,
@@ -18,7 +18,7 @@ from importer.delivery.pacing import (
     send_rate,
     start,
 )
-from importer.delivery.ratelimit_headers import RateLimitHint
+from importer.delivery.pacing.server_hints import RateLimitHint
 
 MOST = 64
 SETTINGS = PaceSettings(max_in_flight=MOST)

@@ -10,8 +10,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from importer.delivery.gate import Gate
-from importer.delivery.pacing import PaceSettings
+from importer.delivery.pacing.gate import Gate
+from importer.delivery.pacing.pace import PaceSettings
 from tests.delivery.pacing_world import World, run
 
 SETTLED = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.delivery.parking import Parking
+from importer.delivery.pool import Parking
 
 
 def test_a_row_comes_back_when_it_is_due_and_not_before() -> None:

@@ -9,21 +9,21 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from importer.delivery import answers as a
 from importer.delivery.committer import Committer
-from importer.delivery.health import HealthSettings
+from importer.delivery.pacing.outage import HealthSettings
 from importer.delivery.pool import Pool, PoolSettings
-from importer.delivery.protocol import Policy
-from importer.delivery.states import NEW, Done, Origin, State
+from importer.delivery.protocol import answers as a
+from importer.delivery.protocol.creating import Policy
+from importer.delivery.protocol.flight import Planned, Settled
+from importer.delivery.protocol.states import NEW, Done, Origin, State
 from importer.delivery.stopping import one_cause
-from importer.delivery.work import Planned, Settled
 from importer.errors import LedgerFailed, RunStopped
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from importer.delivery.states import Attempt, Transition
+    from importer.delivery.protocol.states import Attempt, Transition
 
 
 class Api:

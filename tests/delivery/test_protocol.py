@@ -7,10 +7,10 @@ from itertools import product
 
 import pytest
 
-from importer.delivery import answers as a
-from importer.delivery import events as e
-from importer.delivery.protocol import Flight, Phase, Policy, ProtocolError, step
-from importer.delivery.states import NEW, Done, New, Origin, Rejected, Sent, State
+from importer.delivery.protocol import answers as a
+from importer.delivery.protocol import events as e
+from importer.delivery.protocol.creating import Flight, Phase, Policy, ProtocolError, step
+from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State
 from importer.outcomes import Outcome
 
 NOW = 1_000_000.0

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importer.delivery import answers as a
-from importer.delivery import events as e
-from importer.delivery.protocol import Flight, Phase, Policy, ProtocolError, step
-from importer.delivery.states import (
+from importer.delivery.protocol import answers as a
+from importer.delivery.protocol import events as e
+from importer.delivery.protocol.creating import Flight, Phase, Policy, ProtocolError, step
+from importer.delivery.protocol.states import (
     NEW,
     Done,
     Origin,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.delivery.ratelimit_headers import RateLimitHint, parse
+from importer.delivery.pacing.server_hints import RateLimitHint, parse
 
 NAMES = st.sampled_from(
     [

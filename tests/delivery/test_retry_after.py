@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.delivery.retry_after import retry_after
+from importer.delivery.pacing.server_hints import retry_after
 
 NOW = datetime(2031, 1, 15, 12, 0, 0, tzinfo=UTC).timestamp()
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, get_args
 import httpx
 
 from importer.clock import WallClock
-from importer.delivery import answers as a
-from importer.delivery.client import MomentClient, Timeouts
-from importer.delivery.gate import Gate
-from importer.delivery.network import AsyncioTransport
-from importer.delivery.pacing import PaceSettings
-from importer.delivery.transport import ShardedTransport
+from importer.delivery.http.client import MomentClient, Timeouts
+from importer.delivery.http.network import AsyncioTransport
+from importer.delivery.http.transport import ShardedTransport
+from importer.delivery.pacing.gate import Gate
+from importer.delivery.pacing.pace import PaceSettings
+from importer.delivery.protocol import answers as a
 from tests.fuzz.hostile_server import LOOPBACK
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.delivery import answers as a
-from importer.delivery.client import Timeouts
+from importer.delivery.http.client import Timeouts
+from importer.delivery.protocol import answers as a
 from tests.fuzz.answers import (
     BODY,
     ENDLESS,

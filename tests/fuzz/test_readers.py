@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from importer.errors import ImporterError, SourceError
 from importer.job.check import check
-from importer.job.settings import InputSettings
+from importer.job.job_settings import InputSettings
 from importer.source import SourceOptions, open_source
-from importer.source.careful import Framer
+from importer.source.csv.careful import Framer
 from importer.source.raw import RawStream
 from tests.fuzz.inputs import (
     COMPRESSED,
@@ -42,7 +42,7 @@ import json, resource, sys
 from pathlib import Path
 from importer.errors import ImporterError
 from importer.job.check import check
-from importer.job.settings import InputSettings
+from importer.job.job_settings import InputSettings
 try:
     done = check(InputSettings(sources=(sys.argv[1],), out=Path(sys.argv[2])))
     said = " ".join(f"{outcome} {n}" for outcome, n in done.summary.outcomes.items())

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from importer.cli.logs import LogObserver, configure
 from importer.cli.next_commands import after_check, after_run
-from importer.cli.status import show_ledger
+from importer.cli.status_command import show_ledger
 from importer.cli.terminal import TerminalObserver
 from importer.errors import ImporterError, printable
 from importer.job.check import check
-from importer.job.settings import InputSettings
+from importer.job.job_settings import InputSettings
 from importer.ledger import Account, Ledger
 from importer.results import Summary
 

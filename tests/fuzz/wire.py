@@ -7,7 +7,7 @@ import asyncio
 import uvloop
 from hypothesis import strategies as st
 
-from importer.delivery import answers as a
+from importer.delivery.protocol import answers as a
 from tests.fuzz.answers import BODY, CHUNK, CHUNKED, REFERENCE, WHOLE, once
 from tests.fuzz.asking import asking, create
 from tests.fuzz.hostile_server import response, serving

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from importer.job.credentials import ApiKey
+from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.run import Finished, run
-from importer.job.settings import DeliverySettings, InputSettings
 from importer.sandbox import SandboxConfig, running
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.observer import Observer
-from importer.job.plan import Planning, plan
 from importer.job.plan_file import load_plan
 from importer.job.plan_guard import PlanGuard
-from importer.job.settings import DeliverySettings, InputSettings
+from importer.job.planning import Planning, plan
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ import pytest
 
 from importer.errors import ExitCode, InvalidFound, RunStopped
 from importer.job.check import check
+from importer.job.job_settings import InputSettings
 from importer.job.limit import parse_limit
 from importer.job.observer import Observer
-from importer.job.settings import InputSettings
 from tests.job.conftest import HEADER, Job, customers, outcomes, results
 
 if TYPE_CHECKING:

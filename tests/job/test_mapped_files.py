@@ -12,8 +12,8 @@ import pytest
 
 from importer.errors import RunStopped, SourceError
 from importer.job.check import check
+from importer.job.job_settings import InputSettings
 from importer.job.limit import parse_limit
-from importer.job.settings import InputSettings
 from importer.job.world import World
 from importer.mapping import load_mapping
 from tests.job.conftest import outcomes, results

@@ -13,7 +13,7 @@ from importer.errors import ExitCode, SourceError, UsageError
 from importer.job.limit import parse_limit
 from importer.job.plan_file import load_plan
 from importer.ledger import RunLock
-from importer.ledger.migrations import STEPS, migrate
+from importer.ledger.sqlite.migrations import STEPS, migrate
 from importer.rows import OnDuplicate
 from tests.job.conftest import HEADER, customers, outcomes
 from tests.job.planning import Heard, Planner
@@ -142,7 +142,7 @@ def test_a_plan_made_while_a_run_works_is_not_saved(
         planner.job.run(sources=(planner.job.write(customers(range(70, 71)), "more.csv"),))
         return forecast(*args, **kwargs)
 
-    monkeypatch.setattr("importer.job.plan.forecast", meanwhile)
+    monkeypatch.setattr("importer.job.planning.forecast", meanwhile)
     with pytest.raises(UsageError, match="the ledger moved while the plan was made"):
         planner.plan(customers(range(3)))
     assert not planner.file.exists()

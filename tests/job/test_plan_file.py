@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import UsageError
-from importer.job.plan import plan
 from importer.job.plan_file import load_plan
+from importer.job.planning import plan
 from tests.job.conftest import customers
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from importer.errors import UsageError
-from importer.job.plan import plan
+from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.plan_file import load_plan
 from importer.job.plan_guard import DECIDING, FREE, PlanGuard, settings_of
-from importer.job.settings import DeliverySettings, InputSettings
+from importer.job.planning import plan
 from importer.rows import OnDuplicate
 from tests.job.conftest import customers, outcomes
 from tests.job.planning import Heard, Planner

@@ -5,7 +5,16 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from importer.delivery.states import NEW, Attempt, Done, Origin, Rejected, Sent, State, Transition
+from importer.delivery.protocol.states import (
+    NEW,
+    Attempt,
+    Done,
+    Origin,
+    Rejected,
+    Sent,
+    State,
+    Transition,
+)
 from importer.ledger import Account
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from importer.errors import ExitCode, LedgerFailed
 from importer.ledger import Ledger
-from importer.ledger.failures import ledger_failed
+from importer.ledger.sqlite.connection import ledger_failed
 from tests.ledger.samples import ACCOUNT, SENT, Failing, attempt, done, raw, sent
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from importer.delivery.reading import COMPARED
-from importer.delivery.states import Done, Origin, Transition
+from importer.delivery.http.answer_reading import COMPARED
+from importer.delivery.protocol.states import Done, Origin, Transition
 from importer.ledger import Ledger
-from importer.ledger.fields import FIELDS, WIDTH, fields_of, fields_that_differ
+from importer.ledger.field_hashes import FIELDS, WIDTH, fields_of, fields_that_differ
 from importer.rows.fingerprint import canonical
 from tests.ledger.samples import ACCOUNT, PRINT_A, PRINT_B, SENT, done, sent
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer.delivery.states import NEW, Attempt, Done, Origin, Rejected, Sent, Transition
+from importer.delivery.protocol.states import NEW, Attempt, Done, Origin, Rejected, Sent, Transition
 from importer.ledger import Entry, Ledger
 from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, done, raw, sent
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from importer.errors import UsageError
-from importer.ledger import Ledger, connection
-from importer.ledger.migrations import APPLICATION_ID, STEPS, migrate, version_of
+from importer.ledger import Ledger
+from importer.ledger.sqlite import connection
+from importer.ledger.sqlite.migrations import APPLICATION_ID, STEPS, migrate, version_of
 from tests.ledger.samples import ACCOUNT, SENT, raw, sent
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from importer.delivery.safeguards import ALL_ON
-from importer.delivery.states import NEW, State, Transition
+from importer.delivery.protocol.safeguards import ALL_ON
+from importer.delivery.protocol.states import NEW, State, Transition
 from importer.errors import LedgerFailed
 from importer.ledger import Ledger
 from tests.ledger.samples import ACCOUNT, EVERY_STATE, Failing, attempt

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.delivery.states import NEW, Transition
+from importer.delivery.protocol.states import NEW, Transition
 from importer.ledger import Account, Ledger, Mapped, read_accounts
-from importer.ledger import ledger as module
+from importer.ledger.sqlite import sqlite_ledger as module
 from tests.ledger.samples import ACCOUNT, DONE, EVERY_STATE, REJECTED, SENT, done, sent
 
 if TYPE_CHECKING:

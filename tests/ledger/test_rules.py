@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.delivery.safeguards import Safeguards
-from importer.delivery.states import NEW, Attempt, Done, Sent, State, Transition
+from importer.delivery.protocol.safeguards import Safeguards
+from importer.delivery.protocol.states import NEW, Attempt, Done, Sent, State, Transition
 from importer.ledger import Ledger
 from tests.ledger.samples import ACCOUNT, DONE, EVERY_STATE, PRINT_B, REJECTED, SENT
 

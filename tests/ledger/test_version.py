@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from importer.delivery.states import NEW, Transition
+from importer.delivery.protocol.states import NEW, Transition
 from importer.ledger import Account, Ledger, Standing
-from importer.ledger.migrations import STEPS, migrate
+from importer.ledger.sqlite.migrations import STEPS, migrate
 from tests.ledger.samples import ACCOUNT, DONE, REJECTED, SENT, attempt, done, raw, sent
 
 if TYPE_CHECKING:

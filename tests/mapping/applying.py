@@ -14,7 +14,7 @@ from importer.source.records import CellFault, Layout, Malformed, RecordBatch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from importer.mapping.money import NumberFormat
+    from importer.mapping.money.money_text import NumberFormat
     from importer.rows import Judged
 
 REFERENCE = '[fields.external_reference]\ncolumn = "Nr"\n'

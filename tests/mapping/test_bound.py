@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from importer.errors import SourceError
-from importer.mapping import money
+from importer.mapping.money import money_text as money
 from importer.source.records import CellFault, Malformed
 from tests.mapping.applying import (
     REFERENCE,
@@ -240,7 +240,7 @@ def test_a_check_without_a_mapping_loads_neither_pydantic_nor_the_mapping(tmp_pa
     code = (
         "import sys\n"
         "from importer.job.check import check\n"
-        "from importer.job.settings import InputSettings\n"
+        "from importer.job.job_settings import InputSettings\n"
         "assert check(InputSettings(('c.csv',))).exit_code == 0\n"
         "loaded = {'pydantic', 'importer.mapping.model', 'importer.mapping.bound'}\n"
         "assert not loaded & set(sys.modules), loaded & set(sys.modules)"

@@ -10,7 +10,7 @@ import pytest
 
 from importer.mapping import load_mapping
 from importer.mapping import model as models
-from importer.mapping.money_format import FORMATS
+from importer.mapping.money.money_format import FORMATS
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

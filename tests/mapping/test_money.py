@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.mapping import money
-from importer.mapping.money_signs import BEHIND, PAIRS
+from importer.mapping.money import money_text as money
+from importer.mapping.money.money_signs import BEHIND, PAIRS
 from importer.rows.currencies import ACTIVE, minor_units
 
 FORMATS = money.FORMATS

@@ -9,8 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from importer.mapping import phone
-from importer.mapping.phone import to_e164
-from importer.mapping.phone_certain import certain
+from importer.mapping.phone import certain, to_e164
 
 E164 = phonenumbers.PhoneNumberFormat.E164
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.mapping.texts import lowercase_domain, nfc
+from importer.mapping.converted import lowercase_domain, nfc
 
 TEXTS = st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=10), max_size=6)
 

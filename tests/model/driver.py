@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from importer.delivery import events as e
-from importer.delivery import protocol
-from importer.delivery.protocol import Flight, Policy
-from importer.delivery.states import (
+from importer.delivery.protocol import creating as protocol
+from importer.delivery.protocol import events as e
+from importer.delivery.protocol.creating import Flight, Policy
+from importer.delivery.protocol.states import (
     NEW,
     Done,
     New,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer.delivery.states import Done, New, Rejected, generation
+from importer.delivery.protocol.states import Done, New, Rejected, generation
 from tests.model.driver import IDLE
 from tests.model.server import customer_id
 

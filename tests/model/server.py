@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from importer.delivery import answers as a
+from importer.delivery.protocol import answers as a
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

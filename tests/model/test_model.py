@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from importer.delivery.safeguards import Safeguards
+from importer.delivery.protocol.safeguards import Safeguards
 from tests.model.explore import explore
 from tests.model.variants import ABLATIONS, LIMITS, PROMISES, Ablation, Variant, named
 from tests.model.world import Scene, without

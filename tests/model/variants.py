@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from importer.delivery.protocol import Policy
+from importer.delivery.protocol.creating import Policy
 from tests.model.server import ServerRules
 from tests.model.world import Scene
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from importer.delivery import answers as a
-from importer.delivery import events as e
-from importer.delivery.protocol import Policy
-from importer.delivery.states import Sent, Transition, generation
+from importer.delivery.protocol import answers as a
+from importer.delivery.protocol import events as e
+from importer.delivery.protocol.creating import Policy
+from importer.delivery.protocol.states import Sent, Transition, generation
 from importer.ledger.rules import takes
 from tests.model import server as s
 from tests.model.driver import IDLE, NOW, Driver, Interner, told

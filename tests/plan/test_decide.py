@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from importer.delivery.states import NEW, Done, Origin, Rejected, Sent, State
+from importer.delivery.protocol.states import NEW, Done, Origin, Rejected, Sent, State
 from importer.outcomes import Outcome
 from importer.plan import decide
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from importer.outcomes import Outcome
 from importer.plan import Staging
-from importer.plan.digest import digest_of
-from importer.plan.positions import position
+from importer.plan.frames import position
+from importer.plan.plan_digest import digest_of
 from importer.rows import Problem, Row
 from importer.rows.fingerprint import fingerprint
 

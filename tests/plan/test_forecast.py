@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.delivery.states import NEW, Done, Origin, Rejected, Sent, State, Transition
+from importer.delivery.protocol.states import NEW, Done, Origin, Rejected, Sent, State, Transition
 from importer.ledger import Account, Ledger
 from importer.plan import Staging, make_plan
-from importer.plan.forecast import EXAMPLES, Example, Forecast, forecast
-from importer.plan.masked import masked_fields
+from importer.plan.forecast import EXAMPLES, Example, Forecast, forecast, masked_fields
 from importer.rows import Row
 from importer.rows.fingerprint import canonical, fingerprint
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.delivery.states import NEW, Done, New, Origin, Rejected, Sent, State
+from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State
 from importer.outcomes import Outcome
 from importer.plan import Staging, decide, make_plan, rows_to_deliver
 from importer.plan.make import settle_duplicates

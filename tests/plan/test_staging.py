@@ -10,7 +10,7 @@ import pytest
 from importer.errors import UsageError
 from importer.outcomes import Outcome
 from importer.plan import Staging
-from importer.plan.positions import position, source_and_line
+from importer.plan.frames import position, source_and_line
 from importer.rows import OnDuplicate, Problem, Row
 from importer.rows.fingerprint import fingerprint
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from importer.outcomes import Outcome
 from importer.plan import StagedRow, Staging
-from importer.plan.positions import position
+from importer.plan.frames import position
 from importer.results import Workspace, write_errors
 from importer.rows import Problem, Row
 from importer.source import Layout, SourceOptions, open_source

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.plan import Failure
-from importer.plan.positions import position
+from importer.plan.frames import position
 from importer.results import groups
 from importer.results.groups import MAX_DETAIL, MAX_GROUPS, MAX_LINES, Groups, field_named
 from importer.rows import Problem, Row

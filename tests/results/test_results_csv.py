@@ -15,7 +15,7 @@ from importer.results import Workspace, write_results
 from importer.results.results_csv import COLUMNS
 from importer.rows import Problem, Row
 from importer.rows.fingerprint import fingerprint
-from importer.source.formula import escape_formula
+from importer.source.csv.formula import escape_formula
 
 if TYPE_CHECKING:
     from pathlib import Path

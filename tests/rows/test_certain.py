@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.rows.certain import PAYLOAD, certain_payloads
-from importer.rows.columns import ColumnMap, map_columns
 from importer.rows.currencies import ACTIVE
+from importer.rows.header_fields import ColumnMap, map_columns
 from importer.rows.judge import judge
-from importer.rows.read_rows import rows_of
+from importer.rows.judged import rows_of
 from importer.rows.text import TRIMMED
 from importer.source.records import Layout, RecordBatch
 

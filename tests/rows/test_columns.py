@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from importer.errors import SourceError
-from importer.rows.columns import ColumnMap, map_columns
+from importer.rows.header_fields import ColumnMap, map_columns
 from importer.source.records import Layout
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.rows.balance import balance_problem, read_balance
-from importer.rows.columns import map_columns
+from importer.rows.header_fields import map_columns
 from importer.rows.mistakes import Mistake
 from importer.rows.payload import build_payload
 from importer.rows.text import INVISIBLE_SPACES, TRIMMED, shown, trim

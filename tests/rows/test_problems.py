@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.rows import explain
+from importer.rows import problems as explain
 from importer.rows.codes import CODES
-from importer.rows.columns import map_columns
 from importer.rows.customer import Customer
+from importer.rows.header_fields import map_columns
 from importer.rows.problems import problems_of
 from importer.source.records import Layout
 

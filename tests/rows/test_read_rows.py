@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.rows import judged
-from importer.rows.columns import ColumnMap, map_columns
-from importer.rows.judged import judge_batch, parts_of
+from importer.rows.header_fields import ColumnMap, map_columns
+from importer.rows.judged import judge_batch, parts_of, rows_of
 from importer.rows.problems import problems_of
-from importer.rows.read_rows import rows_of
 from importer.rows.row import Row
 from importer.source.records import CellFault, Layout, Malformed, RecordBatch
 

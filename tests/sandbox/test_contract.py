@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from importer.sandbox.contract import field_errors, load_contract
-from importer.sandbox.ecma import compile_ecma
+from importer.sandbox.contract import compile_ecma, field_errors, load_contract
 
 FULL: dict[str, Any] = {
     "external_reference": "CUST-1_a",

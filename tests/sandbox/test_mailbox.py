@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from importer.sandbox.mailbox import is_mailbox
+from importer.sandbox.contract import is_mailbox
 
 LABEL = "a" * 63
 

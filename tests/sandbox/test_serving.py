@@ -195,7 +195,7 @@ sys.modules["httptools"] = None
 sys.modules["uvloop"] = None
 import httpx
 from importer.sandbox import SandboxConfig, running
-from importer.sandbox.protocol import HttpProtocol
+from importer.sandbox.server import HttpProtocol
 assert HttpProtocol.__name__ == "H11Protocol", HttpProtocol
 with running(SandboxConfig(faults="ref:A=lost,ref:A=cut")) as url:
     headers = {"Authorization": "Bearer sk_test_a", "Idempotency-Key": "k"}
@@ -237,7 +237,7 @@ def test_the_sandbox_imports_nothing_of_the_importer_but_errors() -> None:
 import sys
 import importer
 before = set(sys.modules)
-import importer.sandbox.app, importer.sandbox.server
+import importer.sandbox.sandbox_app, importer.sandbox.server
 loaded = {m for m in set(sys.modules) - before if m.startswith("importer.")}
 print(sorted(m for m in loaded if not m.startswith("importer.sandbox")))
 """

@@ -8,8 +8,8 @@ import pytest
 
 from importer.errors import UsageError
 from importer.sandbox import SandboxConfig
-from importer.sandbox.auth import Refusal, authenticate
-from importer.sandbox.ratelimit import TokenBucket
+from importer.sandbox.billing import Refusal, authenticate
+from importer.sandbox.core import TokenBucket
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from importer.delivery.safeguards import ALL_ON
+from importer.delivery.protocol.safeguards import ALL_ON
 from tests.simulation.ablations import ABLATIONS
 from tests.simulation.campaign import Figures, campaign, version
 from tests.simulation.history import play

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from importer.delivery.safeguards import ALL_ON, Safeguards
+from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 
 
 @dataclass(frozen=True, slots=True)

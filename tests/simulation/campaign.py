@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from importer import __version__
-from importer.delivery.safeguards import ALL_ON, Safeguards
+from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from tests.simulation.history import Report, fast_folder, play
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from importer.delivery.keys import idempotency_key
+from importer.delivery.protocol.keys import idempotency_key
 from tests.simulation.book import acceptable
 
 if TYPE_CHECKING:

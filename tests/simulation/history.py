@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from importer.delivery.safeguards import ALL_ON, Safeguards
+from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from tests.simulation import checkers
 from tests.simulation.engine import simulate
 from tests.simulation.luck import Luck

@@ -12,8 +12,8 @@ from importer.delivery.stopping import one_cause
 from importer.errors import LedgerFailed, SourceError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import fill_in_from_ledger
+from importer.job.job_settings import DeliverySettings
 from importer.job.observer import Observer, Progress
-from importer.job.settings import DeliverySettings
 from importer.job.world import World as Seams
 from importer.ledger import Account, Ledger
 from importer.plan import StagedRow, Staging, make_plan

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.delivery.protocol import Policy
-from importer.delivery.safeguards import Safeguards
+from importer.delivery.protocol.creating import Policy
+from importer.delivery.protocol.safeguards import Safeguards
 from importer.plan import StagedRow, Staging
 from tests.simulation.ablations import ABLATIONS
 from tests.simulation.campaign import campaign

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from importer.delivery.safeguards import Safeguards
+    from importer.delivery.protocol.safeguards import Safeguards
     from tests.simulation.luck import Luck
     from tests.simulation.process import Importer
     from tests.simulation.scene import Scene

@@ -7,8 +7,8 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.source.blocks import Blocks
 from importer.source.limits import MAX_LINE_BYTES
+from importer.source.text.blocks import Blocks
 
 
 @given(

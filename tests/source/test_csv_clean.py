@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.source import SourceOptions, open_source
-from importer.source.careful import Framer
-from importer.source.fast import parse_fast
+from importer.source.csv.careful import Framer
+from importer.source.csv.csv_source import parse_fast
 from tests.source.reading import content_of, lines_of_records
 
 if TYPE_CHECKING:

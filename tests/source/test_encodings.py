@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from importer.errors import SourceError, UsageError
 from importer.source import SourceOptions, open_source
-from importer.source.encodings import label_of
 from importer.source.limits import SAMPLE_BYTES
+from importer.source.text.encodings import label_of
 from tests.source.reading import content_of, zstd
 
 if TYPE_CHECKING:

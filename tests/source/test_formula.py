@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.source.formula import escape_formula, unescape_formula, unescape_frame
+from importer.source.csv.formula import escape_formula, unescape_formula, unescape_frame
 
 TEXTS = st.text(alphabet="'=+-@\t\r\n 1a٣é", max_size=8) | st.text(max_size=20)
 

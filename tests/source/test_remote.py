@@ -12,7 +12,7 @@ import pytest
 
 from importer.errors import SourceError, UsageError
 from importer.job.check import check
-from importer.job.settings import InputSettings
+from importer.job.job_settings import InputSettings
 from importer.source import SourceOptions, open_source, shown_source
 from tests.source.reading import content_of
 

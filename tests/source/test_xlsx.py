@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from importer.errors import SourceError
 from importer.source import SourceOptions, open_source
-from importer.source.xlsx_cells import Cell, Style, cell_text, unescaped
+from importer.source.excel.xlsx_cells import Cell, Style, cell_text, unescaped
 from tests.source.reading import content_of
 from tests.source.workbooks import MAIN, Raw, error, styled, write_workbook
 
@@ -169,7 +169,7 @@ def test_many_rows_come_in_batches(
     book: Callable[..., Content], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Order and numbers hold across batches."""
-    monkeypatch.setattr("importer.source.xlsx_source._MOST_CELLS", 1_000)
+    monkeypatch.setattr("importer.source.excel.xlsx_source._MOST_CELLS", 1_000)
     rows: dict[int, list[Value]] = {1: ["a"], **{n: [f"R-{n}"] for n in range(2, 2_500)}}
     content = book({"S": rows})
     assert content.batches == 3

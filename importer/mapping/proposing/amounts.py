@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from importer.mapping import money
+from importer.mapping.money import money_text as money
 from importer.mapping.proposing.headers import OWED, fold
-from importer.mapping.proposing.proposal import Choice, Question, Suggestion
-from importer.mapping.proposing.words import counted, most_of
+from importer.mapping.proposing.proposal import Choice, Question, Suggestion, counted, most_of
 from importer.rows.currencies import ACTIVE, meant
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from importer.mapping.proposing.columns import Parts
     from importer.mapping.proposing.facts import ColumnFacts
+    from importer.mapping.proposing.parts import Parts
     from importer.mapping.proposing.proposal import Answers
 
 CURRENCY = ("fields", "currency")

@@ -9,13 +9,12 @@ import phonenumbers
 import polars as pl
 
 from importer.mapping.phone import to_e164
-from importer.mapping.proposing.proposal import Choice, Question, Suggestion
-from importer.mapping.proposing.words import most_of
+from importer.mapping.proposing.proposal import Choice, Question, Suggestion, most_of
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
-    from importer.mapping.proposing.columns import Parts
     from importer.mapping.proposing.facts import ColumnFacts
+    from importer.mapping.proposing.parts import Parts
     from importer.mapping.proposing.proposal import Answers
 
 TRIED_NUMBERS = 60

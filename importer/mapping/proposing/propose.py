@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from importer.errors import UsageError
 from importer.mapping.proposing.amounts import propose_balance, propose_currency
-from importer.mapping.proposing.columns import assign
 from importer.mapping.proposing.facts import NEARLY_ALL
+from importer.mapping.proposing.other_columns import propose_metadata, propose_rows
+from importer.mapping.proposing.parts import assign
 from importer.mapping.proposing.people import propose_email, propose_name, propose_phone
 from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question
-from importer.mapping.proposing.records import propose_metadata, propose_rows
 from importer.mapping.proposing.reference import propose_reference
-from importer.rows.columns import nearest
+from importer.rows.header_fields import nearest
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
-    from importer.mapping.proposing.columns import Parts
     from importer.mapping.proposing.facts import Facts
+    from importer.mapping.proposing.parts import Parts
 
 _COMPLETED_BY_FILE = ("region", "region_column", "number_format", "unit", "positive")
 """What the file shows or the user says of a field is added to the preset's entry."""

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from importer.mapping.proposing.proposal import Choice, Question, Suggestion
-from importer.mapping.proposing.words import counted
+from importer.mapping.proposing.proposal import Choice, Question, Suggestion, counted
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
-    from importer.mapping.proposing.columns import Parts
     from importer.mapping.proposing.facts import ColumnFacts
+    from importer.mapping.proposing.parts import Parts
     from importer.mapping.proposing.proposal import Answers
 
 KEY = ("fields", "external_reference")

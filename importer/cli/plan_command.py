@@ -1,0 +1,98 @@
+"""``importer plan`` for people: what a run would do, in tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from importer.cli.next_commands import after_plan
+from importer.cli.outcome_words import OUTCOME_WORDS, SENDING_WORDS
+from importer.errors import printable
+
+if TYPE_CHECKING:
+    from importer.job.planning import Planning
+    from importer.mapping import Transformed
+
+
+ERRORS_SHOWN = 8
+EXAMPLES_SHOWN = 3
+UNKNOWN = "(not known)"
+
+
+def show_plan(
+    made: Planning, *, ledger: Path, save: Path | None, config: Path | None = None
+) -> None:
+    """Print what a run would do, and what to type next."""
+    console = Console(highlight=False)
+    console.print(_outcomes(made))
+    if made.forecast.changed_fields or made.forecast.unknown_fields:
+        console.print(_changes(made))
+    if made.transforms:
+        console.print(_transforms(made.transforms))
+    for outcome, code, rows in made.errors[:ERRORS_SHOWN]:
+        console.print(escape(f"  {rows:>7,} x {outcome}: {code}"))
+    if made.stopped_by is not None:
+        return
+    if made.saved is not None:
+        shown = escape(printable(f"plan: {save} (digest {made.saved.digest[:12]})"))
+        console.print(shown, soft_wrap=True)
+    console.print("next:")
+    for command in after_plan(ledger, made.sources, save, config=config):
+        console.print(f"  {escape(printable(command))}", soft_wrap=True)
+
+
+def _outcomes(made: Planning) -> Table:
+    title = escape(printable(f"plan for {made.account}"))
+    table = Table(title=title, title_justify="left")
+    table.add_column("outcome")
+    table.add_column("records", justify="right")
+    table.add_column("meaning")
+    words = {**OUTCOME_WORDS, **SENDING_WORDS}
+    counts = made.forecast.outcomes
+    for outcome in dict.fromkeys([*SENDING_WORDS, *OUTCOME_WORDS, *counts]):
+        if number := counts.get(outcome):
+            table.add_row(outcome, f"{number:,}", words.get(outcome, ""))
+    table.add_section()
+    sends = 0 if made.stopped_by is not None else made.forecast.to_deliver
+    sent = f"{sends:,} would be sent; nothing was sent now"
+    table.add_row("total", f"{made.records:,}", sent)
+    return table
+
+
+def _changes(made: Planning) -> Table:
+    table = Table(title="changed: fields that differ now", title_justify="left")
+    table.add_column("field")
+    table.add_column("records", justify="right")
+    table.add_column("for example, masked", overflow="fold")
+    several = len(made.sources) > 1
+    for name, number in made.forecast.changed_fields.most_common():
+        examples = [
+            f"{one.reference} ({_place(made, one.source, one.line, several=several)}): {one.value}"
+            for one in made.forecast.examples.get(name, ())
+        ]
+        table.add_row(name, f"{number:,}", escape(printable("; ".join(examples))))
+    if made.forecast.unknown_fields:
+        unknown = f"{made.forecast.unknown_fields:,}"
+        table.add_row(UNKNOWN, unknown, "settled before fields were noted, or a rare likeness")
+    return table
+
+
+def _place(made: Planning, source: int, line: int, *, several: bool) -> str:
+    return f"{Path(made.sources[source]).name} line {line}" if several else f"line {line}"
+
+
+def _transforms(transforms: tuple[Transformed, ...]) -> Table:
+    table = Table(title="transforms", title_justify="left")
+    table.add_column("transform")
+    table.add_column("column")
+    table.add_column("records", justify="right")
+    table.add_column("for example, masked", overflow="fold")
+    for one in transforms:
+        examples = "; ".join(f"{a} -> {b}" for a, b in one.examples[:EXAMPLES_SHOWN])
+        cells = (printable(one.name), printable(one.column), f"{one.changed:,}")
+        table.add_row(*map(escape, cells), escape(printable(examples)))
+    return table

@@ -1,0 +1,92 @@
+"""``importer status``: the ledger in a few lines, or what happened to one customer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from importer.delivery.protocol.keys import idempotency_key
+from importer.delivery.protocol.states import Done, Rejected, generation, kind
+from importer.errors import printable
+from importer.job.world import iso
+from importer.ledger import Ledger, read_accounts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from importer.ledger import Account, History, Run
+
+
+LAST_RUNS = 10
+STATE_WORDS = {
+    "done": "in Moment",
+    "sent": "sent, not settled yet",
+    "rejected": "refused by Moment",
+}
+
+
+def show_ledger(path: Path) -> None:
+    """Print totals and last runs of every account in the ledger."""
+    console = Console(highlight=False)
+    accounts = read_accounts(path)
+    if not accounts:
+        console.print(f"the ledger {escape(printable(str(path)))} is empty")
+    for account in accounts:
+        with Ledger.open(path, account, read_only=True) as ledger:
+            console.print(f"[bold]{escape(printable(account.label))}[/]")
+            for state, number in sorted(ledger.totals().items()):
+                console.print(f"  {number:>11,} {STATE_WORDS.get(state, state)}")
+            console.print(_runs_table(ledger.runs(LAST_RUNS)))
+
+
+def _runs_table(runs: list[Run]) -> Table:
+    table = Table(title="last runs", title_justify="left")
+    for heading in ("run", "ended", "exit", "outcomes", "sources"):
+        table.add_column(heading, overflow="fold")
+    for run in runs:
+        outcomes = ", ".join(f"{n:,} {outcome}" for outcome, n in sorted(run.counts.items()) if n)
+        ended = iso(run.ended_at) if run.ended_at else "runs, or was killed"
+        code = "" if run.exit_code is None else str(run.exit_code)
+        table.add_row(run.run_id, ended, code, outcomes, escape(printable(", ".join(run.sources))))
+    return table
+
+
+def show_customer(path: Path, reference: str) -> bool:
+    """Print the history of one reference in every account; False if none knows it."""
+    console = Console(highlight=False)
+    known = False
+    for account in read_accounts(path):
+        with Ledger.open(path, account, read_only=True) as ledger:
+            if (history := ledger.history(reference)) is not None:
+                known = True
+                _show_history(console, account, history)
+    if not known:
+        shown = printable(f"the ledger {path} does not know {reference!r}")
+        console.print(escape(shown))
+    return known
+
+
+def _show_history(console: Console, account: Account, history: History) -> None:
+    state = history.state
+    console.print(f"[bold]{escape(history.reference)}[/] for {escape(account.label)}")
+    console.print(f"  state             {STATE_WORDS.get(kind(state), kind(state))}")
+    match state:
+        case Done():
+            console.print(f"  id                {state.customer_id} ({state.origin})")
+            if state.differs:
+                console.print(f"  differed in       {', '.join(state.differs)}")
+        case Rejected():
+            code = escape(printable(state.error_code))
+            console.print(f"  refused with      HTTP {state.http_status} {code}")
+    at = generation(state)
+    console.print(f"  generation        {at}")
+    console.print(f"  idempotency key   {idempotency_key(history.reference, max(at, 0))}")
+    console.print(f"  requests          {history.requests}")
+    for entry in history.entries:
+        status = f" HTTP {entry.http_status}" if entry.http_status else ""
+        code = f" {escape(printable(entry.error_code))}" if entry.error_code else ""
+        about = f" (generation {entry.generation})"
+        console.print(f"  {iso(entry.at)} {entry.event}{status}{code}{about} run {entry.run_id}")

@@ -1,0 +1,1 @@
+"""The wire: requests encoded, answers read without belief, and the network below."""

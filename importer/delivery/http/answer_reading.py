@@ -1,0 +1,158 @@
+"""Reads response bodies and problem documents: bytes in, plain values out. Pure.
+
+Problem details are those of RFC 9457; Moment does not document its ``type`` URIs, so nothing
+here decides by one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from importer.errors import printable
+from importer.rows.mask import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+CUSTOMER_ID = re.compile(r"bcus_[a-zA-Z0-9]+")
+"""API page, response field ``id``."""
+COMPARED = ("name", "email", "phone", "currency", "balance", "metadata")
+MESSAGE_LIMIT = 300
+CODE_LIMIT = 64
+
+_EXISTS = re.compile(
+    r"already[ _-]?(exist|used|taken|in use)|exists|duplicate|(not|must be) unique|uniqueness|taken"
+)
+_NOT_CODE = re.compile(r"[^a-z0-9]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def json_object(body: bytes | None) -> dict[str, Any] | None:
+    """The body as a JSON object, or None where it is anything else.
+
+    Where a name stands twice nobody can say which value counts (RFC 8259 section 4), and NaN is
+    no JSON: neither is believed.
+    """
+    if not body:
+        return None
+    try:
+        value = _DECODER.decode(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
+"""Made once: ``json.loads`` makes one for each call."""
+
+
+def customer_id(customer: Mapping[str, Any], reference: str, *, echo_check: bool) -> str | None:
+    """The id of a well-formed customer whose ``external_reference`` is ours, else None."""
+    found = customer.get("id")
+    if not isinstance(found, str) or not CUSTOMER_ID.fullmatch(found):
+        if echo_check:
+            return None
+        return str(found) if found is not None else None
+    if echo_check and customer.get("external_reference") != reference:
+        return None
+    return found
+
+
+def differences(payload: Mapping[str, Any], customer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the fields that the payload gives and Moment holds differently.
+
+    A field that the row leaves out is not compared; of metadata only the row's keys are.
+    """
+    return tuple(
+        name
+        for name in COMPARED
+        if name in payload and not _same(payload[name], customer.get(name))
+    )
+
+
+def _same(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, dict):
+        return isinstance(theirs, dict) and all(theirs.get(k) == v for k, v in ours.items())
+    return bool(ours == theirs) and not isinstance(theirs, bool)
+
+
+def problem_code(problem: Mapping[str, Any] | None, status: int) -> str:
+    """A short machine-readable code: the problem type's last segment, else its title, else status.
+
+    Lower-case letters, digits and ``_``, at most 64 characters.
+    """
+    if problem is not None:
+        kind = problem.get("type")
+        if isinstance(kind, str) and kind not in {"", "about:blank"}:
+            code = _slug(re.split(r"[/#:?]", kind.rstrip("/#"))[-1])
+            if code:
+                return code
+        title = problem.get("title")
+        if isinstance(title, str) and _slug(title):
+            return _slug(title)
+    return f"http_{status}"
+
+
+def _slug(text: str) -> str:
+    return _NOT_CODE.sub("_", text.lower()).strip("_")[:CODE_LIMIT]
+
+
+def problem_message(problem: Mapping[str, Any] | None, payload: Mapping[str, Any]) -> str:
+    """Title, detail and field errors on one line, personal data masked, at most 300 characters."""
+    if problem is None:
+        return ""
+    parts = [problem[key] for key in ("title", "detail") if isinstance(problem.get(key), str)]
+    errors = problem.get("errors")
+    if isinstance(errors, list):
+        parts += [_field_error(error) for error in errors[:5]]
+    # Values are looked for as they are, so before anything else changes the text.
+    text = redact(": ".join(part for part in parts if part), personal_values(payload))
+    return printable(_CONTROL.sub(" ", text))[:MESSAGE_LIMIT]
+
+
+def _field_error(error: Any) -> str:
+    if isinstance(error, str):
+        return error
+    if isinstance(error, dict):
+        words = [error.get(key) for key in ("field", "path", "pointer", "message", "detail")]
+        return " ".join(word for word in words if isinstance(word, str))
+    return ""
+
+
+def personal_values(payload: Mapping[str, Any]) -> list[str]:
+    """The row's values that must not appear in any message."""
+    values = [payload[key] for key in ("name", "email", "phone") if key in payload]
+    values += list(payload.get("metadata", {}).values())
+    return [value for value in values if isinstance(value, str)]
+
+
+def says_exists(problem: Mapping[str, Any] | None) -> bool:
+    """Whether the problem's own words can mean that the reference is taken."""
+    return not about_key(problem) and bool(_EXISTS.search(_words(problem)))
+
+
+def about_key(problem: Mapping[str, Any] | None) -> bool:
+    """Whether the problem speaks of the idempotency key, not of the row's payload."""
+    return "idempoten" in _words(problem)
+
+
+def _words(problem: Mapping[str, Any] | None) -> str:
+    try:
+        return "" if problem is None else json.dumps(problem, ensure_ascii=False).lower()
+    except RecursionError:
+        # Writing takes more of the stack than reading did; no words are that deep.
+        return ""

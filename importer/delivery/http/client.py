@@ -1,0 +1,337 @@
+"""The API client: one POST and one GET, answered by typed outcomes instead of exceptions.
+
+It sends prebuilt ``httpx.Request`` objects straight to a transport: no redirects, no cookies, no
+compression (so no decompression bombs), bounded bodies, four timeouts and one deadline over all.
+Every request passes the gate, which paces the run.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import anyio
+import httpx
+
+from importer.delivery.http import answer_reading as reading
+from importer.delivery.pacing.gate import HoldTooLong
+from importer.delivery.pacing.server_hints import parse as parse_hint
+from importer.delivery.pacing.server_hints import retry_after
+from importer.delivery.protocol import answers as a
+from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+from importer.errors import RunStopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from importer.clock import Clock
+    from importer.delivery.pacing.gate import Gate
+
+
+MAX_BODY = 1 << 20
+"""Bytes of a response body that are read; a customer has a few hundred."""
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_NO_VERDICT = (
+    ssl.SSLEOFError,
+    ssl.SSLSyscallError,
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+    ssl.SSLZeroReturnError,
+)
+"""The other side went away or is slow; nothing is said about its certificate or its TLS."""
+_TRANSIENT = frozenset({408, 425})
+_RUN_WRONG = {
+    401: "unauthorised",
+    403: "forbidden",
+    404: "no_such_endpoint",
+    405: "no_such_endpoint",
+    407: "proxy_refused",
+}
+_WAIT_HINT = "Moment asked to wait; the same command goes on from here."
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds for each phase of a request, and for the whole of it."""
+
+    connect: float = 10
+    write: float = 10
+    read: float = 30
+    pool: float = 30
+    total: float = 75
+
+
+class _Reply(NamedTuple):
+    """One response, or the reason why there is none."""
+
+    status: int = 0
+    body: bytes | None = None
+    """None where the body was cut, too large or encoded."""
+    body_error: str = ""
+    replayed: bool = False
+    retry_after: float | None = None
+    failure: a.NotSent | a.Unknown | a.RunWrong | None = None
+
+    @property
+    def pace(self) -> str:
+        """What the gate learns from this reply."""
+        if self.failure is not None:
+            return "fault" if isinstance(self.failure, a.NotSent) else "lost"
+        if self.status == httpx.codes.TOO_MANY_REQUESTS and not self.replayed:
+            return "throttled"
+        if self.status >= httpx.codes.INTERNAL_SERVER_ERROR and not self.replayed:
+            return "fault"
+        return "ok"
+
+
+class MomentClient:
+    """``POST /billing/customers`` and ``GET /billing/customers/{external_reference}``."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        transport: httpx.AsyncBaseTransport,
+        gate: Gate,
+        clock: Clock,
+        timeouts: Timeouts | None = None,
+        safeguards: Safeguards = ALL_ON,
+        user_agent: str = "importer",
+    ) -> None:
+        self._create_url = httpx.URL(base_url.rstrip("/") + "/billing/customers")
+        self._transport = transport
+        self._gate = gate
+        self._clock = clock
+        self._echo_check = safeguards.echo_check
+        self._timeouts = timeouts or Timeouts()
+        self._deadline: Callable[[], AbstractContextManager[object]] = nullcontext
+        if not getattr(transport, "keeps_total", False):
+            self._deadline = partial(anyio.fail_after, self._timeouts.total)
+        self._extensions = {
+            "timeout": {
+                "total": self._timeouts.total,
+                "connect": self._timeouts.connect,
+                "write": self._timeouts.write,
+                "read": self._timeouts.read,
+                "pool": self._timeouts.pool,
+            }
+        }
+        # As bytes, and whole: httpx then has nothing to encode, look up or add for each request.
+        self._headers = (
+            (b"Host", self._create_url.netloc),
+            (b"Authorization", f"Bearer {api_key}".encode("ascii")),
+            (b"Accept", b"application/json, application/problem+json"),
+            (b"Accept-Encoding", b"identity"),
+            (b"User-Agent", user_agent.encode("ascii")),
+        )
+        self._post_headers = (*self._headers, (b"Content-Type", b"application/json"))
+        self.posts = 0
+        """POSTs that left, answered or not."""
+        self.gets = 0
+        """Look-ups that left, answered or not."""
+
+    async def create(self, reference: str, key: str, payload: str) -> a.Answer:
+        """POST one customer under an idempotency key.
+
+        Args:
+            reference: the row's ``external_reference``, which the answer must echo.
+            key: the idempotency key.
+            payload: the canonical JSON body.
+
+        Raises:
+            RunStopped: Moment asks to wait longer than the run has patience for.
+        """
+        body = payload.encode()
+        request = httpx.Request(
+            "POST",
+            self._create_url,
+            headers=[
+                *self._post_headers,
+                (b"Content-Length", b"%d" % len(body)),
+                (b"Idempotency-Key", key.encode("ascii")),
+            ],
+            stream=httpx.ByteStream(body),
+            extensions=self._extensions,
+        )
+        request.read()
+        reply = await self._exchange(request)
+        return self._judge(reply, reference, payload)
+
+    async def look_up(self, reference: str, payload: str) -> a.LookUpAnswer:
+        """GET the customer with this reference, and compare it with the row's payload.
+
+        Raises:
+            RunStopped: Moment asks to wait longer than the run has patience for.
+        """
+        request = httpx.Request(
+            "GET",
+            httpx.URL(f"{self._create_url}/{reference}"),
+            headers=list(self._headers),
+            extensions=self._extensions,
+        )
+        return self._judge_look_up(await self._exchange(request), reference, payload)
+
+    # What the answers mean ------------------------------------------------------------------------
+
+    def _judge(self, reply: _Reply, reference: str, payload: str) -> a.Answer:
+        if reply.failure is not None:
+            return reply.failure
+        status, replayed = reply.status, reply.replayed
+        found = reading.json_object(reply.body)
+        if 200 <= status < 300:  # noqa: PLR2004 - the 2xx class, RFC 9110 section 15.3
+            customer = found or {}
+            if found is None and self._echo_check:
+                return a.Unbelievable(status, reply.body_error or "not_json")
+            customer_id = reading.customer_id(customer, reference, echo_check=self._echo_check)
+            if customer_id is None:
+                return a.Unbelievable(status, "not_our_customer")
+            differs = reading.differences(json.loads(payload), customer) if replayed else ()
+            return a.Created(customer_id, status, replayed, differs)
+        return self._judge_problem(reply, found, payload)
+
+    def _judge_problem(
+        self, reply: _Reply, problem: dict[str, Any] | None, payload: str
+    ) -> a.Answer:
+        status, replayed = reply.status, reply.replayed
+        if status in _RUN_WRONG:
+            return a.RunWrong(_RUN_WRONG[status], status, replayed)
+        if status < 200:  # noqa: PLR2004 - no final answer (RFC 9110 section 15.2), or garbage
+            return a.Unknown("no_final_answer")
+        if status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
+            return a.RunWrong("redirected", status, replayed)
+        code = reading.problem_code(problem, status)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            return a.Throttled(reply.retry_after, replayed)
+        if status == httpx.codes.CONFLICT:
+            return a.Conflicted(code, replayed)
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
+            return a.ServerFault(status, code, replayed, reply.retry_after)
+        message = reading.problem_message(problem, json.loads(payload))
+        exists, about_key = reading.says_exists(problem), reading.about_key(problem)
+        return a.Refused(status, code, message, replayed, exists, about_key)
+
+    def _judge_look_up(self, reply: _Reply, reference: str, payload: str) -> a.LookUpAnswer:
+        if isinstance(reply.failure, a.RunWrong):
+            return reply.failure
+        if reply.failure is not None:
+            return a.LookUpFailed(reply.failure.error_code)
+        status, found = reply.status, reading.json_object(reply.body)
+        if status == httpx.codes.OK:
+            customer = found or {}
+            customer_id = reading.customer_id(customer, reference, echo_check=self._echo_check)
+            if customer_id is None:
+                return a.LookUpFailed(reply.body_error or "not_our_customer", status)
+            return a.Found(customer_id, reading.differences(json.loads(payload), customer))
+        if status == httpx.codes.NOT_FOUND:
+            # A gateway's HTML page proves nothing about a customer.
+            return a.Absent() if found is not None else a.LookUpFailed("not_an_api_answer", status)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            return a.LookUpFailed(
+                "throttled", status, throttled=True, retry_after=reply.retry_after
+            )
+        if status in _RUN_WRONG:
+            return a.RunWrong(_RUN_WRONG[status], status)
+        if 300 <= status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
+            return a.RunWrong("redirected", status)
+        code = reading.problem_code(found, status)
+        return a.LookUpFailed(code, status, retry_after=reply.retry_after)
+
+    # One exchange ---------------------------------------------------------------------------------
+
+    async def _exchange(self, request: httpx.Request) -> _Reply:
+        try:
+            sent_at = await self._gate.enter()
+        except HoldTooLong as hold:
+            message = f"Moment asks to wait {hold.seconds:.0f} s before the next request"
+            raise RunStopped(message, reason="told_to_wait", hint=_WAIT_HINT) from None
+        if request.method == "POST":
+            self.posts += 1
+        else:
+            self.gets += 1
+        reply, hint = None, None
+        try:
+            reply, headers = await self._send(request)
+            hint = parse_hint(headers) if headers else None
+        finally:
+            if reply is None:
+                self._gate.abandon()
+        self._gate.leave(reply.pace, sent_at, retry_after=reply.retry_after, hint=hint)
+        return reply
+
+    async def _send(self, request: httpx.Request) -> tuple[_Reply, httpx.Headers | None]:
+        """The reply, and its headers if they say anything of a rate limit."""
+        response: httpx.Response | None = None
+        is_open = True
+        try:
+            with self._deadline():
+                response = await self._transport.handle_async_request(request)
+                names = {name.lower() for name, _ in response.headers.raw}
+                body, body_error = await _bounded_body(response, names)
+                await response.aclose()
+                is_open = False
+        except _NEVER_SENT as error:
+            return _Reply(failure=_not_sent(error)), None
+        except (httpx.TransportError, TimeoutError, OSError) as error:
+            if response is None:
+                return _Reply(failure=a.Unknown(_error_code(error))), None
+            body, body_error = None, "body_cut"
+        finally:
+            if response is not None and is_open:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+                    await response.aclose()
+        headers = response.headers
+        reply = _Reply(
+            status=response.status_code,
+            body=body,
+            body_error=body_error,
+            replayed=b"idempotent-replayed" in names and _is_true(headers["Idempotent-Replayed"]),
+            retry_after=retry_after(headers["Retry-After"], self._clock.now())
+            if b"retry-after" in names
+            else None,
+        )
+        return reply, headers if any(b"ratelimit" in name for name in names) else None
+
+
+def _is_true(value: str) -> bool:
+    return value.strip().lower() == "true"
+
+
+async def _bounded_body(response: httpx.Response, names: set[bytes]) -> tuple[bytes | None, str]:
+    if b"content-encoding" in names:
+        encoding = response.headers["Content-Encoding"]
+        if encoding.strip().lower() != "identity":
+            return None, "body_encoded"
+    parts: list[bytes] = []
+    size = 0
+    stream = response.stream
+    if not isinstance(stream, httpx.AsyncByteStream):
+        raise TypeError("the transport gave no stream to read from")
+    async for part in stream:
+        size += len(part)
+        if size > MAX_BODY:
+            return None, "body_too_large"
+        parts.append(part)
+    return b"".join(parts), ""
+
+
+def _not_sent(error: httpx.TransportError) -> a.NotSent | a.RunWrong:
+    cause: BaseException | None = error
+    while cause is not None:
+        # A library's own error that is also an SSLError says nothing; the ssl module's does.
+        if type(cause).__module__ == "ssl" and not isinstance(cause, _NO_VERDICT):
+            return a.RunWrong("tls_failed")
+        cause = cause.__cause__ or cause.__context__
+    return a.NotSent(_error_code(error))
+
+
+def _error_code(error: BaseException) -> str:
+    """``ReadTimeout`` -> ``read_timeout``."""
+    name = type(error).__name__
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

@@ -1,0 +1,196 @@
+"""The gate before the wire: every request enters when its turn has come, and leaves with a sample.
+
+Turns are first come, first served: who stands first waits for a place in flight, for the end of a
+wait that the server asked for, and for its time at the allowed rate; the others stand behind. Each
+request that ends lets as many pass as there is room for. Nothing polls and no background task
+runs. With nobody in line and room to send, ``enter`` takes its turn without awaiting anything;
+that starves nobody, because the way past the line is closed as soon as someone stands in it, and
+what follows (the request) awaits anyway.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+
+from importer.delivery.pacing.pace import (
+    Kind,
+    PaceSettings,
+    Sample,
+    adapt,
+    explain,
+    send_rate,
+    start,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from importer.delivery.pacing.pace import Pace
+    from importer.delivery.pacing.server_hints import RateLimitHint
+
+
+SLACK = 0.05
+"""Seconds by which a late turn may be made up for; a late timer must not cost throughput."""
+
+
+class _Place:
+    """Where one request stands in line."""
+
+    __slots__ = ("called", "looks_at", "sent_at")
+
+    def __init__(self) -> None:
+        self.called = anyio.Event()
+        self.looks_at = math.inf
+        """When it looks again by itself; infinite while it waits to be called."""
+        self.sent_at: float | None = None
+        """Once it may pass."""
+
+
+class HoldTooLong(Exception):
+    """The server asks to wait for longer than the run has patience for."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"asked to wait {seconds:.0f} s")
+        self.seconds = seconds
+
+
+class Gate:
+    """Paces the requests of one run; for one event loop (asyncio or trio), not for threads."""
+
+    def __init__(
+        self, settings: PaceSettings, *, now: Callable[[], float] = anyio.current_time
+    ) -> None:
+        self._settings = settings
+        self._now = now
+        self._pace = start(settings)
+        self._in_flight = 0
+        self._line: deque[_Place] = deque()
+        self._due = -math.inf
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have entered and not left."""
+        return self._in_flight
+
+    @property
+    def pace(self) -> Pace:
+        """The current limits, for logs and tests."""
+        return self._pace
+
+    @property
+    def reason(self) -> str:
+        """Why the run is not faster, in plain words; empty when nothing holds it."""
+        return explain(self._pace, self._now())
+
+    async def enter(self) -> float:
+        """Wait for the turn of one request; returns its send time (monotonic seconds).
+
+        Every ``enter`` that returned is followed by exactly one ``leave`` or ``abandon``. A
+        cancelled wait has taken nothing.
+
+        Raises:
+            HoldTooLong: the server asks to wait for longer than ``settings.patience``.
+        """
+        now = self._now()
+        if not self._line and self._delay(now) <= 0:
+            return self._take(now)
+        place = _Place()
+        self._line.append(place)
+        try:
+            while place.sent_at is None:
+                await self._stand(place)
+        except BaseException:
+            if place.sent_at is not None:
+                self.abandon()
+            else:
+                self._line.remove(place)
+                self._admit()
+            raise
+        return place.sent_at
+
+    async def _stand(self, place: _Place) -> None:
+        """Wait for one's turn, or for a change; who stands first also watches the time."""
+        delay = math.inf
+        if self._line[0] is place:
+            now = self._now()
+            delay = self._delay(now)
+            if delay <= 0:
+                self._admit()
+                return
+            place.looks_at = now + delay
+        place.called = anyio.Event()
+        if delay == math.inf:
+            await place.called.wait()
+        else:
+            with anyio.move_on_after(delay):
+                await place.called.wait()
+
+    def leave(
+        self,
+        sample_kind: str,
+        sent_at: float,
+        *,
+        retry_after: float | None = None,
+        hint: RateLimitHint | None = None,
+    ) -> None:
+        """Report how a request that entered at ``sent_at`` ended.
+
+        Args:
+            sample_kind: ``ok``, ``throttled``, ``fault`` or ``lost``, see ``pacing.Kind``.
+            sent_at: what ``enter`` returned.
+            retry_after: seconds that the answer asked to wait.
+            hint: what its RateLimit headers said.
+
+        Raises:
+            ValueError: ``sample_kind`` is none of the four.
+        """
+        now = self._now()
+        sample = Sample(
+            now, max(0.0, now - sent_at), self._in_flight, Kind(sample_kind), retry_after, hint
+        )
+        self._pace = adapt(self._pace, sample, self._settings)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Give the place back without a sample, for a request that was cancelled."""
+        self._in_flight -= 1
+        if self._line:
+            self._admit()
+
+    def _admit(self) -> None:
+        """Let everyone pass whose turn has come, and tell who is first then since when."""
+        now, delay = self._now(), 0.0
+        while self._line:
+            try:
+                delay = self._delay(now)
+            except HoldTooLong:
+                delay = 0.0  # Who stands first finds out, and says so.
+                break
+            if delay > 0:
+                break
+            place = self._line.popleft()
+            place.sent_at = self._take(now)
+            place.called.set()
+        # A time that comes a little later than now thought is soon enough.
+        if self._line and now + delay < self._line[0].looks_at - SLACK:
+            self._line[0].called.set()
+
+    def _delay(self, now: float) -> float:
+        """Seconds until the next request may go, as far as known now; infinite without a place."""
+        hold = self._pace.hold_until - now
+        if hold > self._settings.patience:
+            raise HoldTooLong(hold)
+        if self._in_flight >= self._pace.limit:
+            return math.inf
+        return max(hold, self._due - now)
+
+    def _take(self, now: float) -> float:
+        self._in_flight += 1
+        rate = send_rate(self._pace, now)
+        if rate is not None:
+            self._due = max(self._due, now - SLACK, self._pace.hold_until) + 1 / rate
+        return now

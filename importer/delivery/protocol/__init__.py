@@ -1,0 +1,1 @@
+"""What may be sent, and what an answer means: pure state machines, one step at a time."""

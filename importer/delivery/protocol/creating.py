@@ -1,0 +1,334 @@
+"""The delivery protocol of one row as a pure state machine: an event in, a command out.
+
+The rules are those of docs/delivery.md, in its order; there the reasons stand. Nothing here does
+I/O, reads a clock or draws a random number, so the same code is model-checked (tests/model),
+simulated (tests/simulation) and run.
+"""
+
+from __future__ import annotations
+
+from importer.delivery.protocol import answers as a
+from importer.delivery.protocol.events import (
+    Answered,
+    Begin,
+    Command,
+    Commit,
+    Committed,
+    Event,
+    Halt,
+    LookedUp,
+    LookUp,
+    Lost,
+    Send,
+    Settle,
+    Wait,
+    WaitCause,
+    Why,
+    Woken,
+)
+from importer.delivery.protocol.flight import Flight, Phase, Policy, ProtocolError
+from importer.delivery.protocol.states import (
+    Done,
+    New,
+    Origin,
+    Rejected,
+    Sent,
+    State,
+    Transition,
+    generation,
+)
+from importer.outcomes import Outcome
+
+__all__ = ["Flight", "Phase", "Policy", "ProtocolError", "step"]
+
+UNPROCESSABLE = 422
+"""Also what the Idempotency-Key draft gives a key that was used with another payload."""
+PROOF = 2
+"""Look-ups in a row, apart by ``settle_delay``, that together prove absence."""
+
+Step = tuple[Flight, Command]
+
+
+def step(flight: Flight, event: Event, policy: Policy) -> Step:
+    """Advance one row by one event.
+
+    Raises:
+        ProtocolError: the event does not fit the flight's phase.
+    """
+    match event, flight.phase:
+        case Begin(now), Phase.READY:
+            suspect = not isinstance(flight.state, New)
+            return _route(flight._replace(suspect=suspect), now, policy)
+        case Committed(now), Phase.COMMITTING:
+            return _committed(flight, now, policy)
+        case Lost(actual, now), Phase.COMMITTING:
+            return _lost(flight, actual, now, policy)
+        case Answered(answer), Phase.SENDING:
+            return _answered(flight, answer, policy)
+        case LookedUp(answer, now), Phase.LOOKING_UP:
+            return _looked_up(flight, answer, now, policy)
+        case Woken(now), Phase.WAITING:
+            if flight.why is not None:
+                return _look_up(flight, flight.why)
+            return _route(flight, now, policy)
+        case _:
+            raise ProtocolError(f"{type(event).__name__} in phase {flight.phase}")
+
+
+# Where a row goes from what the ledger holds ------------------------------------------------------
+
+
+def _route(flight: Flight, now: float, policy: Policy, *, fresh: bool = False) -> Step:
+    """Decide by the ledger's state; ``fresh`` says that this state was committed just now."""
+    state = flight.state
+    match state:
+        case Done():
+            return _settle_done(flight, state)
+        case Rejected():
+            if state.fingerprint == flight.fingerprint and not policy.retry_rejected:
+                return _settle(
+                    flight, Outcome.REJECTED, note=(state.http_status, state.error_code, "")
+                )
+            return _advance(flight, now, policy)
+        case New():
+            return _commit(flight, Sent(0, flight.fingerprint, now))
+        case Sent():
+            guard = policy.safeguards
+            if guard.lookup_before_resend and _stale(flight, state, now, policy):
+                return _look_up(flight, Why.STALE)
+            if not guard.write_once and not fresh:
+                return _commit(flight, Sent(state.generation, flight.fingerprint, now))
+            sent = flight._replace(phase=Phase.SENDING, sends=flight.sends + 1)
+            return sent, Send(state.generation)
+
+
+def _stale(flight: Flight, state: Sent, now: float, policy: Policy) -> bool:
+    age = now - state.first_sent_at
+    return (
+        age > policy.stale_after
+        or age < -policy.clock_slack
+        or state.fingerprint != flight.fingerprint
+    )
+
+
+def _advance(flight: Flight, now: float, policy: Policy) -> Step:
+    if flight.advances >= policy.max_advances:
+        note = (flight.note[0], "generations_spent", flight.note[2])
+        return _settle(flight, Outcome.UNSETTLED, note=note)
+    following = Sent(generation(flight.state) + 1, flight.fingerprint, now)
+    return _commit(flight._replace(advances=flight.advances + 1, suspect=True), following)
+
+
+# What a commit led to -----------------------------------------------------------------------------
+
+
+def _committed(flight: Flight, now: float, policy: Policy) -> Step:
+    state = flight.pending
+    if state is None:
+        raise ProtocolError("committed nothing")
+    flight = flight._replace(state=state, pending=None, why=None, absences=0)
+    match state:
+        case Done():
+            found = state.origin is Origin.FOUND
+            return _settle(
+                flight,
+                Outcome.FOUND if found else Outcome.CREATED,
+                customer_id=state.customer_id,
+                note=(flight.note[0], "differs" if state.differs else "", _differs(state)),
+            )
+        case Rejected():
+            return _settle(flight, Outcome.REJECTED, note=flight.note)
+        case Sent():
+            return _route(flight._replace(refusal=None), now, policy, fresh=True)
+        case New():
+            raise ProtocolError("committed New")
+
+
+def _lost(flight: Flight, actual: State, now: float, policy: Policy) -> Step:
+    """Someone else moved the row: believe the ledger, and say so if two ids meet."""
+    wanted = flight.pending
+    flight = flight._replace(state=actual, pending=None, why=None, suspect=True, absences=0)
+    if isinstance(actual, Done):
+        if isinstance(wanted, Done) and wanted.customer_id != actual.customer_id:
+            message = f"Moment answered {wanted.customer_id}, the ledger holds {actual.customer_id}"
+            return _settle(flight, Outcome.UNSETTLED, note=(0, "second_id", message))
+        return _settle_done(flight, actual)
+    if flight.failures + 1 >= policy.max_failures:
+        return _settle(flight, Outcome.UNSETTLED, note=(0, "ledger_contended", ""))
+    return _route(flight._replace(failures=flight.failures + 1), now, policy)
+
+
+# What an answer to the POST means -----------------------------------------------------------------
+
+
+def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
+    guard = policy.safeguards
+    match answer:
+        case a.Created():
+            origin = Origin.REPLAYED if answer.replayed else Origin.CREATED
+            differs = answer.differs if answer.replayed else ()
+            noted = flight._replace(note=(answer.http_status, "", ""))
+            return _done(noted, answer.customer_id, origin, differs)
+        case a.Unbelievable():
+            noted = _suspect(flight, answer.http_status, answer.error_code)
+            return _look_up(noted, Why.UNSURE)
+        case a.Refused(replayed=True) if not guard.replay_attribution:
+            return _refused(flight, answer)
+        case (
+            a.Refused(replayed=True)
+            | a.Conflicted(replayed=True)
+            | a.ServerFault(replayed=True)
+            | a.Throttled(replayed=True)
+            | a.RunWrong(replayed=True)
+        ):
+            # The stored answer of a finished request, perhaps to another payload: never charged.
+            return _look_up(_suspect(flight, *_status_and_code(answer)), Why.REPLAYED)
+        case a.Refused():
+            return _refused(flight, answer)
+        case a.Conflicted():
+            return _look_up(_suspect(flight, 409, answer.error_code), Why.CONFLICT)
+        case a.Throttled():
+            noted = flight._replace(note=(429, "too_many_requests", ""))
+            return _wait(noted, WaitCause.THROTTLED, answer.retry_after or 0.0)
+        case a.NotSent():
+            return _fail(flight._replace(note=(0, answer.error_code, "")), policy)
+        case a.Unknown():
+            suspect = _suspect(flight, 0, answer.error_code)
+            return _fail(suspect, policy) if guard.advance_on_proof else _eager(suspect)
+        case a.ServerFault():
+            suspect = _suspect(flight, answer.http_status, answer.error_code)
+            if not guard.advance_on_proof:
+                return _eager(suspect)
+            return _fail(suspect, policy, floor=answer.retry_after or 0.0)
+        case a.RunWrong():
+            over = flight._replace(phase=Phase.OVER)
+            return over, Halt(answer.reason, answer.http_status)
+
+
+def _refused(flight: Flight, answer: a.Refused) -> Step:
+    note = (answer.http_status, answer.error_code, answer.message)
+    return _look_up(flight._replace(refusal=answer, note=note, absences=0), Why.REFUSED)
+
+
+def _eager(flight: Flight) -> Step:
+    return _look_up(flight, Why.EAGER)
+
+
+def _status_and_code(
+    answer: a.Refused | a.Conflicted | a.ServerFault | a.Throttled | a.RunWrong,
+) -> tuple[int, str]:
+    match answer:
+        case a.Conflicted():
+            return 409, answer.error_code
+        case a.Throttled():
+            return 429, "too_many_requests"
+        case a.RunWrong():
+            return answer.http_status, answer.reason
+        case _:
+            return answer.http_status, answer.error_code
+
+
+# What a look-up means -----------------------------------------------------------------------------
+
+
+def _looked_up(flight: Flight, answer: a.LookUpAnswer, now: float, policy: Policy) -> Step:
+    match answer:
+        case a.Found():
+            return _done(flight, answer.customer_id, Origin.FOUND, answer.differs)
+        case a.Absent():
+            return _absent(flight, now, policy)
+        case a.LookUpFailed(throttled=True):
+            return _wait(flight, WaitCause.THROTTLED, answer.retry_after or 0.0)
+        case a.LookUpFailed():
+            code = f"look_up_{answer.error_code}"
+            noted = flight._replace(note=(answer.http_status, code, ""))
+            return _fail(noted, policy, floor=answer.retry_after or 0.0)
+        case a.RunWrong():
+            over = flight._replace(phase=Phase.OVER)
+            return over, Halt(answer.reason, answer.http_status)
+
+
+def _absent(flight: Flight, now: float, policy: Policy) -> Step:
+    match flight.why:
+        case Why.STALE | Why.REPLAYED | Why.EAGER:
+            return _advance(flight._replace(why=None), now, policy)
+        case Why.CONFLICT:
+            return _fail(flight._replace(why=None), policy, cause=WaitCause.CONFLICT)
+        case Why.REFUSED:
+            return _absent_after_refusal(flight, now, policy)
+        case _:
+            return _fail(flight._replace(why=None), policy)
+
+
+def _absent_after_refusal(flight: Flight, now: float, policy: Policy) -> Step:
+    refusal, state = flight.refusal, flight.state
+    if refusal is None or not isinstance(state, Sent):
+        raise ProtocolError("no refusal to judge")
+    if refusal.about_key or (refusal.http_status == UNPROCESSABLE and not flight.second_key):
+        # A 422 may speak of the key: used for another body by a run whose ledger is gone.
+        return _advance(flight._replace(why=None, second_key=True), now, policy)
+    absences = flight.absences + 1
+    flight = flight._replace(absences=absences)
+    if refusal.says_exists:
+        # Moment says that it exists and a replica says that it does not: wait for them to agree.
+        return _fail(flight, policy, floor=policy.settle_delay, cause=WaitCause.CONFIRM)
+    if policy.safeguards.confirm_absence and flight.suspect and absences < PROOF:
+        return _wait(flight, WaitCause.CONFIRM, policy.settle_delay)
+    return _commit(
+        flight,
+        Rejected(state.generation, flight.fingerprint, refusal.http_status, refusal.error_code),
+    )
+
+
+# The commands -------------------------------------------------------------------------------------
+
+
+def _done(flight: Flight, customer_id: str, origin: Origin, differs: tuple[str, ...]) -> Step:
+    state = flight.state
+    # Where Moment holds another version than the source, remember the version that was sent.
+    version = state.fingerprint if differs and isinstance(state, Sent) else flight.fingerprint
+    return _commit(flight, Done(generation(state), version, customer_id, origin, differs))
+
+
+def _commit(flight: Flight, new: State) -> Step:
+    transition = Transition(flight.reference, flight.state, new, flight.note[0])
+    return flight._replace(phase=Phase.COMMITTING, pending=new), Commit(transition)
+
+
+def _look_up(flight: Flight, why: Why) -> Step:
+    return flight._replace(phase=Phase.LOOKING_UP, why=why), LookUp(why)
+
+
+def _suspect(flight: Flight, http_status: int, error_code: str) -> Flight:
+    return flight._replace(suspect=True, note=(http_status, error_code, ""))
+
+
+def _wait(flight: Flight, cause: WaitCause, floor: float) -> Step:
+    return flight._replace(phase=Phase.WAITING), Wait(cause, floor, flight.failures)
+
+
+def _fail(
+    flight: Flight, policy: Policy, *, floor: float = 0.0, cause: WaitCause = WaitCause.FAULT
+) -> Step:
+    flight = flight._replace(failures=flight.failures + 1)
+    if flight.failures >= policy.max_failures:
+        return _settle(flight, Outcome.UNSETTLED, note=flight.note)
+    return _wait(flight, cause, floor)
+
+
+def _settle(
+    flight: Flight, outcome: Outcome, *, customer_id: str = "", note: tuple[int, str, str]
+) -> Step:
+    http_status, error_code, message = note
+    over = flight._replace(phase=Phase.OVER, pending=None)
+    return over, Settle(outcome, customer_id, http_status, error_code, message)
+
+
+def _settle_done(flight: Flight, state: Done) -> Step:
+    same = state.fingerprint == flight.fingerprint
+    outcome = Outcome.UNCHANGED if same else Outcome.CHANGED
+    return _settle(flight, outcome, customer_id=state.customer_id, note=(0, "", ""))
+
+
+def _differs(state: Done) -> str:
+    return f"Moment holds other values in: {', '.join(state.differs)}" if state.differs else ""

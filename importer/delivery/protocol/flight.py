@@ -1,0 +1,102 @@
+"""What the pool is given and what it gives back, row by row.
+
+One row on its way through the protocol: what is known between two events, and its limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+
+if TYPE_CHECKING:
+    from importer.delivery.protocol.answers import Refused
+    from importer.delivery.protocol.events import Settle, Why
+    from importer.delivery.protocol.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The protocol's numbers. Times in seconds."""
+
+    stale_after: float = 20 * 3600
+    """A ``Sent`` this old is looked up first; Moment forgets a key after 24 hours (API page)."""
+    clock_slack: float = 300
+    """A ``first_sent_at`` further than this in the future is not trusted either."""
+    max_failures: int = 8
+    """Failed requests of one row in one run before it is left unsettled."""
+    max_advances: int = 3
+    """Generations one row may advance in one run; bounds a server that replays everything."""
+    settle_delay: float = 5.0
+    """Seconds between the two look-ups that together prove absence."""
+    retry_rejected: bool = False
+    safeguards: Safeguards = ALL_ON
+
+
+class Phase(StrEnum):
+    """What the machine is waiting for."""
+
+    READY = "ready"
+    COMMITTING = "committing"
+    SENDING = "sending"
+    LOOKING_UP = "looking_up"
+    WAITING = "waiting"
+    OVER = "over"
+
+
+class ProtocolError(Exception):
+    """The driver broke the order of events: a programming error, never a user's."""
+
+
+class Flight(NamedTuple):
+    """One row on its way in one run."""
+
+    reference: str
+    fingerprint: bytes
+    """Of the row as the source has it now."""
+    state: State
+    """What the ledger durably holds."""
+    phase: Phase = Phase.READY
+    pending: State | None = None
+    """The state being committed."""
+    why: Why | None = None
+    """The reason of the look-up under way or to be repeated."""
+    refusal: Refused | None = None
+    failures: int = 0
+    advances: int = 0
+    sends: int = 0
+    """POSTs of this run, for the results file."""
+    suspect: bool = False
+    """An earlier request of this row may have been processed, in this run or before."""
+    absences: int = 0
+    """404s in a row for the present refusal."""
+    second_key: bool = False
+    """A 422 has been tried again under the next key."""
+    note: tuple[int, str, str] = (0, "", "")
+    """Status, code and message of the latest trouble."""
+
+
+class Planned(NamedTuple):
+    """One row to deliver."""
+
+    position: int
+    """Identifies the input record; handed back with the result."""
+    reference: str
+    fingerprint: bytes
+    payload: str
+    """Canonical JSON body."""
+    state: State
+    """What the ledger held when the plan was made."""
+
+
+class Settled(NamedTuple):
+    """What became of one planned row in this run."""
+
+    planned: Planned
+    settle: Settle
+    idempotency_key: str
+    """Of the latest request, "" if none was sent."""
+    attempts: int
+    """POSTs sent by this run."""

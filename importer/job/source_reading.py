@@ -1,0 +1,199 @@
+"""Reads and validates every source into staging. Nothing is sent from here."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
+
+from importer.errors import UsageError
+from importer.job.judging import LEFT_OUT, Judge, mapping_bound, number_format_of
+from importer.job.limit import Tally
+from importer.results.groups import Groups
+from importer.rows import parts_of, until_first_invalid
+from importer.source import SourceOptions, open_source, shown_source
+from importer.source.private import spooled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from importer.job.job_settings import InputSettings
+    from importer.job.observer import Observer
+    from importer.job.world import World
+    from importer.mapping import Transformed
+    from importer.plan import Staging
+    from importer.rows import Row
+    from importer.source.records import Layout, RecordBatch
+
+
+SPOOLED = 1 << 20
+"""Bytes of standard input that are kept at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What was read."""
+
+    layouts: tuple[Layout, ...]
+    records: int
+    warnings: tuple[str, ...]
+    sizes: tuple[int, ...] = ()
+    """Records of each source; they add up to ``records``."""
+    groups: Groups = field(default_factory=Groups)
+    """What is wrong with the rows that are invalid by themselves."""
+    first_invalid: Row | None = None
+    """The record that ended the reading (``fail_fast``); everything before it was read."""
+    transforms: tuple[Transformed, ...] = ()
+    """What the mapping changed."""
+
+    skipped: tuple[int, ...] = ()
+    """How many records of each source a rule of the mapping left out: nobody judged them."""
+
+    def tallies(self, invalid: Mapping[int, int]) -> list[Tally]:
+        """The figures of each source, given its number of invalid rows by its index."""
+        return [
+            Tally(size - left_out, invalid.get(index, 0), layout.fed_back)
+            for index, (size, left_out, layout) in enumerate(
+                zip(self.sizes, self.skipped, self.layouts, strict=True)
+            )
+        ]
+
+
+def read_sources(
+    settings: InputSettings, staging: Staging, world: World, observer: Observer, folder: Path
+) -> Input:
+    """Read every source to its end, or (``fail_fast``) up to the first invalid record.
+
+    Private temporary files are kept in ``folder``.
+
+    Raises:
+        SourceError: a source cannot be read as a customer file.
+        UsageError: the sources make no sense together, or staging failed.
+    """
+    _check_names(settings.sources)
+    options = _options(settings, folder)
+    reading = _Reading(settings, staging, observer)
+    for index, name in enumerate(settings.sources):
+        stdin = world.standard_input() if name == "-" else None
+        if not reading.read(index, name, options, stdin):
+            break
+    return reading.result()
+
+
+class _Reading:
+    """What has been read so far."""
+
+    def __init__(self, settings: InputSettings, staging: Staging, observer: Observer) -> None:
+        self._settings = settings
+        self._staging = staging
+        self._observer = observer
+        self._layouts: list[Layout] = []
+        self._warnings: list[str] = []
+        self._sizes: list[int] = []
+        self._skipped: list[int] = []
+        self._groups = Groups()
+        self._first_invalid: Row | None = None
+        self._transforms: list[Transformed] = []
+
+    def read(self, index: int, name: str, options: SourceOptions, stdin: BinaryIO | None) -> bool:
+        """Read one source; False where the first invalid record ends the reading."""
+        mapping, number_format = self._settings.mapping, None
+        with ExitStack() as stack:
+            if mapping is not None and mapping.fields.balance and mapping.fields.balance.detects:
+                if stdin is not None:
+                    # It is read twice, and comes only once.
+                    kept = spooled(partial(stdin.read, SPOOLED), options.folder)
+                    stdin = stack.enter_context(kept)
+                number_format = number_format_of(mapping, name, options, stdin)
+                if stdin is not None:
+                    stdin.seek(0)
+            source = stack.enter_context(open_source(name, index, options, stdin))
+            bound = None
+            if mapping is not None:
+                bound = mapping_bound(mapping, source.layout, number_format)
+            judge = Judge(source.layout, bound, strict=self._settings.strict)
+            for text in judge.warnings:
+                self._warn("column_ignored", text)
+            self._layouts.append(source.layout)
+            self._sizes.append(0)
+            self._skipped.append(0)
+            goes_on = all(
+                self._add(judge, part) for batch in source.batches() for part in parts_of(batch)
+            )
+            for text in source.warnings:
+                self._warn("source_interpreted", text)
+        self._note_transforms(judge.transforms)
+        return goes_on
+
+    def result(self) -> Input:
+        """All of it."""
+        return Input(
+            tuple(self._layouts),
+            sum(self._sizes),
+            tuple(self._warnings),
+            tuple(self._sizes),
+            self._groups,
+            self._first_invalid,
+            _merged(self._transforms),
+            tuple(self._skipped),
+        )
+
+    def _add(self, judge: Judge, part: RecordBatch) -> bool:
+        judged = judge(part)
+        if self._settings.fail_fast and judged.invalid:
+            judged = until_first_invalid(judged)
+            self._first_invalid = judged.invalid[0]
+            self._sizes[-1] += _records_until(self._first_invalid.line, part)
+        else:
+            self._sizes[-1] += part.frame.height + len(part.malformed)
+        self._skipped[-1] += len(judged.skipped)
+        self._staging.add_batch(judged)
+        self._groups.add_invalid(judged.invalid)
+        self._observer.reading(self._layouts[-1].name, sum(self._sizes))
+        return self._first_invalid is None
+
+    def _note_transforms(self, transforms: tuple[Transformed, ...]) -> None:
+        self._transforms += transforms
+        for one in transforms:
+            if one.name == LEFT_OUT:
+                text = f"{one.column}: {one.changed:,} values could not be read and were left out"
+                self._warn("value_left_out", text)
+
+    def _warn(self, code: str, text: str) -> None:
+        self._warnings.append(text)
+        self._observer.warning(code, text)
+
+
+def _options(settings: InputSettings, folder: Path) -> SourceOptions:
+    """How the sources are read; what is not set is as the mapping file says."""
+    delimiter, encoding, sheet = settings.delimiter, settings.encoding, settings.sheet
+    if settings.mapping is not None:
+        said = settings.mapping.source
+        delimiter, sheet = delimiter or said.delimiter, sheet or said.sheet
+        encoding = said.encoding or encoding if encoding == "auto" else encoding
+    return SourceOptions(delimiter=delimiter, encoding=encoding, sheet=sheet, folder=folder)
+
+
+def _merged(transforms: list[Transformed]) -> tuple[Transformed, ...]:
+    """One entry for each transform, whichever sources it changed something in."""
+    if not transforms:
+        return ()
+    from importer.mapping.transform_report import merged  # noqa: PLC0415 - only a run with a mapping needs it
+
+    return merged(transforms)
+
+
+def _records_until(line: int, batch: RecordBatch) -> int:
+    # Counted from what was read, not from what was judged: no record may be lost between them.
+    lines = (*batch.lines, *(one.line for one in batch.malformed))
+    return sum(one <= line for one in lines)
+
+
+def _check_names(sources: tuple[str, ...]) -> None:
+    if not sources:
+        raise UsageError("no source", hint="name a file or a URL, or - for standard input")
+    for name in sources:
+        if sources.count(name) > 1:
+            raise UsageError(f"{shown_source(name)} is named twice", hint="name each source once")

@@ -1,0 +1,64 @@
+"""The version of an account's rows: a token that every change of a customer replaces.
+
+A token is random, so none comes twice: two ledgers with one token hold the same rows. An older
+copy that was put back has an older token, and goes on to other ones.
+
+A plan rests on a version. The runs of that plan move it themselves: ``plan`` and ``plan_base`` say
+that every move since that version was made by runs of one plan.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from importer.ledger.sqlite.connection import Database
+
+
+NOTHING_YET = ""
+"""The version of an account that the ledger does not know."""
+_MOVED = (
+    "UPDATE account SET version = randomblob(16),"
+    " plan = iif(plan = (SELECT plan FROM run WHERE run.id = ?), plan, '') WHERE id = ?"
+)
+
+
+class Standing(Enum):
+    """How a ledger stands to a plan that was made on one of its versions."""
+
+    AS_PLANNED = "nothing has moved"
+    BEGUN = "only runs of this plan have moved it"
+    MOVED = "something else has moved it"
+
+
+def version(db: Database, account: int | None) -> str:
+    """The version as hex digits; ``NOTHING_YET`` for an unknown account."""
+    if account is None:
+        return NOTHING_YET
+    return bytes(db.read("SELECT version FROM account WHERE id = ?", (account,))[0][0]).hex()
+
+
+def standing(db: Database, account: int | None, *, plan: str, base: str) -> Standing:
+    """How the ledger stands to the plan with this digest, made on the version ``base``."""
+    if version(db, account) == base:
+        return Standing.AS_PLANNED
+    found = db.read("SELECT plan, hex(plan_base) FROM account WHERE id = ?", (account,))
+    begun = found == [(plan, base.upper())]
+    return Standing.BEGUN if begun else Standing.MOVED
+
+
+def write_move(db: sqlite3.Connection, account: int, run: int) -> None:
+    """Replace the version, because this run changes a customer (inside a transaction)."""
+    db.execute(_MOVED, (run, account))
+
+
+def write_plan(db: sqlite3.Connection, account: int, run: int, *, plan: str, base: str) -> None:
+    """Note that a run follows a plan made on the version ``base`` (inside a transaction)."""
+    db.execute("UPDATE run SET plan = ? WHERE id = ?", (plan, run))
+    db.execute(
+        "UPDATE account SET plan = ?, plan_base = ? WHERE id = ?",
+        (plan, bytes.fromhex(base), account),
+    )

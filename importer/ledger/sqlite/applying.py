@@ -1,0 +1,138 @@
+"""What a batch of changes makes of the rows that are held. Pure.
+
+Many rows in few statements.
+
+sqlite3 gives other threads way at every row that it steps through, and a busy event loop takes its
+turn each time: a batch of 256 rows then waits 256 times. One statement of many rows waits once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from importer.delivery.protocol.states import Attempt, New, Sent
+from importer.ledger.codec import NOT_REQUESTS, Row, changed, decode, unknown
+from importer.ledger.rules import takes
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from importer.delivery.protocol.safeguards import Safeguards
+    from importer.delivery.protocol.states import State, Transition
+
+
+SIZES = (256, 64, 16, 4, 1)
+"""Rows of one statement: few texts, so that SQLite's prepared statements are used again."""
+
+
+def insert(
+    db: sqlite3.Connection, head: str, rows: Sequence[Sequence[Any]], tail: str = ""
+) -> None:
+    """Run ``head VALUES (?, ...), (?, ...) tail`` for all rows, in order; all have one length."""
+    start = 0
+    for size in SIZES:
+        while len(rows) - start >= size:
+            part = rows[start : start + size]
+            marks = f"({', '.join('?' * len(part[0]))})"
+            values = ", ".join([marks] * size)
+            db.execute(f"{head} VALUES {values} {tail}", tuple(chain.from_iterable(part)))
+            start += size
+
+
+AttemptColumns = tuple[int, str, float, str, int, int, str]
+"""run, reference, at, event, generation, http_status, error_code"""
+
+
+@dataclass(slots=True)
+class Folded:
+    """The outcome of a batch."""
+
+    rows: list[Row] = field(default_factory=list)
+    """To be written, ordered by reference."""
+    results: list[State | None] = field(default_factory=list)
+    """One a transition: None if applied, else the state that is held."""
+    advances: list[tuple[int, Attempt]] = field(default_factory=list)
+    """(run, event) of generations that were left, which their rows no longer tell."""
+
+
+def fold(
+    held: Mapping[str, Row],
+    transitions: Sequence[Transition],
+    attempts: Sequence[Attempt],
+    *,
+    run: int,
+    now: float,
+    guard: Safeguards,
+    fields: Callable[[str], bytes | None] = lambda _: None,
+) -> Folded:
+    """Apply the transitions in the order given, and count the attempts.
+
+    A refused transition writes nothing. An attempt of an unknown reference makes a row in state
+    ``new``. ``fields`` gives those of the version that is on its way for a reference (fields.py).
+    """
+    rows: dict[str, Row] = {}
+    folded = Folded()
+    for one in transitions:
+        reference, new = one.reference, one.new
+        row = rows.get(reference) or held.get(reference)
+        if row is None:
+            row = unknown(reference, run)
+        state = decode(row)
+        if not takes(state, one, guard):
+            folded.results.append(state)
+            continue
+        folded.results.append(None)
+        if state == new:
+            continue
+        if isinstance(new, Sent) and row.state != "new":
+            folded.advances += _left_behind(row, new, run)
+        rows[reference] = changed(
+            row,
+            new,
+            http_status=one.http_status,
+            run=run,
+            now=now,
+            fields=_fields_of(row, new, fields),
+        )
+    for attempt in attempts:
+        reference = attempt.reference
+        row = rows.get(reference) or held.get(reference) or unknown(reference, run)
+        requests = row.attempts + (attempt.event not in NOT_REQUESTS)
+        rows[reference] = row._replace(attempts=requests, last_run=run)
+    folded.rows = [rows[reference] for reference in sorted(rows)]
+    return folded
+
+
+def _fields_of(row: Row, new: State, fields: Callable[[str], bytes | None]) -> bytes | None:
+    if isinstance(new, New):
+        return None
+    if row.fields is not None and new.fingerprint == row.fingerprint:
+        return row.fields
+    return fields(row.reference)
+
+
+def attempt_rows(
+    advances: Sequence[tuple[int, Attempt]], attempts: Sequence[Attempt], run: int
+) -> Iterator[AttemptColumns]:
+    """The rows of the attempt table, ordered by reference and, within it, as they came."""
+    every = [*((run, attempt) for attempt in attempts), *advances]
+    for number, one in sorted(every, key=lambda pair: pair[1].reference):
+        yield (
+            number,
+            one.reference,
+            one.at,
+            one.event,
+            one.generation,
+            one.http_status,
+            one.error_code,
+        )
+
+
+def _left_behind(row: Row, new: Sent, run: int) -> Iterator[tuple[int, Attempt]]:
+    """The first sending, which only the row told, and the step to another generation."""
+    if row.generation == 0 and row.first_sent_at is not None:
+        yield row.first_run, Attempt(row.reference, row.first_sent_at, "sent", 0)
+    yield run, Attempt(row.reference, new.first_sent_at, "advanced", new.generation)

@@ -1,0 +1,110 @@
+"""The runs that used an account, and the API key's digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from importer.ledger.sqlite.connection import Database
+
+
+_DIGEST_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of one account; times in epoch seconds."""
+
+    run_id: str
+    started_at: float
+    ended_at: float | None
+    """None while it runs, and for ever if it was killed."""
+    command: str
+    version: str
+    key_digest: str
+    sources: tuple[str, ...]
+    exit_code: int | None
+    counts: dict[str, int]
+    """Rows by outcome."""
+
+
+def digest_of(api_key: str, salt: bytes) -> str:
+    """16 hex digits that tell two keys apart, and nothing else to who has no such salt.
+
+    Keyed BLAKE2b (RFC 7693). A key holds far more chance than its 64 bits can be searched for.
+    """
+    keyed = hashlib.blake2b(
+        api_key.encode(), digest_size=_DIGEST_BYTES, key=salt, person=b"importer.apikey"
+    )
+    return keyed.hexdigest()
+
+
+def run_row(db: sqlite3.Connection, account: int, run_id: str, now: float) -> int:
+    """The number of a run, which is entered if it has not begun yet (inside a transaction)."""
+    db.execute(
+        "INSERT INTO run (account, run_id, started_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (account, run_id) DO NOTHING",
+        (account, run_id, now),
+    )
+    found = db.execute("SELECT id FROM run WHERE account = ? AND run_id = ?", (account, run_id))
+    return int(found.fetchone()[0])
+
+
+def write_beginning(
+    db: sqlite3.Connection,
+    run: int,
+    *,
+    started_at: float,
+    command: str,
+    version: str,
+    key_digest: str,
+    sources: Sequence[str],
+) -> None:
+    """Write what is known when a run begins (inside a transaction)."""
+    db.execute(
+        "UPDATE run SET started_at = ?, command = ?, version = ?, key_digest = ?, sources = ?"
+        " WHERE id = ?",
+        (started_at, command, version, key_digest, json.dumps(list(sources)), run),
+    )
+
+
+def write_end(
+    db: sqlite3.Connection, run: int, *, ended_at: float, exit_code: int, counts: Mapping[str, int]
+) -> None:
+    """Write how a run ended (inside a transaction)."""
+    db.execute(
+        "UPDATE run SET ended_at = ?, exit_code = ?, counts = ? WHERE id = ?",
+        (ended_at, int(exit_code), json.dumps(dict(counts)), run),
+    )
+
+
+def last_digest(db: Database, account: int) -> str | None:
+    """The key digest of the account's last run; None before the first."""
+    found = db.read(
+        "SELECT key_digest FROM run WHERE account = ? AND key_digest <> ''"
+        " ORDER BY id DESC LIMIT 1",
+        (account,),
+    )
+    return str(found[0][0]) if found else None
+
+
+def last_runs(db: Database, account: int, limit: int) -> list[Run]:
+    """The account's last runs, the newest first."""
+    found = db.read(
+        "SELECT run_id, started_at, ended_at, command, version, key_digest, sources, exit_code,"
+        " counts FROM run WHERE account = ? ORDER BY id DESC LIMIT ?",
+        (account, limit),
+    )
+    return [_run(columns) for columns in found]
+
+
+def _run(columns: Sequence[Any]) -> Run:
+    run_id, started, ended, command, version, digest, sources, exit_code, counts = columns
+    files, rows = tuple(json.loads(sources)), json.loads(counts)
+    return Run(run_id, started, ended, command, version, digest, files, exit_code, rows)

@@ -1,0 +1,372 @@
+"""The ledger of one account: states read, changes applied in durable transactions."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import sqlite3
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+from importer.ledger import ledger_version as versioning
+from importer.ledger.account import Account
+from importer.ledger.codec import COLUMNS, INSERT, UPDATE, Row, decode
+from importer.ledger.field_hashes import fields_of
+from importer.ledger.sqlite import run_table as run_records
+from importer.ledger.sqlite.applying import attempt_rows, fold, insert
+from importer.ledger.sqlite.attempt_table import History, read_history
+from importer.ledger.sqlite.connection import open_database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from importer.delivery.protocol.states import Attempt, State, Transition
+    from importer.ledger.sqlite.connection import Connect, Database
+
+
+_SIZES = (1, 8, 64, 512)
+"""Lengths of IN lists: few texts, so that SQLite's prepared statements are used again."""
+_PAGE = 5000
+"""Rows of one read when the whole ledger is walked; no read blocks a writer's checkpoint."""
+_WALK = "FROM customer WHERE account = ? AND reference > ?"
+_VERSIONS = (
+    "SELECT group_concat(wanted.key || ',' || hex(fingerprint) || ','"
+    " || iif(state = 'done', customer_id, ''), char(10))"
+    " FROM json_each(?) AS wanted CROSS JOIN customer"
+    " WHERE account = ? AND reference = wanted.value AND state <> 'new'"
+)
+_ACCOUNT = "SELECT id FROM account WHERE base_url = ? AND mode = ? AND name = ?"
+_ATTEMPT = (
+    "INSERT INTO attempt (account, run, reference, at, event, generation, http_status, error_code)"
+)
+
+
+NO_PAYLOADS: Mapping[str, str] = MappingProxyType({})
+
+
+class Mapped(NamedTuple):
+    """A reference and the customer that it became; ``settled_at`` in epoch seconds."""
+
+    reference: str
+    customer_id: str
+    origin: str
+    settled_at: float
+
+
+class Ledger:
+    """Which row became which customer, for one account. Made by ``Ledger.open``.
+
+    Every method raises ``LedgerFailed`` when the file cannot be read or written (exit code 3).
+    May be used from any thread, by one at a time.
+    """
+
+    def __init__(self, db: Database, account: Account, safeguards: Safeguards = ALL_ON) -> None:
+        self._db = db
+        self.account = account
+        self._safeguards = safeguards
+        self._account_id: int | None = None
+        self._salt: bytes | None = None
+        self._run: tuple[str, int] | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        account: Account,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        safeguards: Safeguards = ALL_ON,
+        connect: Connect = sqlite3.connect,
+    ) -> Self:
+        """Open the ledger at ``path``: mode 0600, made and migrated if need be.
+
+        A writer should hold the ``RunLock``. A reader may read while a run writes.
+
+        Raises:
+            UsageError: the file is missing, no ledger, or from a newer version.
+            LedgerFailed: SQLite could not open, read or write it.
+        """
+        db = open_database(path, create=create, read_only=read_only, connect=connect)
+        return cls(db, account, safeguards)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; everything that was applied is durable already."""
+        self._db.close()
+
+    @property
+    def label(self) -> str:
+        """The account in words."""
+        return self.account.label
+
+    # States ---------------------------------------------------------------------------------------
+
+    def states(self, references: Sequence[str]) -> dict[str, State]:
+        """What is known of these references; one of which nothing is known is missing."""
+        account = self._known_account()
+        if account is None:
+            return {}
+        return {
+            row.reference: decode(row)
+            for row in self._rows(account, references)
+            if row.state != "new"
+        }
+
+    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """What is known of many references, as text: nothing is paid for each in Python.
+
+        Yields:
+            (start, lines): a line ``INDEX,FINGERPRINT,CUSTOMER_ID`` for each known reference;
+            INDEX + start is its index, FINGERPRINT in hex, CUSTOMER_ID empty if it is not done.
+
+        Ascending references are fastest. No read blocks a writer's checkpoint.
+        """
+        account = self._known_account()
+        for start in range(0, len(references) if account is not None else 0, _PAGE):
+            wanted = json.dumps(references[start : start + _PAGE])
+            [(lines,)] = self._db.read(_VERSIONS, (wanted, account))
+            if lines:
+                yield start, lines
+
+    def fields(self, references: Sequence[str]) -> dict[str, bytes]:
+        """What is known of the fields of these references (fields.py); unknown ones are missing."""
+        account = self._known_account()
+        if account is None:
+            return {}
+        rows = self._rows(account, references)
+        return {row.reference: row.fields for row in rows if row.fields is not None}
+
+    def fields_of(self, payload: str) -> bytes:
+        """The same of a row's canonical JSON."""
+        return fields_of(payload, self._key())
+
+    def iter_states(self) -> Iterator[tuple[str, State]]:
+        """Every reference with its state, ordered by code point, in bounded memory."""
+        sql = f"SELECT {COLUMNS} {_WALK} AND state <> 'new' ORDER BY reference LIMIT ?"
+        for columns in self._walk(sql):
+            row = Row._make(columns)
+            yield row.reference, decode(row)
+
+    def mapping(self) -> Iterator[Mapped]:
+        """Every reference with its customer's id, ordered by code point, in bounded memory."""
+        columns = ", ".join(Mapped._fields)
+        sql = f"SELECT {columns} {_WALK} AND state = 'done' ORDER BY reference LIMIT ?"
+        yield from map(Mapped._make, self._walk(sql))
+
+    def apply(
+        self,
+        transitions: Sequence[Transition],
+        attempts: Sequence[Attempt],
+        *,
+        run_id: str,
+        now: float,
+        payloads: Mapping[str, str] = NO_PAYLOADS,
+    ) -> list[State | None]:
+        """Apply in one transaction that is durable when this returns.
+
+        A change is taken if the ledger still holds the (state, generation) that it expects; a
+        ``Done`` is taken over every state but an earlier ``Done``. Changes of one reference are
+        applied in the order given. ``payloads`` are those on their way, by reference: a few bits of
+        every field are kept, and nothing else of them.
+
+        Returns:
+            For each transition None if it was applied, else the state that the ledger holds.
+
+        Raises:
+            LedgerFailed: nothing of it was applied.
+        """
+        with self._db.transaction() as db:
+            account, run = self._enter(db, run_id, now)
+            touched = {one.reference for one in transitions} | {one.reference for one in attempts}
+            held = {row.reference: row for row in self._rows(account, sorted(touched))}
+            folded = fold(
+                held,
+                transitions,
+                attempts,
+                run=run,
+                now=now,
+                guard=self._safeguards,
+                fields=partial(self._fields_on_their_way, payloads),
+            )
+            if None in folded.results:
+                versioning.write_move(db, account, run)
+            insert(db, INSERT, [(account, *row) for row in folded.rows], UPDATE)
+            told = attempt_rows(folded.advances, attempts, run)
+            insert(db, _ATTEMPT, [(account, *columns) for columns in told])
+        self._account_id, self._run = account, (run_id, run)
+        return folded.results
+
+    # Runs -----------------------------------------------------------------------------------------
+
+    def begin_run(
+        self,
+        run_id: str,
+        *,
+        started_at: float,
+        command: str,
+        version: str,
+        key_digest: str,
+        sources: Sequence[str],
+        plan: tuple[str, str] | None = None,
+    ) -> None:
+        """Note that a run begins; ``started_at`` in epoch seconds.
+
+        ``plan`` is the digest of the plan that it follows, and the version that was planned on.
+        """
+        with self._db.transaction() as db:
+            account, run = self._enter(db, run_id, started_at)
+            run_records.write_beginning(
+                db,
+                run,
+                started_at=started_at,
+                command=command,
+                version=version,
+                key_digest=key_digest,
+                sources=sources,
+            )
+            if plan is not None:
+                versioning.write_plan(db, account, run, plan=plan[0], base=plan[1])
+        self._account_id, self._run = account, (run_id, run)
+
+    def end_run(
+        self, run_id: str, *, ended_at: float, exit_code: int, counts: Mapping[str, int]
+    ) -> None:
+        """Note how a run ended; ``counts`` are rows by outcome."""
+        with self._db.transaction() as db:
+            _, run = self._enter(db, run_id, ended_at)
+            run_records.write_end(db, run, ended_at=ended_at, exit_code=exit_code, counts=counts)
+
+    def runs(self, limit: int = 10) -> list[run_records.Run]:
+        """The account's last runs, the newest first."""
+        account = self._known_account()
+        return [] if account is None else run_records.last_runs(self._db, account, limit)
+
+    def key_digest(self, api_key: str) -> str:
+        """16 hex digits that tell this API key from others, on this ledger only."""
+        return run_records.digest_of(api_key, self._key())
+
+    def last_key_digest(self) -> str | None:
+        """The digest of the key that the account's last run used; None before the first run."""
+        account = self._known_account()
+        return None if account is None else run_records.last_digest(self._db, account)
+
+    def same_key(self, api_key: str) -> bool:
+        """Whether the account's last run used this API key; True before the first run."""
+        last = self.last_key_digest()
+        return last is None or hmac.compare_digest(last, self.key_digest(api_key))
+
+    # Plans ----------------------------------------------------------------------------------------
+
+    def version(self) -> str:
+        """Hex digits that every change of a customer of this account replaces; "" before any."""
+        return versioning.version(self._db, self._known_account())
+
+    def standing(self, plan: str, base: str) -> versioning.Standing:
+        """How this ledger stands to the plan of that digest, made on the version ``base``."""
+        return versioning.standing(self._db, self._known_account(), plan=plan, base=base)
+
+    # For people -----------------------------------------------------------------------------------
+
+    def totals(self) -> dict[str, int]:
+        """Rows of the account by state (``new``, ``sent``, ``done``, ``rejected``)."""
+        account = self._known_account()
+        sql = "SELECT state, COUNT(*) FROM customer WHERE account = ? GROUP BY state"
+        return dict(self._db.read(sql, (account,)))
+
+    def accounts(self) -> list[Account]:
+        """All accounts of this ledger file, the oldest first."""
+        return _accounts(self._db)
+
+    def history(self, reference: str) -> History | None:
+        """What happened to one customer of this account; None if it is not known."""
+        account = self._known_account()
+        if account is None:
+            return None
+        return read_history(self._db, self.account, account, reference)
+
+    # Inside ---------------------------------------------------------------------------------------
+
+    def _rows(self, account: int, references: Sequence[str]) -> Iterator[Row]:
+        most = _SIZES[-1]
+        for start in range(0, len(references), most):
+            chunk = list(references[start : start + most])
+            size = next(size for size in _SIZES if size >= len(chunk))
+            chunk += chunk[-1:] * (size - len(chunk))
+            sql = (
+                f"SELECT {COLUMNS} FROM customer WHERE account = ?"  # noqa: S608 - constant names
+                f" AND reference IN ({', '.join('?' * size)})"
+            )
+            yield from map(Row._make, self._db.read(sql, (account, *chunk)))
+
+    def _fields_on_their_way(self, payloads: Mapping[str, str], reference: str) -> bytes | None:
+        payload = payloads.get(reference)
+        return None if payload is None else self.fields_of(payload)
+
+    def _key(self) -> bytes:
+        if self._salt is None:
+            self._salt = bytes(self._db.read("SELECT value FROM salt")[0][0])
+        return self._salt
+
+    def _walk(self, sql: str) -> Iterator[tuple[str]]:
+        account, last = self._known_account(), ""
+        while account is not None and (page := self._db.read(sql, (account, last, _PAGE))):
+            yield from page
+            last = page[-1][0]
+
+    def _known_account(self) -> int | None:
+        if self._account_id is None:
+            found = self._db.read(_ACCOUNT, self._names)
+            self._account_id = found[0][0] if found else None
+        return self._account_id
+
+    def _enter(self, db: sqlite3.Connection, run_id: str, now: float) -> tuple[int, int]:
+        """(account, run) as numbers, entered if need be; remembered only once committed."""
+        account = self._account_id
+        if account is not None and self._run is not None and self._run[0] == run_id:
+            return account, self._run[1]
+        db.execute(
+            "INSERT INTO account (base_url, mode, name) VALUES (?, ?, ?)"
+            " ON CONFLICT (base_url, mode, name) DO NOTHING",
+            self._names,
+        )
+        account = int(db.execute(_ACCOUNT, self._names).fetchone()[0])
+        return account, run_records.run_row(db, account, run_id, now)
+
+    @property
+    def _names(self) -> tuple[str, str, str]:
+        return self.account.base_url, self.account.mode, self.account.name
+
+
+def read_accounts(path: Path, *, connect: Connect = sqlite3.connect) -> list[Account]:
+    """All accounts of the ledger at ``path``, the oldest first; for who names none.
+
+    Raises:
+        UsageError: there is no ledger at ``path``.
+        LedgerFailed: it could not be read.
+    """
+    db = open_database(path, create=False, read_only=True, connect=connect)
+    try:
+        return _accounts(db)
+    finally:
+        db.close()
+
+
+def _accounts(db: Database) -> list[Account]:
+    found = db.read("SELECT base_url, mode, name FROM account ORDER BY id")
+    return [Account(*names) for names in found]

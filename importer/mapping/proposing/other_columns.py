@@ -1,0 +1,111 @@
+"""Proposes which records are no customers, and what else goes along as metadata. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from importer.mapping.proposing.facts import FEW, NEARLY_ALL
+from importer.mapping.proposing.headers import INACTIVE, fold
+from importer.mapping.proposing.proposal import Choice, counted
+from importer.rows.api_limits import MAX_METADATA_KEY
+from importer.rows.header_fields import PREFIX
+from importer.rows.text import shown
+
+if TYPE_CHECKING:
+    from importer.mapping.proposing.facts import ColumnFacts
+    from importer.mapping.proposing.parts import Parts
+
+
+MAX_KEYS = 10
+"""Metadata keys that Moment takes."""
+_LEFT_OUT = {
+    "personal_id": "personal data that Moment does not need; nothing takes it along by default",
+    "address": "Moment has no field for it",
+    "date": "a date; Moment has no field for it",
+    "status": "tells which customers are live; see [rows]",
+    "country": "used for phone numbers, or not at all",
+}
+
+
+def propose_rows(parts: Parts) -> Choice | None:
+    """Totals lines that were seen are skipped; customers who left are kept, with a hint."""
+    entry: dict[str, Any] = {}
+    reasons: list[str] = []
+    totals = parts.facts.totals
+    if totals:
+        column = totals[-1][1]
+        labels = sorted({label for _, where, label in totals if where == column})
+        entry["skip_totals"] = {"column": column, "starts_with": labels}
+        lines = ", ".join(str(line) for line, _, _ in totals)
+        reasons.append(f"line {lines} is a totals line, no customer")
+    instead: list[str] = []
+    warnings: list[str] = []
+    status = parts.best("status")
+    if status is not None and status.top:
+        left = [(value, count) for value, count in status.top if fold(value) in INACTIVE]
+        live = [value for value, _ in status.top if fold(value) not in INACTIVE]
+        if left and live:
+            number = sum(count for _, count in left)
+            named = ", ".join(shown(value) for value, _ in left)
+            warnings.append(
+                f"{shown(status.name)} is {named} in {counted(number, 'record')}: imported too,"
+                " unless you keep only the others"
+            )
+            listed = ", ".join(_quoted(value) for value in live)
+            instead.append(f"keep = {{ {_quoted(status.name)} = [{listed}] }}")
+    if not entry and not instead:
+        return None
+    reason = "; ".join(reasons) or "every record is a customer"
+    return Choice(("rows",), entry, "high", reason, tuple(warnings), tuple(instead))
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def propose_metadata(parts: Parts, used: set[str]) -> tuple[list[Choice], list[tuple[str, str]]]:
+    """(groups and types as metadata, the columns that are left out and why).
+
+    Only columns with few different values go along: what is different for each customer may be
+    personal, and nothing personal is sent unasked.
+    """
+    choices: list[Choice] = []
+    left_out: list[tuple[str, str]] = []
+    role_of = {one.name: role for role, listed in parts.by_role.items() for _, one in listed}
+    for column in parts.facts.columns:
+        if column.name in used:
+            continue
+        role = role_of.get(column.name)
+        key = column.name.removeprefix(PREFIX)
+        if key not in {"", column.name} and len(choices) < MAX_KEYS:
+            reason = "its name says so"
+            choices.append(Choice(("metadata", key), {"column": column.name}, "high", reason))
+        elif role == "kind" and 0 < len(column.top) <= FEW and len(choices) < MAX_KEYS:
+            choices.append(_metadata(column))
+        else:
+            left_out.append((column.name, _why(column, role)))
+    return choices, left_out
+
+
+def _metadata(column: ColumnFacts) -> Choice:
+    key = re.sub(r"[^a-z0-9]+", "_", fold_words(column.name)).strip("_")[:MAX_METADATA_KEY]
+    reason = f"one of {len(column.top)} groups, nothing personal"
+    return Choice(("metadata", key or "group"), {"column": column.name}, "medium", reason)
+
+
+def fold_words(name: str) -> str:
+    """A name in lower case as a metadata key: ``Customer Group`` is ``customer_group``."""
+    return "_".join(fold(part) for part in re.split(r"[\W_]+", name) if part)
+
+
+def _why(column: ColumnFacts, role: str | None) -> str:
+    if not column.filled:
+        return "empty"
+    if role in _LEFT_OUT:
+        return _LEFT_OUT[role]
+    if role is not None:
+        return f"another column is used as {role.replace('_', ' ')}"
+    if column.share("date") > NEARLY_ALL:
+        return _LEFT_OUT["date"]
+    return "its name says nothing that Moment has a field for"

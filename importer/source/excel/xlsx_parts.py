@@ -1,0 +1,325 @@
+"""The parts of an Excel workbook (ECMA-376), read as a stream: memory does not grow with them.
+
+Cells are read as they are stored. fastexcel would give an error cell as an empty one, and a number
+as a text, so neither could be told any more.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import struct
+import zipfile
+import zlib
+from array import array
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, BinaryIO
+from xml.parsers import expat
+
+from importer.errors import SourceError
+from importer.source.excel.xlsx_cells import Style, style_of, unescaped
+from importer.source.limits import MAX_FIELD
+from importer.source.private import scratch_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+Attributes = dict[str, str]
+_PIECE = 256 << 10
+_MOST_PART = 4 << 30
+"""Bytes that one part may unpack to."""
+_MOST_SMALL = 32 << 20
+"""The same for the parts that are held in memory."""
+_MOST_TOKEN = 8 << 20
+"""Bytes of one XML tag or text."""
+_MOST_STRINGS = 20_000_000
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DIRECTORY = 16 << 20
+_END = b"PK\x05\x06"
+_CACHED = 1 << 14
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, expat.ExpatError, struct.error, EOFError, KeyError, IndexError,
+    NotImplementedError, OSError, OverflowError, RuntimeError, UnicodeError, ValueError,
+)  # fmt: skip
+"""What reading a damaged workbook raises."""
+
+
+class TooLargeError(Exception):
+    """A part is beyond what is read; the message says which and how large."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One sheet of the workbook."""
+
+    name: str
+    part: str
+    visible: bool
+
+
+@contextmanager
+def in_words(name: str) -> Iterator[None]:
+    """Turn what goes wrong within a workbook into a SourceError."""
+    try:
+        yield
+    except TooLargeError as error:
+        raise SourceError(
+            f"{name}: the Excel workbook {error}",
+            hint="save the sheet as CSV UTF-8 in Excel, and import that",
+        ) from None
+    except DAMAGED as error:
+        if isinstance(error, RuntimeError) and "password" in str(error):
+            raise SourceError(
+                f"{name}: the workbook is protected by a password", hint="save it without one"
+            ) from None
+        raise SourceError(
+            f"{name}: the Excel workbook is damaged or cut off",
+            hint="open it in Excel and save it again; nothing of it was imported",
+        ) from None
+
+
+class Workbook:
+    """A workbook whose list of sheets has been read. Raises ``DAMAGED`` and ``TooLargeError``."""
+
+    def __init__(self, file: BinaryIO, folder: Path | None) -> None:
+        _check_directory(file)
+        self._zip = zipfile.ZipFile(file)
+        self._folder = folder
+        self.since_1904 = False
+        self.sheets: list[Sheet] = []
+        self.part_names = frozenset(self._zip.namelist())
+        self._main = self._main_part()
+        self._read_sheets()
+
+    def styles(self) -> list[Style]:
+        """The style of each cell format, by index."""
+        codes: dict[int, str] = {}
+        formats: list[int] = []
+        path: list[str] = []
+
+        def start(tag: str, attributes: Attributes) -> None:
+            path.append(tag)
+            if tag == "numFmt":
+                codes[int(attributes["numFmtId"])] = attributes["formatCode"]
+            elif tag == "xf" and "cellXfs" in path:
+                formats.append(int(attributes.get("numFmtId", "0")))
+
+        part = self._related("/styles")
+        if part:
+            self._parse(part, start, lambda _: path.pop(), most=_MOST_SMALL)
+        return [style_of(one, codes) for one in formats]
+
+    def strings(self) -> Strings:
+        """The texts that cells share."""
+        strings = Strings(self._folder)
+        part = self._related("/sharedStrings")
+        if part:
+            reader = _StringReader(strings)
+            try:
+                self._parse(part, reader.start, reader.end, reader.text)
+            except BaseException:
+                strings.close()
+                raise
+        return strings
+
+    def pieces(self, part: str, most: int = _MOST_PART) -> Iterator[bytes]:
+        """The content of one part."""
+        done = 0
+        if self._zip.getinfo(part).compress_type not in _METHODS:
+            raise ValueError("another compression than Excel's")
+        with self._zip.open(part) as content:
+            while piece := content.read(_PIECE):
+                done += len(piece)
+                if done > most:
+                    raise TooLargeError(f"unpacks to more than {most >> 20:,} MiB in {part}")
+                yield piece
+
+    def close(self) -> None:
+        """Forget the archive; the file is the caller's."""
+        self._zip.close()
+
+    def _parse(
+        self,
+        part: str,
+        start: Callable[[str, Attributes], object],
+        end: Callable[[str], object],
+        text: Callable[[str], object] | None = None,
+        *,
+        most: int = _MOST_PART,
+    ) -> None:
+        feed = xml_feed(start, end, text)
+        for piece in self.pieces(part, most):
+            feed(piece, False)
+        feed(b"", True)
+
+    def _main_part(self) -> str:
+        found = [
+            target for kind, target, _ in self._relations("") if kind.endswith("/officeDocument")
+        ]
+        return found[0]
+
+    def _read_sheets(self) -> None:
+        targets = {key: target for _, target, key in self._relations(self._main)}
+
+        def start(tag: str, attributes: Attributes) -> None:
+            if tag == "workbookPr":
+                self.since_1904 = attributes.get("date1904") in {"1", "true"}
+            elif tag == "sheet":
+                key = next(value for name, value in attributes.items() if name.endswith(":id"))
+                part = targets[key]
+                visible = attributes.get("state", "visible") == "visible"
+                if "/chartsheet" not in part and "/dialogsheet" not in part:
+                    self.sheets.append(Sheet(attributes["name"], part, visible))
+
+        self._parse(self._main, start, lambda _: None, most=_MOST_SMALL)
+
+    def _related(self, kind: str) -> str:
+        found = [target for type_, target, _ in self._relations(self._main) if type_.endswith(kind)]
+        return found[0] if found and found[0] in self.part_names else ""
+
+    def _relations(self, part: str) -> list[tuple[str, str, str]]:
+        """(type, target part, id) of what a part refers to."""
+        folder, base = posixpath.split(part)
+        found: list[tuple[str, str, str]] = []
+
+        def start(tag: str, attributes: Attributes) -> None:
+            if tag == "Relationship":
+                target = posixpath.normpath(posixpath.join("/", folder, attributes["Target"]))
+                found.append((attributes["Type"], target.lstrip("/"), attributes["Id"]))
+
+        where = posixpath.join(folder, "_rels", f"{base}.rels")
+        self._parse(where, start, lambda _: None, most=_MOST_SMALL)
+        return found
+
+
+class Strings:
+    """Texts by number, kept in a private temporary file."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._file = scratch_file(folder)
+        self._ends = array("Q", [0])
+        self._cached = lru_cache(maxsize=_CACHED)(self._read)
+
+    def append(self, text: str) -> None:
+        """Add the next text."""
+        if len(self._ends) > _MOST_STRINGS:
+            raise TooLargeError(f"has more than {_MOST_STRINGS:,} texts")
+        data = text.encode(errors="replace")
+        self._file.write(data)
+        self._ends.append(self._ends[-1] + len(data))
+
+    def __getitem__(self, index: int) -> str:
+        return self._cached(index)
+
+    def _read(self, index: int) -> str:
+        if not 0 <= index < len(self._ends) - 1:
+            raise IndexError(index)
+        start = self._ends[index]
+        self._file.seek(start)
+        return self._file.read(self._ends[index + 1] - start).decode()
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
+
+
+class _StringReader:
+    """Handlers for the part of shared texts."""
+
+    def __init__(self, strings: Strings) -> None:
+        self._strings = strings
+        self._parts: list[str] = []
+        self._size = 0
+        self._open = False
+        self._phonetic = 0
+
+    def start(self, tag: str, _: Attributes) -> None:
+        if tag == "si":
+            self._parts.clear()
+            self._size = 0
+        elif tag == "rPh":
+            self._phonetic += 1
+        self._open = tag == "t" and not self._phonetic
+
+    def end(self, tag: str) -> None:
+        self._open = False
+        if tag == "rPh":
+            self._phonetic -= 1
+        elif tag == "si":
+            self._strings.append(unescaped("".join(self._parts)))
+
+    def text(self, text: str) -> None:
+        if self._open and self._size <= MAX_FIELD:
+            self._parts.append(text)
+            self._size += len(text)
+
+
+def xml_feed(
+    start: Callable[[str, Attributes], object],
+    end: Callable[[str], object],
+    text: Callable[[str], object] | None = None,
+) -> Callable[[bytes, bool], None]:
+    """A function that takes the next bytes of XML and whether they are the last.
+
+    Handlers get names without their prefix. No document type is taken: entities could unpack to
+    any size.
+    """
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    local = lru_cache(maxsize=1024)(lambda tag: tag.rpartition(":")[2])
+    fed = 0
+
+    def refuse(*_: object) -> None:
+        raise ValueError("a document type is not taken")
+
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = lambda tag, attributes: start(local(tag), attributes)
+    parser.EndElementHandler = lambda tag: end(local(tag))
+    if text is not None:
+        parser.CharacterDataHandler = text
+
+    def feed(piece: bytes, final: bool) -> None:  # noqa: FBT001 - as expat's own
+        nonlocal fed
+        parser.Parse(piece, final)
+        fed += len(piece)
+        if fed - parser.CurrentByteIndex > _MOST_TOKEN:
+            raise TooLargeError(f"holds a tag of more than {_MOST_TOKEN >> 20} MiB")
+
+    return feed
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Refuse an archive whose list of parts alone would need much memory."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - (1 << 16) - 22))
+    tail = file.read()
+    end = tail.rfind(_END)
+    if end >= 0 and len(tail) >= end + 16:
+        listed = int.from_bytes(tail[end + 12 : end + 16], "little")
+        if listed > _DIRECTORY:
+            raise TooLargeError("lists too many parts")
+    file.seek(0)
+
+
+_REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]+)\Z")
+
+
+@lru_cache(maxsize=4096)
+def column_index(letters: str) -> int:
+    """``A`` is 0, ``AA`` is 26."""
+    number = 0
+    for one in letters:
+        number = number * 26 + ord(one) - 64
+    return number - 1
+
+
+def column_of(reference: str) -> int:
+    """The column of ``B7``, from 0."""
+    match = _REFERENCE.match(reference)
+    if match is None:
+        raise ValueError(reference)
+    return column_index(match[1])

@@ -1,0 +1,321 @@
+"""One sheet of an Excel workbook: rows in, batches of text out.
+
+The rows of one sheet, read as a stream.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zipfile
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, BinaryIO
+
+import polars as pl
+
+from importer.errors import SourceError
+from importer.source.excel.xlsx_cells import Cell, Style, cell_text, unescaped
+from importer.source.excel.xlsx_parts import (
+    DAMAGED,
+    Attributes,
+    Workbook,
+    column_of,
+    in_words,
+    xml_feed,
+)
+from importer.source.header import check_unnamed, header_of
+from importer.source.limits import MAX_FIELD, MAX_RECORD
+from importer.source.naming import column_name
+from importer.source.raw import changed, stamp_of
+from importer.source.records import CellFault, Layout, Malformed, RecordBatch
+from importer.source.text.encodings import UTF8
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from importer.source.excel.xlsx_parts import Sheet, Strings
+    from importer.source.source_options import SourceOptions
+
+
+MOST_ROWS = 1_048_576
+MOST_COLUMNS = 16_384
+"""Excel's own limits."""
+_GENERAL = Style()
+Row = tuple[int, dict[int, Cell]]
+"""The row's number from 1, and its cells that hold something by column from 0."""
+
+
+class RowReader:
+    """Reads the rows that hold something. Raises what ``in_words`` takes."""
+
+    def __init__(self, strings: Strings, styles: Sequence[Style]) -> None:
+        self._strings = strings
+        self._styles = styles
+        self._rows: list[Row] = []
+        self._number = 0
+        self._cells: dict[int, Cell] = {}
+        self._column = -1
+        self._kind = self._style = ""
+        self._parts: list[str] = []
+        self._size = 0
+        self._inside = self._formula = self._valued = False
+        self._phonetic = 0
+        self._in_data = False
+        self.hidden = 0
+        """Rows with cells that Excel does not show (hidden, or filtered out)."""
+        self._row_hidden = False
+
+    def rows(self, pieces: Iterable[bytes]) -> Iterator[Row]:
+        """All rows with cells, in order."""
+        feed = xml_feed(self._start, self._end, self._text)
+        for piece in pieces:
+            feed(piece, False)
+            yield from self._taken()
+        feed(b"", True)
+        yield from self._taken()
+
+    def _taken(self) -> list[Row]:
+        taken, self._rows = self._rows, []
+        return taken
+
+    def _start(self, tag: str, attributes: Attributes) -> None:
+        if tag == "c":
+            self._start_cell(attributes)
+        elif tag in {"v", "t"}:
+            self._inside = not self._phonetic
+            self._valued = True
+        elif tag == "f":
+            self._formula = True
+        elif tag == "row":
+            self._start_row(attributes)
+        elif tag == "rPh":
+            self._phonetic += 1
+
+    def _start_row(self, attributes: Attributes) -> None:
+        number = int(attributes.get("r", self._number + 1))
+        if not self._number < number <= MOST_ROWS:
+            raise ValueError("rows out of order")
+        self._number = number
+        self._cells = {}
+        self._column = -1
+        self._row_hidden = attributes.get("hidden") in {"1", "true"}
+
+    def _start_cell(self, attributes: Attributes) -> None:
+        reference = attributes.get("r")
+        column = column_of(reference) if reference else self._column + 1
+        if not self._column < column < MOST_COLUMNS:
+            raise ValueError("cells out of order")
+        self._column = column
+        self._kind = attributes.get("t", "n")
+        self._style = attributes.get("s", "")
+        self._parts.clear()
+        self._size = 0
+        self._formula = self._valued = False
+
+    def _text(self, text: str) -> None:
+        if self._inside and self._size <= MAX_FIELD:
+            self._parts.append(text)
+            self._size += len(text)
+
+    def _end(self, tag: str) -> None:
+        if tag == "c":
+            self._end_cell()
+        elif tag in {"v", "t"}:
+            self._inside = False
+        elif tag == "rPh":
+            self._phonetic -= 1
+        elif tag == "row" and self._cells:
+            self.hidden += self._row_hidden
+            self._rows.append((self._number, self._cells))
+
+    def _end_cell(self) -> None:
+        text = "".join(self._parts)
+        kind = self._kind
+        if kind == "s":
+            text = self._strings[int(text)] if self._valued else ""
+            kind = "s"
+        elif kind in {"str", "inlineStr"}:
+            text = unescaped(text)
+            kind = "s"
+        if text:
+            style = self._styles[int(self._style)] if self._style and self._styles else _GENERAL
+            self._cells[self._column] = Cell(kind, text, style)
+        elif self._formula and not self._valued:
+            self._cells[self._column] = Cell("f", "")
+
+
+ZIP_MAGIC = b"PK\x03\x04"
+_MAIN_PART = "xl/workbook.xml"
+_AS_XLSX = "save it as .xlsx or CSV UTF-8"
+_OTHERS = (
+    ("xl/workbook.bin", "is a binary Excel workbook (.xlsb)", _AS_XLSX),
+    ("content.xml", "is an OpenDocument file (.ods)", _AS_XLSX),
+    ("word/document.xml", "is a Word document", "give the customers as a table"),
+)
+_MOST_CELLS = 200_000
+"""Cells of one batch."""
+
+
+class XlsxSource:
+    """A sheet whose header has been read. Its line numbers are Excel's row numbers."""
+
+    encoding = UTF8
+
+    def __init__(self, name: str, index: int, options: SourceOptions, file: BinaryIO) -> None:
+        """Choose the sheet and read its header; on an error the caller closes ``file``.
+
+        Raises:
+            SourceError: it is no workbook, has no such sheet, or no usable header.
+            UsageError: a temporary file cannot be written.
+        """
+        self._name = name
+        self._index = index
+        self._file = file
+        self._stamp = stamp_of(file)
+        self._resources = ExitStack()
+        self.warnings: list[str] = []
+        with ExitStack() as stack:
+            with in_words(name):
+                self._book = self._open(options)
+                stack.callback(self._book.close)
+                self._styles = self._book.styles()
+                self._strings = self._book.strings()
+                stack.callback(self._strings.close)
+                sheet = self._chosen(options.sheet)
+                self._reader = RowReader(self._strings, self._styles)
+                self._rows = self._reader.rows(self._book.pieces(sheet.part))
+                first = next(self._rows, None)
+            if first is None:
+                raise SourceError(
+                    f"{name}: the sheet {column_name(sheet.name)} is empty",
+                    hint="the first row must name the columns",
+                )
+            self._header = header_of(name, self._names(first[1]))
+            self._resources = stack.pop_all()
+        self.layout = Layout(name, self._header.columns, ",", self._header.fed_back)
+
+    def batches(self) -> Iterator[RecordBatch]:
+        """All rows that hold something, in order.
+
+        Raises:
+            SourceError: the workbook is damaged, changed meanwhile, or a column without a name
+                holds data.
+        """
+        size = max(1, _MOST_CELLS // len(self.layout.columns))
+        while True:
+            with in_words(self._name):
+                rows = list(itertools.islice(self._rows, size))
+            if not rows:
+                break
+            batch = self._batch(rows)
+            check_unnamed(self._name, self._header, batch.frame, batch.lines)
+            yield batch
+        if self._reader.hidden:
+            self.warnings.append(
+                f"{self._name}: {self._reader.hidden:,} rows that Excel does not show (hidden or"
+                " filtered out) are read like all others"
+            )
+        if stamp_of(self._file) != self._stamp:
+            raise changed(self._name)
+
+    def close(self) -> None:
+        """Close the file and remove temporary ones."""
+        self._resources.close()
+        self._file.close()
+
+    def _open(self, options: SourceOptions) -> Workbook:
+        try:
+            return Workbook(self._file, options.folder)
+        except DAMAGED:
+            with zipfile.ZipFile(self._file) as archive:
+                names = archive.namelist()
+            for part, what, hint in _OTHERS:
+                if part in names:
+                    raise SourceError(f"{self._name}: {what}", hint=hint) from None
+            if _MAIN_PART not in names:
+                raise SourceError(
+                    f"{self._name}: is a zip archive and no Excel workbook",
+                    hint="unpack it, and name the file in it",
+                ) from None
+            raise
+
+    def _chosen(self, wanted: str | None) -> Sheet:
+        sheets = self._book.sheets
+        if wanted is not None:
+            for sheet in sheets:
+                if sheet.name == wanted:
+                    return sheet
+            names = ", ".join(column_name(sheet.name) for sheet in sheets[:20])
+            raise SourceError(
+                f"{self._name}: there is no sheet {column_name(wanted)}",
+                hint=f"the sheets are {names}",
+            )
+        filled = [sheet for sheet in sheets if sheet.visible and self._holds_something(sheet)]
+        if not filled:
+            raise SourceError(
+                f"{self._name}: no visible sheet of the workbook holds anything",
+                hint="name a hidden one with --sheet",
+            )
+        if len(filled) > 1:
+            others = ", ".join(column_name(sheet.name) for sheet in filled[1:21])
+            self.warnings.append(
+                f"{self._name}: only the sheet {column_name(filled[0].name)} is read; {others}"
+                " hold data too: choose one with --sheet"
+            )
+        return filled[0]
+
+    def _holds_something(self, sheet: Sheet) -> bool:
+        reader = RowReader(self._strings, self._styles)
+        return next(reader.rows(self._book.pieces(sheet.part)), None) is not None
+
+    def _names(self, cells: dict[int, Cell]) -> list[str]:
+        texts = {column: self._text("", cell)[0] for column, cell in cells.items()}
+        width = max((column for column, text in texts.items() if text.strip()), default=-1) + 1
+        return [texts.get(column, "") for column in range(width)]
+
+    def _text(self, column: str, cell: Cell) -> tuple[str, tuple[str, str] | None]:
+        return cell_text(column, cell, since_1904=self._book.since_1904)
+
+    def _batch(self, rows: Sequence[Row]) -> RecordBatch:
+        columns = self.layout.columns
+        texts: list[list[str | None]] = [[] for _ in columns]
+        faults: list[CellFault] = []
+        malformed: list[Malformed] = []
+        lines: list[int] = []
+        for line, cells in rows:
+            if max(cells) >= len(columns):
+                wide = self._too_wide(line, cells)
+                if wide is not None:
+                    malformed.append(wide)
+                    continue
+            for index, column in enumerate(columns):
+                cell = cells.get(index)
+                text, fault = self._text(column, cell) if cell is not None else (None, None)
+                texts[index].append(text)
+                if fault is not None:
+                    faults.append(CellFault(len(lines), column, *fault))
+            lines.append(line)
+        frame = pl.DataFrame(
+            [
+                pl.Series(name, values, dtype=pl.String)
+                for name, values in zip(columns, texts, strict=True)
+            ]
+        )
+        return RecordBatch(self._index, frame, lines, tuple(malformed), tuple(faults))
+
+    def _too_wide(self, line: int, cells: dict[int, Cell]) -> Malformed | None:
+        """A row that holds something beside the table."""
+        columns = self.layout.columns
+        kept = [
+            self._text("", cells[index])[0] if index in cells else ""
+            for index in range(max(cells) + 1)
+        ]
+        width = len(columns)
+        if not any(text.strip() for text in kept[width:]):
+            return None
+        at = next(index for index in range(width, len(kept)) if kept[index].strip())
+        message = (
+            f"cell {at + 1} of the row holds data, but the header has {width} columns;"
+            " name the column, or clear the cell"
+        )
+        extra = tuple(text[:MAX_RECORD] for text in kept[width:])
+        return Malformed(line, "too_many_fields", message, tuple(kept[:width]), extra)

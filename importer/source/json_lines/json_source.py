@@ -1,0 +1,336 @@
+"""One JSON Lines source: the keys of all lines make the header, so it is read twice.
+
+One line of JSON Lines becomes text cells without loss. Pure.
+
+| value | text |
+| --- | --- |
+| text | as it is |
+| number | as it is written; without its decimals where they are all 0 |
+| true, false | ``true`` / ``false`` in ``metadata.*``, else a fault |
+| null | an empty cell |
+| object | JSON text in ``metadata``, else a fault |
+| list | a fault |
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from importer.errors import SourceError
+from importer.source.header import check_unnamed, header_of
+from importer.source.limits import MAX_COLUMNS, MAX_FIELD, MAX_RECORD
+from importer.source.naming import column_name, source_name
+from importer.source.private import spooled
+from importer.source.records import CellFault, Layout, Malformed, RecordBatch
+from importer.source.text.blocks import Blocks
+from importer.source.text.sniff import UTF8_BOM
+from importer.source.typed_cells import API_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from importer.source.source_options import SourceOptions
+    from importer.source.text.text_stream import TextStream
+
+
+_ZERO_DECIMALS = re.compile(r"(-?[0-9]+)\.0+\Z")
+_INTEGER = re.compile(r"-?[0-9]+\Z")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class Number(str):
+    """A number as it is written, so that no digit is lost."""
+
+    __slots__ = ()
+
+
+class NotARecord(ValueError):
+    """A line that is no record; ``code`` and the message are for its ``Malformed``."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def parse_record(line: str) -> dict[str, Any]:
+    """The object of one line, its numbers as ``Number``.
+
+    Raises:
+        NotARecord: it is no JSON, no object, or an object in it gives a key twice.
+    """
+    try:
+        value = _DECODER.decode(line)
+    except json.JSONDecodeError as error:
+        message = f"is no JSON: {error.msg} at character {error.pos + 1}; correct the line"
+        raise NotARecord("not_json", message) from None
+    except RecursionError:
+        raise NotARecord("not_json", "is nested too deeply; give one flat object") from None
+    if not isinstance(value, dict):
+        raise NotARecord("not_an_object", "is no JSON object; write one {...} on each line")
+    if "\\u0000" in line and any("\0" in part for part in _texts(value)):
+        raise NotARecord("nul_byte", "holds a NUL character (\\u0000); remove it")
+    return value
+
+
+def cell_of(column: str, value: Any) -> tuple[str | None, tuple[str, str] | None]:
+    """The text of one value, and (code, message) where it has no lossless form for its column."""
+    if value is None or (type(value) is str and len(value) <= MAX_FIELD and value.isascii()):
+        return value, None  # nearly all are of this kind
+    field = column.strip()
+    place = f"column {column_name(column)}"
+    if isinstance(value, Number):
+        return _number(field, place, value)
+    if isinstance(value, str):
+        return _text(place, value)
+    if isinstance(value, bool):
+        wrong = ("wrong_type", f"{place} holds true or false, which makes no sense there")
+        return json.dumps(value), None if field.startswith("metadata.") else wrong
+    text, fault = _text(place, dumped(value))
+    if isinstance(value, dict) and field == "metadata":
+        return (None if not value else text), fault
+    kind = "an object" if isinstance(value, dict) else "a list"
+    return text, ("wrong_type", f"{place} holds {kind}; give one text or number")
+
+
+def dumped(value: Any) -> str:
+    """JSON text; numbers exactly as they were written."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, dict):
+        pairs = (
+            f"{json.dumps(key, ensure_ascii=False)}: {dumped(one)}" for key, one in value.items()
+        )
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(dumped, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _number(field: str, place: str, value: Number) -> tuple[str, tuple[str, str] | None]:
+    if len(value) > MAX_FIELD:
+        return _text(place, value)
+    match = _ZERO_DECIMALS.match(value)
+    text = match[1] if match else str(value)
+    if _INTEGER.match(text) or field not in API_FIELDS:
+        return text, None
+    message = f"{place} holds a number that is no whole number; write it as one, or as a text"
+    return text, ("not_integer", message)
+
+
+def _text(place: str, value: str) -> tuple[str, tuple[str, str] | None]:
+    if len(value) > MAX_FIELD:
+        message = (
+            f"{place} has more than {MAX_FIELD:,} characters, and only so many are kept here;"
+            " shorten it"
+        )
+        return _SURROGATES.sub("\ufffd", value[:MAX_FIELD]), ("field_too_long", message)
+    if _SURROGATES.search(value):
+        message = f"{place} holds half of a surrogate pair, which is no character; remove it"
+        return _SURROGATES.sub("\ufffd", value), ("not_unicode", message)
+    return str(value), None
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [*value, *(text for one in value.values() for text in _texts(one))]
+    if isinstance(value, list):
+        return [text for one in value for text in _texts(one)]
+    return []
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise NotARecord("key_twice", f"gives the key {column_name(twice)} twice; keep one of them")
+    return found
+
+
+def _no_number(constant: str) -> Any:
+    raise NotARecord("not_json", f"is no JSON: {constant} is no number; write a number or null")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_once, parse_float=Number, parse_int=Number, parse_constant=_no_number
+)
+
+_NAMED = re.compile(r"\.(?:jsonl|ndjson)(?:\.gz|\.zst)?\Z", re.IGNORECASE)
+_OBJECT = re.compile(rb'\s*\{\s*(?:"|\}|\Z)')
+_PIECE = 256 << 10
+_MOST_CELLS = 1_000_000
+"""Cells of one batch: lines may have few of many keys each."""
+
+
+def is_json_lines(name: str, head: bytes) -> bool:
+    """Whether the text begins with a JSON object, or the name says that it will."""
+    text = head.removeprefix(UTF8_BOM)
+    return bool(_OBJECT.match(text[:_PIECE])) or _NAMED.search(name) is not None
+
+
+class JsonSource:
+    """A JSON Lines file or stream whose keys are known."""
+
+    def __init__(self, name: str, index: int, options: SourceOptions, stream: TextStream) -> None:
+        """Read all of it into a private temporary file, and collect the keys on the way.
+
+        Raises:
+            SourceError: it is no JSON Lines, holds no object, or cannot be read.
+            UsageError: the temporary file cannot be written.
+        """
+        self._name = name
+        self._index = index
+        self._stream = stream
+        if stream.peek().removeprefix(UTF8_BOM).lstrip()[:1] == b"[":
+            raise SourceError(
+                f"{source_name(name)}: is a JSON list",
+                hint="write one object on each line: jq -c '.[]' FILE > FILE.jsonl",
+            )
+        self._spool = spooled(stream.read, options.folder)
+        self._block_bytes = options.block_bytes
+        try:
+            stream.check_unchanged()
+            self._keys = self._all_keys()
+            # A key may hold half of a surrogate pair, which no column's name can.
+            shown = [key.encode(errors="replace").decode() for key in self._keys]
+            self._header = header_of(name, shown)
+        except BaseException:
+            self._spool.close()
+            raise
+        self.layout = Layout(name, self._header.columns)
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of the text."""
+        return self._stream.encoding
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was decided and may be wrong."""
+        return self._stream.warnings
+
+    def batches(self) -> Iterator[RecordBatch]:
+        """All records in input order.
+
+        Raises:
+            SourceError: a key without a name holds data.
+        """
+        most = max(1, _MOST_CELLS // len(self.layout.columns))
+        work = _Work(self._index, self.layout.columns, self._keys)
+        for line, content in self._lines():
+            work.add(line, content)
+            if work.size >= self._block_bytes or len(work.lines) + len(work.malformed) >= most:
+                yield self._checked(work.batch())
+                work = _Work(self._index, self.layout.columns, self._keys)
+        if work.lines or work.malformed:
+            yield self._checked(work.batch())
+
+    def close(self) -> None:
+        """Close the file and remove the temporary one."""
+        self._spool.close()
+        self._stream.close()
+
+    def _checked(self, batch: RecordBatch) -> RecordBatch:
+        check_unnamed(self._name, self._header, batch.frame, batch.lines)
+        return batch
+
+    def _all_keys(self) -> list[str]:
+        keys: dict[str, None] = {}
+        for _, content in self._lines():
+            try:
+                found = parse_record(_decoded(content)).keys()
+            except NotARecord:
+                continue
+            if not found <= keys.keys():
+                keys.update(dict.fromkeys(found))
+            if len(keys) > MAX_COLUMNS:
+                break  # header_of says what is wrong
+        if not keys:
+            raise SourceError(
+                f"{source_name(self._name)}: there is no JSON object in it",
+                hint='write one object on each line: {"external_reference": "...", ...}',
+            )
+        return list(keys)
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """Number and content of each line that is not blank."""
+        self._spool.seek(0)
+        blocks = Blocks(_reader(self._spool.read), self._block_bytes)
+        number = 0
+        while block := blocks.take():
+            if not number:
+                block = block.removeprefix(UTF8_BOM)
+            lines = block.split(b"\n")
+            lines.pop()
+            for line in lines:
+                number += 1
+                if line.strip():
+                    yield number, line
+
+
+class _Work:
+    """The records of one batch."""
+
+    def __init__(self, index: int, columns: tuple[str, ...], keys: Sequence[str]) -> None:
+        """``keys`` are what the columns are called in the file."""
+        self._index = index
+        self._columns = [
+            (name, key, list[str | None]()) for name, key in zip(columns, keys, strict=True)
+        ]
+        self._faults: list[CellFault] = []
+        self.lines: list[int] = []
+        self.malformed: list[Malformed] = []
+        self.size = 0
+
+    def add(self, line: int, content: bytes) -> None:
+        self.size += len(content)
+        try:
+            record = parse_record(_decoded(content))
+        except NotARecord as error:
+            whole = content[:MAX_RECORD].decode(errors="surrogateescape")
+            # In no column, as it has none: what is beyond the header is kept as it is.
+            made = Malformed(line, error.code, f"the line {error}", (), (whole,))
+            self.malformed.append(made)
+            return
+        row = len(self.lines)
+        self.lines.append(line)
+        for name, key, cells in self._columns:
+            cells.append(self._cell(row, name, record.get(key)))
+
+    def _cell(self, row: int, name: str, value: Any) -> str | None:
+        text, fault = cell_of(name, value)
+        if fault is not None:
+            self._faults.append(CellFault(row, name, *fault))
+        return text
+
+    def batch(self) -> RecordBatch:
+        frame = pl.DataFrame(
+            [pl.Series(name, cells, dtype=pl.String) for name, _, cells in self._columns]
+        )
+        return RecordBatch(
+            self._index, frame, self.lines, tuple(self.malformed), tuple(self._faults)
+        )
+
+
+def _reader(read: Callable[[int], bytes]) -> Callable[[], bytes]:
+    return lambda: read(_PIECE)
+
+
+def _decoded(content: bytes) -> str:
+    if len(content) > MAX_RECORD:
+        raise NotARecord(
+            "record_too_long",
+            f"has more than {MAX_RECORD:,} bytes, and only its beginning is kept here",
+        )
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise NotARecord(
+            "not_utf8", f"holds a byte that is no character, at byte {error.start + 1}; correct it"
+        ) from None

@@ -1,0 +1,1 @@
+"""Parquet files, whole columns at a time."""

@@ -1,0 +1,261 @@
+"""The text of one source in UTF-8, whatever encoding it is in.
+
+As long as every byte is ASCII the encoding does not matter. The first line beyond ASCII decides:
+if it is UTF-8, so is the file, and a record that is not is malformed. If not, what is left is kept
+in a private temporary file and looked at as a whole, as one letter at its end may be what tells.
+
+Turns text of any encoding into UTF-8, piece by piece, so that memory stays bounded.
+
+Bytes that mean nothing in the encoding become bytes that mean nothing in UTF-8 either: the record
+that holds them is malformed, and no neighbour is. 0xFF in front makes sure of that, because it is
+in no UTF-8 text, whatever stands next to it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import TYPE_CHECKING
+
+from importer.errors import SourceError
+from importer.source.limits import MAX_LINE_BYTES, SAMPLE_BYTES
+from importer.source.naming import source_name
+from importer.source.private import spooled
+from importer.source.text.detect import Sample, Verdict, detect
+from importer.source.text.encodings import AUTO, UTF8
+from importer.source.text.sniff import (
+    byte_order_mark,
+    check_format,
+    check_text,
+    is_fed_back,
+    utf16_order,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    from importer.source.raw import RawStream
+    from importer.source.source_options import SourceOptions
+
+
+MARK = "\udcff"
+"""What 0xFF is as a surrogate escape."""
+_ERRORS = "importer.undefined"
+_FIRST_HIGH = 0x80
+
+
+def _marked(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    bad = error.object[error.start : error.end]
+    kept = "".join(chr(0xDC00 + byte) for byte in bad if byte >= _FIRST_HIGH)
+    return MARK + kept, error.end
+
+
+codecs.register_error(_ERRORS, _marked)
+
+
+def transcoded(read: Callable[[], bytes], encoding: str) -> Callable[[], bytes]:
+    """A reader of UTF-8 over one of ``encoding``; both give b"" at the end."""
+    decoder = codecs.getincrementaldecoder(encoding)(_ERRORS)
+
+    def read_utf8() -> bytes:
+        while True:
+            piece = read()
+            text = decoder.decode(piece, not piece)
+            if text or not piece:
+                return text.encode(errors="surrogateescape")
+
+    return read_utf8
+
+
+_HIGH = re.compile(rb"[\x80-\xff]")
+_PIECE = 1 << 20
+
+
+class TextStream:
+    """Reads a ``RawStream`` as UTF-8. Its physical lines are those of the original."""
+
+    def __init__(self, name: str, raw: RawStream, options: SourceOptions) -> None:
+        self._name = name
+        self._raw = raw
+        self._declared = options.encoding
+        self._folder = options.folder
+        self._spool: BinaryIO | None = None
+        self._peeked: bytes | None = None
+        self._lines = 0
+        """Line feeds handed out while only ASCII was seen."""
+        self._next: Callable[[], bytes] = self._first
+        self.encoding = UTF8 if self._declared == AUTO else self._declared
+        """As far as it is known: a legacy encoding may show at the end only."""
+        self.warnings: list[str] = []
+
+    def read(self) -> bytes:
+        """Some more text in UTF-8, b"" at the end; bytes without a meaning come as 0xFF.
+
+        Raises:
+            SourceError: it cannot be read, or its encoding cannot be told.
+            UsageError: the temporary file cannot be written.
+        """
+        if self._peeked is not None:
+            piece, self._peeked = self._peeked, None
+            return piece
+        return self._next()
+
+    def peek(self) -> bytes:
+        """The beginning of the text; ``read`` gives it again. Before the first ``read`` only."""
+        if self._peeked is None:
+            self._peeked = self._next()
+        return self._peeked
+
+    def check_unchanged(self) -> None:
+        """Call at the end: the file must still be the one that was opened."""
+        self._raw.check_unchanged()
+
+    def close(self) -> None:
+        """Close the file and remove the temporary one."""
+        if self._spool is not None:
+            self._spool.close()
+        self._raw.close()
+
+    def _first(self) -> bytes:
+        head = b""
+        while len(head) < SAMPLE_BYTES and (more := self._raw.read()):
+            head += more
+        marked, mark = byte_order_mark(head)
+        if marked:
+            if not _agrees(self._declared, marked):
+                self._warn(f"begins with the mark of {marked}, so that is how it is read")
+            if marked != UTF8:
+                return self._transcode(marked, head[len(mark) :])
+            return self._plain(head)
+        check_format(self._name, head)
+        if self._declared == AUTO:
+            return self._detected(head)
+        if self._declared == UTF8 or is_fed_back(head):
+            return self._plain(head)
+        if self._declared == "utf-16":
+            return self._transcode(utf16_order(head) or "utf-16le", head)
+        return self._transcode(self._declared, head)
+
+    def _detected(self, head: bytes) -> bytes:
+        order = utf16_order(head)
+        if order:
+            self._warn(f"is read as {order}: every second byte is zero")
+            return self._transcode(order, head)
+        check_text(self._name, head)
+        return self._undecided(head)
+
+    def _plain(self, head: bytes) -> bytes:
+        self.encoding = UTF8
+        self._next = self._raw.read
+        return head
+
+    def _transcode(self, encoding: str, head: bytes) -> bytes:
+        self.encoding = encoding
+        self._next = transcoded(_joined(head, self._raw.read), encoding)
+        return self._next()
+
+    def _ascii(self) -> bytes:
+        return self._undecided(self._raw.read())
+
+    def _undecided(self, piece: bytes) -> bytes:
+        """Hand out a piece of ASCII; at the first line that is none, decide."""
+        high = None if piece.isascii() else _HIGH.search(piece)
+        if high is None:
+            self._lines += piece.count(b"\n")
+            self._next = self._ascii
+            return piece
+        while (end := piece.find(b"\n", high.start())) < 0 and len(piece) < MAX_LINE_BYTES:
+            more = self._raw.read()
+            if not more:
+                end = len(piece)
+                break
+            piece += more
+        line = piece[high.start() : end if end >= 0 else len(piece)]
+        try:
+            codecs.getincrementaldecoder(UTF8)().decode(line, end >= 0)
+        except UnicodeDecodeError:
+            return self._legacy(piece)
+        return self._plain(piece)
+
+    def _legacy(self, piece: bytes) -> bytes:
+        spool = self._spool = spooled(_joined(piece, self._raw.read), self._folder)
+
+        def read() -> bytes:
+            return spool.read(_PIECE)
+
+        sample = _sampled(read, self._lines + 1)
+        spool.seek(0)
+        if sample.utf8 >= sample.other:
+            self._next = read
+            return read()
+        if sample.utf8:
+            raise self._mixed(sample)
+        verdict = detect(sample)
+        if not verdict.encoding:
+            raise self._doubtful(verdict)
+        self._warn(_explained(verdict, sample))
+        self.encoding = verdict.encoding
+        self._next = transcoded(read, verdict.encoding)
+        return self._next()
+
+    def _warn(self, text: str) -> None:
+        self.warnings.append(f"{source_name(self._name)}: {text}")
+
+    def _mixed(self, sample: Sample) -> SourceError:
+        return SourceError(
+            f"{source_name(self._name)}: mixes encodings: line {sample.utf8_line} is in UTF-8,"
+            f" line {sample.other_line} is not ({sample.utf8:,} such lines and {sample.other:,})",
+            hint="export it again in one encoding; or name one with --encoding: with utf-8 the"
+            " records that are not become invalid, with another the UTF-8 ones are misread",
+        )
+
+    def _doubtful(self, verdict: Verdict) -> SourceError:
+        readings = ", ".join(
+            f"{one.character} in {one.encoding} ({one.context})" for one in verdict.readings
+        )
+        named = " or ".join(f"--encoding {one.encoding}" for one in verdict.readings)
+        return SourceError(
+            f"{source_name(self._name)}: line {verdict.line}: the text is not UTF-8, and its"
+            f" encoding cannot be told: the byte 0x{verdict.byte:02X} would be {readings}",
+            hint=f"say which it is: {named}; utf-8 makes such records invalid",
+        )
+
+
+def _explained(verdict: Verdict, sample: Sample) -> str:
+    one = verdict.readings[0]
+    return (
+        f"is not UTF-8 and is read as {verdict.encoding}, in which letters stand where letters"
+        f" stand: on line {verdict.line} the byte 0x{verdict.byte:02X} is {one.character}"
+        f" ({one.context}), {sample.other:,} lines hold such bytes;"
+        " another encoding can be named with --encoding"
+    )
+
+
+def _sampled(read: Callable[[], bytes], line: int) -> Sample:
+    sample = Sample()
+    rest = b""
+    while piece := read():
+        piece = rest + piece
+        # A line without an end is no reason to keep more and more of it.
+        cut = piece.rfind(b"\n") + 1 or (len(piece) if len(piece) > MAX_LINE_BYTES else 0)
+        sample.add(piece[:cut], line)
+        line += piece.count(b"\n", 0, cut)
+        rest = piece[cut:]
+    sample.add(rest, line)
+    return sample
+
+
+def _joined(head: bytes, read: Callable[[], bytes]) -> Callable[[], bytes]:
+    waiting = [head] if head else []
+
+    def joined() -> bytes:
+        return waiting.pop() if waiting else read()
+
+    return joined
+
+
+def _agrees(declared: str, marked: str) -> bool:
+    return declared in {AUTO, marked} or (declared == "utf-16" and marked.startswith("utf-16"))
