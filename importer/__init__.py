@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from importer.job.observer import Observer, Progress
     from importer.job.run import Finished, run
     from importer.ledger import Account, Ledger
+    from importer.outcomes import OnDuplicate
     from importer.results.report import GroupReport
     from importer.results.summary import Summary
-    from importer.rows.duplicates import OnDuplicate
 
 __version__ = "0.1.0"
 
@@ -46,7 +46,7 @@ _HOMES = {
     "InputSettings": "importer.job.job_settings",
     "Ledger": "importer.ledger",
     "Observer": "importer.job.observer",
-    "OnDuplicate": "importer.rows.duplicates",
+    "OnDuplicate": "importer.outcomes",
     "Progress": "importer.job.observer",
     "Summary": "importer.results.summary",
     "check": "importer.job.check",

@@ -24,3 +24,11 @@ IN_MOMENT = frozenset(
     {Outcome.CREATED, Outcome.FOUND, Outcome.UNCHANGED, Outcome.CHANGED, Outcome.DUPLICATE}
 )
 """Outcomes whose customer is in Moment (a duplicate stands for its first line)."""
+
+
+class OnDuplicate(StrEnum):
+    """Which row counts where one reference has different data (``--on-duplicate``)."""
+
+    ERROR = "error"
+    FIRST = "first"
+    LAST = "last"

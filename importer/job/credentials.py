@@ -85,6 +85,17 @@ def _mode(secret: str, where: str) -> str:
     )
 
 
+def mode_of(environment: Mapping[str, str], *, live: bool) -> str:
+    """The mode that a run would have: the key's if one is set, else ``--live`` or test.
+
+    Raises:
+        UsageError: a key is set, and it is none.
+    """
+    if environment.get(KEY_VARIABLE, "").strip() or environment.get(KEY_FILE_VARIABLE):
+        return read_api_key(environment).mode
+    return "live" if live else "test"
+
+
 def check_base_url(text: str) -> str:
     """The base URL without a trailing slash.
 
