@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from importer.base_url import DEFAULT_BASE_URL, check_base_url
 from importer.errors import UsageError
 from importer.job.limit import parse_limit
 from importer.job.settings_table import ONLY_RUN, READS, SENDS, Setting, setting, settings_in
@@ -19,21 +20,9 @@ if TYPE_CHECKING:
     from importer.job.limit import ErrorLimit
     from importer.mapping import Mapping
 
-DEFAULT_BASE_URL = "https://api.momentco.io"
 DEFAULT_LEDGER = Path("importer-ledger.db")
 LOG_FORMATS = ("auto", "console", "json")
 _NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
-
-
-def parse_base_url(text: str) -> str:
-    """The base URL of the API.
-
-    Raises:
-        UsageError: it is none (credentials.check_base_url).
-    """
-    from importer.job.credentials import check_base_url  # noqa: PLC0415 - needs httpx
-
-    return check_base_url(text)
 
 
 def parse_delimiter(text: str) -> str:
@@ -167,7 +156,7 @@ class DeliverySettings:
         DEFAULT_BASE_URL,
         "Where the API is; plain http for loopback only.",
         commands=SENDS,
-        parse=parse_base_url,
+        parse=check_base_url,
         own_variable="MOMENT_BASE_URL",
     )
     account: str = setting("default", "Keeps merchants apart in one ledger.", commands=SENDS)
