@@ -24,12 +24,13 @@ from importer.outcomes import Outcome
 if TYPE_CHECKING:
     from importer.delivery.protocol.keys import idempotency_key
     from importer.job.check import check
-    from importer.job.credentials import ApiKey, check_base_url, read_api_key
+    from importer.job.credentials import ApiKey, read_api_key
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.limit import ErrorLimit, parse_limit
     from importer.job.observer import Observer, Progress
     from importer.job.run import Finished, run
     from importer.ledger import Account, Ledger
+    from importer.ledger.base_url import check_base_url
     from importer.results.report import GroupReport
     from importer.results.summary import Summary
     from importer.rows.duplicates import OnDuplicate
@@ -50,7 +51,7 @@ _HOMES = {
     "Progress": "importer.job.observer",
     "Summary": "importer.results.summary",
     "check": "importer.job.check",
-    "check_base_url": "importer.job.credentials",
+    "check_base_url": "importer.ledger.base_url",
     "idempotency_key": "importer.delivery.protocol.keys",
     "parse_limit": "importer.job.limit",
     "read_api_key": "importer.job.credentials",

@@ -85,9 +85,11 @@ def run(
     """Import every customer of the sources into Moment, each once."""
     from importer.cli.ask import confirm_live, confirm_new_key  # noqa: PLC0415
     from importer.cli.choices import Choices  # noqa: PLC0415
-    from importer.job.credentials import check_base_url, read_api_key  # noqa: PLC0415
+    from importer.delivery.http.connecting import check_trust  # noqa: PLC0415
+    from importer.job.credentials import read_api_key  # noqa: PLC0415
     from importer.job.job_settings import DeliverySettings  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
+    from importer.ledger.base_url import check_base_url  # noqa: PLC0415
 
     saved, guard = _plan_of(plan)
     if config is None and saved is not None and saved.mapping is not None:
@@ -114,6 +116,8 @@ def run(
     if key.warning:
         observer.warning("key_file_open", key.warning)
     if not dry_run:
+        if url.startswith("https:"):
+            check_trust()
         confirm_live(key, url, live=live)
     delivery = DeliverySettings(
         ledger=ledger,
@@ -154,9 +158,9 @@ def plan(
     """Show offline what a run would do with this ledger: no key, no network, nothing sent."""
     from importer.cli.choices import mode_of  # noqa: PLC0415
     from importer.cli.plan_command import show_plan  # noqa: PLC0415
-    from importer.job.credentials import check_base_url  # noqa: PLC0415
     from importer.job.job_settings import DeliverySettings  # noqa: PLC0415
     from importer.job.planning import plan as plan_job  # noqa: PLC0415
+    from importer.ledger.base_url import check_base_url  # noqa: PLC0415
 
     observer = _observer(log_format, quiet=quiet, next_commands=partial(after_check, config=config))
     inputs = _inputs(

@@ -61,7 +61,7 @@ def in_words(value: Any) -> str:
 
 
 def _base_url(text: str) -> object:
-    from importer.job.credentials import check_base_url  # noqa: PLC0415 - needs httpx
+    from importer.ledger.base_url import check_base_url  # noqa: PLC0415 - only runs send
 
     return check_base_url(text)
 

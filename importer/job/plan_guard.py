@@ -9,7 +9,7 @@ from importer import __version__
 from importer.errors import UsageError
 from importer.job.plan_file import contents_of
 from importer.ledger import Standing
-from importer.ledger.account import normalised
+from importer.ledger.base_url import normalised
 from importer.plan.plan_digest import digest_of
 
 if TYPE_CHECKING:
