@@ -116,8 +116,7 @@ def run(
             summary.transforms = [one._asdict() for one in read.transforms]
         with _timed(summary, "plan"):
             settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
-            counts = staging.counts()
-            observer.verified(read.records, counts.get("invalid", 0))
+            observer.verified(read.records, staging.counts().get("invalid", 0))
             plan.check_input(staging)
             delivered = Delivered(stopped_by=stop_rule(inputs, read, staging))
             make_plan(staging, reader, retry_rejected=delivery.retry_rejected)
@@ -156,7 +155,10 @@ def run(
                 delivered = anyio.run(pipeline.run, backend_options=loop_options())
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
-        _settle_rest(staging, reader, ledger, delivered, delivery.limit, summary, world.clock)
+        delivered.stopped_by = delivered.stopped_by or fill_in_from_ledger(
+            staging, reader, why=_why_not_reached(delivered, delivery.limit)
+        )
+        _note_end(ledger, summary, delivered, staging.counts(), world.clock.now())
         results = write_all(workspace, staging, read, summary, world.clock)
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
@@ -228,21 +230,6 @@ def _second_leaves(delivered: Delivered, signum: int) -> None:
     if delivered.signum is not None:
         leave_at_once(signum)
     delivered.signum = signum
-
-
-def _settle_rest(
-    staging: Staging,
-    reader: Ledger,
-    ledger: Ledger,
-    delivered: Delivered,
-    limit: int | None,
-    summary: Summary,
-    clock: Clock,
-) -> None:
-    """Give every row that delivery did not report on its outcome, and note how the run ended."""
-    unread = fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, limit))
-    delivered.stopped_by = delivered.stopped_by or unread
-    _note_end(ledger, summary, delivered, staging.counts(), clock.now())
 
 
 def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
