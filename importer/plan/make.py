@@ -9,11 +9,11 @@ import polars as pl
 
 from importer.delivery.protocol.flight import Planned
 from importer.delivery.protocol.states import NEW
-from importer.outcomes import Outcome
+from importer.outcomes import OnDuplicate, Outcome
 from importer.plan.decide import decide
 from importer.plan.frames import source_and_line
 from importer.plan.staging import CHUNK
-from importer.rows.duplicates import Member, OnDuplicate, resolve
+from importer.rows.duplicates import Member, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
