@@ -200,6 +200,9 @@ THEMES = {
     "mixed up answers": Theme({"another customer's answer": 0.2}),
     "run refused": Theme({"key refused": 0.8}),
     "bad input": Theme({"rows conflict": 0.5, "input unreadable": 0.5}),
+}
+
+LIVELY = {
     "rows with lasting faults": Theme(
         _GROWS,
         scene=_LIVELY | {"curses": tuple((kind, 0.05) for kind in CURSES[:-1])},
@@ -227,6 +230,7 @@ THEMES = {
     ),
     "takes nobody": Theme(scene={"rows": 40, "runs": 2}, alone=True),
 }
+"""Faults that belong to a row, and servers that take nobody: what liveness is checked by."""
 
 LIMITS = {
     "missing endpoint in JSON": Theme(
@@ -243,10 +247,10 @@ def draw(chance: random.Random, *, theme: str = "") -> Scene:
 
     Args:
         chance: the seed's own.
-        theme: one of ``THEMES`` or ``LIMITS``; "" lets the seed choose among the former.
+        theme: one of ``THEMES``, ``LIVELY`` or ``LIMITS``; "" lets the seed choose among the first.
     """
     drawn_theme = chance.choice((*THEMES, ANYTHING, ANYTHING, ANYTHING, ANYTHING))
-    chosen = {**THEMES, **LIMITS}[theme or drawn_theme]
+    chosen = {**THEMES, **LIVELY, **LIMITS}[theme or drawn_theme]
     share = chance.choice((0.1, 0.3, 0.5))
     rates = {}
     for kind, bounds in _RANGES.items():
