@@ -27,7 +27,7 @@ CODES: dict[str, str] = {
     "duplicate_superseded": "Another row with this external_reference wins, by --on-duplicate.",
     "duplicate_conflict": "Rows with the same external_reference have different data.",
     "reference_collision": "The mapping makes one external_reference of different cells.",
-    "phone_invalid": "The cell says more or other than one phone number that exists in its numbering plan.",
+    "phone_invalid": "The cell is not one valid phone number and nothing else.",
     "amount_unreadable": "The amount is not written as the column's number format says.",
     "amount_without_currency": "An amount needs a currency with minor units.",
     "amount_decimals": "The amount has more decimals than its currency.",
