@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, Self
 
 from importer.errors import SourceError
 from importer.source.csv.csv_source import CsvSource
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
     from importer.source.records import Layout, RecordBatch
     from importer.source.source_options import SourceOptions
+
+
+SourceKind = Literal["csv", "json", "excel", "parquet"]
+_KINDS: dict[type, SourceKind] = {
+    CsvSource: "csv",
+    JsonSource: "json",
+    XlsxSource: "excel",
+    ParquetSource: "parquet",
+}
 
 
 class _Reader(Protocol):
@@ -42,6 +51,8 @@ class OpenSource:
         self._reader = reader
         self._stack = stack
         self.layout: Layout = reader.layout
+        self.kind: SourceKind = _KINDS[type(reader)]
+        """What the source holds, whatever it is called."""
 
     @property
     def encoding(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from importer.mapping.money import money_text as money
 from importer.mapping.proposing.headers import OWED, fold
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, counted, most_of
+from importer.mapping.toml_text import entry as entry_line
 from importer.rows.currencies import ACTIVE, meant
 from importer.rows.text import shown
 
@@ -89,15 +90,11 @@ def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
         found = counted(count, "record")
         warnings.append(f"{shown(value)} is no ISO 4217 code{likely} It stands in {found}")
     if wrong:
-        pairs = ", ".join(f'{_quoted(value)} = "{meant(value) or "..."}"' for value, _ in wrong)
-        instead.append(f"values = {{ {pairs} }}  # if that is what they mean")
+        pairs = {value: meant(value) or "..." for value, _ in wrong}
+        instead.append(entry_line("values", pairs, "if that is what they mean"))
     confidence = parts.confidence("currency", column)
     reason = most_of(column.shapes["currency"], column.sampled, "ISO 4217 codes")
     return Choice(CURRENCY, entry, confidence, reason, tuple(warnings), tuple(instead))
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _written(cells: pl.Series) -> str | None:

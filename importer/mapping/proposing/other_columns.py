@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from importer.mapping.proposing.facts import FEW, NEARLY_ALL
 from importer.mapping.proposing.headers import INACTIVE, fold
 from importer.mapping.proposing.proposal import Choice, counted
+from importer.mapping.toml_text import entry as entry_line
 from importer.rows.api_limits import MAX_METADATA_KEY
 from importer.rows.header_fields import PREFIX
 from importer.rows.text import shown
@@ -52,16 +53,11 @@ def propose_rows(parts: Parts) -> Choice | None:
                 f"{shown(status.name)} is {named} in {counted(number, 'record')}: imported too,"
                 " unless you keep only the others"
             )
-            listed = ", ".join(_quoted(value) for value in live)
-            instead.append(f"keep = {{ {_quoted(status.name)} = [{listed}] }}")
+            instead.append(entry_line("keep", {status.name: live}))
     if not entry and not instead:
         return None
     reason = "; ".join(reasons) or "every record is a customer"
     return Choice(("rows",), entry, "high", reason, tuple(warnings), tuple(instead))
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def propose_metadata(parts: Parts, used: set[str]) -> tuple[list[Choice], list[tuple[str, str]]]:
