@@ -34,7 +34,7 @@ from importer.mapping.toml_text import WIDTH
 from importer.mapping.toml_text import entry as entry_line
 from importer.rows.currencies import ACTIVE, currency_hint
 from importer.rows.header_fields import PREFIX
-from importer.rows.mask import mask_email, mask_phone, mask_text
+from importer.rows.mask import mask_email, mask_phone, mask_words
 from importer.rows.text import shown
 from importer.source import open_source
 from importer.source.text.encodings import UTF8
@@ -90,7 +90,7 @@ def prompted(question: Question) -> Any:
         if given.isdigit() and 1 <= int(given) <= len(question.suggestions):
             return question.suggestions[int(given) - 1].answer
         if given:
-            return (given,) if question.answer == "reference" else given
+            return (given,) if question.answer in {"reference", "balance"} else given
 
 
 RECORDS = 3
@@ -159,7 +159,8 @@ def _cell(field: str, value: str, *, plain: bool) -> str:
         return mask_email(value)
     if field == "phone":
         return mask_phone(value)
-    return mask_text(value)
+    # Word by word: "Jane Jane Smith" must not look like "Jane Smith".
+    return mask_words(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,11 +282,16 @@ def _reading(
     facts: Facts, kind: SourceKind, encoding: str, options: SourceOptions
 ) -> dict[str, Any]:
     """The ``[source]`` table, so that a later run reads the file in the same way."""
-    if kind == "excel":
-        return {"sheet": options.sheet} if options.sheet else {}
-    if kind == "json":
-        return {} if encoding == UTF8 else {"encoding": encoding}
-    return {"encoding": encoding, "delimiter": facts.layout.delimiter} if kind == "csv" else {}
+    found: dict[str, Any] = {}
+    if kind == "csv" or (kind == "json" and encoding != UTF8):
+        found["encoding"] = encoding
+    if kind == "csv":
+        found["delimiter"] = facts.layout.delimiter
+    if kind == "excel" and options.sheet:
+        found["sheet"] = options.sheet
+    if facts.nothing:
+        found["empty"] = [text for text, _ in facts.nothing]
+    return found
 
 
 def _write(path: Path, text: str, *, force: bool) -> Any:

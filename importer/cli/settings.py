@@ -122,7 +122,8 @@ class Given:
         mapping = config.mapping if config is not None else None
         if mapping is not None:
             # Its [source] has become options already, which flags may have overruled.
-            mapping = mapping.model_copy(update={"source": type(mapping.source)()})
+            settled = mapping.source.model_copy(update=dict.fromkeys(_FROM_SOURCE))
+            mapping = mapping.model_copy(update={"source": settled})
         path = config.path if config is not None else None
         values = self._of(InputSettings)
         return InputSettings(sources=tuple(sources), mapping=mapping, config=path, **values)
