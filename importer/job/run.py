@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
 
+_DAY = 86_400.0
 TOO_MANY_INVALID = "too_many_invalid"
 """The reason of a run that ``--max-errors`` stopped before it sent anything."""
 
@@ -158,7 +159,14 @@ def run(
         delivered.stopped_by = delivered.stopped_by or fill_in_from_ledger(
             staging, reader, why=_why_not_reached(delivered, delivery.limit)
         )
-        _note_end(ledger, summary, delivered, staging.counts(), world.clock.now())
+        _note_end(
+            ledger,
+            summary,
+            delivered,
+            staging.counts(),
+            now=world.clock.now(),
+            keep_history=delivery.keep_history,
+        )
         results = write_all(workspace, staging, read, summary, world.clock)
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
@@ -243,13 +251,20 @@ def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
 
 
 def _note_end(
-    ledger: Ledger, summary: Summary, delivered: Delivered, counts: dict[str, int], now: float
+    ledger: Ledger,
+    summary: Summary,
+    delivered: Delivered,
+    counts: dict[str, int],
+    *,
+    now: float,
+    keep_history: int,
 ) -> None:
     """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
     code = _exit_code(delivered, counts)
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
     try:
         ledger.end_run(summary.run_id, ended_at=now, exit_code=code, counts=counts)
+        ledger.forget_attempts(now - keep_history * _DAY)
     except LedgerFailed as failed:
         delivered.stopped_by = delivered.stopped_by or failed
         code = _exit_code(delivered, counts)
