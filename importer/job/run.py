@@ -156,9 +156,7 @@ def run(
                 delivered = anyio.run(pipeline.run, backend_options=loop_options())
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
-        delivered.stopped_by = delivered.stopped_by or fill_in_from_ledger(
-            staging, reader, why=_why_not_reached(delivered, delivery.limit)
-        )
+        _settle_rest(staging, reader, delivered, delivery.limit)
         _note_end(
             ledger,
             summary,
@@ -238,6 +236,12 @@ def _second_leaves(delivered: Delivered, signum: int) -> None:
     if delivered.signum is not None:
         leave_at_once(signum)
     delivered.signum = signum
+
+
+def _settle_rest(staging: Staging, reader: Ledger, delivered: Delivered, limit: int | None) -> None:
+    """Give every row that delivery did not report on its outcome."""
+    unread = fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, limit))
+    delivered.stopped_by = delivered.stopped_by or unread
 
 
 def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
