@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from importer.rows import Problem, Row, in_file_columns, judge_batch, map_columns, parts_of
+from importer.rows import (
+    Problem,
+    Row,
+    in_file_columns,
+    judge_batch,
+    map_columns,
+    parts_of,
+    with_faults,
+)
 from importer.source import open_source
 
 if TYPE_CHECKING:
@@ -53,6 +61,9 @@ class Judge:
 
     def __call__(self, batch: RecordBatch) -> Judged:
         """Judge one batch; every record of it is in the result once."""
+        return with_faults(self._judged(batch), batch)
+
+    def _judged(self, batch: RecordBatch) -> Judged:
         if self._bound is None:
             return judge_batch(batch, self._columns)
         mapped = self._bound.apply(batch)

@@ -165,6 +165,10 @@ def _negated(text: pl.Series) -> Converted:
     return Converted(after, [], int((after != text).sum()))
 
 
+UNREADABLE = frozenset(
+    {"cell_error", "field_too_long", "not_unicode", "number_inexact", "spreadsheet_altered"}
+)
+"""What leaves a rule for rows without a value to look at; a value of another type has its text."""
 _NAMED = 20
 """Columns that one message names."""
 _UNIT = "\x1f"
@@ -221,6 +225,7 @@ class Bound:
         self.labels = {name: self._label(name, field) for name, field in self._fields.items()}
         """For each of them, how a message names it: the file's column, then the field."""
         reference = mapping.fields.external_reference
+        self._looked_at = _columns_of_rules(mapping)
         self.reference = self._where[reference.column] if reference.column else None
         """Index of the reference's own column in the header, if it has one."""
 
@@ -230,7 +235,7 @@ class Bound:
         cells.columns = [str(index) for index in range(cells.width)]
         lines = pl.Series("line", batch.lines, dtype=pl.Int64)
         trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
-        left_out, skipped = self._skip(trimmed, cells, lines)
+        left_out, skipped = self._skip(trimmed, cells, lines, self._unreadable(batch))
         if skipped:
             kept = ~left_out
             trimmed, cells, lines = trimmed.filter(kept), cells.filter(kept), lines.filter(kept)
@@ -253,7 +258,8 @@ class Bound:
         cells = batch.frame.fill_null("")
         cells.columns = [str(index) for index in range(cells.width)]
         trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
-        left_out, _ = self._skip(trimmed, cells, pl.Series("line", batch.lines, dtype=pl.Int64))
+        lines = pl.Series("line", batch.lines, dtype=pl.Int64)
+        left_out, _ = self._skip(trimmed, cells, lines, self._unreadable(batch))
         columns = Columns(trimmed.filter(~left_out), self._where, TransformReport(), None)
         balance = self._mapping.fields.balance
         if balance is None:
@@ -280,7 +286,7 @@ class Bound:
     # Inside -------------------------------------------------------------------------------------
 
     def _skip(
-        self, trimmed: pl.DataFrame, cells: pl.DataFrame, lines: pl.Series
+        self, trimmed: pl.DataFrame, cells: pl.DataFrame, lines: pl.Series, unreadable: set[int]
     ) -> tuple[pl.Series, tuple[Skipped, ...]]:
         rules = [(test, filters.FILTERED, text) for test, text in self._filters()]
         rules += [(test, filters.TOTALS, text) for test, text in self._totals()]
@@ -288,6 +294,8 @@ class Bound:
         found: dict[int, tuple[str, str]] = {}
         for test, code, text in rules:
             hit = trimmed.select(test.fill_null(value=False)).to_series()
+            if unreadable:
+                hit &= ~pl.int_range(len(hit), eager=True).is_in(sorted(unreadable))
             for index in hit.arg_true():
                 found.setdefault(index, (code, text))
             left_out |= hit
@@ -302,6 +310,14 @@ class Bound:
             Skipped(lines[index], *found[index], reference, record)
             for index, reference, record in zip(where, references, records, strict=True)
         )
+
+    def _unreadable(self, batch: RecordBatch) -> set[int]:
+        """Records that a rule cannot judge, as a cell that it looks at cannot be read."""
+        return {
+            one.index
+            for one in batch.faults
+            if one.code in UNREADABLE and trim(one.column) in self._looked_at
+        }
 
     def _filters(self) -> list[tuple[pl.Expr, str]]:
         rows = self._mapping.rows
@@ -365,6 +381,9 @@ class Bound:
         for target, one in self._fields.items():
             for name in one.names:
                 uses.setdefault(trim(name), []).append(target)
+        damaged = {trim(one.column) for one in batch.faults if one.code in UNREADABLE}
+        for column in damaged & self._looked_at:
+            uses.setdefault(column, [column])
         return [
             CellFault(new_index[one.index], target, one.code, one.message)
             for one in batch.faults
@@ -395,6 +414,18 @@ def bind(mapping: Mapping, layout: Layout, number_format: NumberFormat | None = 
             if header[trim(name)] != 1:
                 raise _no_column(layout, header, key, name)
     return Bound(mapping, layout, number_format)
+
+
+def _columns_of_rules(mapping: Mapping) -> frozenset[str]:
+    """The columns that decide which records are left out."""
+    rows, fields = mapping.rows, mapping.fields
+    names = {*rows.keep, *rows.drop}
+    if rows.skip_totals is True:
+        judged = (fields.external_reference, fields.email, fields.phone)
+        names |= {name for one in judged if one is not None for name in one.names}
+    elif rows.skip_totals is not False:
+        names.add(rows.skip_totals.column)
+    return frozenset(map(trim, names))
 
 
 def _used(mapping: Mapping) -> Iterable[tuple[str, tuple[str, ...]]]:

@@ -16,6 +16,7 @@ import polars as pl
 from importer.outcomes import Outcome
 from importer.rows import Judged
 from importer.rows.judged import SCHEMA
+from importer.source.records import SourceFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -65,6 +66,7 @@ class StagedRow(NamedTuple):
     http_status: int | None
     error_code: str | None
     error: str | None
+    faults_json: str | None = None
 
     @property
     def source(self) -> int:
@@ -85,6 +87,11 @@ class StagedRow(NamedTuple):
     def extra(self) -> tuple[str, ...]:
         """Cells beyond the header."""
         return tuple(json.loads(self.extra_json)) if self.extra_json else ()
+
+    @property
+    def faults(self) -> tuple[SourceFault, ...]:
+        """What the reader of the source refused in the record."""
+        return tuple(SourceFault(*one) for one in json.loads(self.faults_json or "[]"))
 
 
 class Failure(NamedTuple):
@@ -186,6 +193,7 @@ def as_invalid(row: Row, outcome: Outcome) -> tuple[object, ...]:
         "; ".join(problem.text() for problem in row.problems),
         outcome.value,
         row.origin,
+        json.dumps(row.faults) if row.faults else None,
     )
 
 

@@ -15,6 +15,7 @@ import polars as pl
 from importer.rows.certain import PAYLOAD, REFERENCE, certain_payloads
 from importer.rows.row import Problem, Row
 from importer.rows.text import trim
+from importer.source.records import SourceFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -125,6 +126,21 @@ def in_file_columns(
     return replace(
         judged, cells=original.filter(is_valid), invalid=invalid, origins=origins.filter(is_valid)
     )
+
+
+def with_faults(judged: Judged, batch: RecordBatch) -> Judged:
+    """The judged batch, each invalid row with what the reader had refused in it."""
+    if not judged.invalid or not (batch.faults or batch.malformed):
+        return judged
+    found: dict[int, tuple[SourceFault, ...]] = {
+        one.line: (SourceFault("", one.code, one.message),) for one in batch.malformed
+    }
+    for fault in batch.faults:
+        line = batch.lines[fault.index]
+        one = SourceFault(fault.column, fault.code, fault.message)
+        found[line] = (*found.get(line, ()), one)
+    invalid = tuple(replace(row, faults=found.get(row.line, ())) for row in judged.invalid)
+    return replace(judged, invalid=invalid)
 
 
 def _in_its_columns(

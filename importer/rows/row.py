@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importer.source.records import SourceFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +52,7 @@ class Row:
     """The original cells in header order, for the errors file."""
     extra: tuple[str, ...] = ()
     """Cells beyond the header (a malformed record)."""
+    faults: tuple[SourceFault, ...] = ()
+    """What the reader of its source refused, whatever became of it: the cells may not show it."""
     origin: int | None = None
     """64 bits of the cells that a mapping made the reference of; None without a mapping."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,42 @@ class Layout:
     """One character; ``,`` where the source has none."""
     fed_back: bool = False
     """True where the source is an errors file of an earlier run (its escaping is undone)."""
+
+
+SOURCE_CODES = frozenset(
+    {
+        "too_few_fields",
+        "too_many_fields",
+        "stray_quote",
+        "unclosed_quote",
+        "not_utf8",
+        "undefined_byte",
+        "nul_byte",
+        "field_too_long",
+        "record_too_long",
+        "bare_carriage_return",
+        "not_json",
+        "not_an_object",
+        "key_twice",
+        "not_integer",
+        "number_inexact",
+        "cell_error",
+        "wrong_type",
+        "not_unicode",
+        "spreadsheet_altered",
+        "digest_missing",
+    }
+)
+"""What a reader may refuse a record or a cell for. The text that is left may not show it."""
+
+
+class SourceFault(NamedTuple):
+    """What a reader refused in one record; it does not show in the text that is left of it."""
+
+    column: str
+    """As the source names it, "" where the whole record is wrong."""
+    code: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
