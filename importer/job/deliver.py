@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from importer.delivery.pacing.outage import HealthSettings
     from importer.delivery.protocol.flight import Planned, Settled
     from importer.job.job_settings import DeliverySettings
-    from importer.job.noting import FieldsWriter
     from importer.job.observer import Observer, Progress
     from importer.job.world import World
+    from importer.ledger.interface import LedgerReader, LedgerWriter
     from importer.plan import Staging
-    from importer.plan.make import LedgerReader
 
 TELL_EVERY = 0.25
 """Seconds between two looks at the progress."""
@@ -56,7 +55,7 @@ class Delivery:
     def __init__(
         self,
         staging: Staging,
-        writer: FieldsWriter,
+        writer: LedgerWriter,
         reader: LedgerReader,
         *,
         run_id: str,

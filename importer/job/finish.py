@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from importer.clock import Clock
     from importer.job.source_reading import Input
+    from importer.ledger.interface import LedgerReader
     from importer.plan import Page, Staging
-    from importer.plan.make import LedgerReader
     from importer.results import Summary, Workspace
 
 COMPLETE = IN_MOMENT | {Outcome.WOULD_CREATE, Outcome.SKIPPED}

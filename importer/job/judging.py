@@ -12,7 +12,7 @@ from importer.rows import (
     judge_batch,
     map_columns,
     parts_of,
-    with_faults,
+    with_unseen,
 )
 from importer.source import open_source
 
@@ -61,7 +61,7 @@ class Judge:
 
     def __call__(self, batch: RecordBatch) -> Judged:
         """Judge one batch; every record of it is in the result once."""
-        return with_faults(self._judged(batch), batch)
+        return with_unseen(self._judged(batch), batch)
 
     def _judged(self, batch: RecordBatch) -> Judged:
         if self._bound is None:

@@ -16,7 +16,7 @@ import polars as pl
 from importer.outcomes import Outcome
 from importer.rows import Judged
 from importer.rows.judged import SCHEMA
-from importer.source.records import SourceFault
+from importer.source.records import NOTHING_UNSEEN, SourceFault, Unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -66,7 +66,7 @@ class StagedRow(NamedTuple):
     http_status: int | None
     error_code: str | None
     error: str | None
-    faults_json: str | None = None
+    unseen_json: str | None = None
 
     @property
     def source(self) -> int:
@@ -89,9 +89,12 @@ class StagedRow(NamedTuple):
         return tuple(json.loads(self.extra_json)) if self.extra_json else ()
 
     @property
-    def faults(self) -> tuple[SourceFault, ...]:
-        """What the reader of the source refused in the record."""
-        return tuple(SourceFault(*one) for one in json.loads(self.faults_json or "[]"))
+    def unseen(self) -> Unseen:
+        """What the reader of the source knew of the record beside its cells."""
+        faults, kinds = json.loads(self.unseen_json or "[[], []]")
+        return Unseen(
+            tuple(SourceFault(*one) for one in faults), tuple((at, kind) for at, kind in kinds)
+        )
 
 
 class Failure(NamedTuple):
@@ -193,7 +196,7 @@ def as_invalid(row: Row, outcome: Outcome) -> tuple[object, ...]:
         "; ".join(problem.text() for problem in row.problems),
         outcome.value,
         row.origin,
-        json.dumps(row.faults) if row.faults else None,
+        json.dumps(row.unseen) if row.unseen != NOTHING_UNSEEN else None,
     )
 
 

@@ -12,7 +12,7 @@ CREATE TABLE invalid (
     error TEXT NOT NULL,
     outcome TEXT NOT NULL,
     origin INTEGER,
-    faults TEXT
+    unseen TEXT
 );
 -- The valid rows of a batch: positions of the first and the last. What belongs to a segment lies
 -- in tables of its own, so that each is read and written without the others.

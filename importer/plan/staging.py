@@ -299,7 +299,7 @@ class Staging(Figures, Suspects):
         if not frame.height:
             return
         # One by one: a record may hold a mebibyte.
-        own = "SELECT cells, extra, faults FROM invalid WHERE position = ?"
+        own = "SELECT cells, extra, unseen FROM invalid WHERE position = ?"
         cells: Iterator[tuple[str, ...]] = iter(())
         valid = frame["at"].drop_nulls()
         if page.segment is not None and valid.len():
@@ -311,8 +311,8 @@ class Staging(Figures, Suspects):
             if index is not None:
                 yield StagedRow(at, reference, json.dumps(next(cells)), None, *rest)
             else:
-                texts, extra, faults = self._read(own, (at,))[0]
-                yield StagedRow(*(at, reference, texts, extra, *rest, faults))
+                texts, extra, unseen = self._read(own, (at,))[0]
+                yield StagedRow(*(at, reference, texts, extra, *rest, unseen))
 
     def _unchanged(self, segment: int) -> pl.Series | None:
         found = self._read("SELECT frame FROM unchanged WHERE first = ?", (segment,))

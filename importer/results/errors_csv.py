@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from importer.outcomes import IN_MOMENT, Outcome
 from importer.source.csv.formula import escape_cell, escape_formula
-from importer.source.fed_back import ADDED, EXTRA, OWN, digest_of
+from importer.source.fed_back import ADDED, EXTRA, OWN, Digester
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,18 +60,20 @@ class _ErrorsFile:
         )
         self._kept = [i for i, name in enumerate(layout.columns) if name.strip() not in OWN]
         self._extra = extra
-        self._names = [layout.columns[i] for i in self._kept]
-        self._write([*self._names, *ADDED, *([EXTRA] if extra else [])])
+        self._digester = Digester(layout.columns)
+        names = [layout.columns[i] for i in self._kept]
+        self._write([*names, *ADDED, *([EXTRA] if extra else [])])
 
     def write(self, row: StagedRow) -> None:
         original = row.cells
-        cells = [_readable(original[i]) if i < len(original) else "" for i in self._kept]
+        cells = [_readable(one) for one in original]
         error, beyond = _readable(row.error or ""), _readable(row.extra_json or "")
-        digest = digest_of(self._names, cells, beyond, row.faults, error)
+        digest = self._digester(cells, beyond, row.unseen, error)
         added = [str(row.line), row.error_code or "", escape_formula(error), digest]
         if self._extra:
             added.append(beyond)
-        self._write([*map(escape_cell, cells), *added])
+        kept = [escape_cell(cells[i]) if i < len(cells) else "" for i in self._kept]
+        self._write([*kept, *added])
 
     def _write(self, cells: list[str]) -> None:
         writer = self._quoted if any("\r" in cell for cell in cells) else self._plain

@@ -8,9 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from importer.outcomes import OnDuplicate
 from importer.rows.codes import CODES
 from importer.rows.currencies import ACTIVE, minor_units
-from importer.rows.duplicates import Member, OnDuplicate, Resolved, resolve
+from importer.rows.duplicates import Member, Resolved, resolve
 from importer.rows.fingerprint import canonical, fingerprint
 from importer.rows.header_fields import ColumnMap, map_columns
 from importer.rows.judged import (
@@ -20,7 +21,7 @@ from importer.rows.judged import (
     parts_of,
     rows_of,
     until_first_invalid,
-    with_faults,
+    with_unseen,
 )
 from importer.rows.mask import mask_email, mask_phone, mask_text, redact
 from importer.rows.payload import build_payload
@@ -57,7 +58,7 @@ __all__ = [
     "resolve",
     "rows_of",
     "until_first_invalid",
-    "with_faults",
+    "with_unseen",
 ]
 
 _HOMES = {"Customer": "importer.rows.customer", "problems_of": "importer.rows.problems"}

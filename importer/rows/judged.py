@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from importer.rows.cell_kinds import CellKinds
 from importer.rows.certain import PAYLOAD, REFERENCE, certain_payloads
 from importer.rows.row import Problem, Row
 from importer.rows.text import trim
-from importer.source.records import SourceFault
+from importer.source.records import SourceFault, Unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -59,11 +60,7 @@ def parts_of(batch: RecordBatch) -> Iterator[RecordBatch]:
         yield batch
         return
     for start in range(0, batch.frame.height, PART):
-        yield replace(
-            batch,
-            frame=batch.frame.slice(start, PART),
-            lines=batch.lines[start : start + PART],
-        )
+        yield batch.slice(start, PART)
 
 
 def judge_batch(batch: RecordBatch, columns: ColumnMap) -> Judged:
@@ -128,18 +125,23 @@ def in_file_columns(
     )
 
 
-def with_faults(judged: Judged, batch: RecordBatch) -> Judged:
-    """The judged batch, each invalid row with what the reader had refused in it."""
-    if not judged.invalid or not (batch.faults or batch.malformed):
+def with_unseen(judged: Judged, batch: RecordBatch) -> Judged:
+    """The judged batch, each invalid row with what its reader knew beside the cells."""
+    if not judged.invalid or not (batch.faults or batch.malformed or batch.kinds):
         return judged
-    found: dict[int, tuple[SourceFault, ...]] = {
+    faults: dict[int, tuple[SourceFault, ...]] = {
         one.line: (SourceFault("", one.code, one.message),) for one in batch.malformed
     }
-    for fault in batch.faults:
-        line = batch.lines[fault.index]
-        one = SourceFault(fault.column, fault.code, fault.message)
-        found[line] = (*found.get(line, ()), one)
-    invalid = tuple(replace(row, faults=found.get(row.line, ())) for row in judged.invalid)
+    for one in batch.faults:
+        line = batch.lines[one.index]
+        told = SourceFault(one.column, one.code, one.message)
+        faults[line] = (*faults.get(line, ()), told)
+    lines = {row.line for row in judged.invalid}
+    at = {line: index for index, line in enumerate(batch.lines) if line in lines}
+    invalid = tuple(
+        replace(row, unseen=Unseen(faults.get(row.line, ()), batch.kinds_of(at.get(row.line))))
+        for row in judged.invalid
+    )
     return replace(judged, invalid=invalid)
 
 
@@ -219,6 +221,13 @@ def _faults_by_index(batch: RecordBatch, columns: ColumnMap) -> dict[int, list[C
     for fault in batch.faults:
         if trim(fault.column) not in not_sent:
             faults.setdefault(fault.index, []).append(fault)
+    if batch.kinds:
+        kinds = CellKinds(replace(batch, faults=()))
+        for index in batch.kinds:
+            name = columns.names[index]
+            if name not in not_sent:
+                for row, fault in kinds.misfits(name, index, name).items():
+                    faults.setdefault(row, []).append(fault)
     return faults
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from importer.source.records import SourceFault
+from importer.source.records import NOTHING_UNSEEN, Unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Row:
     """The original cells in header order, for the errors file."""
     extra: tuple[str, ...] = ()
     """Cells beyond the header (a malformed record)."""
-    faults: tuple[SourceFault, ...] = ()
-    """What the reader of its source refused, whatever became of it: the cells may not show it."""
+    unseen: Unseen = NOTHING_UNSEEN
+    """What the reader of its source knew of an invalid record beside the cells."""
     origin: int | None = None
     """64 bits of the cells that a mapping made the reference of; None without a mapping."""

@@ -11,11 +11,12 @@ a cell that a spreadsheet has damaged is refused with a sentence that says so.
 
 The form of a digest (``CRC`` is CRC-32: an accident is to be noticed, nobody is fooled)::
 
-    v1 ( "." NAME EXACT ( CLASS FORM )* )*        one per cell that is not empty
+    v1 ( "." NAME EXACT [KIND] ( CLASS FORM )* )*  one per cell that is not empty
        ( "!" [NAME] ":" CODE ":" START "+" LENGTH )*  one per refusal; its words stand in _error
 
     NAME   4 characters: 24 bits of the column's name
     EXACT  6 characters: 32 bits of the cell, without spaces around it, lines ended by a line feed
+    KIND   one digit, where the cell was no text (``importer.source.records.Kind``)
     CLASS  one character, see ``_forms``; FORM 6 characters: what a spreadsheet may make of the cell
 """
 
@@ -26,6 +27,7 @@ import re
 import unicodedata
 import zlib
 from base64 import urlsafe_b64encode
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
@@ -39,10 +41,13 @@ from importer.source.naming import column_name
 from importer.source.records import (
     SOURCE_CODES,
     CellFault,
+    Kind,
     Layout,
     Malformed,
     RecordBatch,
     SourceFault,
+    Unseen,
+    kind_series,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +65,7 @@ ALTERED = "spreadsheet_altered"
 UNKNOWN = "digest_missing"
 
 _VERSION = "v1"
-_ENTRY = re.compile(r"([\w-]{4})([\w-]{6})((?:[a-z][\w-]{6})*)")
+_ENTRY = re.compile(r"([\w-]{4})([\w-]{6})([1-9]?)((?:[a-z][\w-]{6})*)")
 _REFUSAL = re.compile(r"([\w-]{4})?:([a-z0-9_]+):([0-9]+)\+([0-9]+)")
 _SHAPE = re.compile(rf"{_VERSION}(?:\.{_ENTRY.pattern})*(?:!{_REFUSAL.pattern})*\Z")
 _INTEGER = re.compile(r"'*\+?([0-9]+)\Z")
@@ -75,6 +80,7 @@ _DATE = re.compile(
     r"(?:[T ]00:00(?::00)?)?\Z",
     re.IGNORECASE,
 )
+_KINDS = frozenset(Kind)
 _KEPT_DIGITS = 15
 """Digits of a number that a spreadsheet keeps."""
 _SHOWN_DIGITS = 12
@@ -92,39 +98,42 @@ def is_errors_header(names: Iterable[str]) -> bool:
 # Writing ------------------------------------------------------------------------------------------
 
 
-def digest_of(
-    columns: Sequence[str],
-    cells: Sequence[str],
-    extra: str,
-    faults: Iterable[SourceFault],
-    error: str,
-) -> str:
-    """The digest of one record.
+class Digester:
+    """Makes the digests of one errors file."""
 
-    Args:
-        columns: the columns that are written, without our own.
-        cells: one for each of them.
-        extra: what is written as ``_extra``.
-        faults: what the reader refused in it.
-        error: what is written as ``_error``; it holds the words of each fault.
-    """
-    pairs = [(name, cell) for name, cell in zip(columns, cells, strict=True) if cell.strip()]
-    if extra:
-        pairs.append((EXTRA, extra))
-    faults = list(faults)
-    # Whatever follows upon a damaged cell is its correction.
-    damaged = {one.column.strip() for one in faults if one.code == ALTERED}
-    parts = [_VERSION]
-    parts += [
-        f".{_name(name)}{_exact(cell)}{'' if name.strip() in damaged else _listed(cell)}"
-        for name, cell in pairs
-    ]
-    for one in faults:
-        at = max(error.find(one.message), 0)
-        length = len(one.message) if one.message in error else 0
-        name = _name(one.column) if one.column else ""
-        parts.append(f"!{name}:{one.code}:{at}+{length}")
-    return "".join(parts)
+    def __init__(self, columns: Sequence[str]) -> None:
+        """``columns`` are the source's."""
+        self._names = _keys(columns)
+        self._own = {at for at, name in enumerate(columns) if name.strip() in OWN}
+        self._at = {name.strip(): at for at, name in reversed([*enumerate(columns)])}
+
+    def __call__(self, cells: Sequence[str], extra: str, unseen: Unseen, error: str) -> str:
+        """The digest of one record.
+
+        Args:
+            cells: of the source, by header index; a malformed record may have fewer.
+            extra: what is written as ``_extra``.
+            unseen: what the reader knew of the record beside them.
+            error: what is written as ``_error``; it holds the words of each fault.
+        """
+        kinds = dict(unseen.kinds)
+        # Whatever follows upon a damaged cell is its correction.
+        damaged = {self._at.get(one.column.strip()) for one in unseen.faults if one.code == ALTERED}
+        parts = [_VERSION]
+        for at, cell in enumerate(cells):
+            if at not in self._own and cell.strip():
+                kind = kinds.get(at, "")
+                forms = "" if at in damaged else _listed(cell)
+                parts.append(f".{self._names[at]}{_exact(cell)}{kind}{forms}")
+        if extra:
+            parts.append(f".{_name(EXTRA)}{_exact(extra)}")
+        for one in unseen.faults:
+            column = self._at.get(one.column.strip())
+            name = "" if column is None else self._names[column]
+            start = error.find(one.message)
+            words = f"{start}+{len(one.message)}" if start >= 0 else "0+0"
+            parts.append(f"!{name}:{one.code}:{words}")
+        return "".join(parts)
 
 
 def _listed(cell: str) -> str:
@@ -219,6 +228,16 @@ def _name(column: str) -> str:
     return _crc(column.strip())[:4]
 
 
+def _keys(columns: Sequence[str]) -> list[str]:
+    """``_name`` of each column; of columns with one name each has its own."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for name in map(str.strip, columns):
+        seen[name] += 1
+        keys.append(_name(name if seen[name] == 1 else f"{name}\n{seen[name]}"))
+    return keys
+
+
 # Reading ------------------------------------------------------------------------------------------
 
 
@@ -232,6 +251,7 @@ class _State(Enum):
 
 class _Entry(NamedTuple):
     exact: str
+    kind: Kind
     forms: Mapping[str, str]
 
 
@@ -254,6 +274,7 @@ class _Restored:
     """One record as it is handed on."""
 
     cells: list[str]
+    kinds: dict[int, int]
     faults: list[SourceFault] = field(default_factory=list)
     refused: SourceFault | None = None
     """Why the whole record is refused."""
@@ -269,7 +290,7 @@ class ErrorsFile:
         names = [name.strip() for name in layout.columns]
         self._at = {name: index for index, name in enumerate(names) if name in OWN}
         self._own = frozenset(self._at.values())
-        self._names = [_name(name) for name in names]
+        self._names = _keys(names)
         self._places = {
             one: index for index, one in enumerate(self._names) if index not in self._own
         }
@@ -285,9 +306,11 @@ class ErrorsFile:
         rows: list[list[str]] = []
         lines: list[int] = []
         faults: list[CellFault] = []
+        kinds: dict[int, list[Kind]] = {}
         records = batch.frame.fill_null("").rows()
         for index, (line, cells) in enumerate(zip(batch.lines, records, strict=True)):
-            one = self._record(cells, reported.get(index, ()))
+            known = dict(batch.kinds_of(index)) if batch.kinds else {}
+            one = self._record(cells, known, reported.get(index, ()))
             if one.refused is not None:
                 malformed.append(
                     Malformed(
@@ -295,13 +318,30 @@ class ErrorsFile:
                     )
                 )
                 continue
-            faults += [CellFault(len(lines), *fault) for fault in one.faults]
+            for wrong in one.faults:
+                faults.append(CellFault(len(lines), *wrong))
+                one.kinds[self._index_of(wrong.column)] = Kind.ERROR
+            for at, kind in one.kinds.items():
+                if kind != Kind.TEXT:
+                    column = kinds.setdefault(at, [])
+                    column += [Kind.TEXT] * (len(lines) - len(column)) + [Kind(kind)]
             rows.append(one.cells)
             lines.append(line)
         frame = pl.DataFrame(rows, schema=batch.frame.schema, orient="row")
-        return replace(
-            batch, frame=frame, lines=lines, malformed=tuple(malformed), faults=tuple(faults)
+        return RecordBatch(
+            batch.source,
+            frame,
+            lines,
+            tuple(malformed),
+            tuple(faults),
+            {
+                at: kind_series([*some, *[Kind.TEXT] * (len(lines) - len(some))])
+                for at, some in kinds.items()
+            },
         )
+
+    def _index_of(self, column: str) -> int:
+        return [name.strip() for name in self._columns].index(column.strip())
 
     def _unescaped(self, record: Malformed) -> Malformed:
         return replace(
@@ -310,8 +350,10 @@ class ErrorsFile:
             extra=tuple(map(self._unescape, record.extra)),
         )
 
-    def _record(self, cells: Sequence[str], reported: Sequence[CellFault]) -> _Restored:
-        made = _Restored(list(map(self._unescape, cells)))
+    def _record(
+        self, cells: Sequence[str], kinds: dict[int, int], reported: Sequence[CellFault]
+    ) -> _Restored:
+        made = _Restored(list(map(self._unescape, cells)), kinds)
         made.extra = _extra(self._own_cell(cells, EXTRA))
         kept = [SourceFault(one.column, one.code, one.message) for one in reported]
         made.faults = [one for one in kept if one.column.strip() not in OWN]
@@ -405,6 +447,7 @@ class ErrorsFile:
         for text in (made.cells[index], cell):
             if _exact(text) == entry.exact:
                 made.cells[index] = text
+                made.kinds[index] = entry.kind
                 return _State.SAME
         return _became(entry.forms, _normal(made.cells[index]), is_unicode=self._is_unicode())
 
@@ -471,8 +514,11 @@ def _parsed(text: str) -> _Digest | None:
     whole, *refusals = text.split("!")
     cells: dict[str, _Entry] = {}
     for part in whole.split(".")[1:]:
-        forms = {part[at]: part[at + 1 : at + 7] for at in range(10, len(part), 7)}
-        cells[part[:4]] = _Entry(part[4:10], forms)
+        typed = part[10:11].isdigit()
+        forms = {part[at]: part[at + 1 : at + 7] for at in range(10 + typed, len(part), 7)}
+        kind = int(part[10]) if typed else Kind.TEXT
+        if kind in _KINDS:
+            cells[part[:4]] = _Entry(part[4:10], Kind(kind), forms)
     told = [_REFUSAL.match(one) for one in refusals]
     return _Digest(
         cells,

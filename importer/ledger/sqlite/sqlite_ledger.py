@@ -5,8 +5,6 @@ from __future__ import annotations
 import hmac
 import json
 import sqlite3
-from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
@@ -44,9 +42,6 @@ _ACCOUNT = "SELECT id FROM account WHERE base_url = ? AND mode = ? AND name = ?"
 _ATTEMPT = (
     "INSERT INTO attempt (account, run, reference, at, event, generation, http_status, error_code)"
 )
-
-
-NO_PAYLOADS: Mapping[str, str] = MappingProxyType({})
 
 
 class Mapped(NamedTuple):
@@ -176,14 +171,12 @@ class Ledger:
         *,
         run_id: str,
         now: float,
-        payloads: Mapping[str, str] = NO_PAYLOADS,
     ) -> list[State | None]:
         """Apply in one transaction that is durable when this returns.
 
         A change is taken if the ledger still holds the (state, generation) that it expects; a
         ``Done`` is taken over every state but an earlier ``Done``. Changes of one reference are
-        applied in the order given. ``payloads`` are those on their way, by reference: a few bits of
-        every field are kept, and nothing else of them.
+        applied in the order given.
 
         Returns:
             For each transition None if it was applied, else the state that the ledger holds.
@@ -202,7 +195,6 @@ class Ledger:
                 run=run,
                 now=now,
                 guard=self._safeguards,
-                fields=partial(self._fields_on_their_way, payloads),
             )
             if None in folded.results:
                 versioning.write_move(db, account, run)
@@ -313,10 +305,6 @@ class Ledger:
                 f" AND reference IN ({', '.join('?' * size)})"
             )
             yield from map(Row._make, self._db.read(sql, (account, *chunk)))
-
-    def _fields_on_their_way(self, payloads: Mapping[str, str], reference: str) -> bytes | None:
-        payload = payloads.get(reference)
-        return None if payload is None else self.fields_of(payload)
 
     def _key(self) -> bytes:
         if self._salt is None:
