@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from importer.job.credentials import ApiKey
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
+    from importer.ledger.interface import LedgerReader
 
 _DAY = 86_400.0
 TOO_MANY_INVALID = "too_many_invalid"
@@ -156,7 +157,7 @@ def run(
                 delivered = anyio.run(pipeline.run, backend_options=loop_options())
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
-        _settle_rest(staging, reader, delivered, delivery.limit)
+        _fill_in(staging, reader, delivered, delivery.limit)
         _note_end(
             ledger,
             summary,
@@ -238,8 +239,10 @@ def _second_leaves(delivered: Delivered, signum: int) -> None:
     delivered.signum = signum
 
 
-def _settle_rest(staging: Staging, reader: Ledger, delivered: Delivered, limit: int | None) -> None:
-    """Give every row that delivery did not report on its outcome."""
+def _fill_in(
+    staging: Staging, reader: LedgerReader, delivered: Delivered, limit: int | None
+) -> None:
+    """Give every row its outcome, whatever ended the delivery."""
     unread = fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, limit))
     delivered.stopped_by = delivered.stopped_by or unread
 
