@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from importer.job.credentials import ApiKey
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
+    from importer.ledger.interface import LedgerReader
 
+_DAY = 86_400.0
 TOO_MANY_INVALID = "too_many_invalid"
 """The reason of a run that ``--max-errors`` stopped before it sent anything."""
 
@@ -155,10 +157,15 @@ def run(
                 delivered = anyio.run(pipeline.run, backend_options=loop_options())
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
-        delivered.stopped_by = delivered.stopped_by or fill_in_from_ledger(
-            staging, reader, why=_why_not_reached(delivered, delivery.limit)
+        _fill_in(staging, reader, delivered, delivery.limit)
+        _note_end(
+            ledger,
+            summary,
+            delivered,
+            staging.counts(),
+            now=world.clock.now(),
+            keep_history=delivery.keep_history,
         )
-        _note_end(ledger, summary, delivered, staging.counts(), world.clock.now())
         results = write_all(workspace, staging, read, summary, world.clock)
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
@@ -232,6 +239,14 @@ def _second_leaves(delivered: Delivered, signum: int) -> None:
     delivered.signum = signum
 
 
+def _fill_in(
+    staging: Staging, reader: LedgerReader, delivered: Delivered, limit: int | None
+) -> None:
+    """Give every row its outcome, whatever ended the delivery."""
+    unread = fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, limit))
+    delivered.stopped_by = delivered.stopped_by or unread
+
+
 def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
     if delivered.signum is not None:
         return "the run was interrupted before this row was settled"
@@ -243,13 +258,20 @@ def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
 
 
 def _note_end(
-    ledger: Ledger, summary: Summary, delivered: Delivered, counts: dict[str, int], now: float
+    ledger: Ledger,
+    summary: Summary,
+    delivered: Delivered,
+    counts: dict[str, int],
+    *,
+    now: float,
+    keep_history: int,
 ) -> None:
     """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
     code = _exit_code(delivered, counts)
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
     try:
         ledger.end_run(summary.run_id, ended_at=now, exit_code=code, counts=counts)
+        ledger.forget_attempts(now - keep_history * _DAY)
     except LedgerFailed as failed:
         delivered.stopped_by = delivered.stopped_by or failed
         code = _exit_code(delivered, counts)
