@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from importer.delivery.pacing.valve import PATIENCE
 from importer.rows import OnDuplicate
 from importer.source import shown_source
 
@@ -53,6 +54,8 @@ class DeliverySettings:
     """Workers, and the most requests in flight."""
     rate: float | None = None
     """Ceiling in requests per second; None for no ceiling of our own."""
+    patience: float = PATIENCE
+    """Seconds without one settled row after which the run stops, to be continued later."""
     limit: int | None = None
     """Rows to deliver at most; the others stay unsettled."""
     dry_run: bool = False
