@@ -37,3 +37,11 @@ IN_MOMENT = frozenset(
 
 A ``conflict`` is there as well, but not in step with its source: it counts as not done.
 """
+
+
+class OnDuplicate(StrEnum):
+    """Which row counts where one reference has different data (``--on-duplicate``)."""
+
+    ERROR = "error"
+    FIRST = "first"
+    LAST = "last"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from importer.clock import Clock
     from importer.delivery.protocol.states import Attempt, State, Transition
+    from importer.ledger.interface import LedgerWriter
 
 T = TypeVar("T")
 
@@ -29,21 +30,6 @@ ENOUGH = 256
 """Settled rows that are written without waiting for more."""
 MOST_SUBMITTED = 512
 """Submitted transitions that are not durable yet, beyond which ``submit`` waits."""
-
-
-class LedgerWriter(Protocol):
-    """The part of the ledger that delivery writes to (importer.ledger.Ledger)."""
-
-    def apply(
-        self,
-        transitions: Sequence[Transition],
-        attempts: Sequence[Attempt],
-        *,
-        run_id: str,
-        now: float,
-    ) -> list[State | None]:
-        """Apply in one durable transaction; None where applied, else the state found instead."""
-        ...
 
 
 class Offload(Protocol):

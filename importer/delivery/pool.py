@@ -350,7 +350,9 @@ class Pool:
         rides = [
             _Ride(
                 planned,
-                protocol.Flight(planned.reference, planned.fingerprint, planned.state),
+                protocol.Flight(
+                    planned.reference, planned.fingerprint, planned.state, fields=planned.fields
+                ),
                 Trail(planned.position),
             )
             for planned in islice(self._rows, count)
@@ -433,8 +435,9 @@ class Pool:
                 case e.Settle():
                     self._settle(ride, command)
                     return
-                case e.Halt(reason, http_status):
-                    self._halt(stop_error(reason, detail=f"HTTP {http_status}" * bool(http_status)))
+                case e.Halt(reason, http_status, detail):
+                    said = detail or f"HTTP {http_status}" * bool(http_status)
+                    self._halt(stop_error(reason, detail=said))
                     self._leave(ride)
                     return
 

@@ -18,8 +18,7 @@ from importer.delivery.pool import Pool, PoolSettings
 from importer.delivery.protocol.creating import Policy
 from importer.delivery.stopping import one_cause
 from importer.errors import RunStopped
-from importer.job.noting import NotingLedger
-from importer.job.signals import WATCHED, Interrupted
+from importer.job.signals import Interrupted, watched
 from importer.plan import rows_to_deliver
 
 if TYPE_CHECKING:
@@ -28,11 +27,10 @@ if TYPE_CHECKING:
     from importer.delivery.pacing.outage import HealthSettings
     from importer.delivery.protocol.flight import Planned, Settled
     from importer.job.job_settings import DeliverySettings
-    from importer.job.noting import FieldsWriter
     from importer.job.observer import Observer, Progress
     from importer.job.world import World
+    from importer.ledger.interface import LedgerReader, LedgerWriter
     from importer.plan import Staging
-    from importer.plan.make import LedgerReader
 
 TELL_EVERY = 0.25
 """Seconds between two looks at the progress."""
@@ -56,7 +54,7 @@ class Delivery:
     def __init__(
         self,
         staging: Staging,
-        writer: FieldsWriter,
+        writer: LedgerWriter,
         reader: LedgerReader,
         *,
         run_id: str,
@@ -93,9 +91,8 @@ class Delivery:
             safeguards=world.safeguards,
             user_agent=user_agent,
         )
-        self._writer = NotingLedger(writer)
         committer = Committer(
-            self._writer,
+            writer,
             run_id=run_id,
             clock=world.clock,
             offload=world.offload,
@@ -121,7 +118,7 @@ class Delivery:
             LedgerFailed: the ledger could not be written.
         """
         planned = rows_to_deliver(self._staging, self._reader)
-        rows = self._writer.passing(islice(planned, self._settings.limit))
+        rows = islice(planned, self._settings.limit)
         try:
             async with aclosing(self._transport), anyio.create_task_group() as tasks:
                 tasks.start_soon(self._tell)
@@ -144,7 +141,6 @@ class Delivery:
             self.delivered.stopped_by = stopped
 
     def _settled(self, settled: Settled) -> None:
-        self._writer.forget(settled.planned.reference)
         self._progress.outcomes[settled.settle.outcome.value] += 1
         self._unrecorded.append(settled)
         if len(self._unrecorded) >= RECORD_AT:
@@ -164,7 +160,7 @@ class Delivery:
             await anyio.sleep(TELL_EVERY)
 
     async def _heed_signals(self) -> None:
-        with anyio.open_signal_receiver(*WATCHED) as signals:
+        with anyio.open_signal_receiver(*watched()) as signals:
             async for signum in signals:
                 if self.delivered.signum is not None:
                     raise Interrupted(signum)

@@ -100,12 +100,14 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class RunWrong:
-    """401, 407, a redirect, a TLS failure: the run is wrong, not the row."""
+    """401, 407, a redirect, a TLS failure, no such host: the run is wrong, not the row."""
 
     reason: str
     """Stable code: ``unauthorised redirected tls_failed proxy_refused``."""
     http_status: int = 0
     replayed: bool = False
+    detail: str = ""
+    """Where there is no status: which host, and what the system said of it."""
 
 
 Answer = (

@@ -211,7 +211,7 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
             return _look_up(_suspect(flight, answer.http_status, NOT_THE_API), Why.BLOCKED)
         case a.RunWrong():
             over = flight._replace(phase=Phase.OVER)
-            return over, Halt(answer.reason, answer.http_status)
+            return over, Halt(answer.reason, answer.http_status, answer.detail)
 
 
 def _turned_away(answer: a.Blocked) -> tuple[int, str, str]:
@@ -262,7 +262,7 @@ def _looked_up(flight: Flight, answer: a.LookUpAnswer, now: float, policy: Polic
             return _fail(noted, policy, floor=answer.retry_after or 0.0)
         case a.RunWrong():
             over = flight._replace(phase=Phase.OVER)
-            return over, Halt(answer.reason, answer.http_status)
+            return over, Halt(answer.reason, answer.http_status, answer.detail)
 
 
 def _absent(flight: Flight, now: float, policy: Policy) -> Step:
@@ -318,7 +318,7 @@ def _done(flight: Flight, customer_id: str, origin: Origin, differs: tuple[str, 
 
 
 def _commit(flight: Flight, new: State) -> Step:
-    transition = Transition(flight.reference, flight.state, new, flight.note[0])
+    transition = Transition(flight.reference, flight.state, new, flight.note[0], flight.fields)
     return flight._replace(phase=Phase.COMMITTING, pending=new), Commit(transition)
 
 

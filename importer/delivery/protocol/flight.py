@@ -78,6 +78,8 @@ class Flight(NamedTuple):
     """Times that something other than the API turned the row away."""
     second_key: bool = False
     """A 422 has been tried again under the next key."""
+    fields: bytes | None = None
+    """Hashes of the payload's fields, which go to the ledger with each change."""
     note: tuple[int, str, str] = (0, "", "")
     """Status, code and message of the latest trouble."""
 
@@ -93,6 +95,8 @@ class Planned(NamedTuple):
     """Canonical JSON body."""
     state: State
     """What the ledger held when the plan was made."""
+    fields: bytes | None = None
+    """Hashes of the payload's fields, for the ledger; opaque here."""
 
 
 class Settled(NamedTuple):
