@@ -155,9 +155,10 @@ def run(
                 delivered = anyio.run(pipeline.run, backend_options=loop_options())
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
-        delivered.stopped_by = delivered.stopped_by or fill_in_from_ledger(
+        unread = fill_in_from_ledger(
             staging, reader, why=_why_not_reached(delivered, delivery.limit)
         )
+        delivered.stopped_by = delivered.stopped_by or unread
         _note_end(ledger, summary, delivered, staging.counts(), world.clock.now())
         results = write_all(workspace, staging, read, summary, world.clock)
     observer.finished(summary, str(results))
