@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -19,6 +19,7 @@ from importer.job.observer import Observer, Progress
 from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import read_sources
+from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, loop_options, new_run_id
 from importer.ledger import Account, Ledger, RunLock
 from importer.plan import Staging, make_plan
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from importer.job.credentials import ApiKey
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
+    from importer.job.volume import Look
 
 TOO_MANY_INVALID = "too_many_invalid"
 """The reason of a run that ``--max-errors`` stopped before it sent anything."""
@@ -115,8 +117,10 @@ def run(
             observer.verified(read.records, counts.get("invalid", 0))
             plan.check_input(staging)
             delivered = Delivered(stopped_by=stop_rule(inputs, read, staging))
-            make_plan(staging, reader, retry_rejected=delivery.retry_rejected)
+            volume = VolumeCheck(reader, inputs, delivery)
+            met = make_plan(staging, reader, retry_rejected=delivery.retry_rejected, series=volume.runs)
             plan.check_rows(staging)
+            summary.vanished = _guard(volume.look(staging, read, met), volume, delivered, observer)
             if delivery.dry_run and delivered.stopped_by is None:
                 would_create(staging)
             counts = staging.counts()
@@ -129,6 +133,7 @@ def run(
             version=__version__,
             key_digest=digest,
             sources=inputs.shown_sources,
+            series=volume.series,
             plan=plan.begins,
         )
         if to_deliver:
@@ -151,8 +156,10 @@ def run(
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, delivery.limit))
-        _note_end(ledger, summary, delivered, staging.counts(), world.clock.now())
-        results = write_all(workspace, staging, read, summary, world.clock)
+        measure = None if delivery.dry_run else volume.measure
+        _note_end(ledger, summary, delivered, staging, world, measure)
+        gone = volume.vanished(staging) if summary.vanished else None
+        results = write_all(workspace, staging, read, summary, world.clock, vanished=gone)
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
 
@@ -190,6 +197,15 @@ def stop_rule(inputs: InputSettings, read: Input, staging: Staging) -> RunStoppe
     )
 
 
+def _guard(look: Look, volume: VolumeCheck, delivered: Delivered, observer: Observer) -> int:
+    """Ask the volume guard, unless the run is stopped already; how many customers vanished."""
+    if delivered.stopped_by is None:
+        delivered.stopped_by = volume.stop_rule(look)
+        if look.drifts and delivered.stopped_by is None:
+            observer.warning(VOLUME_GUARD, f"{look.words}: accepted")
+    return look.vanished
+
+
 @contextmanager
 def _timed(summary: Summary, stage: str) -> Iterator[None]:
     began = time.perf_counter()
@@ -219,18 +235,33 @@ def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
     if delivered.stopped_by is not None:
         if delivered.stopped_by.reason == TOO_MANY_INVALID:
             return "valid, but nothing was sent: too many other rows are invalid (--max-errors)"
+        if delivered.stopped_by.reason == VOLUME_GUARD:
+            return "valid, but nothing was sent: the input is unlike the last one (--accept-drift)"
         return "the run was stopped before this row was settled"
     return f"beyond --limit {limit}" if limit is not None else "the run ended before this row"
 
 
 def _note_end(
-    ledger: Ledger, summary: Summary, delivered: Delivered, counts: dict[str, int], now: float
+    ledger: Ledger,
+    summary: Summary,
+    delivered: Delivered,
+    staging: Staging,
+    world: World,
+    measure: dict[str, Any] | None,
 ) -> None:
     """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
+    counts = staging.counts()
     code = _exit_code(delivered, counts)
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
     try:
-        ledger.end_run(summary.run_id, ended_at=now, exit_code=code, counts=counts)
+        went_through = delivered.stopped_by is None and delivered.signum is None
+        ledger.end_run(
+            summary.run_id,
+            ended_at=world.clock.now(),
+            exit_code=code,
+            counts=counts,
+            volume=measure if went_through else None,
+        )
     except LedgerFailed as failed:
         delivered.stopped_by = delivered.stopped_by or failed
         code = _exit_code(delivered, counts)

@@ -99,7 +99,13 @@ _PLANS: Step = (
     "ALTER TABLE run ADD COLUMN plan TEXT NOT NULL DEFAULT ''",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, _PLANS)
+_SERIES: Step = (
+    # Which runs are nights of one file, and the figures that the next one is compared with.
+    "ALTER TABLE run ADD COLUMN series TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE run ADD COLUMN volume TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _SERIES)
 
 
 def version_of(db: sqlite3.Connection) -> int:
