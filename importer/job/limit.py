@@ -67,7 +67,7 @@ def parse_bound(text: str) -> ErrorLimit:
     Raises:
         UsageError: it is neither.
     """
-    return parse_limit(str(text), "a bound of the volume guard:")
+    return parse_limit(str(text), "the bound")
 
 
 def parse_limit(text: str, flag: str = "--max-errors") -> ErrorLimit:
@@ -80,7 +80,7 @@ def parse_limit(text: str, flag: str = "--max-errors") -> ErrorLimit:
     if found is None or (found[2] and not found[3]):
         raise UsageError(
             f"{flag} {text!r} is no number of rows and no percentage",
-            hint="for example 500 or 2.5%",
+            hint=f"for example {flag} 500 or {flag} 2.5%",
         )
     if not found[3]:
         return ErrorLimit(rows=int(found[1]))
@@ -88,7 +88,7 @@ def parse_limit(text: str, flag: str = "--max-errors") -> ErrorLimit:
     if percent > _ALL:
         raise UsageError(
             f"{flag} {text} is more than all rows",
-            hint="100% tolerates any number",
+            hint=f"{flag} 100% tolerates any number of rows",
         )
     return ErrorLimit(percent=percent)
 

@@ -20,6 +20,7 @@ from importer.plan.volume_guard import (
     drifts,
     find_twins,
     in_words,
+    missing_of,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 VOLUME_GUARD = "volume_guard"
 """The reason of a run that was stopped because its input is unlike the last good one."""
 _PAGE = 5000
+_CUSTOMER = {"reference": pl.String, "customer_id": pl.String}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +102,22 @@ class VolumeCheck:
 
     def vanished(self, staging: Staging) -> Iterator[tuple[str, str]]:
         """(reference, customer id) of the series' customers that the input has no record of."""
-        parts = [page.frame["reference"].hash() for page in staging.pages()]
-        present = (pl.concat(parts) if parts else pl.Series(dtype=pl.UInt64)).implode()
-        customers = self._ledger.customers_of(self.runs)
-        while page := list(islice(customers, _PAGE)):
-            frame = pl.DataFrame(
-                page, schema={"reference": pl.String, "customer_id": pl.String}, orient="row"
-            )
-            yield from frame.filter(~pl.col("reference").hash().is_in(present)).iter_rows()
+        gone = missing_of(
+            self._customers, lambda: (page.frame["reference"] for page in staging.pages())
+        )
+        return (row for page in gone for row in page.iter_rows())
+
+    def _customers(self) -> Iterator[pl.DataFrame]:
+        rows = self._ledger.customers_of(self.runs)
+        while page := list(islice(rows, _PAGE)):
+            yield pl.DataFrame(page, schema=_CUSTOMER, orient="row")
 
     def _twins(self, staging: Staging) -> Twins:
         if not sum(self._ledger.totals().values()):
             return NO_TWINS
         return find_twins(
-            (one.frame["reference"] for one in staging.waiting()),
-            (pl.Series(page, dtype=pl.String) for page in self._ledger.references()),
-            (one.frame["reference"] for one in staging.waiting()),
+            lambda: (one.frame["reference"] for one in staging.waiting()),
+            lambda: (pl.Series(page, dtype=pl.String) for page in self._ledger.references()),
         )
 
     def _bounds(self, *, incremental: bool) -> Bounds:

@@ -71,13 +71,12 @@ def make_plan(
     runs = pl.Series(list(series), dtype=pl.UInt32).implode()
     for waiting in staging.waiting():
         known = known_rows(waiting.frame, ledger)
-        done = known.filter(pl.col("customer_id") != "")
         met = Met(
-            known=met.known + done.height,
+            known=met.known + int((known["first_run"] > 0).sum()),
             new=met.new + waiting.frame.height - known.height,
-            of_series=met.of_series + int(done["first_run"].is_in(runs).sum()),
+            of_series=met.of_series + int(known["first_run"].is_in(runs).sum()),
         )
-        # What ``decide`` says of a settled and unchanged row, without its objects.
+        # What ``decide`` says of a row that is settled and in step, without its objects.
         is_unchanged = (known["known"] == known["fingerprint"]) & (known["customer_id"] != "")
         unchanged = known.filter(is_unchanged)
         staging.settle_unchanged(waiting.segment, unchanged["at"], unchanged["customer_id"])
@@ -98,7 +97,9 @@ def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
         found = [pl.DataFrame(schema=_VERSION)]
     versions = pl.concat(found)
     return rows[versions["index"]].with_columns(
-        versions["known"].str.decode("hex"), versions["customer_id"].fill_null(""), versions["first_run"]
+        versions["known"].str.decode("hex"),
+        versions["customer_id"].fill_null(""),
+        versions["first_run"],
     )
 
 

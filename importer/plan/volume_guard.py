@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Self
 
-FIELDS = ("name", "email", "phone", "currency", "balance", "metadata")
+    Pages = Callable[[], Iterable[pl.Series]]
+
 EXAMPLES = 3
+_EMPTY = pl.Series(dtype=pl.UInt64)
 _HALF = 50
 _FEW = 3
 """Records: fewer than these never count as half of a file."""
@@ -186,37 +188,62 @@ _SPELLINGS = (
 )
 
 
-def find_twins(
-    new: Iterable[pl.Series], known: Iterable[pl.Series], again: Iterable[pl.Series]
-) -> Twins:
+def find_twins(new: Pages, known: Pages) -> Twins:
     """New references that are known ones in another spelling.
 
+    Both are gone through twice: of all of them only hashes are kept, so that memory stays small.
+
     Args:
-        new: every new reference, in parts of any size.
-        known: every reference that the ledger knows, in parts; not asked for if none is new.
-        again: ``new`` once more: only hashes are kept, so that memory stays small.
+        new: makes an iterator over the new references, in parts of any size.
+        known: the same for every reference that the ledger knows; not asked where none is new.
     """
-    keys = [twin_keys(part) for part in new]
-    wanted = pl.concat(keys).unique() if keys else pl.Series(dtype=pl.UInt64)
-    if not wanted.len():
+    shared = _all_keys(new).unique()
+    if shared.len():
+        shared = _among(shared, _all_keys(known))
+    if not shared.len():
         return NO_TWINS
-    spelt: dict[int, str] = {}
-    for part in known:
-        frame = pl.DataFrame({"text": part, "key": twin_keys(part)})
-        met = frame.filter(pl.col("key").is_in(wanted.implode()))
-        spelt |= dict(met.select("key", "text").iter_rows())
-    if not spelt:
-        return NO_TWINS
+    spelt = pl.concat([_with_keys(part, shared) for part in known()])
+    spellings = dict(spelt.select("key", "text").iter_rows())
     number = 0
     examples: list[tuple[str, str]] = []
-    met_keys = pl.Series(list(spelt), dtype=pl.UInt64).implode()
-    for part in again:
-        frame = pl.DataFrame({"text": part, "key": twin_keys(part)})
-        met = frame.filter(pl.col("key").is_in(met_keys))
-        number += met.height
-        for text, key in met.head(max(0, EXAMPLES - len(examples))).iter_rows():
-            examples.append((text, spelt[key]))
+    for part in new():
+        # A row that is sent again is known by this very spelling.
+        twins = _with_keys(part, shared).join(spelt, on="text", how="anti")
+        number += twins.height
+        for text, key in twins.head(max(0, EXAMPLES - len(examples))).iter_rows():
+            examples.append((text, spellings[key]))
     return Twins(number, tuple(examples))
+
+
+def missing_of(
+    customers: Callable[[], Iterable[pl.DataFrame]], present: Pages
+) -> Iterator[pl.DataFrame]:
+    """The customers whose reference is not present; gone through twice, as in ``find_twins``.
+
+    Args:
+        customers: makes an iterator over frames with the column ``reference``.
+        present: the same for the references that the input has.
+    """
+    there = pl.concat([_EMPTY, *(part.hash() for part in present())])
+    held = pl.concat([_EMPTY, *(page["reference"].hash() for page in customers())])
+    gone = held.to_frame("key").join(there.to_frame("key"), on="key", how="anti")
+    for page in customers() if gone.height else ():
+        keyed = page.with_columns(key=page["reference"].hash())
+        yield keyed.join(gone, on="key", how="semi").drop("key")
+
+
+def _all_keys(pages: Pages) -> pl.Series:
+    return pl.concat([_EMPTY, *(twin_keys(part) for part in pages())])
+
+
+def _among(keys: pl.Series, others: pl.Series) -> pl.Series:
+    found = keys.to_frame("key").join(others.to_frame("key"), on="key", how="semi")
+    return found["key"]
+
+
+def _with_keys(references: pl.Series, keys: pl.Series) -> pl.DataFrame:
+    frame = pl.DataFrame({"text": references, "key": twin_keys(references)})
+    return frame.join(keys.to_frame("key"), on="key", how="semi")
 
 
 def in_words(found: Sequence[Drift]) -> str:

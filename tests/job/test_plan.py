@@ -117,7 +117,7 @@ def _downgrade(path: Path) -> None:
     for table, names in {
         "customer": ["fields"],
         "account": ["version", "plan", "plan_base"],
-        "run": ["plan"],
+        "run": ["plan", "series", "volume"],
     }.items():
         for name in names:
             db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")

@@ -83,16 +83,18 @@ def write_end(
     *,
     ended_at: float,
     exit_code: int,
-    counts: Mapping[str, int],
+    counts: Mapping[str, int] | None,
     volume: Mapping[str, Any] | None,
 ) -> None:
-    """Write how a run ended (inside a transaction)."""
+    """Write how a run ended (inside a transaction); counts that are None stay as they were."""
+    told = None if counts is None else json.dumps(dict(counts))
     db.execute(
-        "UPDATE run SET ended_at = ?, exit_code = ?, counts = ?, volume = ? WHERE id = ?",
+        "UPDATE run SET ended_at = ?, exit_code = ?, counts = coalesce(?, counts), volume = ?"
+        " WHERE id = ?",
         (
             ended_at,
             int(exit_code),
-            json.dumps(dict(counts)),
+            told,
             json.dumps(dict(volume)) if volume is not None else "",
             run,
         ),

@@ -19,7 +19,7 @@ from importer.ledger.sqlite.attempt_table import History, read_history
 from importer.ledger.sqlite.connection import open_database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -35,7 +35,8 @@ _PAGE = 5000
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _VERSIONS = (
     "SELECT group_concat(wanted.key || ',' || hex(fingerprint) || ','"
-    " || iif(state = 'done', customer_id, '') || ',' || first_run, char(10))"
+    " || iif(state = 'done' AND differs IS NULL, customer_id, '')"
+    " || ',' || iif(state = 'done', first_run, 0), char(10))"
     " FROM json_each(?) AS wanted CROSS JOIN customer"
     " WHERE account = ? AND reference = wanted.value AND state <> 'new'"
 )
@@ -79,16 +80,20 @@ class Ledger:
         read_only: bool = False,
         safeguards: Safeguards = ALL_ON,
         connect: Connect = sqlite3.connect,
+        still_ours: Callable[[], None] = lambda: None,
     ) -> Self:
         """Open the ledger at ``path``: mode 0600, made and migrated if need be.
 
-        A writer should hold the ``RunLock``. A reader may read while a run writes.
+        A writer should hold the ``RunLock``, whose ``check`` is asked before each change as
+        ``still_ours``. A reader may read while a run writes.
 
         Raises:
             UsageError: the file is missing, no ledger, or from a newer version.
             LedgerFailed: SQLite could not open, read or write it.
         """
-        db = open_database(path, create=create, read_only=read_only, connect=connect)
+        db = open_database(
+            path, create=create, read_only=read_only, connect=connect, still_ours=still_ours
+        )
         return cls(db, account, safeguards)
 
     def __enter__(self) -> Self:
@@ -130,7 +135,8 @@ class Ledger:
         Yields:
             (start, lines): a line ``INDEX,FINGERPRINT,CUSTOMER_ID,RUN`` for each known reference;
             INDEX + start is its index, FINGERPRINT in hex, CUSTOMER_ID empty if it is not done,
-            RUN the number of the run that met it first (``series_runs``).
+            or if Moment was seen to hold other values; RUN the number of the run that met it
+            first (``series_runs``), 0 if it is not done.
 
         Ascending references are fastest. No read blocks a writer's checkpoint.
         """
@@ -246,10 +252,10 @@ class Ledger:
         *,
         ended_at: float,
         exit_code: int,
-        counts: Mapping[str, int],
+        counts: Mapping[str, int] | None = None,
         volume: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note how a run ended; ``counts`` are rows by outcome.
+        """Note how a run ended; ``counts`` are rows by outcome, None for what was told before.
 
         ``volume`` is what the next run of the series is compared with; None if this run is no
         measure, because it was stopped or sent nothing.
