@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
     from importer.job.volume import Look
+    from importer.ledger.interface import LedgerReader
 
 TOO_MANY_INVALID = "too_many_invalid"
 """The reason of a run that ``--max-errors`` stopped before it sent anything."""
@@ -162,10 +163,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                 delivered = anyio.run(pipeline.run, backend_options=loop_options())
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
-        unread = fill_in_from_ledger(
-            staging, reader, why=_why_not_reached(delivered, delivery.limit)
-        )
-        delivered.stopped_by = delivered.stopped_by or unread
+        _fill_in(staging, reader, delivered, delivery.limit)
         measure = None if delivery.dry_run else volume.measure
         _note_end(ledger, summary, delivered, staging, measure=measure, now=world.clock.now())
         gone = volume.vanished(staging) if summary.vanished else None
@@ -249,6 +247,14 @@ def _second_leaves(delivered: Delivered, signum: int) -> None:
     if delivered.signum is not None:
         leave_at_once(signum)
     delivered.signum = signum
+
+
+def _fill_in(
+    staging: Staging, reader: LedgerReader, delivered: Delivered, limit: int | None
+) -> None:
+    """Give every row its outcome, whatever ended the delivery."""
+    unread = fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, limit))
+    delivered.stopped_by = delivered.stopped_by or unread
 
 
 def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
