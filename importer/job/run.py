@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from importer.job.volume import Look
     from importer.ledger.interface import LedgerReader
 
+_DAY = 86_400.0
 TOO_MANY_INVALID = "too_many_invalid"
 """The reason of a run that ``--max-errors`` stopped before it sent anything."""
 
@@ -164,8 +165,15 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         _fill_in(staging, reader, delivered, delivery.limit)
-        measure = None if delivery.dry_run else volume.measure
-        _note_end(ledger, summary, delivered, staging, measure=measure, now=world.clock.now())
+        _note_end(
+            ledger,
+            summary,
+            delivered,
+            staging.counts(),
+            now=world.clock.now(),
+            keep_history=delivery.keep_history,
+            measure=None if delivery.dry_run else volume.measure,
+        )
         gone = volume.vanished(staging) if summary.vanished else None
         results = write_all(workspace, staging, read, summary, world.clock, vanished=gone)
     observer.finished(summary, str(results))
@@ -273,13 +281,13 @@ def _note_end(
     ledger: Ledger,
     summary: Summary,
     delivered: Delivered,
-    staging: Staging,
+    counts: dict[str, int],
     *,
-    measure: dict[str, Any] | None,
     now: float,
+    keep_history: int,
+    measure: dict[str, Any] | None,
 ) -> None:
     """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
-    counts = staging.counts()
     code = _exit_code(delivered, counts)
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
     try:
@@ -291,6 +299,7 @@ def _note_end(
             counts=counts,
             volume=measure if went_through else None,
         )
+        ledger.forget_attempts(now - keep_history * _DAY)
     except LedgerFailed as failed:
         delivered.stopped_by = delivered.stopped_by or failed
         code = _exit_code(delivered, counts)

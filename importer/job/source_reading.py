@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from importer.source.records import Layout, RecordBatch
 
 
+MOST_WARNINGS = 100
+"""Warnings of one kind that are told; thousands of sources may each have some."""
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """What was read."""
@@ -87,6 +91,7 @@ class _Reading:
         self._observer = observer
         self._layouts: list[Layout] = []
         self._warnings: list[str] = []
+        self._warned: Counter[str] = Counter()
         self._sizes: list[int] = []
         self._skipped: list[int] = []
         self._groups = Groups()
@@ -122,6 +127,9 @@ class _Reading:
 
     def result(self) -> Input:
         """All of it."""
+        for code, number in self._warned.items():
+            if number > MOST_WARNINGS:
+                self._tell(code, f"{number - MOST_WARNINGS:,} more warnings of this kind")
         return Input(
             tuple(self._layouts),
             sum(self._sizes),
@@ -157,6 +165,11 @@ class _Reading:
                 self._warn("value_left_out", text)
 
     def _warn(self, code: str, text: str) -> None:
+        self._warned[code] += 1
+        if self._warned[code] <= MOST_WARNINGS:
+            self._tell(code, text)
+
+    def _tell(self, code: str, text: str) -> None:
         self._warnings.append(text)
         self._observer.warning(code, text)
 

@@ -121,6 +121,7 @@ def _downgrade(path: Path) -> None:
     }.items():
         for name in names:
             db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+    db.execute("DROP TABLE total")
     db.execute("PRAGMA user_version = 1")
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     migrate(fresh, STEPS[:1])
