@@ -77,7 +77,7 @@ def run(
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
     from importer.cli.ask import confirm_live, confirm_new_key  # noqa: PLC0415
-    from importer.delivery.http.connecting import check_trust  # noqa: PLC0415
+    from importer.delivery.http.connecting import check_way  # noqa: PLC0415
     from importer.job.credentials import read_api_key  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
 
@@ -96,8 +96,7 @@ def run(
     if key.warning:
         observer.warning("key_file_open", key.warning)
     if not delivery.dry_run:
-        if delivery.base_url.startswith("https:"):
-            check_trust()
+        check_way(delivery.base_url)
         confirm_live(key, delivery.base_url, live=delivery.live)
     _end(run_job(inputs, delivery, key, observer=observer, confirm_key=confirm_new_key, plan=guard))
 

@@ -1,4 +1,4 @@
-"""A client against a hostile server, over each of the transports."""
+"""A client against a hostile server, on each of the event loops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import httpx
 from importer.clock import WallClock
 from importer.delivery.http.client import MomentClient, Timeouts
 from importer.delivery.http.network import AsyncioTransport
-from importer.delivery.http.transport import ShardedTransport
 from importer.delivery.pacing.gate import Gate
 from importer.delivery.pacing.pace import PaceSettings
 from importer.delivery.protocol import answers as a
@@ -21,19 +20,12 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
 
-TRANSPORTS = ("asyncio", "uvloop", "httpx")
-"""The default one on both loops, and the one to fall back to."""
+LOOPS = ("asyncio", "uvloop")
+"""The product runs on both."""
 ANSWERS = get_args(a.Answer)
 LOOK_UP_ANSWERS = get_args(a.LookUpAnswer)
 SHORT = Timeouts(connect=2, write=2, read=2, pool=2, total=4)
 REFERENCE = "FUZZ-1"
-
-
-def transport(kind: str, connections: int = 1) -> httpx.AsyncBaseTransport:
-    """One of them, with as few connections as it takes, so that reuse shows."""
-    if kind != "httpx":
-        return AsyncioTransport(verify=_tls())
-    return ShardedTransport(connections, verify=_tls())
 
 
 def _tls() -> ssl.SSLContext:
@@ -48,10 +40,10 @@ _context: ssl.SSLContext | None = None
 
 @asynccontextmanager
 async def asking(
-    kind: str, port: int, *, scheme: str = "http", timeouts: Timeouts = SHORT
+    port: int, *, scheme: str = "http", timeouts: Timeouts = SHORT
 ) -> AsyncIterator[MomentClient]:
     """A client of the server on this port; its connections are closed at the end of the block."""
-    network = transport(kind)
+    network = AsyncioTransport(verify=_tls())
     client = MomentClient(
         base_url=f"{scheme}://{LOOPBACK}:{port}",
         api_key="sk_test_fuzz",

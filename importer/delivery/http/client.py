@@ -8,7 +8,6 @@ Every request passes the gate, which paces the run.
 from __future__ import annotations
 
 import json
-import re
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ import anyio
 import httpx
 
 from importer.delivery.http import answer_reading as reading
-from importer.delivery.http.connecting import explain
+from importer.delivery.http.connecting import explain, is_loopback
 from importer.delivery.pacing.gate import HoldTooLong
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.pacing.server_hints import retry_after
@@ -37,10 +36,11 @@ if TYPE_CHECKING:
 MAX_BODY = 1 << 20
 """Bytes of a response body that are read; a customer has a few hundred."""
 
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 CONNECTS = 3
 """Connections in succession that fail before anything was ever answered: then the run is wrong."""
-_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
+_MAY_PASS = frozenset({"name_not_known", "proxy_refused", "proxy_unreachable"})
+"""Certain only as long as nothing has answered: name servers and proxies have moods."""
 _TRANSIENT = frozenset({408, 425})
 _RUN_WRONG = {
     401: "unauthorised",
@@ -311,12 +311,11 @@ class MomentClient:
         found = explain(error)
         if found is None:
             return a.NotSent(_error_code(error))
-        certain = found.is_certain and (not self._reached or found.code != "name_not_known")
+        certain = found.is_certain and (not self._reached or found.code not in _MAY_PASS)
         if not certain and not self._reached:
             self._failed_connects += 1
-            is_local = _LOOPBACK.fullmatch(self._create_url.host) is not None
             certain = self._failed_connects >= CONNECTS or (
-                is_local and found.code == "connection_refused"
+                found.code == "connection_refused" and is_loopback(self._create_url.host)
             )
         if not certain:
             return a.NotSent(found.code)
