@@ -2,7 +2,7 @@
 
 It sends prebuilt ``httpx.Request`` objects straight to a transport: no redirects, no cookies, no
 compression (so no decompression bombs), bounded bodies, four timeouts and one deadline over all.
-Every request passes the gate, which paces the run.
+It only encodes and decodes: when a request may go is the valve's to say (pacing/valve.py).
 """
 
 from __future__ import annotations
@@ -19,20 +19,18 @@ import httpx
 
 from importer.delivery.http import answer_reading as reading
 from importer.delivery.http.connecting import explain, is_loopback
-from importer.delivery.pacing.gate import HoldTooLong
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.pacing.server_hints import retry_after
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import update_events as u
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.errors import RunStopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from importer.clock import Clock
-    from importer.delivery.pacing.gate import Gate
+    from importer.delivery.pacing.server_hints import RateLimitHint
     from importer.delivery.protocol.update_states import Hashes
 
     HashesOf = Callable[[str, Mapping[str, Any]], Hashes]
@@ -51,12 +49,12 @@ _KEY = "metadata."
 _TRANSIENT = frozenset({408, 425})
 _RUN_WRONG = {
     401: "unauthorised",
-    403: "forbidden",
-    404: "no_such_endpoint",
-    405: "no_such_endpoint",
     407: "proxy_refused",
 }
-_WAIT_HINT = "Moment asked to wait; the same command goes on from here."
+_REFUSED_TO_ALL = {403: "forbidden", 405: "no_such_endpoint"}
+"""To a GET or a PATCH of a customer that exists, where the API itself says so."""
+_BLOCKED = frozenset({403, 404, 405})
+"""To a POST: not about the payload. Whether it is about the run, other rows tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +79,12 @@ class _Reply(NamedTuple):
     retry_after: float | None = None
     etag: str = ""
     failure: a.NotSent | a.Unknown | a.RunWrong | None = None
+    hint: RateLimitHint | None = None
 
     @property
     def has_left(self) -> bool:
         """Whether the request may have reached anyone."""
         return not isinstance(self.failure, a.NotSent | a.RunWrong)
-
-    @property
-    def pace(self) -> str:
-        """What the gate learns from this reply."""
-        if self.failure is not None:
-            return "fault" if isinstance(self.failure, a.NotSent) else "lost"
-        if self.status == httpx.codes.TOO_MANY_REQUESTS and not self.replayed:
-            return "throttled"
-        if self.status >= httpx.codes.INTERNAL_SERVER_ERROR and not self.replayed:
-            return "fault"
-        return "ok"
 
 
 class MomentClient:
@@ -108,7 +96,6 @@ class MomentClient:
         base_url: str,
         api_key: str,
         transport: httpx.AsyncBaseTransport,
-        gate: Gate,
         clock: Clock,
         timeouts: Timeouts | None = None,
         safeguards: Safeguards = ALL_ON,
@@ -117,7 +104,6 @@ class MomentClient:
     ) -> None:
         self._create_url = httpx.URL(base_url.rstrip("/") + "/billing/customers")
         self._transport = transport
-        self._gate = gate
         self._clock = clock
         self._echo_check = safeguards.echo_check
         self._timeouts = timeouts or Timeouts()
@@ -153,7 +139,9 @@ class MomentClient:
         """PATCHes that left, answered or not."""
         self._hashes = hashes or _no_hashes
 
-    async def create(self, reference: str, key: str, payload: str) -> a.Answer:
+    async def create(
+        self, reference: str, key: str, payload: str
+    ) -> tuple[a.Answer, RateLimitHint | None]:
         """POST one customer under an idempotency key.
 
         Args:
@@ -161,8 +149,8 @@ class MomentClient:
             key: the idempotency key.
             payload: the canonical JSON body.
 
-        Raises:
-            RunStopped: Moment asks to wait longer than the run has patience for.
+        Returns:
+            The answer, and what its headers say of a rate limit.
         """
         body = payload.encode()
         request = httpx.Request(
@@ -178,37 +166,37 @@ class MomentClient:
         )
         request.read()
         reply = await self._exchange(request)
-        return self._judge(reply, reference, payload)
+        return self._judge(reply, reference, payload), reply.hint
 
-    async def look_up(self, reference: str, payload: str) -> a.LookUpAnswer:
-        """GET the customer with this reference, and compare it with the row's payload.
-
-        Raises:
-            RunStopped: Moment asks to wait longer than the run has patience for.
-        """
+    async def look_up(
+        self, reference: str, payload: str
+    ) -> tuple[a.LookUpAnswer, RateLimitHint | None]:
+        """GET the customer with this reference, and compare it with the row's payload."""
         request = httpx.Request(
             "GET",
             httpx.URL(f"{self._create_url}/{reference}"),
             headers=list(self._headers),
             extensions=self._extensions,
         )
-        return self._judge_look_up(await self._exchange(request), reference, payload)
+        reply = await self._exchange(request)
+        return self._judge_look_up(reply, reference, payload), reply.hint
 
-    async def read(self, customer_id: str, reference: str) -> u.ReadAnswer:
-        """GET one customer by its id, to see what Moment holds; it must be ours by reference, too.
-
-        Raises:
-            RunStopped: Moment asks to wait longer than the run has patience for.
-        """
+    async def read(
+        self, customer_id: str, reference: str
+    ) -> tuple[u.ReadAnswer, RateLimitHint | None]:
+        """GET one customer by its id, to see what Moment holds; it must be ours by reference."""
         request = httpx.Request(
             "GET",
             self._url_of(customer_id),
             headers=list(self._headers),
             extensions=self._extensions,
         )
-        return self._judge_read(await self._exchange(request), customer_id, reference)
+        reply = await self._exchange(request)
+        return self._judge_read(reply, customer_id, reference), reply.hint
 
-    async def patch(self, patch: u.Patch, payload: str, reference: str) -> u.PatchAnswer:
+    async def patch(
+        self, patch: u.Patch, payload: str, reference: str
+    ) -> tuple[u.PatchAnswer, RateLimitHint | None]:
         """PATCH fields of one customer to the row's values.
 
         Nothing of it is ever repeated by itself: no idempotency key is documented for PATCH.
@@ -218,8 +206,8 @@ class MomentClient:
             payload: the row's canonical JSON body.
             reference: the row's ``external_reference``, which the answer must echo.
 
-        Raises:
-            RunStopped: Moment asks to wait longer than the run has patience for.
+        Returns:
+            The answer, and what its headers say of a rate limit.
         """
         body = patch_body(patch, json.loads(payload))
         headers = [*self._post_headers, (b"Content-Length", b"%d" % len(body))]
@@ -234,7 +222,8 @@ class MomentClient:
         )
         request.read()
         reply = await self._exchange(request)
-        return self._judge_patch(reply, patch.customer_id, reference, payload)
+        answer = self._judge_patch(reply, patch.customer_id, reference, payload)
+        return answer, reply.hint
 
     def _url_of(self, customer: str) -> httpx.URL:
         return httpx.URL(f"{self._create_url}/{quote(customer, safe='')}")
@@ -274,6 +263,9 @@ class MomentClient:
             return a.Conflicted(code, replayed)
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
             return a.ServerFault(status, code, replayed, reply.retry_after)
+        of_api = reading.is_problem(problem, status)
+        if status in _BLOCKED or not of_api:
+            return a.Blocked(status, of_api, replayed)
         message = reading.problem_message(problem, json.loads(payload))
         exists, about_key = reading.says_exists(problem), reading.about_key(problem)
         return a.Refused(status, code, message, replayed, exists, about_key)
@@ -291,8 +283,9 @@ class MomentClient:
                 return a.LookUpFailed(reply.body_error or "not_our_customer", status)
             return a.Found(customer_id, reading.differences(json.loads(payload), customer))
         if status == httpx.codes.NOT_FOUND:
-            # A gateway's HTML page proves nothing about a customer.
-            return a.Absent() if found is not None else a.LookUpFailed("not_an_api_answer", status)
+            # A gateway's page, or its own JSON, proves nothing about a customer.
+            is_problem = reading.is_problem(found, status)
+            return a.Absent() if is_problem else a.LookUpFailed("not_the_api", status)
         if status == httpx.codes.TOO_MANY_REQUESTS:
             return a.LookUpFailed(
                 "throttled", status, throttled=True, retry_after=reply.retry_after
@@ -368,27 +361,17 @@ class MomentClient:
     # One exchange ---------------------------------------------------------------------------------
 
     async def _exchange(self, request: httpx.Request) -> _Reply:
+        reply = None
         try:
-            sent_at = await self._gate.enter()
-        except HoldTooLong as hold:
-            message = f"Moment asks to wait {hold.seconds:.0f} s before the next request"
-            raise RunStopped(message, reason="told_to_wait", hint=_WAIT_HINT) from None
-        reply, hint = None, None
-        try:
-            reply, headers = await self._send(request)
-            hint = parse_hint(headers) if headers else None
+            reply = await self._send(request)
         finally:
-            if reply is None:
-                self._gate.abandon()
             if reply is None or reply.has_left:
                 self.posts += request.method == "POST"
                 self.gets += request.method == "GET"
                 self.patches += request.method == "PATCH"
-        self._gate.leave(reply.pace, sent_at, retry_after=reply.retry_after, hint=hint)
         return reply
 
-    async def _send(self, request: httpx.Request) -> tuple[_Reply, httpx.Headers | None]:
-        """The reply, and its headers if they say anything of a rate limit."""
+    async def _send(self, request: httpx.Request) -> _Reply:
         response: httpx.Response | None = None
         is_open = True
         try:
@@ -399,10 +382,10 @@ class MomentClient:
                 await response.aclose()
                 is_open = False
         except _NEVER_SENT as error:
-            return _Reply(failure=self._not_sent(error)), None
+            return _Reply(failure=self._not_sent(error))
         except (httpx.TransportError, TimeoutError, OSError) as error:
             if response is None:
-                return _Reply(failure=a.Unknown(_error_code(error))), None
+                return _Reply(failure=a.Unknown(_error_code(error)))
             body, body_error = None, "body_cut"
         finally:
             if response is not None and is_open:
@@ -410,7 +393,7 @@ class MomentClient:
                     await response.aclose()
         self._reached = True
         headers = response.headers
-        reply = _Reply(
+        return _Reply(
             status=response.status_code,
             body=body,
             body_error=body_error,
@@ -419,8 +402,8 @@ class MomentClient:
             if b"retry-after" in names
             else None,
             etag=reading.strong_etag(headers["ETag"]) if b"etag" in names else "",
+            hint=parse_hint(headers) if any(b"ratelimit" in name for name in names) else None,
         )
-        return reply, headers if any(b"ratelimit" in name for name in names) else None
 
     def _not_sent(self, error: httpx.TransportError) -> a.NotSent | a.RunWrong:
         """No connection: the run is wrong where that is certain, else it is tried again.
@@ -474,10 +457,9 @@ def _object_of(texts: Mapping[str, str]) -> str:
 
 def _wrong_for_updates(status: int, *, of_api: bool) -> a.RunWrong | None:
     """Where the run is wrong, not the customer; a 403 or 405 only where the API itself says so."""
-    if status in {httpx.codes.UNAUTHORIZED, httpx.codes.PROXY_AUTHENTICATION_REQUIRED} or (
-        of_api and status in {httpx.codes.FORBIDDEN, httpx.codes.METHOD_NOT_ALLOWED}
-    ):
-        return a.RunWrong(_RUN_WRONG[status], status)
+    reasons = _RUN_WRONG | (_REFUSED_TO_ALL if of_api else {})
+    if status in reasons:
+        return a.RunWrong(reasons[status], status)
     if 300 <= status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
         return a.RunWrong("redirected", status)
     return None
