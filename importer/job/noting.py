@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from importer.delivery.protocol.states import Transition
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from importer.delivery.protocol.flight import Planned
-    from importer.delivery.protocol.states import Attempt, State, Transition
+    from importer.delivery.protocol.states import Attempt, State
+    from importer.delivery.protocol.update_states import Hashes, UpdateState, UpdateTransition
     from importer.ledger.interface import LedgerWriter
 
 
@@ -18,7 +21,7 @@ class NotingLedger:
 
     def __init__(self, ledger: LedgerWriter) -> None:
         self._ledger = ledger
-        self._fields: dict[str, bytes | None] = {}
+        self._fields: dict[str, Hashes | None] = {}
 
     def passing(self, rows: Iterable[Planned]) -> Iterator[Planned]:
         """The same rows, each remembered before it is handed on."""
@@ -32,12 +35,17 @@ class NotingLedger:
 
     def apply(
         self,
-        transitions: Sequence[Transition],
+        transitions: Sequence[Transition | UpdateTransition],
         attempts: Sequence[Attempt],
         *,
         run_id: str,
         now: float,
-    ) -> list[State | None]:
+    ) -> list[State | UpdateState | None]:
         """As ``LedgerWriter.apply``; may run in another thread than the rest."""
-        told = [replace(one, fields=self._fields.get(one.reference)) for one in transitions]
+        told = [
+            replace(one, fields=self._fields.get(one.reference))
+            if isinstance(one, Transition)
+            else one
+            for one in transitions
+        ]
         return self._ledger.apply(told, attempts, run_id=run_id, now=now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -93,11 +94,12 @@ def _decide_each(
 
 def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]:
     """The rows without an outcome, in input order, each with its state in the ledger."""
+    hashed = ledger.hasher()
     for chunk in staging.pending():
         known = ledger.states([row.reference for row in chunk])
         for row in chunk:
             state = known.get(row.reference, NEW)
-            fields = ledger.fields_of(row.payload)
+            fields = hashed(row.reference, json.loads(row.payload))
             yield Planned(row.position, row.reference, row.fingerprint, row.payload, state, fields)
 
 
