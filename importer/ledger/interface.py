@@ -32,7 +32,7 @@ class LedgerReader(Protocol):
         ...
 
     def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
-        """(start, lines ``INDEX,FINGERPRINT,CUSTOMER_ID``) of those that are known."""
+        """(start, lines ``INDEX,FINGERPRINT,CUSTOMER_ID,RUN``) of those that are known."""
         ...
 
     def hasher(self) -> Hasher:

@@ -110,7 +110,7 @@ def test_an_update_is_open_until_it_is_closed(tmp_path: Path) -> None:
         assert ledger.open_updates() == 1
         # An open update is not in step with any version.
         [(_, lines)] = ledger.versions(["A"])
-        assert lines == "0,,bcus_1"
+        assert lines == "0,,bcus_1,1"
         closed = Synced("bcus_1", 2, later, PRINT_B)
         ledger.apply([UpdateTransition("A", open_now, closed, 200)], [], run_id="r", now=4.0)
         versions.append(ledger.version())
@@ -119,7 +119,7 @@ def test_an_update_is_open_until_it_is_closed(tmp_path: Path) -> None:
         assert ledger.updates(["A"])["A"] == closed
         assert ledger.open_updates() == 0
         [(_, lines)] = ledger.versions(["A"])
-        assert lines == f"0,{PRINT_B.hex().upper()},bcus_1"
+        assert lines == f"0,{PRINT_B.hex().upper()},bcus_1,1"
         assert ledger.states(["A"]) == {"A": DONE}
         history = ledger.history("A")
     assert history is not None

@@ -47,9 +47,9 @@ class Known:
         for index, one in enumerate(references):
             match self.held.get(one):
                 case Done() as state:
-                    yield index, f"0,{state.fingerprint.hex().upper()},{state.customer_id}"
+                    yield index, f"0,{state.fingerprint.hex().upper()},{state.customer_id},1"
                 case Sent() | Rejected() as state:
-                    yield index, f"0,{state.fingerprint.hex().upper()},"
+                    yield index, f"0,{state.fingerprint.hex().upper()},,1"
 
     def updates(self, references: Sequence[str]) -> dict[str, UpdateState]:
         """As ``Ledger.updates``: nothing was ever updated."""
@@ -103,11 +103,13 @@ def test_a_plan_is_what_decide_says_of_each_row(
             (line, name, want.outcome, want.customer_id, want.error_code, want.error)
             for line, (name, want) in enumerate(zip(names, decided, strict=True), 2)
         ]
-        assert left == [
+        open_rows = [
             (name, held[name])
             for name, want in zip(names, decided, strict=True)
             if want.outcome is None
         ]
+        # In input order, but what was sent before and never settled comes last.
+        assert left == sorted(open_rows, key=lambda row: isinstance(row[1], Sent))
         assert staging.counts().get("", 0) == len(left)
         assert sum(staging.counts().values()) == len(rows)
     staging.close()

@@ -116,6 +116,12 @@ _TOTALS: Step = (
     """,
 )
 
+_SERIES: Step = (
+    # Which runs are nights of one file, and the figures that the next one is compared with.
+    "ALTER TABLE run ADD COLUMN series TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE run ADD COLUMN volume TEXT NOT NULL DEFAULT ''",
+)
+
 _UPDATES: Step = (
     # Hashes of the version's fields, and of those that Moment confirmed: NULL where nobody knows
     # them, and an empty base stands for all of ``hashes`` (field_hashes.py, codec.py).
@@ -144,7 +150,7 @@ _UPDATES: Step = (
     "ALTER TABLE attempt ADD COLUMN detail TEXT NOT NULL DEFAULT ''",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _UPDATES)
+STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES)
 
 
 def version_of(db: sqlite3.Connection) -> int:
