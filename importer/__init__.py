@@ -22,17 +22,18 @@ from importer.errors import (
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
+    from importer.base_url import check_base_url
     from importer.delivery.protocol.keys import idempotency_key
     from importer.job.check import check
-    from importer.job.credentials import ApiKey, check_base_url, read_api_key
+    from importer.job.credentials import ApiKey, read_api_key
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.limit import ErrorLimit, parse_limit
     from importer.job.observer import Observer, Progress
     from importer.job.run import Finished, run
     from importer.ledger import Account, Ledger
+    from importer.outcomes import OnDuplicate
     from importer.results.report import GroupReport
     from importer.results.summary import Summary
-    from importer.rows.duplicates import OnDuplicate
 
 __version__ = "0.1.0"
 
@@ -46,11 +47,11 @@ _HOMES = {
     "InputSettings": "importer.job.job_settings",
     "Ledger": "importer.ledger",
     "Observer": "importer.job.observer",
-    "OnDuplicate": "importer.rows.duplicates",
+    "OnDuplicate": "importer.outcomes",
     "Progress": "importer.job.observer",
     "Summary": "importer.results.summary",
     "check": "importer.job.check",
-    "check_base_url": "importer.job.credentials",
+    "check_base_url": "importer.base_url",
     "idempotency_key": "importer.delivery.protocol.keys",
     "parse_limit": "importer.job.limit",
     "read_api_key": "importer.job.credentials",

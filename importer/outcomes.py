@@ -12,6 +12,9 @@ class Outcome(StrEnum):
     FOUND = "found"
     UNCHANGED = "unchanged"
     CHANGED = "changed"
+    UPDATED = "updated"
+    CONFLICT = "conflict"
+    MISSING = "missing"
     DUPLICATE = "duplicate"
     INVALID = "invalid"
     REJECTED = "rejected"
@@ -21,6 +24,24 @@ class Outcome(StrEnum):
 
 
 IN_MOMENT = frozenset(
-    {Outcome.CREATED, Outcome.FOUND, Outcome.UNCHANGED, Outcome.CHANGED, Outcome.DUPLICATE}
+    {
+        Outcome.CREATED,
+        Outcome.FOUND,
+        Outcome.UNCHANGED,
+        Outcome.CHANGED,
+        Outcome.UPDATED,
+        Outcome.DUPLICATE,
+    }
 )
-"""Outcomes whose customer is in Moment (a duplicate stands for its first line)."""
+"""Outcomes whose customer is in Moment (a duplicate stands for its first line).
+
+A ``conflict`` is there as well, but not in step with its source: it counts as not done.
+"""
+
+
+class OnDuplicate(StrEnum):
+    """Which row counts where one reference has different data (``--on-duplicate``)."""
+
+    ERROR = "error"
+    FIRST = "first"
+    LAST = "last"

@@ -1,36 +1,39 @@
-"""The commands and their options."""
+"""The commands: each reads its settings, calls one job, and says how it ended.
+
+The options that several commands share are made from the table of settings (job.job_settings).
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from importer.cli import options as o
-from importer.cli.looking import init, presets
 from importer.cli.next_commands import after_check, after_run
-from importer.cli.settings import read as read_config
-from importer.cli.settings import with_mapping
-from importer.cli.values import duplicate_policy
-from importer.cli.values import log_format as known_format
+from importer.cli.settings import ConfigFile, Given, read, show, with_settings
 from importer.errors import printable
 
 if TYPE_CHECKING:
     from importer.cli.next_commands import NextCommands
-    from importer.job.job_settings import InputSettings
+    from importer.job.job_settings import DisplaySettings
     from importer.job.observer import Observer
     from importer.job.plan_file import SavedPlan
     from importer.job.plan_guard import PlanGuard
     from importer.job.run import Finished
 
-DEFAULT_LEDGER = Path("importer-ledger.db")
-DEFAULT_OUT = Path("results")
-DEFAULT_BASE_URL = "https://api.momentco.io"
+DEFAULT_CONFIG = Path("import.toml")
+_READS = (
+    "CSV, JSON Lines (gzip, zstd too), Excel or Parquet: paths or URLs; - reads standard input."
+)
+
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_READS)]
+OptionalSources = Annotated[
+    list[str] | None, typer.Argument(metavar="SOURCE...", help=_READS, show_default=False)
+]
 
 app = typer.Typer(
     name="importer",
@@ -56,129 +59,72 @@ def root(
 
 
 @app.command()
+@with_settings("run")
 def run(
     context: typer.Context,
-    sources: o.OptionalSources = None,
+    sources: OptionalSources = None,
     *,
-    config: o.Config = None,
-    plan: o.PlanFile = None,
-    ledger: o.LedgerPath = DEFAULT_LEDGER,
-    out: o.Out = DEFAULT_OUT,
-    base_url: o.BaseUrl = DEFAULT_BASE_URL,
-    concurrency: o.Concurrency = 32,
-    rate: o.Rate = None,
-    limit: o.Limit = None,
-    dry_run: o.DryRun = False,
-    strict: o.Strict = False,
-    delimiter: o.Delimiter = None,
-    encoding: o.Encoding = "auto",
-    sheet: o.Sheet = None,
-    on_duplicate: o.OnDuplicateName = "error",
-    max_errors: o.MaxErrors = None,
-    retry_rejected: o.RetryRejected = False,
-    account: o.AccountName = "default",
-    live: o.Live = False,
-    key_changed: o.KeyChanged = False,
-    log_format: o.LogFormat = "auto",
-    quiet: o.Quiet = False,
+    config: ConfigFile = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Do exactly what this plan says, with its sources and settings, or nothing.",
+        ),
+    ] = None,
+    given: Given,
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
     from importer.cli.ask import confirm_live, confirm_new_key  # noqa: PLC0415
-    from importer.cli.choices import Choices  # noqa: PLC0415
-    from importer.job.credentials import check_base_url, read_api_key  # noqa: PLC0415
-    from importer.job.job_settings import DeliverySettings  # noqa: PLC0415
+    from importer.delivery.http.connecting import check_trust  # noqa: PLC0415
+    from importer.job.credentials import read_api_key  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
 
     saved, guard = _plan_of(plan)
-    if config is None and saved is not None and saved.mapping is not None:
-        config = Path(saved.mapping.name)
-        context.obj = read_config(config, context)
-    choose = Choices(context, saved)
-    ledger = Path(choose("ledger", ledger))
-    observer = _observer(
-        log_format, quiet=quiet, next_commands=partial(after_run, ledger, plan=plan, config=config)
-    )
-    inputs = _inputs(
-        choose.sources(sources),
-        out,
-        choose("delimiter", delimiter),
-        choose("on_duplicate", on_duplicate),
-        choose("max_errors", max_errors),
-        strict=choose("strict", strict),
-        encoding=choose("encoding", encoding),
-        sheet=choose("sheet", sheet),
-    )
-    inputs = with_mapping(inputs, context)
-    url = check_base_url(choose("base_url", base_url))
+    if saved is not None:
+        if config is None and saved.mapping is not None:
+            config = Path(saved.mapping.name)
+            context.obj = read(config, context)
+        given.follow(saved)
+        sources = sources or [one.name for one in saved.sources]
+    display = given.display()
+    delivery = given.delivery()
+    observer = _observer(display, partial(after_run, delivery.ledger, plan=plan, config=config))
+    inputs = given.inputs(sources or [])
     key = read_api_key(os.environ)
     if key.warning:
         observer.warning("key_file_open", key.warning)
-    if not dry_run:
-        confirm_live(key, url, live=live)
-    delivery = DeliverySettings(
-        ledger=ledger,
-        base_url=url,
-        account=choose("account", account),
-        concurrency=concurrency,
-        rate=rate,
-        limit=limit,
-        dry_run=dry_run,
-        retry_rejected=choose("retry_rejected", retry_rejected),
-        key_changed=key_changed,
-    )
+    if not delivery.dry_run:
+        if delivery.base_url.startswith("https:"):
+            check_trust()
+        confirm_live(key, delivery.base_url, live=delivery.live)
     _end(run_job(inputs, delivery, key, observer=observer, confirm_key=confirm_new_key, plan=guard))
 
 
 @app.command()
+@with_settings("plan")
 def plan(
-    context: typer.Context,
-    sources: o.Sources,
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    sources: Sources,
     *,
-    config: o.Config = None,
-    ledger: o.LedgerPath = DEFAULT_LEDGER,
-    save: o.Save = None,
-    out: o.Scratch = DEFAULT_OUT,
-    base_url: o.BaseUrl = DEFAULT_BASE_URL,
-    strict: o.Strict = False,
-    delimiter: o.Delimiter = None,
-    encoding: o.Encoding = "auto",
-    sheet: o.Sheet = None,
-    on_duplicate: o.OnDuplicateName = "error",
-    max_errors: o.MaxErrors = None,
-    retry_rejected: o.RetryRejected = False,
-    account: o.AccountName = "default",
-    live: o.Live = False,
-    log_format: o.LogFormat = "auto",
-    quiet: o.Quiet = False,
+    config: ConfigFile = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="FILE", help="Write the plan to FILE for run --plan."),
+    ] = None,
+    given: Given,
 ) -> None:
     """Show offline what a run would do with this ledger: no key, no network, nothing sent."""
-    from importer.cli.choices import mode_of  # noqa: PLC0415
     from importer.cli.plan_command import show_plan  # noqa: PLC0415
-    from importer.job.credentials import check_base_url  # noqa: PLC0415
-    from importer.job.job_settings import DeliverySettings  # noqa: PLC0415
+    from importer.job.credentials import mode_of  # noqa: PLC0415
     from importer.job.planning import plan as plan_job  # noqa: PLC0415
 
-    observer = _observer(log_format, quiet=quiet, next_commands=partial(after_check, config=config))
-    inputs = _inputs(
-        sources,
-        out,
-        delimiter,
-        on_duplicate,
-        max_errors,
-        strict=strict,
-        encoding=encoding,
-        sheet=sheet,
-    )
-    inputs = with_mapping(inputs, context)
-    delivery = DeliverySettings(
-        ledger=ledger,
-        base_url=check_base_url(base_url),
-        account=account,
-        retry_rejected=retry_rejected,
-    )
-    mode = mode_of(os.environ, live=live)
-    made = plan_job(inputs, delivery, mode, save=save, observer=observer)
-    show_plan(made, ledger=ledger, save=save, config=config)
+    observer = _observer(given.display(), partial(after_check, config=config))
+    delivery = given.delivery()
+    mode = mode_of(os.environ, live=delivery.live)
+    made = plan_job(given.inputs(sources), delivery, mode, save=save, observer=observer)
+    show_plan(made, ledger=delivery.ledger, save=save, config=config)
     if made.stopped_by is not None:
         raise made.stopped_by
     if made.exit_code:
@@ -186,95 +132,122 @@ def plan(
 
 
 @app.command()
+@with_settings("check")
 def check(
-    context: typer.Context,
-    sources: o.Sources,
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    sources: Sources,
     *,
-    config: o.Config = None,
-    out: o.Out = DEFAULT_OUT,
-    strict: o.Strict = False,
-    delimiter: o.Delimiter = None,
-    encoding: o.Encoding = "auto",
-    sheet: o.Sheet = None,
-    on_duplicate: o.OnDuplicateName = "error",
-    max_errors: Annotated[
-        str | None,
-        o.option(
-            "--max-errors",
-            metavar="N|P%",
-            help="Exit code 3 if more rows are invalid: a run with this limit would send nothing.",
-        ),
-    ] = None,
-    fail_fast: o.FailFast = False,
-    log_format: o.LogFormat = "auto",
-    quiet: o.Quiet = False,
+    config: ConfigFile = None,
+    given: Given,
 ) -> None:
     """Validate the sources offline: no key, no network, the same results files."""
     from importer.job.check import check as check_job  # noqa: PLC0415
 
-    observer = _observer(log_format, quiet=quiet, next_commands=partial(after_check, config=config))
-    inputs = _inputs(
-        sources,
-        out,
-        delimiter,
-        on_duplicate,
-        max_errors,
-        strict=strict,
-        encoding=encoding,
-        sheet=sheet,
+    observer = _observer(given.display(), partial(after_check, config=config))
+    _end(check_job(given.inputs(sources), observer=observer))
+
+
+@app.command()
+@with_settings("init")
+def init(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    source: Annotated[str, typer.Argument(metavar="EXPORT", help="The export to look at.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="The mapping file to write.")] = DEFAULT_CONFIG,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="Begin with this one; importer presets lists.")
+    ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reference",
+            help="The column of your own customer numbers; again: used where the first is empty.",
+        ),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", help="Country of national phone numbers: ZA.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option("--currency", help="Where the file names none: ZAR.")
+    ] = None,
+    number_format: Annotated[
+        str | None, typer.Option("--number-format", help='How amounts are written: "1.234,56".')
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option("--unit", help="Amounts count major (rand) or minor (cents).")
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option("--positive", help="A positive amount: debit (is owed to you) or credit."),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Take the proposal; ask nothing.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the mapping file.")] = False,
+    given: Given,
+) -> None:
+    """Look at an export and write a mapping file for it."""
+    from importer.cli.init_command import InitSettings  # noqa: PLC0415
+    from importer.cli.init_command import init as init_file  # noqa: PLC0415
+    from importer.mapping.proposing.proposal import Answers  # noqa: PLC0415
+    from importer.source import SourceOptions  # noqa: PLC0415
+
+    answers = Answers(
+        reference=tuple(reference or ()),
+        region=region,
+        currency=currency,
+        number_format=number_format,
+        unit=unit,
+        positive=positive,
     )
-    inputs = replace(with_mapping(inputs, context), fail_fast=fail_fast)
-    _end(check_job(inputs, observer=observer))
+    inputs = given.inputs([source])
+    options = SourceOptions(
+        delimiter=inputs.delimiter, encoding=inputs.encoding, sheet=inputs.sheet
+    )
+    init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
 
 
-app.command()(init)
-app.command()(presets)
+@app.command()
+def presets(
+    *,
+    show: Annotated[str | None, typer.Option("--show", help="Print this preset.")] = None,
+) -> None:
+    """List the mappings that come with importer, or print one."""
+    from importer.cli.presets_command import list_presets, show_preset  # noqa: PLC0415
+
+    if show is None:
+        list_presets()
+    else:
+        show_preset(show)
 
 
 @app.command("config")
+@with_settings("config")
 def show_config(
-    context: typer.Context,
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
     *,
-    config: o.Config = None,  # noqa: ARG001 - each is read from the context
-    ledger: o.LedgerPath = DEFAULT_LEDGER,  # noqa: ARG001
-    out: o.Out = DEFAULT_OUT,  # noqa: ARG001
-    base_url: o.BaseUrl = DEFAULT_BASE_URL,  # noqa: ARG001
-    concurrency: o.Concurrency = 32,  # noqa: ARG001
-    rate: o.Rate = None,  # noqa: ARG001
-    limit: o.Limit = None,  # noqa: ARG001
-    dry_run: o.DryRun = False,  # noqa: ARG001
-    strict: o.Strict = False,  # noqa: ARG001
-    delimiter: o.Delimiter = None,  # noqa: ARG001
-    encoding: o.Encoding = "auto",  # noqa: ARG001
-    sheet: o.Sheet = None,  # noqa: ARG001
-    on_duplicate: o.OnDuplicateName = "error",  # noqa: ARG001
-    max_errors: o.MaxErrors = None,  # noqa: ARG001
-    fail_fast: o.FailFast = False,  # noqa: ARG001
-    retry_rejected: o.RetryRejected = False,  # noqa: ARG001
-    account: o.AccountName = "default",  # noqa: ARG001
-    live: o.Live = False,  # noqa: ARG001
-    key_changed: o.KeyChanged = False,  # noqa: ARG001
-    log_format: o.LogFormat = "auto",  # noqa: ARG001
-    quiet: o.Quiet = False,  # noqa: ARG001
+    config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    given: Given,
 ) -> None:
     """Show the settings that run, check and plan would have, and where each comes from."""
-    from importer.cli.settings import show  # noqa: PLC0415
-
-    for line in show(context):
+    for line in show(given):
         typer.echo(line)
 
 
 @app.command()
+@with_settings("status")
 def status(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
     reference: Annotated[
         str | None, typer.Argument(help="Show the history of one external_reference.")
     ] = None,
     *,
-    ledger: o.LedgerPath = DEFAULT_LEDGER,
+    given: Given,
 ) -> None:
     """Show the ledger: totals and last runs, or what happened to one customer."""
     from importer.cli.status_command import show_customer, show_ledger  # noqa: PLC0415
 
+    ledger = given.delivery().ledger
     if reference is None:
         show_ledger(ledger)
     elif not show_customer(ledger, reference):
@@ -282,18 +255,20 @@ def status(
 
 
 @app.command()
+@with_settings("export")
 def export(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
     file: Annotated[Path, typer.Argument(help="Where to: .csv, .parquet or .jsonl.")],
     *,
-    ledger: o.LedgerPath = DEFAULT_LEDGER,
     account: Annotated[
         str | None, typer.Option("--account", help="Only this account name.")
     ] = None,
+    given: Given,
 ) -> None:
     """Write the whole mapping from external_reference to bcus_ id."""
     from importer.cli.export_command import export_mapping  # noqa: PLC0415
 
-    rows = export_mapping(ledger, file, account)
+    rows = export_mapping(given.delivery().ledger, file, account)
     typer.echo(printable(f"{rows:,} customers written to {file}"))
 
 
@@ -325,32 +300,6 @@ def _announce_sandbox(url: str) -> None:
     sys.stdout.flush()
 
 
-def _inputs(
-    sources: list[str],
-    out: Path,
-    delimiter: str | None,
-    on_duplicate: str,
-    max_errors: str | None,
-    *,
-    strict: bool,
-    encoding: str,
-    sheet: str | None,
-) -> InputSettings:
-    from importer.job.job_settings import InputSettings  # noqa: PLC0415
-    from importer.job.limit import parse_limit  # noqa: PLC0415
-
-    return InputSettings(
-        sources=tuple(sources),
-        out=out,
-        strict=strict,
-        on_duplicate=duplicate_policy(on_duplicate),
-        delimiter=o.delimiter_of(delimiter),
-        encoding=encoding,
-        sheet=sheet,
-        max_errors=parse_limit(max_errors) if max_errors is not None else None,
-    )
-
-
 def _plan_of(path: Path | None) -> tuple[SavedPlan, PlanGuard] | tuple[None, None]:
     if path is None:
         return None, None
@@ -361,14 +310,14 @@ def _plan_of(path: Path | None) -> tuple[SavedPlan, PlanGuard] | tuple[None, Non
     return saved, PlanGuard(saved, path)
 
 
-def _observer(log_format: str, *, quiet: bool, next_commands: NextCommands) -> Observer:
-    if known_format(log_format) == "auto" and sys.stderr.isatty():
+def _observer(display: DisplaySettings, next_commands: NextCommands) -> Observer:
+    if display.log_format == "auto" and sys.stderr.isatty():
         from importer.cli.terminal import TerminalObserver  # noqa: PLC0415
 
-        return TerminalObserver(quiet=quiet, next_commands=next_commands)
+        return TerminalObserver(quiet=display.quiet, next_commands=next_commands)
     from importer.cli.logs import LogObserver, configure  # noqa: PLC0415
 
-    configure(json=log_format != "console", quiet=quiet)
+    configure(json=display.log_format != "console", quiet=display.quiet)
     return LogObserver()
 
 

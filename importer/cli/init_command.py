@@ -35,7 +35,6 @@ from importer.rows.header_fields import PREFIX
 from importer.rows.mask import mask_email, mask_phone, mask_text
 from importer.rows.text import shown
 from importer.source import open_source
-from importer.source.records import RecordBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from importer.mapping.proposing.facts import Facts
     from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question
     from importer.source import SourceOptions
+    from importer.source.records import RecordBatch
 
 
 def checked(answers: Answers) -> Answers:
@@ -137,7 +137,7 @@ def _first(name: str, options: SourceOptions) -> RecordBatch:
     with open_source(name, 0, options) as source:
         for batch in source.batches():
             if batch.frame.height:
-                return RecordBatch(0, batch.frame.head(RECORDS), list(batch.lines)[:RECORDS])
+                return batch.slice(0, RECORDS)
     raise AssertionError  # init has seen records in it
 
 

@@ -1,34 +1,167 @@
-"""Where each setting comes from: a flag, the environment, the mapping file, or the default."""
+"""Where each setting comes from: a flag, the environment, the mapping file, or the default.
+
+The commands' options are made from the table of settings (job.job_settings), so that a setting
+means the same everywhere, and a new one is one entry there.
+"""
 
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
 import os
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from importer.cli.options import WITHOUT_VARIABLE
-from importer.cli.values import in_words, judge
 from importer.errors import UsageError, printable
+from importer.job.job_settings import TABLE, DeliverySettings, DisplaySettings, InputSettings
+from importer.job.settings_table import PREFIX, READS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from importer.job.job_settings import InputSettings
+    from importer.job.plan_file import SavedPlan
+    from importer.job.settings_table import Setting
     from importer.mapping import Mapping
 
-NOT_IN_FILE = frozenset({"config", "plan", "save", "sources", "context"})
-"""Parameters that a file cannot set: what to read, and the file itself."""
+BY_NAME = {one.name: one for one in TABLE}
+IN_FILE = {name: one for name, one in BY_NAME.items() if set(one.commands) & set(READS)}
+"""What ``[run]`` of a mapping file may set."""
+_FROM_SOURCE = tuple(name for name, one in IN_FILE.items() if one.of_source)
+_MEANT_EACH_TIME = {
+    PREFIX + name.upper(): f"--{name.replace('_', '-')}"
+    for name in ("config", "plan", "save", *(one.name for one in TABLE if one.each_time))
+}
 _OF_A_KEY = re.compile(r"(?:^|_)(?:api_?key|key|password|secret|token)(?:_|$)")
-_PREFIX = "IMPORTER_"
+_SECRET = re.compile(r"(?i)\b[sp]k_|://[^/]*@")
 _MISSPELT = 0.8
 """How alike a variable and a setting are before one is taken for the other."""
-_FROM_SOURCE = ("encoding", "delimiter", "sheet")
 _RUN = "run"
+
+
+# Options -----------------------------------------------------------------------------------------
+
+
+def settings_of(command: str) -> list[Setting]:
+    """The settings that a command has; ``config`` has those of ``run``, ``plan`` and ``check``."""
+    wanted = set(READS) if command == "config" else {command}
+    return [one for one in TABLE if wanted & set(one.commands)]
+
+
+def option(one: Setting, command: str) -> inspect.Parameter:
+    """The parameter of a command that typer makes the option of."""
+    names = [one.flag, one.letter] if one.letter else [one.flag]
+    info: Any = typer.Option(
+        *names,
+        help=one.help_of.get(command, one.help),
+        metavar=one.metavar,
+        min=one.least,
+        max=one.most,
+        envvar=one.variable,
+        show_envvar=one.own_variable is not None,
+    )
+    kind: Any = list[one.kind] if one.repeated else one.kind  # type: ignore[name-defined]
+    hint = kind | None if one.default is None else kind
+    return inspect.Parameter(
+        one.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=one.default,
+        annotation=Annotated[hint, info],
+    )
+
+
+def with_settings(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command every setting of the table that names it, as one ``Given``.
+
+    The function takes ``given: Given`` last; its other parameters are its own.
+    """
+    own = settings_of(command)
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        kept = [one for name, one in signature.parameters.items() if name != "given"]
+
+        @functools.wraps(function)
+        def call(**arguments: Any) -> None:
+            values = {one.name: arguments.pop(one.name) for one in own}
+            function(**arguments, given=Given(arguments["context"], values))
+
+        made = [*kept, *(option(one, command) for one in own)]
+        call.__signature__ = signature.replace(parameters=made)  # type: ignore[attr-defined]
+        call.__annotations__ = {one.name: one.annotation for one in made}
+        return call
+
+    return decorate
+
+
+@dataclass(slots=True)
+class Given:
+    """The settings of one command as they were given, wherever."""
+
+    context: typer.Context
+    values: dict[str, Any]
+    """By name, as a command line gives them: texts, numbers, truths."""
+
+    def follow(self, plan: SavedPlan | None) -> None:
+        """Let the plan say what neither a flag nor the environment says."""
+        for name in self.values if plan is not None else ():
+            source = self.context.get_parameter_source(name)
+            if source is None or source.name not in {"COMMANDLINE", "ENVIRONMENT"}:
+                self.values[name] = plan.settings.get(name, self.values[name]) if plan else None
+
+    def inputs(self, sources: Iterable[str]) -> InputSettings:
+        """What to read, through the mapping file if there is one.
+
+        Raises:
+            UsageError: a setting has no value of its kind.
+        """
+        config = mapping_of(self.context)
+        mapping = config.mapping if config is not None else None
+        if mapping is not None:
+            # Its [source] has become options already, which flags may have overruled.
+            mapping = mapping.model_copy(update={"source": type(mapping.source)()})
+        path = config.path if config is not None else None
+        values = self._of(InputSettings)
+        return InputSettings(sources=tuple(sources), mapping=mapping, config=path, **values)
+
+    def delivery(self) -> DeliverySettings:
+        """How to deliver.
+
+        Raises:
+            UsageError: a setting has no value of its kind.
+        """
+        return DeliverySettings(**self._of(DeliverySettings))
+
+    def display(self) -> DisplaySettings:
+        """How to tell of it.
+
+        Raises:
+            UsageError: a setting has no value of its kind.
+        """
+        return DisplaySettings(**self._of(DisplaySettings))
+
+    def flags(self) -> list[str]:
+        """The options that this command line gave, for a command that is to mean the same.
+
+        What the environment and files say, they will say again.
+        """
+        found = []
+        for name, value in self.values.items():
+            source = self.context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                flag = BY_NAME[name].flag
+                found += [flag] if value is True else [flag, str(value)]
+        return found
+
+    def _of(self, settings: type[Any]) -> dict[str, Any]:
+        names = {one.name for one in fields(settings)} & self.values.keys()
+        return {name: BY_NAME[name].value_of(self.values[name]) for name in names}
+
+
+# The mapping file --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +188,18 @@ def load(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        callback=load,
+        help="The mapping file: which column is what, and any other setting.",
+    ),
+]
+
+
 def read(path: Path, context: typer.Context) -> Config:
     """Read a mapping file, and make sure that its settings are settings.
 
@@ -66,18 +211,17 @@ def read(path: Path, context: typer.Context) -> Config:
     mapping = load_mapping(path)
     text = path.read_text("utf-8-sig")
     lines = {name: place_of(text, (_RUN, name)) for name in mapping.run}
-    known = _settings()
     for name in _FROM_SOURCE:
         value = getattr(mapping.source, name)
         if value is not None and name not in lines:
             lines[name] = place_of(text, ("source", name))
-            _check(f"{path}: line {lines[name]}: source.{name}", known[name], value, context)
+            _check(f"{path}: line {lines[name]}: source.{name}", IN_FILE[name], value, context)
     for name, value in mapping.run.items():
         where = f"{path}: line {lines[name]}: run.{name}"
-        if name not in known:
-            raise _unknown(where, name, known)
-        _check_kind(where, known[name], value)
-        _check(where, known[name], value, context)
+        if name not in IN_FILE:
+            raise _unknown(where, name)
+        _check_kind(where, IN_FILE[name], value)
+        _check(where, IN_FILE[name], value, context)
     return Config(path, mapping, lines)
 
 
@@ -87,57 +231,37 @@ def mapping_of(context: typer.Context) -> Config | None:
     return found if isinstance(found, Config) else None
 
 
-def with_mapping(inputs: InputSettings, context: typer.Context) -> InputSettings:
-    """The same inputs, read through the mapping file if there is one."""
-    config = mapping_of(context)
-    if config is None:
-        return inputs
-    # Its [source] has become options already, which flags may have overruled.
-    settled = {"source": type(config.mapping.source)()}
-    mapping = config.mapping.model_copy(update=settled)
-    return replace(inputs, mapping=mapping, config=config.path)
-
-
 def _values(config: Config) -> dict[str, Any]:
     source = {name: getattr(config.mapping.source, name) for name in _FROM_SOURCE}
     given = {name: value for name, value in source.items() if value is not None}
     return {**given, **config.mapping.run}
 
 
-def _settings() -> dict[str, Any]:
-    """The options of run, plan and check that a file may set, by name."""
-    from importer.cli.app import app  # noqa: PLC0415 - it imports this module
-
-    group: Any = typer.main.get_command(app)
-    commands = (group.commands[name] for name in ("run", "plan", "check"))
-    every = {one.name: one for command in commands for one in command.params}
-    return {name: every[name] for name in sorted(every) if name not in NOT_IN_FILE}
-
-
-def _unknown(where: str, name: str, known: Iterable[str]) -> UsageError:
+def _unknown(where: str, name: str) -> UsageError:
     if _OF_A_KEY.search(name.lower().replace("-", "_")):
         return UsageError(
             f"{where}: an API key has no place in a file that is shared",
             hint="set MOMENT_API_KEY, or MOMENT_API_KEY_FILE to a private file that holds it",
         )
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
+    near = difflib.get_close_matches(name, IN_FILE, n=1)
+    hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(sorted(IN_FILE))
     return UsageError(f"{where} is no setting", hint=hint)
 
 
-def _check_kind(where: str, option: Any, value: Any) -> None:
+def _check_kind(where: str, one: Setting, value: Any) -> None:
     """A file has types: a text is no truth there, and a date is neither."""
-    wants_truth = bool(option.is_flag)
-    if wants_truth != isinstance(value, bool) or isinstance(value, dict | list):
+    wants_truth = one.kind is bool
+    several = isinstance(value, list) and one.repeated
+    if wants_truth != isinstance(value, bool) or (isinstance(value, dict | list) and not several):
         kind = "true or false" if wants_truth else "a text or a number"
         raise UsageError(
-            f"{where}: {in_words(value)} is not {kind}", hint=f"{option.opts[0]} takes {kind}"
+            f"{where}: {in_words(value)} is not {kind}", hint=f"{one.flag} takes {kind}"
         )
 
 
-def _check(where: str, option: Any, value: Any, context: typer.Context) -> None:
+def _check(where: str, one: Setting, value: Any, context: typer.Context) -> None:
     try:
-        judge(option.name, option.process_value(context, value))
+        one.value_of(_converter(one.name).process_value(context, value))
     except typer.BadParameter as error:
         raise UsageError(
             f"{where}: {in_words(value)}: {error.message}", hint="see importer run --help"
@@ -146,62 +270,72 @@ def _check(where: str, option: Any, value: Any, context: typer.Context) -> None:
         raise UsageError(f"{where}: {error.message}", hint=error.hint) from None
 
 
+@functools.cache
+def _converter(name: str) -> Any:
+    """The click option of a setting, which knows how to read its kind."""
+    app = typer.Typer()
+    one = BY_NAME[name]
+
+    def command(**_: Any) -> None:
+        """Nothing: only its option is wanted."""
+
+    made = option(one, next(iter(one.commands)))
+    command.__signature__ = inspect.Signature([made])  # type: ignore[attr-defined]
+    command.__annotations__ = {name: made.annotation}
+    app.command()(command)
+    return next(found for found in typer.main.get_command(app).params if found.name == name)
+
+
+def in_words(value: Any) -> str:
+    """A value for a message; one that may hold a key or a password is left out."""
+    return "a value that may be secret" if _SECRET.search(str(value)) else repr(value)
+
+
+# The environment ---------------------------------------------------------------------------------
+
+
 def _check_environment(context: typer.Context) -> None:
     """Let no variable be overlooked: one that is misspelt, or holds no value of its setting."""
-    own = {_variable(option): option for option in context.command.params if _variable(option)}
-    for variable, option in own.items():
+    names = {one.name for one in context.command.params}
+    own = {one.variable: one for one in TABLE if one.name in names and one.variable}
+    for variable, one in own.items():
         if value := os.environ.get(variable):
-            _check(f"environment: {variable}", option, value, context)
-    others = {name for name in os.environ if name.startswith(_PREFIX)} - own.keys()
-    if not others:
-        return
-    known = {_variable(option) for option in _settings().values()}
-    forbidden = {
-        _PREFIX + name.removeprefix("--").replace("-", "_").upper(): name
-        for name in WITHOUT_VARIABLE
-    }
-    for variable in sorted(others - known):
-        if variable in forbidden:
+            _check(f"environment: {variable}", one, value, context)
+    known = {one.variable for one in IN_FILE.values() if one.variable}
+    others = {name for name in os.environ if name.startswith(PREFIX)} - known - own.keys()
+    ends = [name.removeprefix(PREFIX) for name in known]
+    for variable in sorted(others):
+        if variable in _MEANT_EACH_TIME:
             raise UsageError(
-                f"environment: {variable} is no setting: {forbidden[variable]} must be meant"
-                " each time",
+                f"environment: {variable} is no setting: {_MEANT_EACH_TIME[variable]} must be"
+                " meant each time",
                 hint="unset it, and give the flag",
             )
-        ends = [name.removeprefix(_PREFIX) for name in known]
-        near = difflib.get_close_matches(
-            variable.removeprefix(_PREFIX), ends, n=1, cutoff=_MISSPELT
-        )
+        near = difflib.get_close_matches(variable.removeprefix(PREFIX), ends, n=1, cutoff=_MISSPELT)
         # What resembles none may be another program's.
         if near:
             raise UsageError(
-                f"environment: {variable} is no setting", hint=f"did you mean {_PREFIX}{near[0]}?"
+                f"environment: {variable} is no setting", hint=f"did you mean {PREFIX}{near[0]}?"
             )
 
 
-def _variable(option: Any) -> str:
-    """The environment variable of an option; "" if it has none."""
-    name = option.envvar
-    return name if isinstance(name, str) else next(iter(name or ()), "")
+# importer config ---------------------------------------------------------------------------------
 
 
-def show(context: typer.Context) -> list[str]:
+def show(given: Given) -> list[str]:
     """Each effective setting with where it comes from; the API key is masked.
 
     Raises:
         UsageError: a flag has no value of its setting.
     """
-    config = mapping_of(context)
+    config = mapping_of(given.context)
     rows = []
-    for option in context.command.params:
-        name = option.name or ""
-        if name in NOT_IN_FILE or name == "help":
-            continue
-        value = context.params.get(name)
-        judge(name, value)
+    for name, value in given.values.items():
+        BY_NAME[name].value_of(value)
         shown = (
             "" if value is None else str(value).lower() if value in (True, False) else str(value)
         )
-        rows.append((name, shown, _origin(context, option, config)))
+        rows.append((name, shown, _origin(given.context, BY_NAME[name], config)))
     rows.append(("MOMENT_API_KEY", *_key()))
     width = max(len(name) for name, _, _ in rows)
     widest = max(len(value) for _, value, _ in rows)
@@ -210,15 +344,15 @@ def show(context: typer.Context) -> list[str]:
     ]
 
 
-def _origin(context: typer.Context, option: Any, config: Config | None) -> str:
-    source = context.get_parameter_source(option.name)
+def _origin(context: typer.Context, one: Setting, config: Config | None) -> str:
+    source = context.get_parameter_source(one.name)
     name = source.name if source is not None else "DEFAULT"
     if name == "COMMANDLINE":
-        return f"flag {option.opts[0]}"
+        return f"flag {one.flag}"
     if name == "ENVIRONMENT":
-        return f"environment {_variable(option)}"
+        return f"environment {one.variable}"
     if name == "DEFAULT_MAP" and config is not None:
-        return f"{config.path}:{config.lines.get(option.name, 1)}"
+        return f"{config.path}:{config.lines.get(one.name, 1)}"
     return "default"
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from importer.clock import Clock
     from importer.delivery.protocol.states import Attempt, State, Transition
+    from importer.ledger.interface import LedgerWriter
 
 T = TypeVar("T")
 
@@ -27,21 +28,6 @@ LINGER = 0.02
 """Seconds that a settled row may wait for others to share its commit."""
 ENOUGH = 256
 """Settled rows that are written without waiting for more."""
-
-
-class LedgerWriter(Protocol):
-    """The part of the ledger that delivery writes to (importer.ledger.Ledger)."""
-
-    def apply(
-        self,
-        transitions: Sequence[Transition],
-        attempts: Sequence[Attempt],
-        *,
-        run_id: str,
-        now: float,
-    ) -> list[State | None]:
-        """Apply in one durable transaction; None where applied, else the state found instead."""
-        ...
 
 
 class Offload(Protocol):

@@ -374,8 +374,9 @@ class Pool:
                 case e.Settle():
                     self._settle(ride, command)
                     return [command]
-                case e.Halt(reason, http_status):
-                    self._halt(stop_error(reason, detail=f"HTTP {http_status}" * bool(http_status)))
+                case e.Halt(reason, http_status, detail):
+                    said = detail or f"HTTP {http_status}" * bool(http_status)
+                    self._halt(stop_error(reason, detail=said))
                     self._leave(ride)
                     return []
 

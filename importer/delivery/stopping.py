@@ -21,9 +21,65 @@ REASONS: dict[str, tuple[str, str]] = {
         "the base URL answers with a redirect, which is not followed",
         "give the final address with --base-url (https, no trailing path)",
     ),
+    "name_not_known": (
+        "the host of the base URL is not known to DNS",
+        "check the spelling of --base-url, and that this machine can resolve public names",
+    ),
+    "name_server_failed": (
+        "the host of the base URL could not be looked up in DNS",
+        "check this machine's network and its name servers; then type the same command again",
+    ),
+    "connection_refused": (
+        "nothing listens at the base URL: the connection is refused",
+        "check the host and the port of --base-url; the sandbox must be started first",
+    ),
+    "connection_forbidden": (
+        "this machine does not let importer connect to the base URL",
+        "a local firewall or a sandboxed service forbids it: allow it",
+    ),
+    "connection_reset": (
+        "whatever answers at the base URL closes every connection before a request can be sent",
+        "a firewall on the way, or the wrong port: check --base-url",
+    ),
+    "connect_timeout": (
+        "no connection to the base URL came about in time",
+        "check --base-url, this machine's network, and whether it needs a proxy (HTTPS_PROXY)",
+    ),
+    "network_unreachable": (
+        "there is no way from this machine to the host of the base URL",
+        "check this machine's network; then type the same command again",
+    ),
+    "too_many_open_files": (
+        "this process may open no more files",
+        "raise the limit (ulimit -n), or take a smaller --concurrency",
+    ),
+    "certificate_expired": (
+        "the certificate of the base URL's host has expired",
+        "check this machine's clock; if it is right, only the host's owner can renew it",
+    ),
+    "certificate_not_yet_valid": (
+        "the certificate of the base URL's host is not valid yet",
+        "check this machine's clock",
+    ),
+    "certificate_wrong_host": (
+        "the certificate belongs to another host than that of the base URL",
+        "check the spelling of --base-url; something between may answer in Moment's place",
+    ),
+    "certificate_unknown_issuer": (
+        "the certificate of the base URL's host is signed by nobody that this machine trusts",
+        "name the file of the authority that signs (a company's own?) in SSL_CERT_FILE",
+    ),
+    "certificate_refused": (
+        "the certificate of the base URL's host cannot be trusted",
+        "check --base-url, and whether something between answers in Moment's place",
+    ),
+    "not_tls": (
+        "what answers at the base URL speaks no TLS",
+        "check the port of --base-url; the sandbox is http://, Moment is https://",
+    ),
     "tls_failed": (
-        "the TLS connection could not be verified",
-        "check --base-url, the machine's clock and its certificates (SSL_CERT_FILE)",
+        "no TLS connection to the base URL can be made",
+        "check --base-url, and whether something between breaks TLS",
     ),
     "proxy_refused": (
         "a proxy refuses the connection (407)",

@@ -1,23 +1,18 @@
-"""The API key and the base URL: checked before anything else, never shown."""
+"""The API key: checked before anything else, never shown."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
-
 from importer.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEFAULT_BASE_URL = "https://api.momentco.io"
-"""The API page's host; newer examples use another, so it is a setting."""
 KEY_VARIABLE = "MOMENT_API_KEY"
 KEY_FILE_VARIABLE = "MOMENT_API_KEY_FILE"
 _SHAPE = re.compile(r"[!-~]{8,512}")
@@ -85,38 +80,12 @@ def _mode(secret: str, where: str) -> str:
     )
 
 
-def check_base_url(text: str) -> str:
-    """The base URL without a trailing slash.
+def mode_of(environment: Mapping[str, str], *, live: bool) -> str:
+    """The mode that a run would have: the key's if one is set, else ``--live`` or test.
 
     Raises:
-        UsageError: no URL, plain http to a host that is not loopback, credentials or a query in it.
+        UsageError: a key is set, and it is none.
     """
-    try:
-        url = httpx.URL(text.strip())
-    except httpx.InvalidURL:
-        raise UsageError(
-            "--base-url is not a URL", hint=f"for example {DEFAULT_BASE_URL}"
-        ) from None
-    highest_port = 65535
-    if url.scheme not in {"http", "https"} or not url.host or (url.port or 1) > highest_port:
-        raise UsageError("--base-url is not an http(s) URL", hint=f"for example {DEFAULT_BASE_URL}")
-    if url.userinfo or url.query or url.fragment:
-        raise UsageError(
-            "--base-url may hold a scheme, a host, a port and a path only",
-            hint=f"the key goes into {KEY_VARIABLE}",
-        )
-    if url.scheme == "http" and not _loopback(url.host):
-        raise UsageError(
-            f"--base-url {url} is plain http: the key would travel in the clear",
-            hint="use https; plain http is for the sandbox on this machine only",
-        )
-    return str(url).rstrip("/")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    if environment.get(KEY_VARIABLE, "").strip() or environment.get(KEY_FILE_VARIABLE):
+        return read_api_key(environment).mode
+    return "live" if live else "test"

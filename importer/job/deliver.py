@@ -19,7 +19,7 @@ from importer.delivery.protocol.creating import Policy
 from importer.delivery.stopping import one_cause
 from importer.errors import RunStopped
 from importer.job.noting import NotingLedger
-from importer.job.signals import WATCHED, Interrupted
+from importer.job.signals import Interrupted, watched
 from importer.plan import rows_to_deliver
 
 if TYPE_CHECKING:
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from importer.delivery.pacing.outage import HealthSettings
     from importer.delivery.protocol.flight import Planned, Settled
     from importer.job.job_settings import DeliverySettings
-    from importer.job.noting import FieldsWriter
     from importer.job.observer import Observer, Progress
     from importer.job.world import World
+    from importer.ledger.interface import LedgerReader, LedgerWriter
     from importer.plan import Staging
-    from importer.plan.make import LedgerReader
 
 TELL_EVERY = 0.25
 """Seconds between two looks at the progress."""
@@ -56,7 +55,7 @@ class Delivery:
     def __init__(
         self,
         staging: Staging,
-        writer: FieldsWriter,
+        writer: LedgerWriter,
         reader: LedgerReader,
         *,
         run_id: str,
@@ -165,7 +164,7 @@ class Delivery:
             await anyio.sleep(TELL_EVERY)
 
     async def _heed_signals(self) -> None:
-        with anyio.open_signal_receiver(*WATCHED) as signals:
+        with anyio.open_signal_receiver(*watched()) as signals:
             async for signum in signals:
                 if self.delivered.signum is not None:
                     raise Interrupted(signum)

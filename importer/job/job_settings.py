@@ -1,4 +1,8 @@
-"""What one run was asked to do."""
+"""What one run was asked to do, and the one table of what a user can set.
+
+A new setting is one field here (settings_table): its flag, variable, file key, help, ``config`` and
+documentation follow. Modules that a parser needs are loaded when a value is parsed.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,71 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from importer.rows import OnDuplicate
-from importer.source import shown_source
+from importer.base_url import DEFAULT_BASE_URL, check_base_url
+from importer.errors import UsageError
+from importer.job.limit import parse_limit
+from importer.job.settings_table import ONLY_RUN, READS, SENDS, Setting, setting, settings_in
+from importer.outcomes import OnDuplicate
 
 if TYPE_CHECKING:
     from importer.job.limit import ErrorLimit
     from importer.mapping import Mapping
+
+DEFAULT_LEDGER = Path("importer-ledger.db")
+LOG_FORMATS = ("auto", "console", "json")
+_NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
+
+
+def parse_delimiter(text: str) -> str:
+    """The character that ``--delimiter`` names.
+
+    Raises:
+        UsageError: it is not one usable ASCII character.
+    """
+    from importer.source import SourceOptions  # noqa: PLC0415 - needs polars
+
+    given = _NAMED_DELIMITERS.get(text, text)
+    if given.isalnum():
+        raise UsageError(f"--delimiter {text!r} is not known", hint="one of , ; | tab, or a sign")
+    SourceOptions(delimiter=given)
+    return given
+
+
+def parse_encoding(text: str) -> str:
+    """The name of a text encoding, or ``auto``.
+
+    Raises:
+        UsageError: no such encoding is known.
+    """
+    from importer.source.text.encodings import label_of  # noqa: PLC0415 - most are "auto"
+
+    label_of(text)
+    return text
+
+
+def parse_duplicate_policy(text: str) -> OnDuplicate:
+    """What ``--on-duplicate`` names.
+
+    Raises:
+        UsageError: it names nothing that is known.
+    """
+    try:
+        return OnDuplicate(text)
+    except ValueError:
+        raise UsageError(
+            f"--on-duplicate {text!r} is not known", hint="error, first or last"
+        ) from None
+
+
+def parse_log_format(text: str) -> str:
+    """What ``--log-format`` names.
+
+    Raises:
+        UsageError: it names nothing that is known.
+    """
+    if text not in LOG_FORMATS:
+        raise UsageError(f"--log-format {text!r} is not known", hint="auto, console or json")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +82,56 @@ class InputSettings:
     """How the sources are read and validated, and where results go."""
 
     sources: tuple[str, ...]
-    out: Path = Path("results")
-    strict: bool = False
-    on_duplicate: OnDuplicate = OnDuplicate.ERROR
-    delimiter: str | None = None
-    max_errors: ErrorLimit | None = None
+    out: Path = setting(
+        Path("results"),
+        "Folder that gets one results folder per run.",
+        help_of={"plan": "Folder for scratch files meanwhile."},
+    )
+    strict: bool = setting(default=False, help="An unknown column is an error.")
+    delimiter: str | None = setting(
+        None,
+        "CSV delimiter: one character, or tab. Detected by default.",
+        kind=str,
+        commands=(*READS, "init"),
+        parse=parse_delimiter,
+        of_source=True,
+    )
+    encoding: str = setting(
+        "auto",
+        "Text encoding of the sources, for example windows-1252. Or auto.",
+        commands=(*READS, "init"),
+        parse=parse_encoding,
+        of_source=True,
+    )
+    sheet: str | None = setting(
+        None,
+        "Sheet of an Excel workbook. The first with data by default.",
+        kind=str,
+        commands=(*READS, "init"),
+        of_source=True,
+    )
+    on_duplicate: OnDuplicate = setting(
+        OnDuplicate.ERROR,
+        "Rows with one reference and different payloads: error, or first|last wins.",
+        kind=str,
+        shown=OnDuplicate.ERROR.value,
+        parse=parse_duplicate_policy,
+    )
+    max_errors: ErrorLimit | None = setting(
+        None,
+        "Send nothing if more rows are invalid. Default 10%, and more than 10 rows.",
+        kind=str,
+        parse=parse_limit,
+        metavar="N|P%",
+        help_of={
+            "check": "Exit code 3 if more rows are invalid: a run with this limit would send"
+            " nothing."
+        },
+    )
     """More invalid rows stop the job; None for the command's own limit (``check`` has none)."""
-    fail_fast: bool = False
-    """Stop reading at the first invalid record; for ``check`` only."""
-    encoding: str = "auto"
-    """``auto``, or the text encoding of every source."""
-    sheet: str | None = None
-    """The sheet of an Excel workbook; None = the first that holds something."""
+    fail_fast: bool = setting(
+        default=False, help="Stop reading at the first invalid record.", commands=("check",)
+    )
     mapping: Mapping | None = None
     """Which column is what; None where the header says it."""
     config: Path | None = None
@@ -39,6 +140,8 @@ class InputSettings:
     @property
     def shown_sources(self) -> list[str]:
         """The sources as messages and results call them: URLs without what they may hide."""
+        from importer.source import shown_source  # noqa: PLC0415 - needs polars
+
         return [shown_source(name) for name in self.sources]
 
 
@@ -46,18 +149,58 @@ class InputSettings:
 class DeliverySettings:
     """How the rows are delivered."""
 
-    ledger: Path = Path("importer-ledger.db")
-    base_url: str = ""
-    account: str = "default"
-    concurrency: int = 32
+    ledger: Path = setting(
+        DEFAULT_LEDGER, "The results ledger (SQLite).", commands=(*SENDS, "status", "export")
+    )
+    base_url: str = setting(
+        DEFAULT_BASE_URL,
+        "Where the API is; plain http for loopback only.",
+        commands=SENDS,
+        parse=check_base_url,
+        own_variable="MOMENT_BASE_URL",
+    )
+    account: str = setting("default", "Keeps merchants apart in one ledger.", commands=SENDS)
+    concurrency: int = setting(
+        32, "Most requests in flight.", commands=ONLY_RUN, least=1, most=1024
+    )
     """Workers, and the most requests in flight."""
-    rate: float | None = None
+    rate: float | None = setting(
+        None, "Most requests per second.", kind=float, commands=ONLY_RUN, least=0.01
+    )
     """Ceiling in requests per second; None for no ceiling of our own."""
-    limit: int | None = None
+    limit: int | None = setting(
+        None, "Deliver at most N rows.", kind=int, commands=ONLY_RUN, least=1
+    )
     """Rows to deliver at most; the others stay unsettled."""
-    dry_run: bool = False
-    retry_rejected: bool = False
-    live: bool = False
-    """Live money keys are meant."""
-    key_changed: bool = False
+    dry_run: bool = setting(
+        default=False, help="Show what would be sent; send nothing.", commands=ONLY_RUN
+    )
+    retry_rejected: bool = setting(
+        default=False, help="Send refused rows again, though unchanged.", commands=SENDS
+    )
+    live: bool = setting(
+        default=False, help="Live money keys are meant.", commands=SENDS, each_time=True
+    )
+    key_changed: bool = setting(
+        default=False,
+        help="The new API key is the same merchant's.",
+        commands=ONLY_RUN,
+        each_time=True,
+    )
     """Another key than last time is meant: it is the same merchant's."""
+
+
+@dataclass(frozen=True, slots=True)
+class DisplaySettings:
+    """How a job tells of itself."""
+
+    log_format: str = setting(
+        "auto",
+        "auto: progress on a terminal, JSON log lines elsewhere. Or console, json.",
+        parse=parse_log_format,
+    )
+    quiet: bool = setting(default=False, help="Only warnings and errors.", letter="-q")
+
+
+TABLE: tuple[Setting, ...] = tuple(settings_in(InputSettings, DeliverySettings, DisplaySettings))
+"""Every setting, in the order of ``--help``."""

@@ -6,10 +6,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from importer import __version__
+from importer.base_url import normalised
 from importer.errors import UsageError
 from importer.job.plan_file import contents_of
 from importer.ledger import Standing
-from importer.ledger.account import normalised
 from importer.plan.plan_digest import digest_of
 
 if TYPE_CHECKING:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from importer.base_url import normalised
 from importer.errors import UsageError
 
 MODES = ("test", "live")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +39,3 @@ class Account:
     def label(self) -> str:
         """The account in words, for people."""
         return f"{self.base_url}, {self.mode} mode, account {self.name}"
-
-
-def normalised(base_url: str) -> str:
-    """One spelling for one API (RFC 3986 section 6.2.2 and 6.2.3).
-
-    Raises:
-        UsageError: it is no http(s) URL, or holds more than scheme, host, port and path.
-    """
-    try:
-        parts = urlsplit(base_url.strip())
-        port = parts.port
-    except ValueError:
-        raise UsageError("the base URL is not a URL") from None
-    host = parts.hostname
-    if parts.scheme not in _DEFAULT_PORTS or not host:
-        raise UsageError("the base URL is not an http(s) URL")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise UsageError("the base URL may hold a scheme, a host, a port and a path only")
-    host = f"[{host}]" if ":" in host else host
-    shown = "" if port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{port}"
-    return f"{parts.scheme}://{host}{shown}{parts.path.rstrip('/')}"

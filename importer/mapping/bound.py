@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,19 +15,19 @@ import polars as pl
 from importer.errors import SourceError
 from importer.mapping import converted as texts
 from importer.mapping import filters, phone, references
-from importer.mapping.converted import Converted
+from importer.mapping.converted import Converted, Failed
 from importer.mapping.model import BalanceField, EmailField, PhoneField, ReferenceField
 from importer.mapping.money import money_text as money
 from importer.mapping.template import joined, parse
 from importer.mapping.transform_report import TransformReport
+from importer.rows.cell_kinds import INEXACT, CellKinds
 from importer.rows.header_fields import PREFIX
 from importer.rows.text import TRIMMED, shown, trim
-from importer.source.records import CellFault, Layout, RecordBatch
+from importer.source.records import CellFault, Kind, Layout, RecordBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from importer.mapping.converted import Failed
     from importer.mapping.model import Mapping, TextField
     from importer.mapping.money.money_text import NumberFormat
 
@@ -54,8 +54,10 @@ class Columns:
         where: dict[str, int],
         report: TransformReport,
         number_format: money.NumberFormat | None,
+        kinds: CellKinds,
     ) -> None:
         self._cells = cells
+        self._kinds = kinds
         self._where = where
         self._report = report
         self._format = number_format
@@ -72,6 +74,13 @@ class Columns:
         """The text of a field before any transform."""
         return self._cells.select(self._source(spec).alias("text")).to_series()
 
+    def amounts(self, spec: TextField) -> pl.Series:
+        """The same, "" where it is a number of the source's own, which has no format."""
+        text, numbers = self.text(spec), self._numbers(spec)
+        if numbers is None:
+            return text
+        return pl.select(pl.when(~numbers).then(text).otherwise(pl.lit(""))).to_series()
+
     def _cell(self, name: str) -> pl.Expr:
         return pl.col(str(self._where[trim(name)]))
 
@@ -83,8 +92,66 @@ class Columns:
         filled = [pl.when(self._cell(one) != "").then(self._cell(one)) for one in spec.names]
         return pl.coalesce(*filled, pl.lit(""))
 
+    def _index(self, name: str) -> int:
+        return self._where[trim(name)]
+
+    def _misfits(self, name: str, spec: TextField) -> dict[int, CellFault]:
+        """The cells that this field is made of and that cannot be it, by row."""
+        found: dict[int, CellFault] = {}
+        open_rows: pl.Series | None = None
+        for column in spec.names:
+            cells = self._cells.to_series(self._index(column))
+            for row, fault in self._kinds.misfits(name, self._index(column), trim(column)).items():
+                said = fault.code != INEXACT and cells[row] in spec.values
+                if not said and (open_rows is None or open_rows[row]):
+                    found.setdefault(row, fault)
+            if spec.columns is not None:
+                # What stands behind the first filled column is not looked at.
+                empty = cells == ""
+                open_rows = empty if open_rows is None else open_rows & empty
+        if isinstance(spec, PhoneField) and spec.region_column is not None:
+            found = {**self._kinds.unreadable(trim(spec.region_column)), **found}
+        return found
+
+    def _numbers(self, spec: TextField) -> pl.Series | None:
+        """Where the text is a number of the source's own; None where it is none anywhere."""
+        if spec.names and spec.template is None:
+            numeric = [self._is_number(name) for name in spec.names]
+            if any(one is not None for one in numeric):
+                cells = [self._cells.to_series(self._index(name)) for name in spec.names]
+                no = pl.lit(value=False)
+                chosen = [
+                    pl.when(cell != "").then(no if one is None else one)
+                    for cell, one in zip(cells, numeric, strict=True)
+                ]
+                own = pl.coalesce(*chosen, no) & ~self.text(spec).is_in(list(spec.values))
+                return pl.select(own).to_series()
+        return None
+
+    def _is_number(self, name: str) -> pl.Series | None:
+        kinds = self._kinds.of(self._index(name))
+        if isinstance(kinds, pl.Series):
+            found = kinds.is_in(_NUMBERS)
+            return found if found.any() else None
+        is_number = kinds.value in _NUMBERS
+        return pl.repeat(True, self._cells.height, eager=True) if is_number else None
+
     def _field(self, name: str, spec: TextField) -> Made:
+        wrong = self._misfits(name, spec)
+        if not wrong:
+            return self._made_of(name, spec, self.text(spec))
+        # What cannot be the field takes part in no transform, and stays as it is to be reported.
         text = self.text(spec)
+        fits = ~pl.int_range(len(text), eager=True).is_in(list(wrong))
+        made = self._made_of(
+            name, spec, pl.select(pl.when(fits).then(text).otherwise(pl.lit(""))).to_series()
+        )
+        values = pl.select(pl.when(fits).then(made.values).otherwise(text)).to_series()
+        errors = [Failed(row, one.code, one.message) for row, one in sorted(wrong.items())]
+        errors += [one for one in made.errors if one.index not in wrong]
+        return Made(values, errors)
+
+    def _made_of(self, name: str, spec: TextField, text: pl.Series) -> Made:
         if spec.values:
             mapped = text.replace(spec.values)
             self._report.note("values", name, text, mapped)
@@ -138,17 +205,37 @@ class Columns:
         return Made(found.values.fill_null(""), errors)
 
     def _amount(self, name: str, spec: BalanceField, text: pl.Series) -> Made:
-        if self._format is None:
-            raise ValueError("the number format is not known yet")
         currency = self._made.get("currency")
         codes = (
             currency.values
             if currency is not None
             else pl.repeat("", len(text), dtype=pl.String, eager=True)
         )
-        found = money.to_minor(text, codes, self._format, spec.positive)
+        found = self._minor(spec, text, codes)
         self._report.note(f"unit (numbers as {self._format})", name, text, found.values)
         return Made(found.values.fill_null(""), found.errors)
+
+    def _minor(self, spec: BalanceField, text: pl.Series, codes: pl.Series) -> Converted:
+        if self._format is None:
+            raise ValueError("the number format is not known yet")
+        numbers = self._numbers(spec)
+        if numbers is None:
+            return money.to_minor(text, codes, self._format, spec.positive)
+        # A default is written like the column, and not like a number of the source's own.
+        numbers &= text == self.text(spec)
+        plain = text.str.replace(r"(\.\d*?)0+$", "${1}").str.strip_suffix(".")
+        own = pl.select(pl.when(numbers).then(plain).otherwise(pl.lit(""))).to_series()
+        others = pl.select(pl.when(~numbers).then(text).otherwise(pl.lit(""))).to_series()
+        read = money.to_minor(own, codes, money.FORMATS["1234.56"], spec.positive)
+        if not (others != "").any():
+            return read
+        rest = money.to_minor(others, codes, self._format, spec.positive)
+        values = pl.select(pl.when(numbers).then(read.values).otherwise(rest.values)).to_series()
+        errors = sorted((*read.errors, *rest.errors), key=lambda one: one.index)
+        return Converted(values, errors, read.changed + rest.changed)
+
+
+_NUMBERS = [Kind.NUMBER.value, Kind.FLOAT.value]
 
 
 def _negated(text: pl.Series) -> Converted:
@@ -203,6 +290,7 @@ class Bound:
     ) -> None:
         self._mapping = mapping
         self._where = {trim(name): index for index, name in enumerate(layout.columns)}
+        self._width = len(layout.columns)
         self._format = number_format
         self.report = TransformReport()
         given = {
@@ -230,20 +318,24 @@ class Bound:
         cells.columns = [str(index) for index in range(cells.width)]
         lines = pl.Series("line", batch.lines, dtype=pl.Int64)
         trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
-        left_out, skipped = self._skip(trimmed, cells, lines)
+        left_out, skipped, unread = self._skip(trimmed, cells, lines, CellKinds(batch))
         if skipped:
             kept = ~left_out
             trimmed, cells, lines = trimmed.filter(kept), cells.filter(kept), lines.filter(kept)
-        made = Columns(trimmed, self._where, self.report, self._number_format(trimmed)).make(
-            self._fields
-        )
+            batch = batch.filter(kept)
+            at = kept.cum_sum() - 1
+            unread = [replace(one, index=at[one.index]) for one in unread]
+        kinds = CellKinds(batch)
+        number_format = self._number_format(trimmed, kinds)
+        columns = Columns(trimmed, self._where, self.report, number_format, kinds)
+        made = columns.make(self._fields)
         frame = pl.DataFrame({name: one.values for name, one in made.items()})
         mapped = RecordBatch(
             batch.source,
             frame,
             lines.to_list(),
             batch.malformed,
-            (*self._source_faults(batch, left_out), *_faults(made)),
+            (*unread, *_faults(made)),
         )
         origins = trimmed.select(self._origin().hash(0).reinterpret(signed=True)).to_series()
         return Mapped(mapped, skipped, cells, origins)
@@ -253,12 +345,14 @@ class Bound:
         cells = batch.frame.fill_null("")
         cells.columns = [str(index) for index in range(cells.width)]
         trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
-        left_out, _ = self._skip(trimmed, cells, pl.Series("line", batch.lines, dtype=pl.Int64))
-        columns = Columns(trimmed.filter(~left_out), self._where, TransformReport(), None)
+        lines = pl.Series("line", batch.lines, dtype=pl.Int64)
+        left_out, *_ = self._skip(trimmed, cells, lines, CellKinds(batch))
+        kinds = CellKinds(batch.filter(~left_out))
+        columns = Columns(trimmed.filter(~left_out), self._where, TransformReport(), None, kinds)
         balance = self._mapping.fields.balance
         if balance is None:
             raise ValueError("the mapping makes no balance")
-        return columns.text(balance)
+        return columns.amounts(balance)
 
     def detect(self, amounts: Iterable[pl.Series]) -> NumberFormat:
         """The number format of a whole column, given in parts.
@@ -280,28 +374,43 @@ class Bound:
     # Inside -------------------------------------------------------------------------------------
 
     def _skip(
-        self, trimmed: pl.DataFrame, cells: pl.DataFrame, lines: pl.Series
-    ) -> tuple[pl.Series, tuple[Skipped, ...]]:
-        rules = [(test, filters.FILTERED, text) for test, text in self._filters()]
-        rules += [(test, filters.TOTALS, text) for test, text in self._totals()]
+        self, trimmed: pl.DataFrame, cells: pl.DataFrame, lines: pl.Series, kinds: CellKinds
+    ) -> tuple[pl.Series, tuple[Skipped, ...], list[CellFault]]:
+        """(which records are left out, as what, filter cells that cannot be read)."""
+        rows = self._mapping.rows
+        looked_at = [trim(name) for name in (*rows.keep, *rows.drop)]
+        unread = {name: kinds.unreadable(name) for name in looked_at}
+        named = zip(looked_at, self._filters(), strict=True)
+        rules = [(name, test, filters.FILTERED, text) for name, (test, text) in named]
+        rules += [("", test, filters.TOTALS, text) for test, text in self._totals()]
         left_out = pl.repeat(value=False, n=trimmed.height, dtype=pl.Boolean, eager=True)
         found: dict[int, tuple[str, str]] = {}
-        for test, code, text in rules:
+        for name, test, code, text in rules:
             hit = trimmed.select(test.fill_null(value=False)).to_series()
+            if unread.get(name):
+                # Nobody can say whether such a record is to be left out.
+                hit &= ~pl.int_range(trimmed.height, eager=True).is_in(list(unread[name]))
             for index in hit.arg_true():
                 found.setdefault(index, (code, text))
             left_out |= hit
+        faults = [
+            replace(one, column=f"{name} (rows)", message=f"{one.message} (a filter looks at it)")
+            for name, cells_of in unread.items()
+            for row, one in sorted(cells_of.items())
+            if row not in found
+        ]
         if not found:
-            return left_out, ()
+            return left_out, (), faults
         where = sorted(found)
         records = cells[where].rows()
         references = [""] * len(where)
         if self.reference is not None:
             references = trimmed[:, self.reference][where].to_list()
-        return left_out, tuple(
+        skipped = tuple(
             Skipped(lines[index], *found[index], reference, record)
             for index, reference, record in zip(where, references, records, strict=True)
         )
+        return left_out, skipped, faults
 
     def _filters(self) -> list[tuple[pl.Expr, str]]:
         rows = self._mapping.rows
@@ -322,7 +431,7 @@ class Bound:
         ]
         names = fields.external_reference.names
         reference = pl.concat_str(*map(self._cell, names)) if names else pl.lit("")
-        every = [pl.col(str(index)) for index in sorted(self._where.values())]
+        every = [pl.col(str(index)) for index in range(self._width)]
         test = filters.totals(reference, contacts, every)
         return [(test, "rows.skip_totals: this looks like a line of totals")]
 
@@ -344,7 +453,7 @@ class Bound:
         # A struct, and no joined text: no cell can pass for the end of one and the next.
         return pl.struct(self._cell(name).alias(str(at)) for at, name in enumerate(field.names))
 
-    def _number_format(self, trimmed: pl.DataFrame) -> NumberFormat | None:
+    def _number_format(self, trimmed: pl.DataFrame, kinds: CellKinds) -> NumberFormat | None:
         balance = self._mapping.fields.balance
         if balance is None or balance.unit != "major":
             return None
@@ -352,25 +461,9 @@ class Bound:
             return money.FORMATS[balance.number_format]
         if self._format is None:
             # Only a look at some records: a job looks at the whole column first.
-            columns = Columns(trimmed, self._where, TransformReport(), None)
-            return self.detect([columns.text(balance)])
+            columns = Columns(trimmed, self._where, TransformReport(), None, kinds)
+            return self.detect([columns.amounts(balance)])
         return self._format
-
-    def _source_faults(self, batch: RecordBatch, left_out: pl.Series) -> list[CellFault]:
-        """Faults of cells that are used, at their new places."""
-        if not batch.faults:
-            return []
-        new_index = (~left_out).cum_sum() - 1
-        uses: dict[str, list[str]] = {}
-        for target, one in self._fields.items():
-            for name in one.names:
-                uses.setdefault(trim(name), []).append(target)
-        return [
-            CellFault(new_index[one.index], target, one.code, one.message)
-            for one in batch.faults
-            if not left_out[one.index]
-            for target in uses.get(trim(one.column), ())
-        ]
 
     def _label(self, name: str, field: TextField) -> str:
         columns = "+".join(field.names)

@@ -9,14 +9,14 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from importer.delivery.protocol.states import Rejected, Sent
+from importer.delivery.protocol.states import Done, Rejected, Sent
 from importer.ledger.field_hashes import fields_that_differ
 from importer.outcomes import Outcome
-from importer.plan.make import LedgerReader, known_rows
+from importer.plan.make import known_rows
 from importer.plan.staging import CHUNK
 from importer.rows.mask import mask_email, mask_phone, mask_text
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from importer.delivery.protocol.states import State
+    from importer.ledger.interface import LedgerReader
     from importer.plan.frames import Page
     from importer.plan.staging import Staging
 
@@ -60,18 +61,6 @@ class Sending(StrEnum):
     RETRIED = "retried"
 
 
-class ForecastLedger(LedgerReader, Protocol):
-    """The part of the ledger that a forecast reads (importer.ledger.Ledger)."""
-
-    def fields(self, references: Sequence[str]) -> dict[str, bytes]:
-        """What was noted of the fields of these references; unknown ones are missing."""
-        ...
-
-    def fields_of(self, payload: str) -> bytes:
-        """The same of a payload."""
-        ...
-
-
 class Example(NamedTuple):
     """A changed field of one row."""
 
@@ -100,7 +89,7 @@ class Forecast:
         return sum(self.outcomes.get(why, 0) for why in Sending)
 
 
-def forecast(staging: Staging, ledger: ForecastLedger | None) -> Forecast:
+def forecast(staging: Staging, ledger: LedgerReader | None) -> Forecast:
     """The forecast of a plan that was made; ``ledger`` is None where there is none yet."""
     counts = staging.counts()
     to_send = counts.pop("", 0)
@@ -138,17 +127,21 @@ def _why(state: State | None, fingerprint: bytes) -> Sending:
             return Sending.NEW
 
 
-def _compare(page: Page, staging: Staging, ledger: ForecastLedger, made: Forecast) -> None:
+def _compare(page: Page, staging: Staging, ledger: LedgerReader, made: Forecast) -> None:
     changed = page.frame.filter(pl.col("outcome") == Outcome.CHANGED.value)
     if page.segment is None or changed.is_empty():
         return
     payloads = staging.payloads(page.segment).gather(changed["at"])
     rows = changed.select("source", "line", "reference", payloads.alias("payload"))
     for chunk in rows.iter_slices(CHUNK):
-        known = ledger.fields(chunk["reference"].to_list())
+        references = chunk["reference"].to_list()
+        known, states = ledger.fields(references), ledger.states(references)
         for source, line, reference, payload in chunk.iter_rows():
-            held = known.get(reference)
+            held, state = known.get(reference), states.get(reference)
             differ = () if held is None else fields_that_differ(held, ledger.fields_of(payload))
+            if not differ and isinstance(state, Done):
+                # The source is as it was when Moment was seen to hold something else.
+                differ = state.differs
             if not differ:
                 made.unknown_fields += 1
             made.changed_fields.update(differ)

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from importer.delivery.protocol.flight import Planned
-from importer.delivery.protocol.states import NEW, State
-from importer.outcomes import Outcome
+from importer.delivery.protocol.states import NEW
+from importer.outcomes import OnDuplicate, Outcome
 from importer.plan.decide import decide
 from importer.plan.frames import source_and_line
 from importer.plan.staging import CHUNK
-from importer.rows.duplicates import Member, OnDuplicate, resolve
+from importer.rows.duplicates import Member, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from importer.ledger.interface import LedgerReader
     from importer.plan.staging import Staging
 
 _VERSION = {"index": pl.UInt32, "known": pl.String, "customer_id": pl.String}
-
-
-class LedgerReader(Protocol):
-    """The part of the ledger that the plan reads (importer.ledger.Ledger)."""
-
-    def states(self, references: Sequence[str]) -> dict[str, State]:
-        """What is known of these references; one that is missing is ``New``."""
-        ...
-
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
-        """(start, lines ``INDEX,FINGERPRINT,CUSTOMER_ID``) of those that are known."""
-        ...
 
 
 def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplicate) -> None:
@@ -60,7 +49,7 @@ def make_plan(staging: Staging, ledger: LedgerReader, *, retry_rejected: bool) -
     """Give every row that needs no request its outcome."""
     for waiting in staging.waiting():
         known = known_rows(waiting.frame, ledger)
-        # What ``decide`` says of a settled and unchanged row, without its objects.
+        # What ``decide`` says of a row that is settled and in step, without its objects.
         is_unchanged = (known["known"] == known["fingerprint"]) & (known["customer_id"] != "")
         unchanged = known.filter(is_unchanged)
         staging.settle_unchanged(waiting.segment, unchanged["at"], unchanged["customer_id"])
@@ -108,7 +97,8 @@ def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]
         known = ledger.states([row.reference for row in chunk])
         for row in chunk:
             state = known.get(row.reference, NEW)
-            yield Planned(row.position, row.reference, row.fingerprint, row.payload, state)
+            fields = ledger.fields_of(row.payload)
+            yield Planned(row.position, row.reference, row.fingerprint, row.payload, state, fields)
 
 
 def would_create(staging: Staging) -> None:

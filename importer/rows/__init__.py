@@ -8,9 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from importer.outcomes import OnDuplicate
 from importer.rows.codes import CODES
 from importer.rows.currencies import ACTIVE, minor_units
-from importer.rows.duplicates import Member, OnDuplicate, Resolved, resolve
+from importer.rows.duplicates import Member, Resolved, resolve
 from importer.rows.fingerprint import canonical, fingerprint
 from importer.rows.header_fields import ColumnMap, map_columns
 from importer.rows.judged import (

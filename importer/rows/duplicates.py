@@ -14,24 +14,15 @@ Whatever the policy, rows whose reference a mapping made of different cells are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from importer.outcomes import Outcome
+from importer.outcomes import OnDuplicate, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LINES_NAMED = 20
 """Lines that one message names."""
-
-
-class OnDuplicate(StrEnum):
-    """Which row counts where one reference has different data (``--on-duplicate``)."""
-
-    ERROR = "error"
-    FIRST = "first"
-    LAST = "last"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from importer.rows.cell_kinds import CellKinds
 from importer.rows.certain import PAYLOAD, REFERENCE, certain_payloads
 from importer.rows.row import Problem, Row
 from importer.rows.text import trim
@@ -58,11 +59,7 @@ def parts_of(batch: RecordBatch) -> Iterator[RecordBatch]:
         yield batch
         return
     for start in range(0, batch.frame.height, PART):
-        yield replace(
-            batch,
-            frame=batch.frame.slice(start, PART),
-            lines=batch.lines[start : start + PART],
-        )
+        yield batch.slice(start, PART)
 
 
 def judge_batch(batch: RecordBatch, columns: ColumnMap) -> Judged:
@@ -203,6 +200,13 @@ def _faults_by_index(batch: RecordBatch, columns: ColumnMap) -> dict[int, list[C
     for fault in batch.faults:
         if trim(fault.column) not in not_sent:
             faults.setdefault(fault.index, []).append(fault)
+    if batch.kinds:
+        kinds = CellKinds(replace(batch, faults=()))
+        for index in batch.kinds:
+            name = columns.names[index]
+            if name not in not_sent:
+                for row, fault in kinds.misfits(name, index, name).items():
+                    faults.setdefault(row, []).append(fault)
     return faults
 
 

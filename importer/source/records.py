@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import polars as pl
+
+
+class Kind(IntEnum):
+    """What a cell is in its source, beside its text; what fits a field is judged later.
+
+    CSV knows ``TEXT`` only. An empty cell is ``TEXT`` too.
+    """
+
+    TEXT = 0
+    NUMBER = 1
+    """An exact number in plain decimal digits, with ``.`` and without an exponent."""
+    FLOAT = 2
+    """A number out of binary floating point: its shortest decimal text, plain as above."""
+    DATE = 3
+    """A date, time or duration in ISO 8601."""
+    BOOLEAN = 4
+    """``true`` or ``false``."""
+    OBJECT = 5
+    """A JSON object whose values are texts, where they are no objects or lists themselves."""
+    LIST = 6
+    INEXACT = 7
+    """A number that has lost digits; its fault says why."""
+    ERROR = 8
+    """There is no value; its fault says why, and the text is the best there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +52,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class CellFault:
-    """A cell that has no lossless text form for its field (Parquet, Excel and JSON Lines)."""
+    """A cell without a value that anybody could use: of kind ``ERROR`` or ``INEXACT``."""
 
     index: int
     """Row index within the batch's frame, from 0."""
@@ -62,7 +87,8 @@ class RecordBatch:
     ``lines[i]`` is the physical line (from 1, first line of the record) of frame row ``i``.
     For Parquet a line is the row number from 1, for Excel the one that Excel shows.
     ``malformed`` records lie among or around these lines; ordering everything by line gives the
-    input order.
+    input order. Where the header has a name twice, ``frame`` has names of its own: columns are
+    addressed by their index.
     """
 
     source: int
@@ -70,4 +96,50 @@ class RecordBatch:
     frame: pl.DataFrame
     lines: Sequence[int]
     malformed: tuple[Malformed, ...] = ()
-    faults: tuple[CellFault, ...] = field(default=())
+    faults: tuple[CellFault, ...] = ()
+    """Why cells of kind ``ERROR`` and ``INEXACT`` are; a cell with a fault is one or the other."""
+    kinds: Mapping[int, Kind | pl.Series] = field(default_factory=dict)
+    """By header index: the ``Kind`` of every filled cell, or one for each row (UInt8). A column
+    that is not here is ``TEXT``."""
+
+    def slice(self, start: int, length: int) -> RecordBatch:
+        """Some of its rows, without its malformed records."""
+        end = start + length
+        return replace(
+            self,
+            frame=self.frame.slice(start, length),
+            lines=self.lines[start:end],
+            malformed=(),
+            faults=tuple(
+                replace(one, index=one.index - start)
+                for one in self.faults
+                if start <= one.index < end
+            ),
+            kinds={
+                at: kind if isinstance(kind, Kind) else kind.slice(start, length)
+                for at, kind in self.kinds.items()
+            },
+        )
+
+    def filter(self, kept: pl.Series) -> RecordBatch:
+        """The rows for which ``kept`` is true, and all its malformed records."""
+        at = kept.cum_sum() - 1 if self.faults else kept
+        return replace(
+            self,
+            frame=self.frame.filter(kept),
+            lines=[line for line, stays in zip(self.lines, kept, strict=True) if stays],
+            faults=tuple(
+                replace(one, index=at[one.index]) for one in self.faults if kept[one.index]
+            ),
+            kinds={
+                column: kind if isinstance(kind, Kind) else kind.filter(kept)
+                for column, kind in self.kinds.items()
+            },
+        )
+
+
+def kind_series(kinds: Iterable[Kind]) -> pl.Series:
+    """One kind for each row of a column, as ``RecordBatch.kinds`` holds them."""
+    import polars as pl  # noqa: PLC0415 - results import this module and need no polars
+
+    return pl.Series("kind", kinds, dtype=pl.UInt8)

@@ -13,6 +13,7 @@ import pytest
 import importer
 from importer.cli.outcome_words import OUTCOME_WORDS
 from importer.errors import ExitCode
+from importer.job.job_settings import TABLE
 from importer.outcomes import Outcome
 from importer.results.results_csv import COLUMNS
 from importer.rows import CODES
@@ -56,6 +57,30 @@ def test_the_command_line_is_documented() -> None:
     if os.environ.get("UPDATE_DOCS"):
         REFERENCE.write_text(shown)
     assert REFERENCE.read_text() == shown
+
+
+def settings_shown() -> str:
+    """The table of docs/settings.md, from the table of settings."""
+    columns = ("setting", "flag", "variable", "default", "commands", "what it does")
+    head = f"| {' | '.join(columns)} |\n" + "| --- " * len(columns)
+    rows = [
+        f"| `{one.name}` | `{one.flag}` | {f'`{one.variable}`' if one.variable else ''} |"
+        f" {'' if one.default is None else f'`{str(one.default).lower()}`'} |"
+        f" {', '.join(one.commands)} | {one.help.replace('|', chr(92) + '|')} |"
+        for one in TABLE
+    ]
+    return "\n".join([f"{head}|", *rows])
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/settings.md has the table of settings as the program has it."""
+    page = DOCS / "settings.md"
+    begin, end = "-->\n", "\n<!-- settings end -->"
+    before, _, rest = page.read_text().partition(begin)
+    shown = f"{before}{begin}{settings_shown()}{end}{rest.split(end.strip())[1]}"
+    if os.environ.get("UPDATE_DOCS"):
+        page.write_text(shown)
+    assert page.read_text() == shown
 
 
 def test_no_command_is_missing_in_the_reference() -> None:

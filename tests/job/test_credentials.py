@@ -1,4 +1,4 @@
-"""The key and the base URL are checked before anything else, and never shown."""
+"""The key is checked before anything else, and never shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import UsageError
-from importer.job.credentials import check_base_url, read_api_key
+from importer.job.credentials import read_api_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,39 +58,3 @@ def test_other_keys_are_refused_without_being_shown(environment: dict[str, str])
 def test_the_key_is_not_in_its_repr() -> None:
     """A key that ends up in a debug output does not show itself."""
     assert SECRET not in repr(read_api_key({"MOMENT_API_KEY": SECRET}))
-
-
-@pytest.mark.parametrize(
-    ("url", "checked"),
-    [
-        ("https://api.momentco.io/", "https://api.momentco.io"),
-        ("http://127.0.0.1:8787", "http://127.0.0.1:8787"),
-        ("http://localhost:1/", "http://localhost:1"),
-        ("http://[::1]:8787", "http://[::1]:8787"),
-        ("https://proxy.example/moment/", "https://proxy.example/moment"),
-    ],
-)
-def test_good_base_urls(url: str, checked: str) -> None:
-    """Https anywhere, plain http on loopback; a trailing slash is dropped."""
-    assert check_base_url(url) == checked
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://api.momentco.io",
-        "http://10.0.0.1",
-        "http://127.0.0.1.example.com",
-        "ftp://api.momentco.io",
-        "api.momentco.io",
-        "https://",
-        "https://user:password@api.momentco.io",
-        "https://api.momentco.io?key=1",
-        "https://api.momentco.io:99999",
-    ],
-)
-def test_bad_base_urls(url: str) -> None:
-    """Plain http elsewhere, credentials, queries and non-URLs are refused."""
-    with pytest.raises(UsageError) as caught:
-        check_base_url(url)
-    assert "password" not in caught.value.message

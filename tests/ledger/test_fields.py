@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import example, given
@@ -75,8 +76,8 @@ def test_fields_are_noted_ahead_and_stay_as_the_row_settles(tmp_path: Path) -> N
     """They come with the first sending and outlive the answer; without a payload none are known."""
     payload = canonical(ROW)
     with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
-        payloads = {"A": payload}
-        ledger.apply([sent("A"), sent("B")], [], run_id="r", now=1.0, payloads=payloads)
+        noting = replace(sent("A"), fields=ledger.fields_of(payload))
+        ledger.apply([noting, sent("B")], [], run_id="r", now=1.0)
         assert ledger.fields(["A", "B", "C"]) == {"A": ledger.fields_of(payload)}
         ledger.apply([done("A"), done("B")], [], run_id="r", now=2.0)
         assert ledger.fields(["A", "B", "C"]) == {"A": ledger.fields_of(payload)}
@@ -86,10 +87,12 @@ def test_fields_follow_the_version_that_settled(tmp_path: Path) -> None:
     """Where another version turns out to be in Moment, its fields are kept, or none at all."""
     later = canonical({**ROW, "balance": 6})
     with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
-        first = {"A": canonical(ROW), "B": canonical(ROW)}
-        ledger.apply([sent("A"), sent("B")], [], run_id="r", now=1.0, payloads=first)
+        first = ledger.fields_of(canonical(ROW))
+        ahead = [replace(sent(name), fields=first) for name in ("A", "B")]
+        ledger.apply(ahead, [], run_id="r", now=1.0)
         found = Done(0, PRINT_B, "bcus_1", Origin.FOUND)
-        changes = [Transition(one, SENT, found) for one in ("A", "B")]
+        known = {"A": ledger.fields_of(later), "B": None}
+        changes = [Transition(one, SENT, found, fields=known[one]) for one in ("A", "B")]
         assert found.fingerprint != PRINT_A
-        ledger.apply(changes, [], run_id="r", now=2.0, payloads={"A": later})
+        ledger.apply(changes, [], run_id="r", now=2.0)
         assert ledger.fields(["A", "B"]) == {"A": ledger.fields_of(later)}

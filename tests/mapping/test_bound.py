@@ -183,7 +183,7 @@ def test_a_malformed_record_stays_malformed() -> None:
 
 
 def test_a_cell_without_text_form_is_a_fault_of_the_field_that_uses_it() -> None:
-    """One that no field uses does no harm, and a skipped record takes its fault with it."""
+    """A skipped record takes its fault with it; what a filter cannot read is a row's error."""
     toml = f'{REFERENCE}[fields.name]\ncolumn = "Who"\n[rows]\ndrop = {{ Note = "x" }}\n'
     faults = tuple(
         CellFault(at, name, "not_text", "is a list")
@@ -193,10 +193,18 @@ def test_a_cell_without_text_form_is_a_fault_of_the_field_that_uses_it() -> None
         ("Nr", "Who", "Note"), ("1", "", "x"), ("2", "", ""), ("3", "Eve", ""), faults=faults
     )
     found = judged(toml, batch)
-    assert [(row.line, row.problems[0].text()) for row in found.invalid] == [
-        (3, "Who (name): is a list")
+    assert [(row.line, [one.text() for one in row.problems]) for row in found.invalid] == [
+        (3, ["Who (name): is a list", "Note (rows): is a list (a filter looks at it)"]),
+        (4, ["Note (rows): is a list (a filter looks at it)"]),
     ]
-    assert found.valid["line"].to_list() == [4]
+    assert [row.line for row in found.skipped] == [2]
+
+
+def test_a_cell_that_nothing_looks_at_may_hold_anything() -> None:
+    """Neither a field nor a filter uses it."""
+    fault = CellFault(0, "Note", "cell_error", "is an error")
+    found = judged(REFERENCE, batch_of(("Nr", "Note"), ("1", "#N/A"), faults=(fault,)))
+    assert found.invalid == ()
 
 
 def test_every_transform_that_changed_something_is_counted_with_masked_examples() -> None:

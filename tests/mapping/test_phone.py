@@ -55,6 +55,94 @@ def test_what_is_no_number_is_an_error_with_its_fix(cell: str, region: str, part
     assert found.values.to_list() == [None, "+27821234567"]
 
 
+@pytest.mark.parametrize(
+    ("region", "cell", "part"),
+    [
+        ("DE", "030 123456 Fax", "letters"),
+        ("ZA", "Tel: 082 123 4567", "letters"),
+        ("ZA", "021 460 1234 (w)", "letters"),
+        ("US", "1-800-FLOWERS", "letters"),
+        ("ZA", "082123456O", "letters"),
+        ("ZA", "8.21235E+08", "shortened"),
+        ("ZA", "2,78212E+10", "shortened"),
+        ("DE", "030 123456 x12", "extension"),
+        ("ZA", "0821234567x5", "extension"),
+        ("ZA", "082 123 4567 ext. 5", "extension"),
+        ("ZA", "082 123 4567 #5", "extension"),
+        ("ZA", "+27821234567;ext=5", "extension"),
+        ("DE", "030 123456 / 57", "extension, or two"),
+        ("DE", "030 123456/57", "extension, or two"),
+        ("DE", "030 123456 - 57", "extension, or two"),
+        ("DE", "030 123456 (57)", "extension, or two"),
+        ("DE", "+49 30 123456 / 57", "extension, or two"),
+        ("DE", "030123456.57", "extension, or two"),
+        ("ZA", "021 460 1234 / 5", "extension, or two"),
+        ("ZA", "082 123 4567 / 083 765 4321", "two numbers"),
+        ("ZA", "082 123 4567, 083 765 4321", "more than one"),
+        ("ZA", "082 123 4567 or 083 765 4321", "more than one"),
+        ("ZA", "082 123 4567\n083 765 4321", "more than one"),
+        ("DE", "030 1234 030 5678", "more than one"),
+        ("DE", "0301234-0305678", "more than one"),
+        ("ZA", "+27821234567+27837654321", "more than one"),
+        ("DE", "4915112345678", "without its 0, or an international"),
+        ("DE", "4915112345678.0", "without its 0, or an international"),
+        ("DE", "447911123456", "without its 0, or an international"),
+        ("DE", "27821234567", "write its +"),
+        ("ZA", "4915112345678", "write its +"),
+        ("ZA", "0821234567.00", "extension, or two"),
+        ("ZA", "-821234567", "not written as one number"),
+        ("ZA", "082 123 4567 /", "not written as one number"),
+        ("ZA", "(021 460 1234", "not written as one number"),
+        ("ZA", "082 123 4567*", "not written as one number"),
+        ("ZA", "\u202e7654321280", "not written as one number"),
+        ("ZA", "1" * 100_000, "not written as one number"),
+        ("ZA", "n/a", "no phone number"),
+    ],
+)
+def test_a_cell_that_says_more_or_other_than_a_number_is_an_error(
+    region: str, cell: str, part: str
+) -> None:
+    """No word is dialled, nothing is glued to a number, and no digits are read in two ways."""
+    found = to_e164(pl.Series([cell]), region)
+    assert found.values.to_list() == [None]
+    assert part in found.errors[0].message
+
+
+@pytest.mark.parametrize(
+    ("region", "cell", "number"),
+    [
+        ("DE", "030/123456", "+4930123456"),
+        ("DE", "030 / 123456", "+4930123456"),
+        ("DE", "+49 (0)30 / 12 34 56", "+4930123456"),
+        ("DE", "030 123456-57", "+493012345657"),
+        ("FR", "06/12/34/56/78", "+33612345678"),
+        ("ZA", "082.123.4567", "+27821234567"),
+        ("ZA", "(0)82 123 4567", "+27821234567"),
+        ("ZA", "(+27) 82 123-4567", "+27821234567"),
+        ("ZA", "+27 082 123 4567", "+27821234567"),
+        ("ZA", "0027 82 123 4567", "+27821234567"),
+        ("IT", "+39 (0)6 12345678", "+390612345678"),
+        ("ZA", "'082 123 4567", "+27821234567"),
+        ("ZA", "tel:+27821234567", "+27821234567"),
+        ("ZA", "082\u00a0123\u202f4567", "+27821234567"),
+        ("ZA", "082\u2013123\u20114567", "+27821234567"),
+        ("ZA", "\u202a+27 82 123 4567\u202c", "+27821234567"),
+        ("ZA", "\uff0b\uff12\uff17821234567", "+27821234567"),
+        ("ZA", "\u0660\u0668\u0662\u0661\u0662\u0663\u0664\u0665\u0666\u0667", "+27821234567"),
+        ("ZA", "821234567", "+27821234567"),
+        ("ZA", "821234567.0", "+27821234567"),
+        ("ZA", "27821234567.0", "+27821234567"),
+        ("DE", "1701234567.0", "+491701234567"),
+        ("DE", "15112345678", "+4915112345678"),
+        ("US", "2025550123", "+12025550123"),
+    ],
+)
+def test_the_ways_in_which_people_write_one_number(region: str, cell: str, number: str) -> None:
+    """Signs, blanks and digits of any script, a lost zero, a decimal point of a program."""
+    found = to_e164(pl.Series([cell]), region)
+    assert (found.values.to_list(), found.errors) == ([number], [])
+
+
 def test_empty_cells_are_no_numbers() -> None:
     """Nothing becomes nothing."""
     found = to_e164(pl.Series(["", None], dtype=pl.String), "ZA")

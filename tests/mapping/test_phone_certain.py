@@ -49,6 +49,11 @@ def test_every_plan_agrees_with_the_library(region: str) -> None:
 @example("ZA", "0027821234567")
 @example("ES", "34612345678")
 @example("DE", "049 30 901820")
+@example("DE", "4915112345678")
+@example("DE", "030/123456")
+@example("DE", "0301234 0305678")
+@example("DE", "030123456.57")
+@example("ZA", "0821234567-0837654321")
 def test_whatever_is_written_the_library_agrees(region: str, cell: str) -> None:
     """No arrangement of digits and signs is certain and something else to the library."""
     (found,) = certain(pl.Series([cell]), region)
@@ -70,10 +75,11 @@ def test_numbers_of_the_right_length_agree_too(region: str, prefix: str, digits:
 def test_the_usual_numbers_need_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """A million of them are read as a column; only what is odd goes to the library one by one."""
     monkeypatch.setattr(phone, "_reader", lambda: pytest.fail("the library was asked"))
-    cells = ["082 123 4567", "(021) 460-1234", "+27 82 123 4567", "+27821234567", ""]
+    cells = ["082 123 4567", "(021) 460-1234", "+27 82 123 4567", "27821234567", "821234567.0", ""]
     assert to_e164(pl.Series(cells), "za").values.to_list() == [
         "+27821234567",
         "+27214601234",
+        "+27821234567",
         "+27821234567",
         "+27821234567",
         None,

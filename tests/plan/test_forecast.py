@@ -37,9 +37,9 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def hold(ledger: Ledger, known: Row, state: State, *, noted: bool = True) -> None:
     """Let the ledger hold a row in a state; ``noted`` if its fields are known."""
     assert known.payload is not None
-    payloads = {known.reference: known.payload} if noted else {}
-    change = Transition(known.reference, NEW, state)
-    ledger.apply([change], [], run_id="r", now=1.0, payloads=payloads)
+    fields = ledger.fields_of(known.payload) if noted else None
+    change = Transition(known.reference, NEW, state, fields=fields)
+    ledger.apply([change], [], run_id="r", now=1.0)
 
 
 def done(known: Row) -> Done:

@@ -47,6 +47,15 @@ class Known:
                 case Sent() | Rejected() as state:
                     yield index, f"0,{state.fingerprint.hex().upper()},"
 
+    def fields(self, references: Sequence[str]) -> dict[str, bytes]:
+        """As ``Ledger.fields``: nothing was noted."""
+        del references
+        return {}
+
+    def fields_of(self, payload: str) -> bytes:
+        """As ``Ledger.fields_of``."""
+        return payload.encode()
+
 
 def row(line: int, reference: str) -> Row:
     """A valid row."""

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.outcomes import Outcome
-from importer.rows.duplicates import Member, OnDuplicate, resolve
+from importer.outcomes import OnDuplicate, Outcome
+from importer.rows.duplicates import Member, resolve
 
 if TYPE_CHECKING:
     from random import Random

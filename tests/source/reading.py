@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from importer.source import Layout, Malformed, SourceOptions, open_source
+from importer.source import Kind, Layout, Malformed, RecordBatch, SourceOptions, open_source
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -33,6 +33,8 @@ class Content:
     batches: int
     encoding: str
     warnings: tuple[str, ...]
+    kinds: list[tuple[Kind, ...]]
+    """Of each row."""
 
     @property
     def cells(self) -> list[tuple[str, ...]]:
@@ -50,6 +52,7 @@ def content_of(name: str, options: SourceOptions | None = None) -> Content:
     rows: list[tuple[int, tuple[str, ...]]] = []
     malformed: list[Malformed] = []
     faults: list[tuple[int, CellFault]] = []
+    kinds: list[tuple[Kind, ...]] = []
     batches = 0
     with open_source(name, 3, options or SourceOptions(), None) as source:
         for batch in source.batches():
@@ -59,9 +62,15 @@ def content_of(name: str, options: SourceOptions | None = None) -> Content:
             rows += list(zip(batch.lines, batch.frame.fill_null("").rows(), strict=True))
             malformed += batch.malformed
             faults += [(batch.lines[one.index], one) for one in batch.faults]
+            kinds += [_kinds_of(batch, row) for row in range(batch.frame.height)]
             batches += 1
         known = (source.encoding, source.warnings)
-    return Content(source.layout, rows, malformed, faults, batches, *known)
+    return Content(source.layout, rows, malformed, faults, batches, *known, kinds)
+
+
+def _kinds_of(batch: RecordBatch, row: int) -> tuple[Kind, ...]:
+    given = (batch.kinds.get(at, Kind.TEXT) for at in range(batch.frame.width))
+    return tuple(one if isinstance(one, Kind) else Kind(one[row]) for one in given)
 
 
 def lines_of_records(records: Sequence[bytes], first: int) -> list[int]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.errors import SourceError
-from importer.source import SourceOptions, open_source
+from importer.source import Kind, SourceOptions, open_source
 from importer.source.json_lines.json_source import cell_of, dumped, parse_record
 from importer.source.limits import MAX_FIELD, MAX_RECORD
 from tests.source.reading import content_of
@@ -53,34 +53,37 @@ def test_lines_are_physical(
 
 
 @pytest.mark.parametrize(
-    ("value", "column", "text", "code"),
+    ("value", "text", "kind", "codes"),
     [
-        ("123456789012345678901234567890", "balance", "123456789012345678901234567890", None),
-        ("-7", "balance", "-7", None),
-        ("12.0", "balance", "12", None),
-        ("12.50", "balance", "12.50", "not_integer"),
-        ("1e5", "external_reference", "1e5", "not_integer"),
-        ("0.10", "metadata.rate", "0.10", None),
-        ('"00123"', "external_reference", "00123", None),
-        ("null", "name", "", None),
-        ("true", "metadata.vip", "true", None),
-        ("true", "name", "true", "wrong_type"),
-        ('{"k": "v", "n": 1.10}', "metadata", '{"k": "v", "n": 1.10}', None),
-        ("{}", "metadata", "", None),
-        ('"{\\"k\\": 1}"', "metadata", '{"k": 1}', None),
-        ('{"k": 1}', "name", '{"k": 1}', "wrong_type"),
-        ("[1]", "metadata", "[1]", "wrong_type"),
-        ('"\\ud800"', "name", "\ufffd", "not_unicode"),
-        ('"\\ud83d\\ude00"', "name", "😀", None),
+        ("123456789012345678901234567890", "123456789012345678901234567890", Kind.NUMBER, None),
+        ("-7", "-7", Kind.NUMBER, None),
+        ("951.89", "951.89", Kind.NUMBER, None),
+        ("0.10", "0.10", Kind.NUMBER, None),
+        ("12.0", "12", Kind.FLOAT, None),
+        ("1e5", "100000", Kind.FLOAT, None),
+        ("-1.25E-3", "-0.00125", Kind.FLOAT, None),
+        ("1e400", "1e400", Kind.INEXACT, "number_inexact"),
+        ('"00123"', "00123", Kind.TEXT, None),
+        ("null", "", Kind.TEXT, None),
+        ("true", "true", Kind.BOOLEAN, None),
+        ("{}", "", Kind.TEXT, None),
+        ('{"k": "v", "n": 1.10}', '{"k": "v", "n": "1.10"}', Kind.OBJECT, None),
+        ('{"b": true, "z": null, "f": 2.0}', '{"b": "true", "f": "2"}', Kind.OBJECT, None),
+        ('{"k": [1]}', '{"k": [1]}', Kind.OBJECT, None),
+        ('"{\\"k\\": 1}"', '{"k": 1}', Kind.TEXT, None),
+        ("[1]", "[1]", Kind.LIST, None),
+        ('"\\ud800"', "\ufffd", Kind.ERROR, "not_unicode"),
+        ('"\\ud83d\\ude00"', "😀", Kind.TEXT, None),
     ],
 )
 def test_values(
-    read: Callable[..., Content], value: str, column: str, text: str, code: str | None
+    read: Callable[..., Content], value: str, text: str, kind: Kind, codes: str | None
 ) -> None:
-    """Each value has one text, or a fault with what stands for it in the errors file."""
-    content = read(f'{{"{column}": {value}, "x": "1"}}\n'.encode())
-    assert content.cells == [(text, "1")]
-    assert [fault.code for _, fault in content.faults] == ([code] if code else [])
+    """Each value has one text and one kind, whatever its column is called."""
+    content = read(f'{{"balance": {value}, "anything": {value}, "metadata": {value}}}\n'.encode())
+    assert content.cells == [(text,) * 3]
+    assert content.kinds == [(kind,) * 3]
+    assert [fault.code for _, fault in content.faults] == ([codes] * 3 if codes else [])
 
 
 @pytest.mark.parametrize(
@@ -180,7 +183,8 @@ def test_nothing_of_a_record_is_lost(record: dict[str, object]) -> None:
 @given(st.from_regex(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,20})?", fullmatch=True))
 def test_no_digit_of_a_number_is_lost(number: str) -> None:
     """Only decimals that are all zero go."""
-    text, fault = cell_of("metadata.x", parse_record(f'{{"x": {number}}}')["x"])
+    text, kind, fault = cell_of("x", parse_record(f'{{"x": {number}}}')["x"])
     whole, _, decimals = number.partition(".")
     assert text == (number if decimals.strip("0") else whole)
+    assert kind == (Kind.NUMBER if not decimals or decimals.strip("0") else Kind.FLOAT)
     assert fault is None

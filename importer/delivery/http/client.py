@@ -8,7 +8,7 @@ Every request passes the gate, which paces the run.
 from __future__ import annotations
 
 import json
-import ssl
+import re
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ import anyio
 import httpx
 
 from importer.delivery.http import answer_reading as reading
+from importer.delivery.http.connecting import explain
 from importer.delivery.pacing.gate import HoldTooLong
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.pacing.server_hints import retry_after
@@ -37,14 +38,9 @@ MAX_BODY = 1 << 20
 """Bytes of a response body that are read; a customer has a few hundred."""
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-_NO_VERDICT = (
-    ssl.SSLEOFError,
-    ssl.SSLSyscallError,
-    ssl.SSLWantReadError,
-    ssl.SSLWantWriteError,
-    ssl.SSLZeroReturnError,
-)
-"""The other side went away or is slow; nothing is said about its certificate or its TLS."""
+CONNECTS = 3
+"""Connections in succession that fail before anything was ever answered: then the run is wrong."""
+_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 _TRANSIENT = frozenset({408, 425})
 _RUN_WRONG = {
     401: "unauthorised",
@@ -77,6 +73,11 @@ class _Reply(NamedTuple):
     replayed: bool = False
     retry_after: float | None = None
     failure: a.NotSent | a.Unknown | a.RunWrong | None = None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the request may have reached anyone."""
+        return not isinstance(self.failure, a.NotSent | a.RunWrong)
 
     @property
     def pace(self) -> str:
@@ -132,6 +133,9 @@ class MomentClient:
             (b"User-Agent", user_agent.encode("ascii")),
         )
         self._post_headers = (*self._headers, (b"Content-Type", b"application/json"))
+        self._reached = False
+        """Something has answered, so that the base URL is right and the network is there."""
+        self._failed_connects = 0
         self.posts = 0
         """POSTs that left, answered or not."""
         self.gets = 0
@@ -251,10 +255,6 @@ class MomentClient:
         except HoldTooLong as hold:
             message = f"Moment asks to wait {hold.seconds:.0f} s before the next request"
             raise RunStopped(message, reason="told_to_wait", hint=_WAIT_HINT) from None
-        if request.method == "POST":
-            self.posts += 1
-        else:
-            self.gets += 1
         reply, hint = None, None
         try:
             reply, headers = await self._send(request)
@@ -262,6 +262,9 @@ class MomentClient:
         finally:
             if reply is None:
                 self._gate.abandon()
+            if reply is None or reply.has_left:
+                self.posts += request.method == "POST"
+                self.gets += request.method == "GET"
         self._gate.leave(reply.pace, sent_at, retry_after=reply.retry_after, hint=hint)
         return reply
 
@@ -277,7 +280,7 @@ class MomentClient:
                 await response.aclose()
                 is_open = False
         except _NEVER_SENT as error:
-            return _Reply(failure=_not_sent(error)), None
+            return _Reply(failure=self._not_sent(error)), None
         except (httpx.TransportError, TimeoutError, OSError) as error:
             if response is None:
                 return _Reply(failure=a.Unknown(_error_code(error))), None
@@ -286,6 +289,7 @@ class MomentClient:
             if response is not None and is_open:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                     await response.aclose()
+        self._reached = True
         headers = response.headers
         reply = _Reply(
             status=response.status_code,
@@ -297,6 +301,27 @@ class MomentClient:
             else None,
         )
         return reply, headers if any(b"ratelimit" in name for name in names) else None
+
+    def _not_sent(self, error: httpx.TransportError) -> a.NotSent | a.RunWrong:
+        """No connection: the run is wrong where that is certain, else it is tried again.
+
+        A name that was known before is a trouble of name servers; a certificate is none of a
+        moment. Nothing that ever answered is given up for what may pass.
+        """
+        found = explain(error)
+        if found is None:
+            return a.NotSent(_error_code(error))
+        certain = found.is_certain and (not self._reached or found.code != "name_not_known")
+        if not certain and not self._reached:
+            self._failed_connects += 1
+            is_local = _LOOPBACK.fullmatch(self._create_url.host) is not None
+            certain = self._failed_connects >= CONNECTS or (
+                is_local and found.code == "connection_refused"
+            )
+        if not certain:
+            return a.NotSent(found.code)
+        where = self._create_url.netloc.decode("ascii")
+        return a.RunWrong(found.code, detail=f"{where}: {found.said}" if found.said else where)
 
 
 def _is_true(value: str) -> bool:
@@ -319,16 +344,6 @@ async def _bounded_body(response: httpx.Response, names: set[bytes]) -> tuple[by
             return None, "body_too_large"
         parts.append(part)
     return b"".join(parts), ""
-
-
-def _not_sent(error: httpx.TransportError) -> a.NotSent | a.RunWrong:
-    cause: BaseException | None = error
-    while cause is not None:
-        # A library's own error that is also an SSLError says nothing; the ssl module's does.
-        if type(cause).__module__ == "ssl" and not isinstance(cause, _NO_VERDICT):
-            return a.RunWrong("tls_failed")
-        cause = cause.__cause__ or cause.__context__
-    return a.NotSent(_error_code(error))
 
 
 def _error_code(error: BaseException) -> str:

@@ -27,6 +27,8 @@ import aiohappyeyeballs
 import httptools
 import httpx
 
+from importer.delivery.http.connecting import trust
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable
@@ -400,7 +402,7 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
     def _context(self) -> ssl.SSLContext:
         # Certificates take longer to load than a small file takes to import.
         if self._verify is None:
-            self._verify = httpx.create_ssl_context()
+            self._verify = trust()
         return self._verify
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from importer.delivery.http.connecting import trust
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
@@ -22,13 +24,13 @@ PER_POOL = 4
 class ShardedTransport(httpx.AsyncBaseTransport):
     """Several small httpx connection pools that share the load; each request takes the idlest.
 
-    HTTP/1.1, TLS verified against the system's and certifi's roots by httpx's own defaults, no
+    HTTP/1.1, TLS verified (``connecting.trust``), no
     redirects (a transport follows none), no environment proxies.
     """
 
     def __init__(self, connections: int, *, verify: ssl.SSLContext | bool = True) -> None:
         pools = max(1, -(-connections // PER_POOL))
-        context = httpx.create_ssl_context() if verify is True else verify
+        context = trust() if verify is True else verify
         limits = httpx.Limits(max_connections=PER_POOL, max_keepalive_connections=PER_POOL)
         self._pools = [
             httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False)

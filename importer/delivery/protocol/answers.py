@@ -85,12 +85,14 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class RunWrong:
-    """401, 403, 404 on POST, 405, a redirect, a TLS failure: the run is wrong, not the row."""
+    """401, 403, 404 on POST, 405, a redirect, TLS, no such host: the run is wrong, not the row."""
 
     reason: str
     """Stable code: ``unauthorised forbidden no_such_endpoint redirected tls_failed ...``."""
     http_status: int = 0
     replayed: bool = False
+    detail: str = ""
+    """Where there is no status: which host, and what the system said of it."""
 
 
 Answer = (

@@ -202,7 +202,7 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
             return _fail(suspect, policy, floor=answer.retry_after or 0.0)
         case a.RunWrong():
             over = flight._replace(phase=Phase.OVER)
-            return over, Halt(answer.reason, answer.http_status)
+            return over, Halt(answer.reason, answer.http_status, answer.detail)
 
 
 def _refused(flight: Flight, answer: a.Refused) -> Step:
@@ -245,7 +245,7 @@ def _looked_up(flight: Flight, answer: a.LookUpAnswer, now: float, policy: Polic
             return _fail(noted, policy, floor=answer.retry_after or 0.0)
         case a.RunWrong():
             over = flight._replace(phase=Phase.OVER)
-            return over, Halt(answer.reason, answer.http_status)
+            return over, Halt(answer.reason, answer.http_status, answer.detail)
 
 
 def _absent(flight: Flight, now: float, policy: Policy) -> Step:

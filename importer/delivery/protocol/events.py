@@ -146,6 +146,7 @@ class Halt:
 
     reason: str
     http_status: int = 0
+    detail: str = ""
 
 
 Command = Commit | Send | LookUp | Wait | Settle | Halt

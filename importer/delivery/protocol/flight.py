@@ -89,6 +89,8 @@ class Planned(NamedTuple):
     """Canonical JSON body."""
     state: State
     """What the ledger held when the plan was made."""
+    fields: bytes | None = None
+    """Hashes of the payload's fields, for the ledger; opaque here."""
 
 
 class Settled(NamedTuple):

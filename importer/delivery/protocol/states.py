@@ -86,6 +86,9 @@ class Transition:
     new: State
     http_status: int = 0
     """The answer that caused it, 0 if none."""
+    fields: bytes | None = None
+    """Hashes of the fields of the version that ``new`` stands for (``Planned.fields``); None where
+    nobody knows them, or the ledger has them already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from importer.ledger.rules import takes
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from importer.delivery.protocol.safeguards import Safeguards
     from importer.delivery.protocol.states import State, Transition
@@ -66,12 +66,11 @@ def fold(
     run: int,
     now: float,
     guard: Safeguards,
-    fields: Callable[[str], bytes | None] = lambda _: None,
 ) -> Folded:
     """Apply the transitions in the order given, and count the attempts.
 
     A refused transition writes nothing. An attempt of an unknown reference makes a row in state
-    ``new``. ``fields`` gives those of the version that is on its way for a reference (fields.py).
+    ``new``.
     """
     rows: dict[str, Row] = {}
     folded = Folded()
@@ -95,7 +94,7 @@ def fold(
             http_status=one.http_status,
             run=run,
             now=now,
-            fields=_fields_of(row, new, fields),
+            fields=_fields_of(row, one),
         )
     for attempt in attempts:
         reference = attempt.reference
@@ -106,12 +105,12 @@ def fold(
     return folded
 
 
-def _fields_of(row: Row, new: State, fields: Callable[[str], bytes | None]) -> bytes | None:
-    if isinstance(new, New):
+def _fields_of(row: Row, change: Transition) -> bytes | None:
+    if isinstance(change.new, New):
         return None
-    if row.fields is not None and new.fingerprint == row.fingerprint:
+    if row.fields is not None and change.new.fingerprint == row.fingerprint:
         return row.fields
-    return fields(row.reference)
+    return change.fields
 
 
 def attempt_rows(

@@ -1,13 +1,13 @@
-"""Cells of a workbook become text without loss, or a fault of the row. Pure.
+"""Cells of a workbook become text without loss, with the kind of each. Pure.
 
-| cell | text |
-| --- | --- |
-| text | as it is |
-| number | decimal digits, at most 15 of them: Excel keeps no more; a fault beyond |
-| number shown as 00000 | with the zeros that Excel shows |
-| date, time | ISO 8601; a fault in the API's own fields |
-| TRUE, FALSE | ``true`` / ``false`` in ``metadata.*``, else a fault |
-| #N/A and other errors, a formula without a value | a fault |
+| cell | kind | text |
+| --- | --- | --- |
+| text | TEXT | as it is |
+| number | NUMBER | decimal digits, at most 15 of them: Excel keeps no more; INEXACT beyond |
+| number shown as 00000 | TEXT | with the zeros that Excel shows |
+| date, time | DATE | ISO 8601 |
+| TRUE, FALSE | BOOLEAN | ``true`` / ``false`` |
+| #N/A and other errors, a formula without a value | ERROR | the error's name, or nothing |
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from importer.source.limits import MAX_FIELD
 from importer.source.naming import column_name
-from importer.source.typed_cells import API_FIELDS
+from importer.source.records import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,55 +84,54 @@ def unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
 
 
-def cell_text(column: str, cell: Cell, *, since_1904: bool) -> tuple[str, Fault | None]:
-    """The text of one cell, the best there is where it has a fault for its column."""
-    field = column.strip()
+def cell_text(column: str, cell: Cell, *, since_1904: bool) -> tuple[str, Kind, Fault | None]:
+    """The text and the kind of one cell; the column's name is for messages."""
     place = f"column {column_name(column)}"
     match cell.kind:
         case "s":
             return _string(place, cell.text)
         case "b":
-            text = "true" if cell.text.strip() == "1" else "false"
-            wrong = ("wrong_type", f"{place} holds TRUE or FALSE, which makes no sense there")
-            return text, None if field.startswith("metadata.") else wrong
+            return "true" if cell.text.strip() == "1" else "false", Kind.BOOLEAN, None
         case "e":
             message = f"{place} holds the Excel error {_error_name(cell.text)}; correct the formula"
-            return cell.text[:20], ("cell_error", message)
+            return cell.text[:20], Kind.ERROR, ("cell_error", message)
         case "f":
             message = f"{place} holds a formula without a value; open it in Excel and save it"
-            return "", ("cell_error", message)
+            return "", Kind.ERROR, ("cell_error", message)
         case "d":
-            return cell.text, _no_date(field, place)
+            return cell.text, Kind.DATE, None
         case _:
-            return _number(field, place, cell, since_1904=since_1904)
+            return _number(place, cell, since_1904=since_1904)
 
 
-def _string(place: str, text: str) -> tuple[str, Fault | None]:
+def _string(place: str, text: str) -> tuple[str, Kind, Fault | None]:
     if len(text) <= MAX_FIELD:
-        return text, None
+        return text, Kind.TEXT, None
     message = f"{place} has more than {MAX_FIELD:,} characters; shorten it"
-    return text[:MAX_FIELD], ("field_too_long", message)
+    return text[:MAX_FIELD], Kind.ERROR, ("field_too_long", message)
 
 
-def _number(field: str, place: str, cell: Cell, *, since_1904: bool) -> tuple[str, Fault | None]:
+def _number(place: str, cell: Cell, *, since_1904: bool) -> tuple[str, Kind, Fault | None]:
     try:
         value = float(cell.text)
     except ValueError:
-        return cell.text, ("cell_error", f"{place} holds a number that cannot be read; correct it")
+        message = f"{place} holds a number that cannot be read; correct it"
+        return cell.text, Kind.ERROR, ("cell_error", message)
     if cell.style.date:
         text = _moment(value, elapsed=cell.style.elapsed, since_1904=since_1904)
         if text:
-            return text, _no_date(field, place)
+            return text, Kind.DATE, None
     if not abs(value) < _TOO_LARGE:
         message = (
             f"{place} holds a number of more than 15 digits, of which Excel keeps only 15;"
             f" {_AS_TEXT}"
         )
-        return _plain(value), ("number_inexact", message)
+        return _plain(value), Kind.INEXACT, ("number_inexact", message)
     text = str(int(value)) if value.is_integer() else _plain(value)
     if cell.style.zeros and text.isdigit():
-        text = text.zfill(cell.style.zeros)
-    return text, None
+        # What is shown with its zeros is a key, and not an amount.
+        return text.zfill(cell.style.zeros), Kind.TEXT, None
+    return text, Kind.NUMBER, None
 
 
 def _plain(value: float) -> str:
@@ -157,12 +156,6 @@ def _moment(value: float, *, elapsed: bool, since_1904: bool) -> str:
     except OverflowError:
         return ""
     return moment.date().isoformat() if not seconds % _SECONDS else moment.isoformat()
-
-
-def _no_date(field: str, place: str) -> Fault | None:
-    if field not in API_FIELDS:
-        return None
-    return "wrong_type", f"{place} holds a date, which makes no sense there; {_AS_TEXT}"
 
 
 def _error_name(text: str) -> str:

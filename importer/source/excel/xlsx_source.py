@@ -26,7 +26,14 @@ from importer.source.header import check_unnamed, header_of
 from importer.source.limits import MAX_FIELD, MAX_RECORD
 from importer.source.naming import column_name
 from importer.source.raw import changed, stamp_of
-from importer.source.records import CellFault, Layout, Malformed, RecordBatch
+from importer.source.records import (
+    CellFault,
+    Kind,
+    Layout,
+    Malformed,
+    RecordBatch,
+    kind_series,
+)
 from importer.source.text.encodings import UTF8
 
 if TYPE_CHECKING:
@@ -272,12 +279,13 @@ class XlsxSource:
         width = max((column for column, text in texts.items() if text.strip()), default=-1) + 1
         return [texts.get(column, "") for column in range(width)]
 
-    def _text(self, column: str, cell: Cell) -> tuple[str, tuple[str, str] | None]:
+    def _text(self, column: str, cell: Cell) -> tuple[str, Kind, tuple[str, str] | None]:
         return cell_text(column, cell, since_1904=self._book.since_1904)
 
     def _batch(self, rows: Sequence[Row]) -> RecordBatch:
         columns = self.layout.columns
         texts: list[list[str | None]] = [[] for _ in columns]
+        kinds: dict[int, dict[int, Kind]] = {}
         faults: list[CellFault] = []
         malformed: list[Malformed] = []
         lines: list[int] = []
@@ -289,8 +297,13 @@ class XlsxSource:
                     continue
             for index, column in enumerate(columns):
                 cell = cells.get(index)
-                text, fault = self._text(column, cell) if cell is not None else (None, None)
+                if cell is None:
+                    texts[index].append(None)
+                    continue
+                text, kind, fault = self._text(column, cell)
                 texts[index].append(text)
+                if kind is not Kind.TEXT:
+                    kinds.setdefault(index, {})[len(lines)] = kind
                 if fault is not None:
                     faults.append(CellFault(len(lines), column, *fault))
             lines.append(line)
@@ -300,7 +313,11 @@ class XlsxSource:
                 for name, values in zip(columns, texts, strict=True)
             ]
         )
-        return RecordBatch(self._index, frame, lines, tuple(malformed), tuple(faults))
+        by_row = {
+            index: kind_series(found.get(row, Kind.TEXT) for row in range(len(lines)))
+            for index, found in kinds.items()
+        }
+        return RecordBatch(self._index, frame, lines, tuple(malformed), tuple(faults), by_row)
 
     def _too_wide(self, line: int, cells: dict[int, Cell]) -> Malformed | None:
         """A row that holds something beside the table."""

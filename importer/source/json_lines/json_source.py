@@ -2,20 +2,23 @@
 
 One line of JSON Lines becomes text cells without loss. Pure.
 
-| value | text |
-| --- | --- |
-| text | as it is |
-| number | as it is written; without its decimals where they are all 0 |
-| true, false | ``true`` / ``false`` in ``metadata.*``, else a fault |
-| null | an empty cell |
-| object | JSON text in ``metadata``, else a fault |
-| list | a fault |
+| value | kind | text |
+| --- | --- | --- |
+| text | TEXT | as it is |
+| whole number | NUMBER | as it is written |
+| number with decimals | NUMBER | as it is written |
+| number with ``.0`` or an exponent | FLOAT | ``12.0`` is ``12``, ``1.5e3`` is ``1500`` |
+| true, false | BOOLEAN | ``true`` / ``false`` |
+| null | TEXT | an empty cell |
+| object | OBJECT | JSON text; its numbers, true and false are texts by the rules above |
+| list | LIST | JSON text |
 """
 
 from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -25,10 +28,16 @@ from importer.source.header import check_unnamed, header_of
 from importer.source.limits import MAX_COLUMNS, MAX_FIELD, MAX_RECORD
 from importer.source.naming import column_name, source_name
 from importer.source.private import spooled
-from importer.source.records import CellFault, Layout, Malformed, RecordBatch
+from importer.source.records import (
+    CellFault,
+    Kind,
+    Layout,
+    Malformed,
+    RecordBatch,
+    kind_series,
+)
 from importer.source.text.blocks import Blocks
 from importer.source.text.sniff import UTF8_BOM
-from importer.source.typed_cells import API_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +47,9 @@ if TYPE_CHECKING:
 
 
 _ZERO_DECIMALS = re.compile(r"(-?[0-9]+)\.0+\Z")
-_INTEGER = re.compile(r"-?[0-9]+\Z")
+_WRITTEN_OUT = 40
+"""Digits that an exponent may add: what a double holds beyond is no amount and no number of
+anybody's."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -76,24 +87,32 @@ def parse_record(line: str) -> dict[str, Any]:
     return value
 
 
-def cell_of(column: str, value: Any) -> tuple[str | None, tuple[str, str] | None]:
-    """The text of one value, and (code, message) where it has no lossless form for its column."""
+Cell = tuple[str | None, Kind, tuple[str, str] | None]
+"""Text, kind, and the code and message of its fault."""
+
+
+def cell_of(column: str, value: Any) -> Cell:
+    """The text and the kind of one value; the column's name is for messages."""
     if value is None or (type(value) is str and len(value) <= MAX_FIELD and value.isascii()):
-        return value, None  # nearly all are of this kind
-    field = column.strip()
+        return value, Kind.TEXT, None  # nearly all are of this kind
     place = f"column {column_name(column)}"
     if isinstance(value, Number):
-        return _number(field, place, value)
+        return _number(place, value)
     if isinstance(value, str):
-        return _text(place, value)
+        return _text(place, value, Kind.TEXT)
     if isinstance(value, bool):
-        wrong = ("wrong_type", f"{place} holds true or false, which makes no sense there")
-        return json.dumps(value), None if field.startswith("metadata.") else wrong
-    text, fault = _text(place, dumped(value))
-    if isinstance(value, dict) and field == "metadata":
-        return (None if not value else text), fault
-    kind = "an object" if isinstance(value, dict) else "a list"
-    return text, ("wrong_type", f"{place} holds {kind}; give one text or number")
+        return json.dumps(value), Kind.BOOLEAN, None
+    if isinstance(value, list):
+        return _text(place, dumped(value), Kind.LIST)
+    texts = {key: _as_text(place, one) for key, one in value.items() if one is not None}
+    return _text(place, dumped(texts), Kind.OBJECT) if texts else (None, Kind.TEXT, None)
+
+
+def _as_text(place: str, value: Any) -> Any:
+    """A number, true or false within an object as text; anything else as it is."""
+    if isinstance(value, Number):
+        return str(_number(place, value)[0])
+    return json.dumps(value) if isinstance(value, bool) else value
 
 
 def dumped(value: Any) -> str:
@@ -110,28 +129,34 @@ def dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _number(field: str, place: str, value: Number) -> tuple[str, tuple[str, str] | None]:
+def _number(place: str, value: Number) -> Cell:
     if len(value) > MAX_FIELD:
-        return _text(place, value)
-    match = _ZERO_DECIMALS.match(value)
-    text = match[1] if match else str(value)
-    if _INTEGER.match(text) or field not in API_FIELDS:
-        return text, None
-    message = f"{place} holds a number that is no whole number; write it as one, or as a text"
-    return text, ("not_integer", message)
+        return _text(place, value, Kind.NUMBER)
+    if match := _ZERO_DECIMALS.match(value):
+        return match[1], Kind.FLOAT, None
+    if "e" not in value and "E" not in value:
+        return str(value), Kind.NUMBER, None
+    exponent = int(value.lower().partition("e")[2][:6])
+    if abs(exponent) <= _WRITTEN_OUT:
+        text = format(Decimal(value), "f")
+        match = _ZERO_DECIMALS.match(text)
+        return match[1] if match else text, Kind.FLOAT, None
+    message = f"{place} holds a number with a large exponent; write all its digits, or a text"
+    return str(value), Kind.INEXACT, ("number_inexact", message)
 
 
-def _text(place: str, value: str) -> tuple[str, tuple[str, str] | None]:
+def _text(place: str, value: str, kind: Kind) -> Cell:
     if len(value) > MAX_FIELD:
         message = (
             f"{place} has more than {MAX_FIELD:,} characters, and only so many are kept here;"
             " shorten it"
         )
-        return _SURROGATES.sub("\ufffd", value[:MAX_FIELD]), ("field_too_long", message)
+        cut = _SURROGATES.sub("\ufffd", value[:MAX_FIELD])
+        return cut, Kind.ERROR, ("field_too_long", message)
     if _SURROGATES.search(value):
         message = f"{place} holds half of a surrogate pair, which is no character; remove it"
-        return _SURROGATES.sub("\ufffd", value), ("not_unicode", message)
-    return str(value), None
+        return _SURROGATES.sub("\ufffd", value), Kind.ERROR, ("not_unicode", message)
+    return str(value), kind, None
 
 
 def _texts(value: Any) -> list[str]:
@@ -283,6 +308,8 @@ class _Work:
         self._columns = [
             (name, key, list[str | None]()) for name, key in zip(columns, keys, strict=True)
         ]
+        self._kinds: dict[int, dict[int, Kind]] = {}
+        """By column and row, where a cell is no text."""
         self._faults: list[CellFault] = []
         self.lines: list[int] = []
         self.malformed: list[Malformed] = []
@@ -300,22 +327,24 @@ class _Work:
             return
         row = len(self.lines)
         self.lines.append(line)
-        for name, key, cells in self._columns:
-            cells.append(self._cell(row, name, record.get(key)))
-
-    def _cell(self, row: int, name: str, value: Any) -> str | None:
-        text, fault = cell_of(name, value)
-        if fault is not None:
-            self._faults.append(CellFault(row, name, *fault))
-        return text
+        for at, (name, key, cells) in enumerate(self._columns):
+            text, kind, fault = cell_of(name, record.get(key))
+            cells.append(text)
+            if kind is not Kind.TEXT:
+                self._kinds.setdefault(at, {})[row] = kind
+            if fault is not None:
+                self._faults.append(CellFault(row, name, *fault))
 
     def batch(self) -> RecordBatch:
         frame = pl.DataFrame(
             [pl.Series(name, cells, dtype=pl.String) for name, _, cells in self._columns]
         )
-        return RecordBatch(
-            self._index, frame, self.lines, tuple(self.malformed), tuple(self._faults)
-        )
+        kinds = {
+            at: kind_series(found.get(row, Kind.TEXT) for row in range(len(self.lines)))
+            for at, found in self._kinds.items()
+        }
+        malformed, faults = tuple(self.malformed), tuple(self._faults)
+        return RecordBatch(self._index, frame, self.lines, malformed, faults, kinds)
 
 
 def _reader(read: Callable[[int], bytes]) -> Callable[[], bytes]:

@@ -22,7 +22,7 @@ from importer.errors import SourceError, printable
 from importer.source.header import check_unnamed, header_of
 from importer.source.limits import BLOCK_BYTES, PARQUET_ROWS
 from importer.source.raw import Stamp, changed
-from importer.source.records import CellFault, Layout, RecordBatch
+from importer.source.records import CellFault, Kind, Layout, RecordBatch
 from importer.source.text.encodings import UTF8
 from importer.source.typed_cells import text_column
 
@@ -155,16 +155,21 @@ class ParquetSource:
 
     def _batch(self, typed: pl.DataFrame, first: int) -> RecordBatch:
         columns: list[pl.Series] = []
+        kinds: dict[int, Kind | pl.Series] = {}
         faults: list[CellFault] = []
-        for name, series in zip(self.layout.columns, typed.get_columns(), strict=True):
+        named = zip(self.layout.columns, typed.get_columns(), strict=True)
+        for at, (name, series) in enumerate(named):
             try:
                 text = text_column(name, series)
             except _BROKEN as error:
                 raise self._damaged(error) from None
             columns.append(text.cells.alias(name))
             faults += text.faults
+            if text.kind is not Kind.TEXT:
+                kinds[at] = text.kind
         lines = range(first, first + typed.height)
-        return RecordBatch(self._index, pl.DataFrame(columns), lines, (), tuple(faults))
+        frame = pl.DataFrame(columns)
+        return RecordBatch(self._index, frame, lines, faults=tuple(faults), kinds=kinds)
 
     def _scan(self) -> pl.LazyFrame:
         # Hive partitions and wildcards in the path would change what is read.

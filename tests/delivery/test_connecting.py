@@ -1,0 +1,304 @@
+"""Why there is no connection, over real sockets: what the system said, at once where it is sure."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+import subprocess
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from importer.clock import WallClock
+from importer.delivery.http.client import CONNECTS, MomentClient
+from importer.delivery.http.connecting import Failure, check_trust, explain, trust
+from importer.delivery.http.network import AsyncioTransport
+from importer.delivery.pacing.gate import Gate
+from importer.delivery.pacing.pace import PaceSettings
+from importer.delivery.protocol import answers as a
+from importer.delivery.stopping import REASONS
+from importer.errors import UsageError
+from tests.fuzz.answers import WHOLE, once
+from tests.fuzz.asking import create, look_up
+from tests.fuzz.hostile_server import LOOPBACK, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+CONFIG = """
+[ca]
+default_ca = own
+[own]
+database = index.txt
+rand_serial = yes
+default_md = sha256
+policy = any
+x509_extensions = for_{name}
+[any]
+commonName = supplied
+[for_here]
+subjectAltName = IP:127.0.0.1,DNS:localhost
+[for_elsewhere]
+subjectAltName = DNS:api.momentco.io
+"""
+DATES = {
+    "now": ("20200101000000Z", "20991231000000Z"),
+    "past": ("20200101000000Z", "20200102000000Z"),
+    "future": ("20980101000000Z", "20991231000000Z"),
+}
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Both loops: each has its own resolver, and its own way to say what is wrong."""
+    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+
+
+def certificate(folder: Path, *, name: str = "here", when: str = "now") -> tuple[Path, Path]:
+    """A self-signed certificate, and its key."""
+    (folder / "index.txt").write_text("")
+    (folder / "ca.cnf").write_text(CONFIG.format(name=name))
+    request = "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    sign = "openssl ca -batch -notext -selfsign -config ca.cnf -outdir ."
+    begin, end = DATES[when]
+    for command in (
+        f"{request} -subj /CN=test -keyout key.pem -out request.pem",
+        f"{sign} -keyfile key.pem -in request.pem -out c.pem -startdate {begin} -enddate {end}",
+    ):
+        subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    return folder / "c.pem", folder / "key.pem"
+
+
+def served(files: tuple[Path, Path]) -> ssl.SSLContext:
+    """A server's TLS with this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    return context
+
+
+def rehashed(file: Path) -> Path:
+    """A folder that holds this certificate as OpenSSL looks for it."""
+    folder = file.with_name("hashed")
+    folder.mkdir()
+    (folder / "certificate.pem").write_bytes(file.read_bytes())
+    subprocess.run(["openssl", "rehash", folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+async def network() -> AsyncIterator[list[httpx.AsyncBaseTransport]]:
+    """Transports that are closed at the end."""
+    opened: list[httpx.AsyncBaseTransport] = []
+    yield opened
+    for one in opened:
+        await one.aclose()
+
+
+def asking(
+    network: list[httpx.AsyncBaseTransport], base_url: str, verify: ssl.SSLContext | None = None
+) -> MomentClient:
+    """A client of this address."""
+    network.append(AsyncioTransport(verify=verify))
+    return MomentClient(
+        base_url=base_url,
+        api_key="sk_test_connecting",
+        transport=network[-1],
+        gate=Gate(PaceSettings()),
+        clock=WallClock(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "when", "code", "said"),
+    [
+        ("here", "past", "certificate_expired", "certificate has expired"),
+        ("here", "future", "certificate_not_yet_valid", "certificate is not yet valid"),
+        ("elsewhere", "now", "certificate_wrong_host", "IP address mismatch"),
+    ],
+)
+async def test_what_is_wrong_with_a_certificate_is_said(  # noqa: PLR0917 - what, and fixtures
+    tmp_path: Path,
+    network: list[httpx.AsyncBaseTransport],
+    name: str,
+    when: str,
+    code: str,
+    said: str,
+) -> None:
+    """Its fault and its host are named, and the request does not leave."""
+    files = certificate(tmp_path, name=name, when=when)
+    verify = trust({"SSL_CERT_FILE": str(files[0])})
+    async with serving(once(WHOLE), served(files)) as server:
+        client = asking(network, f"https://{LOOPBACK}:{server.port}", verify)
+        answer = await create(client)
+        assert isinstance(answer, a.RunWrong)
+        assert answer.reason == code
+        assert answer.detail.startswith(f"{LOOPBACK}:{server.port}: ")
+        assert said in answer.detail
+        assert isinstance(await look_up(client), a.RunWrong)
+        assert server.seen == []
+        assert (client.posts, client.gets) == (0, 0)
+
+
+async def test_an_authority_is_trusted_once_it_is_named(
+    tmp_path: Path, network: list[httpx.AsyncBaseTransport]
+) -> None:
+    """By SSL_CERT_FILE or by SSL_CERT_DIR; without either its certificates are refused."""
+    files = certificate(tmp_path)
+    hashed = rehashed(files[0])
+    named = [{"SSL_CERT_FILE": str(files[0])}, {"SSL_CERT_DIR": f"/nonexistent:{hashed}"}]
+    async with serving(once(WHOLE), served(files)) as server:
+        for environment in named:
+            check_trust(environment)
+            url = f"https://{LOOPBACK}:{server.port}"
+            assert await create(asking(network, url, trust(environment))) == a.Created("bcus_1")
+        answer = await create(asking(network, url, trust({})))
+    assert isinstance(answer, a.RunWrong)
+    assert answer.reason == "certificate_unknown_issuer"
+
+
+@pytest.mark.parametrize(
+    ("variable", "holding", "said"),
+    [
+        ("SSL_CERT_FILE", None, "No such file or directory"),
+        ("SSL_CERT_FILE", "folder", "Is a directory"),
+        ("SSL_CERT_FILE", b"", "holds no certificate"),
+        ("SSL_CERT_FILE", b"\x30\x82\x01\x0a", "holds no certificate"),
+        ("SSL_CERT_FILE", b"-----BEGIN CERTIFICATE-----\nAA\n", "holds no certificate"),
+        ("SSL_CERT_DIR", None, "No such file or directory"),
+        ("SSL_CERT_DIR", b"", "Not a directory"),
+        ("SSL_CERT_DIR", "folder", "holds no certificate"),
+    ],
+)
+def test_a_wrong_variable_is_refused_before_anything_else(
+    tmp_path: Path, variable: str, holding: bytes | str | None, said: str
+) -> None:
+    """A usage error that names the variable and the path."""
+    path = tmp_path / "named"
+    if isinstance(holding, bytes):
+        path.write_bytes(holding)
+    elif holding is not None:
+        path.mkdir()
+    with pytest.raises(UsageError) as caught:
+        check_trust({variable: str(path)})
+    assert caught.value.message.startswith(f"{variable}: {path} ")
+    assert said in caught.value.message
+    assert variable in caught.value.hint or not caught.value.hint
+
+
+def test_files_without_their_hashes_name_the_command_that_makes_them(tmp_path: Path) -> None:
+    """OpenSSL would silently trust nobody."""
+    (tmp_path / "company.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    with pytest.raises(UsageError) as caught:
+        check_trust({"SSL_CERT_DIR": str(tmp_path)})
+    assert caught.value.hint.startswith(f"openssl rehash {tmp_path}")
+
+
+def test_variables_that_are_not_set_cost_nothing() -> None:
+    """An empty one counts as not set."""
+    check_trust({"SSL_CERT_FILE": "", "SSL_CERT_DIR": ""})
+
+
+async def test_nothing_listens_here(network: list[httpx.AsyncBaseTransport]) -> None:
+    """On this machine a refused connection is certain at once: nothing was started."""
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        port = taken.getsockname()[1]
+        for host in (LOOPBACK, "localhost"):
+            client = asking(network, f"http://{host}:{port}")
+            said = f"{host}:{port}: {os.strerror(errno.ECONNREFUSED)}"
+            assert await create(client) == a.RunWrong("connection_refused", detail=said)
+
+
+async def test_what_has_answered_may_answer_again(network: list[httpx.AsyncBaseTransport]) -> None:
+    """After an answer a refused connection is a fault of the moment, however often it comes."""
+    async with serving(once(WHOLE, close=True)) as server:
+        client = asking(network, f"http://{LOOPBACK}:{server.port}")
+        assert await create(client) == a.Created("bcus_1")
+    for _ in range(CONNECTS + 1):
+        assert await create(client) == a.NotSent("connection_refused")
+    assert client.posts == 1
+
+
+async def test_a_name_that_nobody_knows(network: list[httpx.AsyncBaseTransport]) -> None:
+    """The resolver's own words are handed on; one without an answer is asked again, but not long.
+
+    ``.invalid`` is never delegated (RFC 2606 section 2).
+    """
+    client = asking(network, "https://api.invalid", ssl.create_default_context())
+    answers = [await create(client) for _ in range(CONNECTS)]
+    final = answers[-1]
+    assert isinstance(final, a.RunWrong)
+    assert final.reason in {"name_not_known", "name_server_failed"}
+    assert final.detail.startswith("api.invalid: ")
+    if final.reason == "name_not_known":
+        assert answers[0] == final
+
+
+class _Failing(httpx.AsyncBaseTransport):
+    """Fails every connection in the same way."""
+
+    def __init__(self, cause: BaseException) -> None:
+        self.cause = cause
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Fail."""
+        raise httpx.ConnectError("no", request=request) from self.cause
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "at_once"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "not known"), "name_not_known", True),
+        (socket.gaierror(socket.EAI_AGAIN, "for now"), "name_server_failed", False),
+        (OSError(errno.ECONNREFUSED, ""), "connection_refused", False),
+        (OSError(errno.ENETUNREACH, ""), "network_unreachable", False),
+        (OSError(errno.EACCES, ""), "connection_forbidden", False),
+        (OSError(errno.ECONNRESET, ""), "connection_reset", False),
+        (OSError(errno.EMFILE, ""), "too_many_open_files", False),
+        (
+            OSError("Multiple exceptions: [Errno 101] x, [Errno 111] y"),
+            "connection_refused",
+            False,
+        ),
+        (TimeoutError(), "connect_timeout", False),
+        (ssl.SSLEOFError(8, "EOF"), "connection_reset", False),
+        (ssl.SSLError(1, "[SSL: NO_PROTOCOLS_AVAILABLE] x"), "tls_failed", True),
+    ],
+)
+async def test_what_may_pass_is_tried_again_but_not_for_long(
+    cause: BaseException, code: str, *, at_once: bool
+) -> None:
+    """Before anything has answered, a host that stays away is a wrong URL or a dead network."""
+    client = asking([], "https://api.momentco.io")
+    client._transport = _Failing(cause)
+    answers = [await create(client) for _ in range(CONNECTS)]
+    codes = [one.reason if isinstance(one, a.RunWrong) else "" for one in answers]
+    assert codes == ([code] * CONNECTS if at_once else [*[""] * (CONNECTS - 1), code])
+    if not at_once:
+        assert answers[0] == a.NotSent(code)
+    assert code in REASONS
+
+
+async def test_an_unexplained_failure_is_tried_again() -> None:
+    """Where nothing is known the run goes on as it can."""
+    client = asking([], "https://api.momentco.io")
+    client._transport = _Failing(ValueError())
+    assert [await create(client) for _ in range(5)] == [a.NotSent("connect_error")] * 5
+
+
+def test_a_librarys_own_error_says_nothing() -> None:
+    """Only the system's errors are believed, whatever number another one carries."""
+
+    class Own(OSError):
+        pass
+
+    assert explain(Own(errno.ECONNREFUSED, "")) is None
+    assert explain(httpx.ConnectError("x")) is None
+    error = httpx.ConnectError("x")
+    error.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "")
+    assert explain(error) == Failure("connection_refused", os.strerror(errno.ECONNREFUSED))
