@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from importer.errors import UsageError
-from importer.job.judging import LEFT_OUT, Judge, mapping_bound, number_format_of
+from importer.job.judging import LEFT_OUT, Judge, looked_through, mapping_bound
 from importer.job.limit import Tally
 from importer.results.groups import Groups
 from importer.rows import parts_of, until_first_invalid
 from importer.source import SourceOptions, open_source, shown_source
-from importer.source.private import spooled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from importer.job.job_settings import InputSettings
@@ -26,10 +24,6 @@ if TYPE_CHECKING:
     from importer.plan import Staging
     from importer.rows import Row
     from importer.source.records import Layout, RecordBatch
-
-
-SPOOLED = 1 << 20
-"""Bytes of standard input that are kept at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,29 +93,25 @@ class _Reading:
 
     def read(self, index: int, name: str, options: SourceOptions, stdin: BinaryIO | None) -> bool:
         """Read one source; False where the first invalid record ends the reading."""
-        mapping, number_format = self._settings.mapping, None
+        mapping, bound = self._settings.mapping, None
         with ExitStack() as stack:
-            if mapping is not None and mapping.fields.balance and mapping.fields.balance.detects:
-                if stdin is not None:
-                    # It is read twice, and comes only once.
-                    kept = spooled(partial(stdin.read, SPOOLED), options.folder)
-                    stdin = stack.enter_context(kept)
-                number_format = number_format_of(mapping, name, options, stdin)
-                if stdin is not None:
-                    stdin.seek(0)
             source = stack.enter_context(open_source(name, index, options, stdin))
-            bound = None
+            parts: Iterator[RecordBatch] = (
+                part for batch in source.batches() for part in parts_of(batch)
+            )
             if mapping is not None:
-                bound = mapping_bound(mapping, source.layout, number_format)
+                bound = mapping_bound(mapping, source.layout)
+                if bound.detects:
+                    looked = looked_through(parts, bound, options.folder)
+                    number_format, parts = stack.enter_context(looked)
+                    bound = mapping_bound(mapping, source.layout, number_format)
             judge = Judge(source.layout, bound, strict=self._settings.strict)
             for text in judge.warnings:
                 self._warn("column_ignored", text)
             self._layouts.append(source.layout)
             self._sizes.append(0)
             self._skipped.append(0)
-            goes_on = all(
-                self._add(judge, part) for batch in source.batches() for part in parts_of(batch)
-            )
+            goes_on = all(self._add(judge, part) for part in parts)
             for text in source.warnings:
                 self._warn("source_interpreted", text)
         self._note_transforms(judge.transforms)
