@@ -81,7 +81,7 @@ def test_utf8_needs_no_warning(read: Callable[..., Content], encoding: str) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["José", "Ծովինար", "Nguyễn", "王", "O’Brien", "😀", "Ẹ̀bùn", "Ħamrun"]
+    "name", ["José", "Ծովինար", "Nguyễn", "王", "O’Brien", "😀", "Ẹ̀bùn", "Ħamrun", "\x80"]
 )
 def test_one_name_in_utf8_is_enough(read: Callable[..., Content], name: str) -> None:
     """What can be UTF-8 and makes sense so is UTF-8, without a word."""

@@ -381,6 +381,9 @@ def detect(sample: Sample) -> Verdict:
     best, *others = _scored([one for one in possible if one in near], sample.pieces)
     rivals = [other for other in others if not best.clearly_better(other)]
     sure = best.mean >= _LEAST and not rivals
+    if UTF8 in possible and not sure and (best.encoding == UTF8 or best.mean < _AT_HOME):
+        # Nothing speaks for anything else, strange as it is.
+        return Verdict(UTF8, (), ())
     shown = [best] if sure else [best, *(rivals or others)][:_SHOWN]
     telling = _telling(sample, shown)
     readings = tuple(_reading(one, telling) for one in shown)
