@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from importer.rows import Problem, Row, in_file_columns, judge_batch, map_columns
+from importer.rows import Problem, Row, in_file_columns, judge_batch, map_columns, with_unseen
 from importer.source.private import scratch_file, writing
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ class Judge:
 
     def __call__(self, batch: RecordBatch) -> Judged:
         """Judge one batch; every record of it is in the result once."""
+        return with_unseen(self._judged(batch), batch)
+
+    def _judged(self, batch: RecordBatch) -> Judged:
         if self._bound is None:
             return judge_batch(batch, self._columns)
         mapped = self._bound.apply(batch)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from importer.job.credentials import ApiKey
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
+    from importer.ledger.interface import LedgerReader
 
 TOO_MANY_INVALID = "too_many_invalid"
 """The reason of a run that ``--max-errors`` stopped before it sent anything."""
@@ -155,9 +156,7 @@ def run(
                 delivered = anyio.run(pipeline.run, backend_options=loop_options())
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
-        delivered.stopped_by = delivered.stopped_by or fill_in_from_ledger(
-            staging, reader, why=_why_not_reached(delivered, delivery.limit)
-        )
+        _fill_in(staging, reader, delivered, delivery.limit)
         _note_end(ledger, summary, delivered, staging.counts(), world.clock.now())
         results = write_all(workspace, staging, read, summary, world.clock)
     observer.finished(summary, str(results))
@@ -230,6 +229,14 @@ def _second_leaves(delivered: Delivered, signum: int) -> None:
     if delivered.signum is not None:
         leave_at_once(signum)
     delivered.signum = signum
+
+
+def _fill_in(
+    staging: Staging, reader: LedgerReader, delivered: Delivered, limit: int | None
+) -> None:
+    """Give every row its outcome, whatever ended the delivery."""
+    unread = fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, limit))
+    delivered.stopped_by = delivered.stopped_by or unread
 
 
 def _why_not_reached(delivered: Delivered, limit: int | None) -> str:

@@ -48,10 +48,8 @@ class Input:
     def tallies(self, invalid: Mapping[int, int]) -> list[Tally]:
         """The figures of each source, given its number of invalid rows by its index."""
         return [
-            Tally(size - left_out, invalid.get(index, 0), layout.fed_back)
-            for index, (size, left_out, layout) in enumerate(
-                zip(self.sizes, self.skipped, self.layouts, strict=True)
-            )
+            Tally(size - left_out, invalid.get(index, 0))
+            for index, (size, left_out) in enumerate(zip(self.sizes, self.skipped, strict=True))
         ]
 
 

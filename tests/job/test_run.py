@@ -75,7 +75,7 @@ def test_the_errors_file_can_be_corrected_and_fed_back(job: Job) -> None:
     text = "name;phone;external_reference;balance\nAda;+27820000001;A 1;\n=1+1;;B-2;x\n-5;;C-3;\n"
     first = job.run(text)
     errors = (first.results / "errors.csv").read_text().splitlines()
-    assert errors[0] == "name;phone;external_reference;balance;_line;_error_code;_error"
+    assert errors[0] == "name;phone;external_reference;balance;_line;_error_code;_error;_digest"
     assert errors[1].startswith("Ada;'+27820000001;A 1;;2;reference_charset;")
     assert errors[2].startswith("'=1+1;;B-2;x;3;")
     corrected = "\n".join(errors).replace("A 1", "A-1").replace(";x;", ";;") + "\n"

@@ -82,5 +82,6 @@ def test_each_source_has_its_own_file(tmp_path: Path) -> None:
         list(write_errors(workspace, staging.rows(), layouts, [False, False]))
         final = workspace.publish()
     staging.close()
-    assert (final / "errors.csv").read_text().splitlines()[0] == "p;q;_line;_error_code;_error"
+    header = (final / "errors.csv").read_text().splitlines()[0]
+    assert header == "p;q;_line;_error_code;_error;_digest"
     assert (final / "errors-2.csv").read_text().splitlines()[1].startswith("c,2,x,")
