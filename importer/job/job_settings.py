@@ -178,6 +178,13 @@ class DeliverySettings:
     retry_rejected: bool = setting(
         default=False, help="Send refused rows again, though unchanged.", commands=SENDS
     )
+    keep_history: int = setting(
+        365,
+        "Days for which the ledger keeps what happened to each customer.",
+        commands=ONLY_RUN,
+        least=1,
+    )
+    """Of the history alone; what a customer's row itself tells stays for ever."""
     live: bool = setting(
         default=False, help="Live money keys are meant.", commands=SENDS, each_time=True
     )

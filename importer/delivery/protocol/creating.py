@@ -191,7 +191,9 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
             noted = flight._replace(note=(429, "too_many_requests", ""))
             return _wait(noted, WaitCause.THROTTLED, answer.retry_after or 0.0)
         case a.NotSent():
-            return _fail(flight._replace(note=(0, answer.error_code, "")), policy)
+            # No byte of it left, so it is no attempt.
+            unsent = flight._replace(sends=flight.sends - 1, note=(0, answer.error_code, ""))
+            return _fail(unsent, policy)
         case a.Unknown():
             suspect = _suspect(flight, 0, answer.error_code)
             return _fail(suspect, policy) if guard.advance_on_proof else _eager(suspect)
