@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import pickle
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from importer.rows import Problem, Row, in_file_columns, judge_batch, map_columns, parts_of
-from importer.source import open_source
+from importer.rows import Problem, Row, in_file_columns, judge_batch, map_columns, with_unseen
+from importer.source.private import scratch_file, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    import polars as pl
 
     from importer.mapping import Bound, Mapping, Skipped, Transformed
     from importer.mapping.money.money_text import NumberFormat
     from importer.rows import Judged
-    from importer.source import SourceOptions
     from importer.source.records import Layout, RecordBatch
 
 LEFT_OUT = "left out"
 """The name under which a mapping counts values that it drops."""
 
 
-def mapping_bound(mapping: Mapping, layout: Layout, number_format: NumberFormat | None) -> Bound:
+def mapping_bound(
+    mapping: Mapping, layout: Layout, number_format: NumberFormat | None = None
+) -> Bound:
     """The mapping on this file.
 
     Raises:
@@ -53,6 +59,9 @@ class Judge:
 
     def __call__(self, batch: RecordBatch) -> Judged:
         """Judge one batch; every record of it is in the result once."""
+        return with_unseen(self._judged(batch), batch)
+
+    def _judged(self, batch: RecordBatch) -> Judged:
         if self._bound is None:
             return judge_batch(batch, self._columns)
         mapped = self._bound.apply(batch)
@@ -73,19 +82,38 @@ def _skipped(source: int, one: Skipped) -> Row:
     return Row(source, one.line, one.reference, None, None, (problem,), one.cells)
 
 
-def number_format_of(
-    mapping: Mapping, name: str, options: SourceOptions, stdin: BinaryIO | None
-) -> NumberFormat:
-    """How a file writes its balances: the whole column is read.
+@contextmanager
+def looked_through(
+    parts: Iterable[RecordBatch], bound: Bound, folder: Path | None
+) -> Iterator[tuple[NumberFormat, Iterator[RecordBatch]]]:
+    """How a file writes its balances, and the same parts again: its source is read once.
+
+    A column tells its number format as a whole, so that all parts wait in a private file.
 
     Raises:
         SourceError: the column could be read in two ways, or in none.
+        UsageError: the parts cannot be kept.
     """
-    with open_source(name, 0, options, stdin) as source:
-        bound = mapping_bound(mapping, source.layout, None)
-        return bound.detect(
-            bound.amounts(part) for batch in source.batches() for part in parts_of(batch)
-        )
+    with scratch_file(folder) as file:
+
+        def looked_at() -> Iterator[tuple[pl.Series, Sequence[int]]]:
+            for part in parts:
+                with writing(folder):
+                    pickle.dump(part, file, pickle.HIGHEST_PROTOCOL)
+                yield bound.amounts(part)
+
+        number_format = bound.detect(looked_at())
+        with writing(folder):
+            end = file.tell()
+            file.seek(0)
+        yield number_format, iter(lambda: _next(file, end), None)
+
+
+def _next(file: BinaryIO, end: int) -> RecordBatch | None:
+    if file.tell() == end:
+        return None
+    part: RecordBatch = pickle.load(file)  # noqa: S301 - written above, to a file without a name
+    return part
 
 
 def mapping_file(path: Path | None) -> dict[str, str]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from importer.errors import UsageError
-from importer.job.judging import LEFT_OUT, Judge, mapping_bound, number_format_of
+from importer.job.judging import LEFT_OUT, Judge, looked_through, mapping_bound
 from importer.job.limit import Tally
 from importer.results.groups import Groups
 from importer.rows import parts_of, until_first_invalid
 from importer.source import SourceOptions, open_source, shown_source
-from importer.source.private import spooled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from importer.job.job_settings import InputSettings
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from importer.source.records import Layout, RecordBatch
 
 
-SPOOLED = 1 << 20
-"""Bytes of standard input that are kept at once."""
+MOST_WARNINGS = 100
+"""Warnings of one kind that are told; thousands of sources may each have some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +53,8 @@ class Input:
     def tallies(self, invalid: Mapping[int, int]) -> list[Tally]:
         """The figures of each source, given its number of invalid rows by its index."""
         return [
-            Tally(size - left_out, invalid.get(index, 0), layout.fed_back)
-            for index, (size, left_out, layout) in enumerate(
-                zip(self.sizes, self.skipped, self.layouts, strict=True)
-            )
+            Tally(size - left_out, invalid.get(index, 0))
+            for index, (size, left_out) in enumerate(zip(self.sizes, self.skipped, strict=True))
         ]
 
 
@@ -91,6 +88,7 @@ class _Reading:
         self._observer = observer
         self._layouts: list[Layout] = []
         self._warnings: list[str] = []
+        self._warned: Counter[str] = Counter()
         self._sizes: list[int] = []
         self._skipped: list[int] = []
         self._groups = Groups()
@@ -99,29 +97,25 @@ class _Reading:
 
     def read(self, index: int, name: str, options: SourceOptions, stdin: BinaryIO | None) -> bool:
         """Read one source; False where the first invalid record ends the reading."""
-        mapping, number_format = self._settings.mapping, None
+        mapping, bound = self._settings.mapping, None
         with ExitStack() as stack:
-            if mapping is not None and mapping.fields.balance and mapping.fields.balance.detects:
-                if stdin is not None:
-                    # It is read twice, and comes only once.
-                    kept = spooled(partial(stdin.read, SPOOLED), options.folder)
-                    stdin = stack.enter_context(kept)
-                number_format = number_format_of(mapping, name, options, stdin)
-                if stdin is not None:
-                    stdin.seek(0)
             source = stack.enter_context(open_source(name, index, options, stdin))
-            bound = None
+            parts: Iterator[RecordBatch] = (
+                part for batch in source.batches() for part in parts_of(batch)
+            )
             if mapping is not None:
-                bound = mapping_bound(mapping, source.layout, number_format)
+                bound = mapping_bound(mapping, source.layout)
+                if bound.detects:
+                    looked = looked_through(parts, bound, options.folder)
+                    number_format, parts = stack.enter_context(looked)
+                    bound = mapping_bound(mapping, source.layout, number_format)
             judge = Judge(source.layout, bound, strict=self._settings.strict)
             for text in judge.warnings:
                 self._warn("column_ignored", text)
             self._layouts.append(source.layout)
             self._sizes.append(0)
             self._skipped.append(0)
-            goes_on = all(
-                self._add(judge, part) for batch in source.batches() for part in parts_of(batch)
-            )
+            goes_on = all(self._add(judge, part) for part in parts)
             for text in source.warnings:
                 self._warn("source_interpreted", text)
         self._note_transforms(judge.transforms)
@@ -129,6 +123,9 @@ class _Reading:
 
     def result(self) -> Input:
         """All of it."""
+        for code, number in self._warned.items():
+            if number > MOST_WARNINGS:
+                self._tell(code, f"{number - MOST_WARNINGS:,} more warnings of this kind")
         return Input(
             tuple(self._layouts),
             sum(self._sizes),
@@ -162,6 +159,11 @@ class _Reading:
                 self._warn("value_left_out", text)
 
     def _warn(self, code: str, text: str) -> None:
+        self._warned[code] += 1
+        if self._warned[code] <= MOST_WARNINGS:
+            self._tell(code, text)
+
+    def _tell(self, code: str, text: str) -> None:
         self._warnings.append(text)
         self._observer.warning(code, text)
 

@@ -21,6 +21,7 @@ from importer.rows.judged import (
     parts_of,
     rows_of,
     until_first_invalid,
+    with_unseen,
 )
 from importer.rows.mask import mask_email, mask_phone, mask_text, redact
 from importer.rows.payload import build_payload
@@ -57,6 +58,7 @@ __all__ = [
     "resolve",
     "rows_of",
     "until_first_invalid",
+    "with_unseen",
 ]
 
 _HOMES = {"Customer": "importer.rows.customer", "problems_of": "importer.rows.problems"}

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-_FED_BACK = {"_line", "_error_code", "_error"}
-
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -27,11 +25,6 @@ class Header:
     """As they are in the source, not trimmed; a column without a name is ``_unnamed_N``."""
     unnamed: tuple[int, ...]
     """Indexes of the columns without a name. They must hold nothing."""
-
-    @property
-    def fed_back(self) -> bool:
-        """True where the columns of an errors file are there."""
-        return set(self.columns) >= _FED_BACK
 
 
 def header_of(name: str, cells: Sequence[str]) -> Header:

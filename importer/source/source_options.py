@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError
@@ -48,3 +48,7 @@ class SourceOptions:
                 f"the delimiter {given!r} cannot be used",
                 hint="give one ASCII character that is no quote, for example ; or a tab",
             )
+
+    def by_its_own_rules(self) -> SourceOptions:
+        """The options for an errors file: what is said of its source does not hold for it."""
+        return replace(self, delimiter=None, encoding=AUTO, sheet=None)

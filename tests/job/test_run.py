@@ -75,7 +75,7 @@ def test_the_errors_file_can_be_corrected_and_fed_back(job: Job) -> None:
     text = "name;phone;external_reference;balance\nAda;+27820000001;A 1;\n=1+1;;B-2;x\n-5;;C-3;\n"
     first = job.run(text)
     errors = (first.results / "errors.csv").read_text().splitlines()
-    assert errors[0] == "name;phone;external_reference;balance;_line;_error_code;_error"
+    assert errors[0] == "name;phone;external_reference;balance;_line;_error_code;_error;_digest"
     assert errors[1].startswith("Ada;'+27820000001;A 1;;2;reference_charset;")
     assert errors[2].startswith("'=1+1;;B-2;x;3;")
     corrected = "\n".join(errors).replace("A 1", "A-1").replace(";x;", ";;") + "\n"
@@ -183,22 +183,22 @@ def test_a_customer_that_differs_at_moment_is_found_and_never_overwritten(job: J
     assert job.state()["requests"].get("PATCH 200") is None
 
 
-def test_a_refused_key_stops_after_one_request(job: Job) -> None:
-    """401 or 403 is the run's fault: the canary alone was sent, rows keep their state."""
+def test_a_refused_key_stops_after_six_requests(job: Job) -> None:
+    """403 on the first row and five others is the run's fault; rows keep their state."""
     job.key = ApiKey("sk_test_expired_key", "test")
     finished = job.run(customers(range(40)))
     assert finished.exit_code is ExitCode.STOPPED
     assert finished.summary.stopped_by == "forbidden"
-    assert finished.summary.requests["post"] == 1
+    assert finished.summary.requests == {"post": 6, "get": 0}
     assert outcomes(finished) == {"unsettled": 40}
 
 
-def test_a_wrong_base_url_stops_after_one_request(job: Job) -> None:
+def test_a_wrong_base_url_stops_after_six_rows(job: Job) -> None:
     """404 on POST means that there is no such API at this address."""
     finished = job.run(customers(range(40)), base_url=job.base_url + "/nowhere")
     assert finished.exit_code is ExitCode.STOPPED
     assert finished.summary.stopped_by == "no_such_endpoint"
-    assert finished.summary.requests == {"post": 1, "get": 0}
+    assert finished.summary.requests["post"] <= 18
 
 
 def test_another_key_on_the_ledger_is_noticed(job: Job) -> None:
@@ -247,6 +247,31 @@ def test_a_refused_row_is_sent_again_once_it_is_corrected(job: Job) -> None:
     job.run(customers(range(3)))
     corrected = job.run(customers(range(3)).replace("Ada Example 1,", "Ada Corrected,"))
     assert outcomes(corrected) == {"unchanged": 2, "created": 1}
+
+
+def test_a_corrected_row_that_was_not_reached_is_not_called_refused(job: Job) -> None:
+    """Moment never saw this version, so nobody can say that it was refused."""
+    job.fault("ref:C-1=refused")
+    job.run(customers(range(2)))
+    corrected = customers(range(2)).replace("Ada Example 1,", "Ada Corrected,")
+    header, *rows = corrected.splitlines(keepends=True)
+    before_it = header + customers(range(5, 6)).splitlines(keepends=True)[1] + "".join(rows)
+    finished = job.run(before_it, limit=1)
+    told = [(row["outcome"], row["error_code"]) for row in results(finished)]
+    assert told == [("created", ""), ("unchanged", ""), ("unsettled", "not_reached")]
+
+
+def test_a_customer_that_was_found_otherwise_stays_told_of(job: Job) -> None:
+    """Moment holds another balance: the night after that is no ``unchanged`` row."""
+    job.run(customers(range(2)))
+    (job.folder / "ledger.db").unlink()
+    job.advance(25 * 3600)
+    other = customers(range(2)).replace("ZAR,1\n", "ZAR,100\n")
+    nights = [job.run(other), job.run(other)]
+    told = [[(row["outcome"], row["error_code"]) for row in results(one)] for one in nights]
+    assert told[0][1] == ("found", "differs")
+    assert told[1] == [("unchanged", ""), ("changed", "differs")]
+    assert results(nights[1])[1]["error"] == "Moment holds other values in: balance"
 
 
 def test_an_empty_file_with_a_header_is_fine(job: Job) -> None:

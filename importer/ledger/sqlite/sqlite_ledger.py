@@ -18,7 +18,7 @@ from importer.ledger.sqlite.attempt_table import History, read_history
 from importer.ledger.sqlite.connection import open_database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -34,11 +34,15 @@ _PAGE = 5000
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _VERSIONS = (
     "SELECT group_concat(wanted.key || ',' || hex(fingerprint) || ','"
-    " || iif(state = 'done', customer_id, ''), char(10))"
+    " || iif(state = 'done' AND differs IS NULL, customer_id, ''), char(10))"
     " FROM json_each(?) AS wanted CROSS JOIN customer"
     " WHERE account = ? AND reference = wanted.value AND state <> 'new'"
 )
 _ACCOUNT = "SELECT id FROM account WHERE base_url = ? AND mode = ? AND name = ?"
+_TOTAL = "INSERT INTO total (account, state, customers)"
+_ADD = "ON CONFLICT (account, state) DO UPDATE SET customers = customers + excluded.customers"
+_FIRST_KEPT = "SELECT id FROM attempt WHERE at >= ? ORDER BY id LIMIT 1"
+_FORGET = "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ? LIMIT ?)"
 _ATTEMPT = (
     "INSERT INTO attempt (account, run, reference, at, event, generation, http_status, error_code)"
 )
@@ -78,16 +82,20 @@ class Ledger:
         read_only: bool = False,
         safeguards: Safeguards = ALL_ON,
         connect: Connect = sqlite3.connect,
+        still_ours: Callable[[], None] = lambda: None,
     ) -> Self:
         """Open the ledger at ``path``: mode 0600, made and migrated if need be.
 
-        A writer should hold the ``RunLock``. A reader may read while a run writes.
+        A writer should hold the ``RunLock``, whose ``check`` is asked before each change as
+        ``still_ours``. A reader may read while a run writes.
 
         Raises:
             UsageError: the file is missing, no ledger, or from a newer version.
             LedgerFailed: SQLite could not open, read or write it.
         """
-        db = open_database(path, create=create, read_only=read_only, connect=connect)
+        db = open_database(
+            path, create=create, read_only=read_only, connect=connect, still_ours=still_ours
+        )
         return cls(db, account, safeguards)
 
     def __enter__(self) -> Self:
@@ -128,7 +136,8 @@ class Ledger:
 
         Yields:
             (start, lines): a line ``INDEX,FINGERPRINT,CUSTOMER_ID`` for each known reference;
-            INDEX + start is its index, FINGERPRINT in hex, CUSTOMER_ID empty if it is not done.
+            INDEX + start is its index, FINGERPRINT in hex, CUSTOMER_ID empty if it is not done,
+            or if Moment was seen to hold other values.
 
         Ascending references are fastest. No read blocks a writer's checkpoint.
         """
@@ -199,6 +208,7 @@ class Ledger:
             if None in folded.results:
                 versioning.write_move(db, account, run)
             insert(db, INSERT, [(account, *row) for row in folded.rows], UPDATE)
+            insert(db, _TOTAL, [(account, *one) for one in folded.moved.items() if one[1]], _ADD)
             told = attempt_rows(folded.advances, attempts, run)
             insert(db, _ATTEMPT, [(account, *columns) for columns in told])
         self._account_id, self._run = account, (run_id, run)
@@ -237,9 +247,14 @@ class Ledger:
         self._account_id, self._run = account, (run_id, run)
 
     def end_run(
-        self, run_id: str, *, ended_at: float, exit_code: int, counts: Mapping[str, int]
+        self,
+        run_id: str,
+        *,
+        ended_at: float,
+        exit_code: int,
+        counts: Mapping[str, int] | None = None,
     ) -> None:
-        """Note how a run ended; ``counts`` are rows by outcome."""
+        """Note how a run ended; ``counts`` are rows by outcome, None for what was told before."""
         with self._db.transaction() as db:
             _, run = self._enter(db, run_id, ended_at)
             run_records.write_end(db, run, ended_at=ended_at, exit_code=exit_code, counts=counts)
@@ -273,12 +288,28 @@ class Ledger:
         """How this ledger stands to the plan of that digest, made on the version ``base``."""
         return versioning.standing(self._db, self._known_account(), plan=plan, base=base)
 
+    def forget_attempts(self, before: float) -> int:
+        """Drop from the history what happened before that time (epoch seconds); how much it was.
+
+        What a customer's own row tells stays: its state, id, times and number of requests. No
+        delivery rests on the history. A few rows at a time, so that nobody waits long.
+        """
+        found = self._db.read(_FIRST_KEPT, (before,))
+        first_kept = found[0][0] if found else 1 << 62
+        dropped = 0
+        while True:
+            with self._db.transaction() as db:
+                some = db.execute(_FORGET, (first_kept, _PAGE)).rowcount
+            dropped += some
+            if some < _PAGE:
+                return dropped
+
     # For people -----------------------------------------------------------------------------------
 
     def totals(self) -> dict[str, int]:
         """Rows of the account by state (``new``, ``sent``, ``done``, ``rejected``)."""
         account = self._known_account()
-        sql = "SELECT state, COUNT(*) FROM customer WHERE account = ? GROUP BY state"
+        sql = "SELECT state, customers FROM total WHERE account = ? AND customers <> 0"
         return dict(self._db.read(sql, (account,)))
 
     def accounts(self) -> list[Account]:

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from importer.errors import SourceError
 from importer.source.csv.careful import Framer
-from importer.source.csv.formula import unescape_formula, unescape_frame
 from importer.source.header import Header, check_unnamed, header_of, split_header
 from importer.source.limits import (
     CAREFUL_BYTES,
@@ -32,7 +30,7 @@ from importer.source.limits import (
     SAMPLE_BYTES,
 )
 from importer.source.naming import called, source_name
-from importer.source.records import Layout, Malformed, RecordBatch
+from importer.source.records import Layout, RecordBatch
 from importer.source.source_options import DELIMITERS
 from importer.source.text.blocks import Blocks
 from importer.source.text.sniff import UTF8_BOM, check_text
@@ -160,7 +158,7 @@ class CsvSource:
         self._line = 1
         """The physical line at which the next block starts."""
         delimiter, self._header = self._open(options.delimiter)
-        self.layout = Layout(name, self._header.columns, delimiter, self._header.fed_back)
+        self.layout = Layout(name, self._header.columns, delimiter)
         self._framer = Framer(delimiter, self._header.columns, lambda: stream.encoding)
 
     def batches(self) -> Iterator[RecordBatch]:
@@ -202,12 +200,15 @@ class CsvSource:
             frame = parse_fast(block, self.layout.delimiter, self.layout.columns)
             if frame is not None:
                 self._line += frame.height
-                return self._made(frame, range(first, self._line), ()), b""
+                return RecordBatch(self._index, frame, range(first, self._line)), b""
         block = self._shortened(block, waiting)
         framed = self._framer.frame(block, first, final=self._blocks.ended)
         self._line = framed.rest_line
         frame = _text_frame(self.layout.columns, framed.records)
-        return self._made(frame, framed.lines, tuple(framed.malformed)), framed.rest
+        return (
+            RecordBatch(self._index, frame, framed.lines, tuple(framed.malformed)),
+            framed.rest,
+        )
 
     def _shortened(self, block: bytes, waiting: int) -> bytes:
         """Enough lines for the careful path; what follows may be fast again."""
@@ -217,21 +218,6 @@ class CsvSource:
             cut = block.rfind(b"\n", waiting, (waiting + cut) // 2) + 1 or first
         self._blocks.put_back(block[cut:])
         return block[:cut]
-
-    def _made(
-        self, frame: pl.DataFrame, lines: Sequence[int], malformed: tuple[Malformed, ...]
-    ) -> RecordBatch:
-        if self.layout.fed_back:
-            frame = unescape_frame(frame)
-            malformed = tuple(
-                replace(
-                    one,
-                    cells=tuple(map(unescape_formula, one.cells)),
-                    extra=tuple(map(unescape_formula, one.extra)),
-                )
-                for one in malformed
-            )
-        return RecordBatch(self._index, frame, lines, malformed)
 
     def _open(self, delimiter: str | None) -> tuple[str, Header]:
         head = self._blocks.take()

@@ -198,7 +198,7 @@ class XlsxSource:
                 )
             self._header = header_of(name, self._names(first[1]))
             self._resources = stack.pop_all()
-        self.layout = Layout(name, self._header.columns, ",", self._header.fed_back)
+        self.layout = Layout(name, self._header.columns)
 
     def batches(self) -> Iterator[RecordBatch]:
         """All rows that hold something, in order.
