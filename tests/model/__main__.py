@@ -28,8 +28,10 @@ def main(arguments: list[str]) -> int:
         if not (update.long and short):
             judge.promise(update.name, update.scene)
     _say("\nLimits: what the promises rest on; without it they break")
-    for limit in (*LIMITS, *SYNC_LIMITS):
+    for limit in LIMITS:
         judge.must_break(limit.name, limit.scene, limit.breaks)
+    for edge in SYNC_LIMITS:
+        judge.must_break(edge.name, edge.scene, edge.breaks)
     _say("\nAblations: one safeguard off; the checker must notice")
     for ablation in ABLATIONS:
         scene = without(named(ablation.variant).scene, ablation.safeguard)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.protocol import answers as a
+from importer.delivery.protocol.creating import NOT_THE_API, TURNED_AWAY
 from importer.delivery.protocol.events import (
     Begin,
     Committed,
@@ -525,6 +526,10 @@ def _patch_answered(flight: UpdateFlight, answer: PatchAnswer, policy: UpdatePol
             return _clashed(flight, answer, policy)
         case a.Refused():
             return _refused(flight, answer, policy)
+        case a.Blocked(of_api=True):
+            return _give_up(flight._replace(note=(answer.http_status, TURNED_AWAY, "")))
+        case a.Blocked():
+            return _unknown(flight, answer.http_status, NOT_THE_API, policy)
         case a.Throttled():
             noted = flight._replace(note=(429, "too_many_requests", ""), then=_again(flight))
             return _wait(noted, WaitCause.THROTTLED, answer.retry_after or 0.0)
