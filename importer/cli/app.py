@@ -166,11 +166,20 @@ def init(
             help="The column of your own customer numbers; again: used where the first is empty.",
         ),
     ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help='The name: a column, or "{FIRST} {LAST}".')
+    ] = None,
     region: Annotated[
         str | None, typer.Option("--region", help="Country of national phone numbers: ZA.")
     ] = None,
     currency: Annotated[
         str | None, typer.Option("--currency", help="Where the file names none: ZAR.")
+    ] = None,
+    balance: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--balance", help="The column of the amounts; twice: debit, then credit; or none."
+        ),
     ] = None,
     number_format: Annotated[
         str | None, typer.Option("--number-format", help='How amounts are written: "1.234,56".')
@@ -196,8 +205,10 @@ def init(
 
     answers = Answers(
         reference=tuple(reference or ()),
+        name=name,
         region=region,
         currency=currency,
+        balance=tuple(balance or ()),
         number_format=number_format,
         unit=unit,
         positive=positive,
