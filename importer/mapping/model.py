@@ -205,6 +205,8 @@ class SourceSection(Strict):
     encoding: StrictStr | None = None
     delimiter: Annotated[StrictStr, AfterValidator(_delimiter)] | None = None
     sheet: StrictStr | None = None
+    empty: tuple[Annotated[StrictStr, Field(min_length=1)], ...] = ()
+    """Texts that stand for an empty cell, such as ``NULL``."""
 
 
 Texts = StrictStr | tuple[StrictStr, ...]
@@ -235,6 +237,8 @@ class Mapping(Strict):
     preset: StrictStr | None = None
     run: dict[StrictStr, Any] = {}
     """Settings of a run; the command line knows their types."""
+    guard: dict[StrictStr, Any] = {}
+    """The volume guard's; the same."""
     source: SourceSection = SourceSection()
     fields: Fields
     metadata: dict[MetadataKey, TextField] = {}
