@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from importer.errors import SourceError
-from importer.source.header import check_unnamed, header_of
+from importer.source.header import Unnamed, header_of
 from importer.source.limits import MAX_COLUMNS, MAX_FIELD, MAX_RECORD
 from importer.source.naming import column_name, source_name
 from importer.source.private import spooled
@@ -229,6 +229,7 @@ class JsonSource:
             self._spool.close()
             raise
         self.layout = Layout(name, self._header.columns)
+        self._unnamed = Unnamed(name, self._header)
 
     @property
     def encoding(self) -> str:
@@ -240,19 +241,20 @@ class JsonSource:
         """What was decided and may be wrong."""
         return self._stream.warnings
 
-    def batches(self) -> Iterator[RecordBatch]:
-        """All records in input order.
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What may be damaged; complete at the end."""
+        return self._unnamed.found
 
-        Raises:
-            SourceError: a key without a name holds data.
-        """
+    def batches(self) -> Iterator[RecordBatch]:
+        """All records in input order."""
         most = max(1, _MOST_CELLS // len(self.layout.columns))
-        work = _Work(self._index, self.layout.columns, self._keys)
+        work = _Work(self._index, self._header.keys, self._keys)
         for line, content in self._lines():
             work.add(line, content)
             if work.size >= self._block_bytes or len(work.lines) + len(work.malformed) >= most:
                 yield self._checked(work.batch())
-                work = _Work(self._index, self.layout.columns, self._keys)
+                work = _Work(self._index, self._header.keys, self._keys)
         if work.lines or work.malformed:
             yield self._checked(work.batch())
 
@@ -262,7 +264,7 @@ class JsonSource:
         self._stream.close()
 
     def _checked(self, batch: RecordBatch) -> RecordBatch:
-        check_unnamed(self._name, self._header, batch.frame, batch.lines)
+        self._unnamed.look(batch.frame, batch.lines)
         return batch
 
     def _all_keys(self) -> list[str]:
