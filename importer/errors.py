@@ -10,6 +10,7 @@ and the process exit code that the command line answers with (docs/exit-codes.md
      |    +-- LedgerFailed    3  the ledger could not be written (disk full, I/O error)
      |    +-- InvalidFound    1  --fail-fast: reading stopped at the first invalid record
      +-- LedgerInUse          4  another run holds this ledger
+     +-- BugFound            70  an invariant does not hold: a fault of importer itself
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class ExitCode(IntEnum):
     USAGE = 2
     STOPPED = 3
     LEDGER_IN_USE = 4
+    INTERNAL = 70
+    SIGHUP = 129
     SIGINT = 130
     SIGTERM = 143
 
@@ -92,3 +95,20 @@ class LedgerInUse(ImporterError):
     """Another run holds this ledger."""
 
     exit_code = ExitCode.LEDGER_IN_USE
+
+
+class BugFound(ImporterError):
+    """What must always hold does not: importer is wrong, and stops before that costs money.
+
+    Args:
+        what: which invariant, in words, without personal data.
+        safe: what nobody needs to fear, for example "nothing was sent".
+    """
+
+    exit_code = ExitCode.INTERNAL
+
+    def __init__(self, what: str, *, safe: str) -> None:
+        super().__init__(
+            f"this is a bug in importer, and {safe}: {what}",
+            hint="please report this line; type the same command again once it is mended",
+        )

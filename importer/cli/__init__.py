@@ -10,22 +10,50 @@ from importer.errors import ExitCode, ImporterError
 
 
 def main() -> None:
-    """Run the command line; an ImporterError becomes a message and its exit code."""
+    """Run the command line; whatever is raised becomes a message and its exit code."""
     _open_missing_streams()
     stdout, stderr = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = Unbreakable(stdout), Unbreakable(stderr)
+    out = sys.stdout = Unbreakable(stdout)
+    sys.stderr = Unbreakable(stderr)
+    try:
+        code = _run()
+        out.flush()
+        if out.lost and not code:
+            # What was asked for is not there: a script must not take half of it for the whole.
+            _report(_not_written(out.lost))
+            code = ExitCode.STOPPED
+    finally:
+        sys.stdout, sys.stderr = stdout, stderr
+        _drop_broken_streams()
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    """The exit code of the command that was typed."""
     try:
         from importer.cli.app import app  # noqa: PLC0415 - keeps `import importer` light
 
         app()
+    except SystemExit as left:
+        return int(left.code) if isinstance(left.code, ExitCode) else left.code
     except ImporterError as error:
         _report(error)
-        sys.exit(int(error.exit_code))
+        return int(error.exit_code)
     except KeyboardInterrupt:
-        sys.exit(int(ExitCode.SIGINT))
-    finally:
-        sys.stdout, sys.stderr = stdout, stderr
-        _drop_broken_streams()
+        return int(ExitCode.SIGINT)
+    except BaseException as error:  # noqa: BLE001 - polars' panics are no Exception
+        from importer.cli.crash import as_bug  # noqa: PLC0415 - few runs need it
+
+        _report(as_bug(error))
+        return int(ExitCode.INTERNAL)
+    return 0
+
+
+def _not_written(lost: OSError) -> ImporterError:
+    return ImporterError(
+        f"standard output could not be written: {lost.strerror or lost}",
+        hint="make room where it goes to; the command itself has done its work",
+    )
 
 
 def _report(error: ImporterError) -> None:

@@ -280,8 +280,11 @@ def _open(proposal: Proposal) -> UsageError:
 def _reading(facts: Facts, encoding: str, options: SourceOptions) -> dict[str, Any]:
     """The ``[source]`` table, so that a later run reads the file in the same way."""
     if facts.layout.name.lower().endswith(_TYPED):
-        return {"sheet": options.sheet} if options.sheet else {}
-    return {"encoding": encoding, "delimiter": facts.layout.delimiter}
+        reading: dict[str, Any] = {"sheet": options.sheet} if options.sheet else {}
+    else:
+        reading = {"encoding": encoding, "delimiter": facts.layout.delimiter}
+    row = facts.layout.header_row
+    return reading if row is None else {**reading, "header_row": row}
 
 
 def _write(path: Path, text: str, *, force: bool) -> Any:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Any, TextIO
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Unbreakable:
@@ -11,17 +15,30 @@ class Unbreakable:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.lost: OSError | None = None
+        """Why something that a reader waits for could not be written (a full disk); a reader who
+        went away, or a terminal that hung up, waits for nothing."""
 
     def write(self, text: str) -> int:
         """Write, or drop where the reader is gone or the disk is full."""
-        with suppress(OSError, ValueError):
+        with self._dropping():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Flush as far as possible."""
-        with suppress(OSError, ValueError):
+        with self._dropping():
             self._stream.flush()
+
+    @contextmanager
+    def _dropping(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in {errno.EPIPE, errno.EIO, errno.EBADF}:
+                self.lost = self.lost or error
+        except ValueError:
+            pass  # It is closed.
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

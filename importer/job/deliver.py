@@ -19,7 +19,7 @@ from importer.delivery.protocol.creating import Policy
 from importer.delivery.stopping import one_cause
 from importer.errors import RunStopped
 from importer.job.noting import NotingLedger
-from importer.job.signals import WATCHED, Interrupted
+from importer.job.signals import Interrupted, watched
 from importer.plan import rows_to_deliver
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Delivery:
             await anyio.sleep(TELL_EVERY)
 
     async def _heed_signals(self) -> None:
-        with anyio.open_signal_receiver(*WATCHED) as signals:
+        with anyio.open_signal_receiver(*watched()) as signals:
             async for signum in signals:
                 if self.delivered.signum is not None:
                     raise Interrupted(signum)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import Done, Origin, Rejected, State
-from importer.errors import ExitCode, UsageError
+from importer.errors import BugFound, ExitCode, LedgerFailed, UsageError
 from importer.job.world import iso
 from importer.outcomes import IN_MOMENT, Outcome
+from importer.plan.decide import differing
 from importer.results import report, write_errors, write_results, write_summary
 
 if TYPE_CHECKING:
@@ -18,30 +19,52 @@ if TYPE_CHECKING:
     from importer.job.source_reading import Input
     from importer.ledger.interface import LedgerReader
     from importer.plan import Page, Staging
+    from importer.plan.frames import Pending
     from importer.results import Summary, Workspace
 
 COMPLETE = IN_MOMENT | {Outcome.WOULD_CREATE, Outcome.SKIPPED}
 
 
-def fill_in_from_ledger(staging: Staging, ledger: LedgerReader, *, why: str) -> None:
+def fill_in_from_ledger(staging: Staging, ledger: LedgerReader, *, why: str) -> LedgerFailed | None:
     """Give the rows that delivery did not report on their outcome, from what the ledger holds.
 
     A row may be settled in the ledger although its worker was stopped before it could say so.
     ``why`` tells why the others were not reached.
+
+    Returns:
+        Why the ledger could not be asked, if it could not: such rows are ``unsettled``, because
+        nobody can tell, and those that delivery did report on keep their outcomes.
     """
+    failed: LedgerFailed | None = None
     for chunk in staging.pending():
-        known = ledger.states([row.reference for row in chunk])
-        staging.settle((row.position, *_outcome(known.get(row.reference), why)) for row in chunk)
+        known: dict[str, State] = {}
+        if failed is None:
+            try:
+                known = ledger.states([row.reference for row in chunk])
+            except LedgerFailed as error:
+                failed = error
+        staging.settle(
+            (row.position, *(_unread() if failed else _outcome(row, known.get(row.reference), why)))
+            for row in chunk
+        )
+    return failed
 
 
-def _outcome(state: State | None, why: str) -> tuple[Outcome, str, str, str]:
+def _unread() -> tuple[Outcome, str, str, str]:
+    text = "the ledger cannot be read, so nobody can tell whether this row is in Moment"
+    return Outcome.UNSETTLED, "", "ledger_unreadable", text
+
+
+def _outcome(row: Pending, state: State | None, why: str) -> tuple[Outcome, str, str, str]:
     match state:
         case Done():
-            found = state.origin is Origin.FOUND
-            return Outcome.FOUND if found else Outcome.CREATED, state.customer_id, "", ""
-        case Rejected():
+            outcome = Outcome.FOUND if state.origin is Origin.FOUND else Outcome.CREATED
+            code, text = ("differs", differing(state.differs)) if state.differs else ("", "")
+            return outcome, state.customer_id, code, text
+        case Rejected() if state.fingerprint == row.fingerprint:
             return Outcome.REJECTED, "", state.error_code, f"HTTP {state.http_status}"
         case _:
+            # A refusal of another version says nothing about this one, which was never sent.
             return Outcome.UNSETTLED, "", "not_reached", why
 
 
@@ -95,4 +118,5 @@ def _counted(pages: Iterable[Page], expected: int) -> Iterator[Page]:
         seen += page.frame.height
         yield page
     if seen != expected:
-        raise AssertionError(f"{expected} records were read, {seen} staged")
+        what = f"{expected:,} records were read, and {seen:,} have an outcome"
+        raise BugFound(what, safe="everything that was sent is in the ledger")

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import pickle
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from importer.rows import Problem, Row, in_file_columns, judge_batch, map_columns, parts_of
-from importer.source import open_source
+from importer.rows import Problem, Row, in_file_columns, judge_batch, map_columns, with_unseen
+from importer.rows.damaged_text import DamagedText
+from importer.source.private import scratch_file, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    import polars as pl
 
     from importer.mapping import Bound, Mapping, Skipped, Transformed
     from importer.mapping.money.money_text import NumberFormat
     from importer.rows import Judged
-    from importer.source import SourceOptions
     from importer.source.records import Layout, RecordBatch
 
 LEFT_OUT = "left out"
 """The name under which a mapping counts values that it drops."""
 
 
-def mapping_bound(mapping: Mapping, layout: Layout, number_format: NumberFormat | None) -> Bound:
+def mapping_bound(
+    mapping: Mapping, layout: Layout, number_format: NumberFormat | None = None
+) -> Bound:
     """The mapping on this file.
 
     Raises:
@@ -40,6 +47,8 @@ class Judge:
         self._columns = map_columns(
             layout if bound is None else bound.layout, strict=strict and bound is None
         )
+        self._needed = self._columns.needed if bound is None else bound.needed
+        self._damaged = DamagedText(layout.name)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -53,9 +62,19 @@ class Judge:
 
     def __call__(self, batch: RecordBatch) -> Judged:
         """Judge one batch; every record of it is in the result once."""
+        batch = batch.completed(self._needed)
+        return with_unseen(self._judged(batch), batch)
+
+    def doubts(self) -> list[str]:
+        """About the texts so far: what is valid and looks damaged."""
+        return self._damaged.doubts()
+
+    def _judged(self, batch: RecordBatch) -> Judged:
         if self._bound is None:
+            self._look(batch)
             return judge_batch(batch, self._columns)
         mapped = self._bound.apply(batch)
+        self._look(mapped.batch)
         judged = in_file_columns(
             judge_batch(mapped.batch, self._columns),
             mapped.original,
@@ -67,25 +86,50 @@ class Judge:
         skipped = tuple(_skipped(batch.source, one) for one in mapped.skipped)
         return replace(judged, skipped=skipped)
 
+    def _look(self, batch: RecordBatch) -> None:
+        columns = [
+            (self._columns.names[at], batch.frame.to_series(at)) for at in self._columns.free_texts
+        ]
+        self._damaged.look(columns, batch.lines)
+
 
 def _skipped(source: int, one: Skipped) -> Row:
     problem = Problem("", one.code, one.text)
     return Row(source, one.line, one.reference, None, None, (problem,), one.cells)
 
 
-def number_format_of(
-    mapping: Mapping, name: str, options: SourceOptions, stdin: BinaryIO | None
-) -> NumberFormat:
-    """How a file writes its balances: the whole column is read.
+@contextmanager
+def looked_through(
+    parts: Iterable[RecordBatch], bound: Bound, folder: Path | None
+) -> Iterator[tuple[NumberFormat, Iterator[RecordBatch]]]:
+    """How a file writes its balances, and the same parts again: its source is read once.
+
+    A column tells its number format as a whole, so that all parts wait in a private file.
 
     Raises:
         SourceError: the column could be read in two ways, or in none.
+        UsageError: the parts cannot be kept.
     """
-    with open_source(name, 0, options, stdin) as source:
-        bound = mapping_bound(mapping, source.layout, None)
-        return bound.detect(
-            bound.amounts(part) for batch in source.batches() for part in parts_of(batch)
-        )
+    with scratch_file(folder) as file:
+
+        def looked_at() -> Iterator[tuple[pl.Series, Sequence[int]]]:
+            for part in parts:
+                with writing(folder):
+                    pickle.dump(part, file, pickle.HIGHEST_PROTOCOL)
+                yield bound.amounts(part)
+
+        number_format = bound.detect(looked_at())
+        with writing(folder):
+            end = file.tell()
+            file.seek(0)
+        yield number_format, iter(lambda: _next(file, end), None)
+
+
+def _next(file: BinaryIO, end: int) -> RecordBatch | None:
+    if file.tell() == end:
+        return None
+    part: RecordBatch = pickle.load(file)  # noqa: S301 - written above, to a file without a name
+    return part
 
 
 def mapping_file(path: Path | None) -> dict[str, str]:

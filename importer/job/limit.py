@@ -25,8 +25,6 @@ class ErrorLimit:
     """Of the rows that were judged, 0 to 100."""
     tolerated: int = 0
     """So few invalid rows are never too many, whatever their share."""
-    fed_back: bool = True
-    """Whether the rows of a fed-back errors file count."""
 
     def __str__(self) -> str:
         """As ``--max-errors`` takes it."""
@@ -40,9 +38,9 @@ class ErrorLimit:
         return invalid > self.tolerated and invalid * _ALL > share * records
 
 
-DEFAULT_LIMIT = ErrorLimit(percent=Decimal(10), tolerated=10, fed_back=False)
-"""What ``run`` tolerates: 10 %, and 10 rows. A fed-back errors file holds what was wrong before:
-that much of it is wrong still says nothing about the mapping."""
+DEFAULT_LIMIT = ErrorLimit(percent=Decimal(10), tolerated=10)
+"""What ``run`` tolerates: 10 %, and 10 rows. It holds for a fed-back errors file as well: there
+stand the rows that a stopped run did not send, beside those that stopped it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,6 @@ class Tally:
 
     records: int
     invalid: int
-    fed_back: bool = False
 
 
 def parse_limit(text: str) -> ErrorLimit:
@@ -79,7 +76,7 @@ def parse_limit(text: str) -> ErrorLimit:
 
 def too_many(limit: ErrorLimit, tallies: Iterable[Tally]) -> str:
     """What is too much, in words; "" where the limit holds."""
-    counted = [one for one in tallies if limit.fed_back or not one.fed_back]
+    counted = list(tallies)
     invalid = sum(one.invalid for one in counted)
     records = sum(one.records for one in counted)
     if not limit.exceeded(invalid, records):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
 from importer import __version__
-from importer.errors import ExitCode, LedgerFailed, RunStopped, UsageError
+from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import exit_code, fill_in_from_ledger, write_all
 from importer.job.judging import mapping_file
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from importer.clock import Clock
     from importer.job.credentials import ApiKey
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
+    from importer.ledger.interface import LedgerReader
 
 TOO_MANY_INVALID = "too_many_invalid"
 """The reason of a run that ``--max-errors`` stopped before it sent anything."""
@@ -92,10 +94,14 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
-        stack.enter_context(RunLock(delivery.ledger, run_id=run_id, started_at=began))
+        lock = stack.enter_context(RunLock(delivery.ledger, run_id=run_id, started_at=began))
         ledger = stack.enter_context(
             Ledger.open(
-                delivery.ledger, account, safeguards=world.safeguards, connect=world.connect
+                delivery.ledger,
+                account,
+                safeguards=world.safeguards,
+                connect=world.connect,
+                still_ours=lock.check,
             )
         )
         digest = check_key(ledger, key, delivery, confirm_key)
@@ -111,8 +117,7 @@ def run(
             summary.transforms = [one._asdict() for one in read.transforms]
         with _timed(summary, "plan"):
             settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
-            counts = staging.counts()
-            observer.verified(read.records, counts.get("invalid", 0))
+            observer.verified(read.records, staging.counts().get("invalid", 0))
             plan.check_input(staging)
             delivered = Delivered(stopped_by=stop_rule(inputs, read, staging))
             make_plan(staging, reader, retry_rejected=delivery.retry_rejected)
@@ -131,6 +136,7 @@ def run(
             sources=inputs.shown_sources,
             plan=plan.begins,
         )
+        stack.enter_context(_noting_failure(ledger, run_id, world.clock))
         if to_deliver:
             progress = Progress(total=min(to_deliver, delivery.limit or to_deliver))
             pipeline = Delivery(
@@ -150,7 +156,7 @@ def run(
                 delivered = anyio.run(pipeline.run, backend_options=loop_options())
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
-        fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, delivery.limit))
+        _fill_in(staging, reader, delivered, delivery.limit)
         _note_end(ledger, summary, delivered, staging.counts(), world.clock.now())
         results = write_all(workspace, staging, read, summary, world.clock)
     observer.finished(summary, str(results))
@@ -206,11 +212,31 @@ def _not_in_vain() -> Iterator[None]:
         raise RunStopped(error.message, reason="results_failed", hint=error.hint) from None
 
 
+@contextmanager
+def _noting_failure(ledger: Ledger, run_id: str, clock: Clock) -> Iterator[None]:
+    """Let the ledger's list of runs say the exit code that the process will have."""
+    try:
+        yield
+    except BaseException as error:
+        code = error.exit_code if isinstance(error, ImporterError) else ExitCode.INTERNAL
+        with suppress(LedgerFailed):
+            ledger.end_run(run_id, ended_at=clock.now(), exit_code=code)
+        raise
+
+
 def _second_leaves(delivered: Delivered, signum: int) -> None:
     """While results are written: the first signal is noted, the second leaves."""
     if delivered.signum is not None:
         leave_at_once(signum)
     delivered.signum = signum
+
+
+def _fill_in(
+    staging: Staging, reader: LedgerReader, delivered: Delivered, limit: int | None
+) -> None:
+    """Give every row its outcome, whatever ended the delivery."""
+    unread = fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, limit))
+    delivered.stopped_by = delivered.stopped_by or unread
 
 
 def _why_not_reached(delivered: Delivered, limit: int | None) -> str:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first asks to stop, the second leaves at once."""
+"""SIGINT, SIGTERM and SIGHUP: the first asks to stop, the second leaves at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-WATCHED = (signal.SIGINT, signal.SIGTERM)
+_ALWAYS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(ImporterError):
@@ -27,8 +27,14 @@ class Interrupted(ImporterError):
 
 
 def exit_code_of(signum: int) -> ExitCode:
-    """130 for SIGINT, 143 for SIGTERM (128 + signal number, as shells report it)."""
+    """130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP (128 + number, as shells report it)."""
     return ExitCode(128 + signum)
+
+
+def watched() -> tuple[signal.Signals, ...]:
+    """The signals that end a run; a SIGHUP that our parent had ignored (``nohup``) stays so."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return _ALWAYS if ignored else (*_ALWAYS, signal.SIGHUP)
 
 
 @contextmanager
@@ -39,7 +45,7 @@ def watch(on_signal: Callable[[int], None]) -> Iterator[None]:
         del frame
         on_signal(signum)
 
-    before = {signum: signal.signal(signum, handle) for signum in WATCHED}
+    before = {signum: signal.signal(signum, handle) for signum in watched()}
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ Makes the API's columns out of those of a batch, one field after the other. Pure
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -21,12 +22,13 @@ from importer.mapping.money import money_text as money
 from importer.mapping.template import joined, parse
 from importer.mapping.transform_report import TransformReport
 from importer.rows.cell_kinds import INEXACT, CellKinds
+from importer.rows.certain import is_email
 from importer.rows.header_fields import PREFIX
 from importer.rows.text import TRIMMED, shown, trim
 from importer.source.records import CellFault, Kind, Layout, RecordBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from importer.mapping.model import Mapping, TextField
     from importer.mapping.money.money_text import NumberFormat
@@ -74,8 +76,12 @@ class Columns:
         """The text of a field before any transform."""
         return self._cells.select(self._source(spec).alias("text")).to_series()
 
-    def amounts(self, spec: TextField) -> pl.Series:
-        """The same, "" where it is a number of the source's own, which has no format."""
+    def amounts(self, spec: BalanceField) -> pl.Series:
+        """All cells that an amount is made of: those of one column, then those of the next."""
+        return pl.concat([self._written(side) for side in spec.sides])
+
+    def _written(self, spec: BalanceField) -> pl.Series:
+        """The cells of one column, "" where a number of the source's own has no format."""
         text, numbers = self.text(spec), self._numbers(spec)
         if numbers is None:
             return text
@@ -137,6 +143,8 @@ class Columns:
         return pl.repeat(True, self._cells.height, eager=True) if is_number else None
 
     def _field(self, name: str, spec: TextField) -> Made:
+        if isinstance(spec, BalanceField) and len(spec.sides) > 1:
+            return self._two_sided(name, spec)
         wrong = self._misfits(name, spec)
         if not wrong:
             return self._made_of(name, spec, self.text(spec))
@@ -169,8 +177,8 @@ class Columns:
     def _own(self, name: str, spec: TextField, text: pl.Series) -> Made:
         """What only this kind of field knows."""
         match spec:
-            case EmailField(lowercase_domain=True):
-                return self._noted("lowercase_domain", name, text, texts.lowercase_domain)
+            case EmailField():
+                return self._email(name, spec, text)
             case ReferenceField(sanitise="escape"):
                 return self._noted("sanitise", name, text, references.escape)
             case PhoneField() if spec.converts:
@@ -188,6 +196,24 @@ class Columns:
         found = transform(text)
         self._report.note(key, name, text, found.values)
         return Made(found.values.fill_null(""), found.errors)
+
+    def _email(self, name: str, spec: EmailField, text: pl.Series) -> Made:
+        for key, transform in (
+            ("lowercase_domain", texts.lowercase_domain),
+            ("punycode", texts.punycode),
+        ):
+            if getattr(spec, key):
+                text = self._noted(key, name, text, transform).values
+        if spec.on_invalid == "drop":
+            cell = pl.col("t")
+            kept = text.to_frame("t").select(
+                pl.when(is_email(cell)).then(cell).otherwise(pl.lit(""))
+            )
+            after = kept.to_series().alias(text.name)
+            if dropped := int((after != text).sum()):
+                self._report.count(DROPPED, name, dropped)
+            text = after
+        return Made(text)
 
     def _phone(self, name: str, spec: PhoneField, text: pl.Series) -> Made:
         regions: pl.Series | str = spec.region or ""
@@ -234,8 +260,42 @@ class Columns:
         errors = sorted((*read.errors, *rest.errors), key=lambda one: one.index)
         return Converted(values, errors, read.changed + rest.changed)
 
+    def _two_sided(self, name: str, spec: BalanceField) -> Made:
+        """What a customer owes less what the customer has, each in a column of its own."""
+        debit, credit = (self._field(name, side) for side in spec.sides)
+        rows = pl.DataFrame({"debit": debit.values, "credit": credit.values})
+        errors = {one.index: one for one in (*credit.errors, *debit.errors)}
+        # A sign says the opposite of what the column says, and either may be meant.
+        for column, turned in (("debit", "^-0*[1-9]"), ("credit", "^[+]?0*[1-9]")):
+            for row in rows[column].str.contains(turned).arg_true():
+                errors.setdefault(row, Failed(row, money.SIDE, f"{_SIDE} {column} column"))
+        neither = pl.all_horizontal(pl.all() == "")
+        made = rows.select(
+            pl.when(neither)
+            .then(pl.lit(spec.default or ""))
+            .when(pl.col("credit") == "")
+            .then("debit")
+            .otherwise("credit")
+        ).to_series()
+        both = ((rows["debit"] != "") & (rows["credit"] != "")).arg_true()
+        if len(both):
+            sums = [_sum(*rows.row(row)) for row in both]
+            made = made.scatter(both, pl.Series(sums, dtype=pl.String))
+        failed = sorted(errors)
+        made = made.scatter(failed, "") if failed else made
+        return Made(made, [errors[row] for row in failed])
+
 
 _NUMBERS = [Kind.NUMBER.value, Kind.FLOAT.value]
+_SIDE = "a sign or CR or DR turns the amount round; write it without in the"
+
+
+def _sum(debit: str, credit: str) -> str:
+    """Of two whole numbers; what is none is left for the rules to refuse."""
+    for text in (debit, credit):
+        if re.match(_WHOLE, text) is None:
+            return text
+    return str(int(debit) + int(credit))
 
 
 def _negated(text: pl.Series) -> Converted:
@@ -308,9 +368,19 @@ class Bound:
         """The columns that the mapping makes."""
         self.labels = {name: self._label(name, field) for name, field in self._fields.items()}
         """For each of them, how a message names it: the file's column, then the field."""
+        self.needed = frozenset(
+            self._where[trim(name)] for _, names in _used(mapping) for name in names
+        )
+        """Indexes of the columns that are looked at."""
         reference = mapping.fields.external_reference
         self.reference = self._where[reference.column] if reference.column else None
         """Index of the reference's own column in the header, if it has one."""
+
+    @property
+    def detects(self) -> bool:
+        """Whether the number format is to be found in the whole column first."""
+        balance = self._mapping.fields.balance
+        return self._format is None and balance is not None and balance.detects
 
     def apply(self, batch: RecordBatch) -> Mapped:
         """Map one batch."""
@@ -340,8 +410,9 @@ class Bound:
         origins = trimmed.select(self._origin().hash(0).reinterpret(signed=True)).to_series()
         return Mapped(mapped, skipped, cells, origins)
 
-    def amounts(self, batch: RecordBatch) -> pl.Series:
-        """The cells whose number format is looked for, before anything is mapped."""
+    def amounts(self, batch: RecordBatch) -> tuple[pl.Series, Sequence[int]]:
+        """The cells whose number format is looked for, with their lines."""
+        batch = batch.completed(self.needed)
         cells = batch.frame.fill_null("")
         cells.columns = [str(index) for index in range(cells.width)]
         trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
@@ -352,10 +423,10 @@ class Bound:
         balance = self._mapping.fields.balance
         if balance is None:
             raise ValueError("the mapping makes no balance")
-        return columns.amounts(balance)
+        return columns.amounts(balance), lines.filter(~left_out).to_list() * len(balance.sides)
 
-    def detect(self, amounts: Iterable[pl.Series]) -> NumberFormat:
-        """The number format of a whole column, given in parts.
+    def detect(self, amounts: Iterable[tuple[pl.Series, Sequence[int]]]) -> NumberFormat:
+        """The number format of a whole column, given in parts with their lines.
 
         Raises:
             SourceError: it could be read in two ways (the message shows both), or in none.
@@ -367,8 +438,9 @@ class Bound:
             names = balance.names if balance is not None else ()
             columns = ", ".join(map(shown, names)) or "fields.balance"
             raise SourceError(
-                f"{self.layout.name}: the numbers of {columns} can be read in two ways: {doubt}",
-                hint='say which is meant: number_format = "..." in [fields.balance]',
+                f"{self.layout.name}: the numbers of {columns} {doubt}",
+                hint='correct them, or say which is meant: number_format = "..." in'
+                " [fields.balance]",
             ) from None
 
     # Inside -------------------------------------------------------------------------------------
@@ -462,7 +534,7 @@ class Bound:
         if self._format is None:
             # Only a look at some records: a job looks at the whole column first.
             columns = Columns(trimmed, self._where, TransformReport(), None, kinds)
-            return self.detect([columns.amounts(balance)])
+            return self.detect([(columns.amounts(balance), ())])
         return self._format
 
     def _label(self, name: str, field: TextField) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from pydantic import model_validator as validates
 
 from importer.mapping.money.money_format import FORMATS
@@ -74,11 +74,16 @@ class TextField(Strict):
     @validates(mode="after")
     def _one_source(self) -> Self:
         given = [name for name in _SOURCES if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} exclude each other; keep one")
-        if not given:
+        own = self._own_sources()
+        if len(given) + bool(own) > 1:
+            raise ValueError(f"{' and '.join((*given, *own))} exclude each other; keep one")
+        if not given and not own:
             raise ValueError(f"say where the text comes from: one of {', '.join(_SOURCES)}")
         return self
+
+    def _own_sources(self) -> tuple[str, ...]:
+        """Further keys that say where the text comes from, as far as they are given."""
+        return ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,6 +99,8 @@ class EmailField(TextField):
     """An e-mail address."""
 
     lowercase_domain: StrictBool = False
+    punycode: StrictBool = False
+    on_invalid: Literal["error", "drop"] = "error"
 
 
 class ReferenceField(TextField):
@@ -134,11 +141,46 @@ class CurrencyField(TextField):
 
 
 class BalanceField(TextField):
-    """An amount."""
+    """An amount, in one column or in a debit and a credit column."""
 
+    debit: ColumnName | None = None
+    """What the customer owes; together with ``credit``."""
+    credit: ColumnName | None = None
+    """What the customer has."""
     unit: Literal["minor", "major"] = "minor"
     number_format: Annotated[StrictStr, AfterValidator(_number_format)] = AUTO
     positive: Literal["debit", "credit"] = "debit"
+
+    @validates(mode="after")
+    def _both_sides(self) -> Self:
+        if (self.debit is None) != (self.credit is None):
+            raise ValueError("debit and credit belong together; name both columns")
+        if self.debit is not None and self.positive == "credit":
+            raise ValueError("debit and credit say themselves what is owed; leave positive out")
+        if self.debit is not None and self.default not in {None, "0"}:
+            raise ValueError("beside debit and credit it can be 0 only: nothing is owed")
+        return self
+
+    def _own_sources(self) -> tuple[str, ...]:
+        return tuple(name for name in ("debit", "credit") if getattr(self, name) is not None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that the amount is made of, in order."""
+        if self.debit is None or self.credit is None:
+            return super().names
+        return (self.debit, self.credit)
+
+    @property
+    def sides(self) -> tuple[BalanceField, ...]:
+        """The columns as amounts of their own: debit and credit, or this one."""
+        if self.debit is None:
+            return (self,)
+        alone: dict[str, Any] = {"debit": None, "credit": None, "default": None}
+        return (
+            self.model_copy(update={**alone, "column": self.debit}),
+            self.model_copy(update={**alone, "column": self.credit, "positive": "credit"}),
+        )
 
     @property
     def detects(self) -> bool:
@@ -163,6 +205,8 @@ class SourceSection(Strict):
     encoding: StrictStr | None = None
     delimiter: Annotated[StrictStr, AfterValidator(_delimiter)] | None = None
     sheet: StrictStr | None = None
+    header_row: Annotated[StrictInt, Field(ge=1)] | None = None
+    """The line of the header; None = the first that holds anything."""
 
 
 Texts = StrictStr | tuple[StrictStr, ...]
@@ -181,6 +225,8 @@ class RowsSection(Strict):
     keep: dict[ColumnName, Texts] = {}
     drop: dict[ColumnName, Texts] = {}
     skip_totals: StrictBool | Totals = False
+    edges: Literal["stop", "keep", "skip"] | None = None
+    """What is done with lines at the edges of a file that look like no customers."""
 
 
 MetadataKey = Annotated[StrictStr, Field(min_length=1, max_length=MAX_METADATA_KEY)]

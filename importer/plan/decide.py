@@ -6,9 +6,13 @@ Everything that needs no request is decided here; the rest is delivered by the p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import Done, Rejected, State
 from importer.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +28,17 @@ class Decision:
 DELIVER = Decision()
 
 
+def differing(fields: Iterable[str]) -> str:
+    """That Moment was seen to hold other values in these fields, in words."""
+    return f"Moment holds other values in: {', '.join(fields)}"
+
+
 def decide(state: State, fingerprint: bytes, *, retry_rejected: bool) -> Decision:
     """The decision for one row whose payload has this fingerprint."""
     match state:
+        case Done() if state.fingerprint == fingerprint and state.differs:
+            # The source is as it was, and so is what Moment was seen to hold instead.
+            return Decision(Outcome.CHANGED, state.customer_id, "differs", differing(state.differs))
         case Done():
             if state.fingerprint == fingerprint:
                 return Decision(Outcome.UNCHANGED, state.customer_id)

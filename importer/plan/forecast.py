@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from importer.delivery.protocol.states import Rejected, Sent
+from importer.delivery.protocol.states import Done, Rejected, Sent
 from importer.ledger.field_hashes import fields_that_differ
 from importer.outcomes import Outcome
 from importer.plan.make import known_rows
@@ -134,10 +134,14 @@ def _compare(page: Page, staging: Staging, ledger: LedgerReader, made: Forecast)
     payloads = staging.payloads(page.segment).gather(changed["at"])
     rows = changed.select("source", "line", "reference", payloads.alias("payload"))
     for chunk in rows.iter_slices(CHUNK):
-        known = ledger.fields(chunk["reference"].to_list())
+        references = chunk["reference"].to_list()
+        known, states = ledger.fields(references), ledger.states(references)
         for source, line, reference, payload in chunk.iter_rows():
-            held = known.get(reference)
+            held, state = known.get(reference), states.get(reference)
             differ = () if held is None else fields_that_differ(held, ledger.fields_of(payload))
+            if not differ and isinstance(state, Done):
+                # The source is as it was when Moment was seen to hold something else.
+                differ = state.differs
             if not differ:
                 made.unknown_fields += 1
             made.changed_fields.update(differ)

@@ -16,6 +16,7 @@ import polars as pl
 from importer.outcomes import Outcome
 from importer.rows import Judged
 from importer.rows.judged import SCHEMA
+from importer.source.records import NOTHING_UNSEEN, SourceFault, Unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -65,6 +66,7 @@ class StagedRow(NamedTuple):
     http_status: int | None
     error_code: str | None
     error: str | None
+    unseen_json: str | None = None
 
     @property
     def source(self) -> int:
@@ -85,6 +87,14 @@ class StagedRow(NamedTuple):
     def extra(self) -> tuple[str, ...]:
         """Cells beyond the header."""
         return tuple(json.loads(self.extra_json)) if self.extra_json else ()
+
+    @property
+    def unseen(self) -> Unseen:
+        """What the reader of the source knew of the record beside its cells."""
+        faults, kinds = json.loads(self.unseen_json or "[[], []]")
+        return Unseen(
+            tuple(SourceFault(*one) for one in faults), tuple((at, kind) for at, kind in kinds)
+        )
 
 
 class Failure(NamedTuple):
@@ -186,6 +196,7 @@ def as_invalid(row: Row, outcome: Outcome) -> tuple[object, ...]:
         "; ".join(problem.text() for problem in row.problems),
         outcome.value,
         row.origin,
+        json.dumps(row.unseen) if row.unseen != NOTHING_UNSEEN else None,
     )
 
 

@@ -49,7 +49,7 @@ def make_plan(staging: Staging, ledger: LedgerReader, *, retry_rejected: bool) -
     """Give every row that needs no request its outcome."""
     for waiting in staging.waiting():
         known = known_rows(waiting.frame, ledger)
-        # What ``decide`` says of a settled and unchanged row, without its objects.
+        # What ``decide`` says of a row that is settled and in step, without its objects.
         is_unchanged = (known["known"] == known["fingerprint"]) & (known["customer_id"] != "")
         unchanged = known.filter(is_unchanged)
         staging.settle_unchanged(waiting.segment, unchanged["at"], unchanged["customer_id"])

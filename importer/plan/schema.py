@@ -11,7 +11,8 @@ CREATE TABLE invalid (
     error_code TEXT NOT NULL,
     error TEXT NOT NULL,
     outcome TEXT NOT NULL,
-    origin INTEGER
+    origin INTEGER,
+    unseen TEXT
 );
 -- The valid rows of a batch: positions of the first and the last. What belongs to a segment lies
 -- in tables of its own, so that each is read and written without the others.

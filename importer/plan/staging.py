@@ -89,7 +89,7 @@ class Staging(Figures, Suspects):
         """Stage a batch; its lines lie before or after those of every other batch."""
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     as_invalid(row, outcome)
                     for rows, outcome in (
@@ -299,7 +299,7 @@ class Staging(Figures, Suspects):
         if not frame.height:
             return
         # One by one: a record may hold a mebibyte.
-        own = "SELECT cells, extra FROM invalid WHERE position = ?"
+        own = "SELECT cells, extra, unseen FROM invalid WHERE position = ?"
         cells: Iterator[tuple[str, ...]] = iter(())
         valid = frame["at"].drop_nulls()
         if page.segment is not None and valid.len():
@@ -308,10 +308,11 @@ class Staging(Figures, Suspects):
         for at, index, reference, *rest in frame.select(
             "position", "at", "reference", *list(OUTCOME)[1:]
         ).iter_rows():
-            texts = (
-                (json.dumps(next(cells)), None) if index is not None else self._read(own, (at,))[0]
-            )
-            yield StagedRow(at, reference, *texts, *rest)
+            if index is not None:
+                yield StagedRow(at, reference, json.dumps(next(cells)), None, *rest)
+            else:
+                texts, extra, unseen = self._read(own, (at,))[0]
+                yield StagedRow(*(at, reference, texts, extra, *rest, unseen))
 
     def _unchanged(self, segment: int) -> pl.Series | None:
         found = self._read("SELECT frame FROM unchanged WHERE first = ?", (segment,))

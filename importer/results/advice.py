@@ -53,11 +53,12 @@ _WORDS = {
     "metadata_value_too_long": "holds a value of more than 500 characters",
     "not_unicode": "holds half of a surrogate pair, which is no character",
     "not_integer": "is not a whole number",
-    "phone_invalid": "is no number of its country's numbering plan",
+    "phone_invalid": "is not one phone number and nothing else",
     "amount_unreadable": "is no amount in the number format of the column",
     "amount_without_currency": "needs a currency with minor units in the same row",
     "amount_decimals": "has more decimals than the currency",
     "amount_other_currency": "names another currency than the row",
+    "amount_other_side": "has a sign that contradicts its debit or credit column",
 }
 """What a column does wrong; a code that is not here is told by its meaning."""
 _RECORDS = {
@@ -101,6 +102,7 @@ _FIXES = {
     "amount_without_currency": 'map the currency, or give a default = "..." in [fields.currency]',
     "amount_decimals": "correct the cells; check number_format in [fields.balance]",
     "amount_other_currency": "correct the amount or the currency",
+    "amount_other_side": "write the amount without a sign, in the column of its side",
     "phone_invalid": 'correct them, or leave the numbers out: on_invalid = "drop"',
 }
 _NEEDS_REGION = {Mistake.NATIONAL, Mistake.DOUBLE_ZERO, Mistake.PUNCTUATION, Mistake.NO_PLUS}

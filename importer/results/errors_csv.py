@@ -1,8 +1,8 @@
 """``errors.csv``: every row that is not in Moment, as it was, ready to be corrected and fed back.
 
 One file per source (``errors.csv``, ``errors-2.csv`` ...), because each keeps its source's own
-columns, order and delimiter. The added columns start with ``_`` and are ignored when the file is
-fed back.
+columns, order and delimiter. The added columns start with ``_``; what they say is read when the
+file is fed back (``importer.source.fed_back``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, TextIO
 
 from importer.outcomes import IN_MOMENT, Outcome
-from importer.source.csv.formula import escape_formula
+from importer.source.csv.formula import escape_cell, escape_formula
+from importer.source.fed_back import ADDED, EXTRA, OWN, Digester
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from importer.results.workspace import Workspace
     from importer.source.records import Layout
 
-ADDED = ("_line", "_error_code", "_error")
 _NOT_FAILED = IN_MOMENT | {Outcome.WOULD_CREATE, Outcome.SKIPPED}
-EXTRA = "_extra"
-"""Only where a record had more cells than the header: those cells, as a JSON array."""
 
 
 def errors_name(source: int) -> str:
@@ -60,20 +58,30 @@ class _ErrorsFile:
         self._quoted = csv.writer(
             file, delimiter=layout.delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL
         )
-        own = {*ADDED, EXTRA}
-        self._kept = [i for i, name in enumerate(layout.columns) if name not in own]
+        self._kept = [i for i, name in enumerate(layout.columns) if name.strip() not in OWN]
         self._extra = extra
+        self._digester = Digester(layout.columns)
         names = [layout.columns[i] for i in self._kept]
         self._write([*names, *ADDED, *([EXTRA] if extra else [])])
 
     def write(self, row: StagedRow) -> None:
         original = row.cells
-        cells = [escape_formula(original[i]) if i < len(original) else "" for i in self._kept]
-        added = [str(row.line), row.error_code or "", escape_formula(row.error or "")]
+        cells = [_readable(one) for one in original]
+        error, beyond = _readable(row.error or ""), _readable(row.extra_json or "")
+        digest = self._digester(cells, beyond, row.unseen, error)
+        added = [str(row.line), row.error_code or "", escape_formula(error), digest]
         if self._extra:
-            added.append(row.extra_json or "")
-        self._write([*cells, *added])
+            added.append(beyond)
+        kept = [escape_cell(cells[i]) if i < len(cells) else "" for i in self._kept]
+        self._write([*kept, *added])
 
     def _write(self, cells: list[str]) -> None:
         writer = self._quoted if any("\r" in cell for cell in cells) else self._plain
         writer.writerow(cells)
+
+
+def _readable(text: str) -> str:
+    """Text that every program can read: bytes that are no character become U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

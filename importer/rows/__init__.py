@@ -18,9 +18,11 @@ from importer.rows.judged import (
     Judged,
     in_file_columns,
     judge_batch,
+    leave_out,
     parts_of,
     rows_of,
     until_first_invalid,
+    with_unseen,
 )
 from importer.rows.mask import mask_email, mask_phone, mask_text, redact
 from importer.rows.payload import build_payload
@@ -46,6 +48,7 @@ __all__ = [
     "fingerprint",
     "in_file_columns",
     "judge_batch",
+    "leave_out",
     "map_columns",
     "mask_email",
     "mask_phone",
@@ -57,6 +60,7 @@ __all__ = [
     "resolve",
     "rows_of",
     "until_first_invalid",
+    "with_unseen",
 ]
 
 _HOMES = {"Customer": "importer.rows.customer", "problems_of": "importer.rows.problems"}

@@ -109,7 +109,8 @@ def _is_name(text: pl.Expr) -> pl.Expr:
     return (text.str.len_chars() <= rules.MAX_NAME) & _plain(text)
 
 
-def _is_email(text: pl.Expr) -> pl.Expr:
+def is_email(text: pl.Expr) -> pl.Expr:
+    """Whether each text is an address that the API takes."""
     # The pattern allows ASCII only: bytes are characters.
     return (
         text.str.contains(rules.EMAIL_PATTERN)
@@ -120,7 +121,7 @@ def _is_email(text: pl.Expr) -> pl.Expr:
 
 _OPTIONAL: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "name": _is_name,
-    "email": _is_email,
+    "email": is_email,
     "phone": lambda text: text.str.contains(rules.PHONE_PATTERN),
     "currency": lambda text: text.is_in(sorted(ACTIVE)),
     "balance": lambda text: text.str.contains(_BALANCE),

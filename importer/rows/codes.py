@@ -27,13 +27,15 @@ CODES: dict[str, str] = {
     "duplicate_superseded": "Another row with this external_reference wins, by --on-duplicate.",
     "duplicate_conflict": "Rows with the same external_reference have different data.",
     "reference_collision": "The mapping makes one external_reference of different cells.",
-    "phone_invalid": "The number does not exist in the numbering plan of its country.",
+    "phone_invalid": "The cell is not one valid phone number and nothing else.",
     "amount_unreadable": "The amount is not written as the column's number format says.",
     "amount_without_currency": "An amount needs a currency with minor units.",
     "amount_decimals": "The amount has more decimals than its currency.",
     "amount_other_currency": "The amount names another currency than the row.",
+    "amount_other_side": "A sign, CR or DR contradicts the debit or credit column of the amount.",
     "filtered": "A rule of the mapping ([rows] keep or drop) leaves the record out.",
     "totals_line": "The record is a line of totals, by a rule of the mapping.",
+    "not_a_customer": "The line looks like no customer (a total, a count), by --edges skip.",
 }
 """Code -> what it means, in one sentence. Codes of records that cannot be framed and of cells
 without a text form are those of the source (``Malformed``, ``CellFault``)."""

@@ -16,6 +16,7 @@ from importer.rows.cell_kinds import CellKinds
 from importer.rows.certain import PAYLOAD, REFERENCE, certain_payloads
 from importer.rows.row import Problem, Row
 from importer.rows.text import trim
+from importer.source.records import SourceFault, Unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -122,6 +123,26 @@ def in_file_columns(
     return replace(
         judged, cells=original.filter(is_valid), invalid=invalid, origins=origins.filter(is_valid)
     )
+
+
+def with_unseen(judged: Judged, batch: RecordBatch) -> Judged:
+    """The judged batch, each invalid row with what its reader knew beside the cells."""
+    if not judged.invalid or not (batch.faults or batch.malformed or batch.kinds):
+        return judged
+    faults: dict[int, tuple[SourceFault, ...]] = {
+        one.line: (SourceFault("", one.code, one.message),) for one in batch.malformed
+    }
+    for one in batch.faults:
+        line = batch.lines[one.index]
+        told = SourceFault(one.column, one.code, one.message)
+        faults[line] = (*faults.get(line, ()), told)
+    lines = {row.line for row in judged.invalid}
+    at = {line: index for index, line in enumerate(batch.lines) if line in lines}
+    invalid = tuple(
+        replace(row, unseen=Unseen(faults.get(row.line, ()), batch.kinds_of(at.get(row.line))))
+        for row in judged.invalid
+    )
+    return replace(judged, invalid=invalid)
 
 
 def _in_its_columns(

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from importer.rows.judged import Judged
     from importer.source.records import Layout, RecordBatch
 
+NOT_A_CUSTOMER = "not_a_customer"
+"""The code of a record that is left out for it."""
 HEAD = 3
 TAIL = 10
 """Records at the beginning and at the end that are looked at."""
@@ -51,7 +54,7 @@ _SUMS = (
     r"(?:grand |sub-?|over-?all |sum |net )?totals?|sum|summe|gesamt(?:summe)?|zwischensumme"
     r"|(?:sub|eind)?-?totaal|totaux|sous-total|suma|soma|totale|balance (?:c/f|b/f)"
 )
-_THINGS = r"(?:rows?|records?|lines?|entries|results?|customers?|items?|datens(?:atz|ätze)|zeilen?|filas?)"
+_THINGS = r"(?:rows?|records?|lines?|entries|results?|customers?|items?|datens(?:atz|ätze)|zeilen?)"
 _OF = rf"(?:of|for|all|number|amount|due|owed|outstanding|balances?|{_THINGS})"
 # What follows a bare word would be part of a key: TOTAL-7 may be a customer's.
 _TOTAL = re.compile(
@@ -93,44 +96,54 @@ class EdgeLines:
         self._named = named[:1]
         self._off = layout.fed_back
         self._count = 0
+        self._noted: dict[int, NoCustomer] = {}
 
-    def watched(
-        self, batches: Iterable[RecordBatch]
-    ) -> Iterator[tuple[RecordBatch, tuple[NoCustomer, ...]]]:
-        """Each batch with its lines that look like no customers.
+    def watched(self, batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
+        """The same batches; ``take`` knows the lines of each that was given out.
 
         A batch is held back until enough records follow to know which of it are the last ones.
         """
         held: deque[RecordBatch] = deque()
-        is_first = True
         for batch in batches:
             held.append(batch)
             while len(held) > 1 and sum(map(_size, held)) - _size(held[0]) >= TAIL:
                 done = held.popleft()
-                yield done, self._found(done, first=is_first, last=0)
-                is_first = False
+                self._note(done, last=0)
+                yield done
         rest = sum(map(_size, held))
         while held:
             done = held.popleft()
             rest -= _size(done)
-            yield done, self._found(done, first=is_first, last=TAIL - rest)
-            is_first = False
+            self._note(done, last=TAIL - rest)
+            yield done
 
-    def _found(self, batch: RecordBatch, *, first: bool, last: int) -> tuple[NoCustomer, ...]:
-        """``last``: how many of the batch's last records are among those of the file."""
+    def take(self, judged: Judged) -> list[NoCustomer]:
+        """What was found among the records of a judged batch, each once."""
+        if not self._noted:
+            return []
+        lines = judged.valid["line"].filter(judged.valid["line"].is_in(list(self._noted)))
+        here = {*lines, *(row.line for row in (*judged.invalid, *judged.skipped))}
+        return [self._noted.pop(line) for line in sorted(here & self._noted.keys())]
+
+    def _note(self, batch: RecordBatch, *, last: int) -> None:
+        found = () if self._off else self._found(batch, max(0, HEAD - self._count), max(0, last))
+        self._noted.update((one.line, one) for one in found)
+
+    def _found(self, batch: RecordBatch, first: int, last: int) -> tuple[NoCustomer, ...]:
+        """How many of the batch's first and last records are among those of the file is given."""
         self._count += _size(batch)
-        if self._off:
-            return ()
         frame, lines = batch.frame, batch.lines
         records: list[tuple[int, Sequence[str | None]]] = [
             (one.line, (*one.cells, *one.extra)) for one in batch.malformed
         ]
-        ends = {*range(min(HEAD, frame.height))} if first else set()
-        ends |= {*range(max(0, frame.height - max(last, 0)), frame.height)}
+        ends = {
+            *range(min(first, frame.height)),
+            *range(max(0, frame.height - last), frame.height),
+        }
         records += [(lines[row], frame.row(row)) for row in {*ends, *self._anywhere(frame)}]
         records.sort(key=lambda one: one[0])
-        edge = {line for line, _ in records[: HEAD if first else 0]}
-        edge |= {line for line, _ in records[max(0, len(records) - max(last, 0)) :]}
+        at_ends = (*records[:first], *records[max(0, len(records) - last) :])
+        edge = {line for line, _ in at_ends}
         found = [
             NoCustomer(line, looks_like)
             for line, cells in records
@@ -183,9 +196,12 @@ def _counts(cells: Sequence[str | None], before: int) -> bool:
     filled = [text for cell in cells if (text := trim(cell or ""))]
     if len(filled) != len(("T", "300")) or not filled[1].isdecimal() or before < _FEW:
         return False
-    return int(filled[1]) in {before, before + 1, before + 2}
+    is_word = _WORD.fullmatch(filled[0]) is not None
+    return is_word and int(filled[1][:_DIGITS]) in {before, before + 1, before + 2}
 
 
+_WORD = re.compile("[A-Za-z]{1,10}|99+")
+_DIGITS = 18
 _FEW = 3
 """Of fewer records a count may be anything."""
 _SHAPES = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from importer.source.records import NOTHING_UNSEEN, Unseen
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -48,5 +50,7 @@ class Row:
     """The original cells in header order, for the errors file."""
     extra: tuple[str, ...] = ()
     """Cells beyond the header (a malformed record)."""
+    unseen: Unseen = NOTHING_UNSEEN
+    """What the reader of its source knew of an invalid record beside the cells."""
     origin: int | None = None
     """64 bits of the cells that a mapping made the reference of; None without a mapping."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-_FED_BACK = {"_line", "_error_code", "_error"}
-
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -31,11 +29,6 @@ class Header:
     """Indexes of the columns without a name."""
     keys: tuple[str, ...] = ()
     """The same names, each of them once: what the columns of a frame are called."""
-
-    @property
-    def fed_back(self) -> bool:
-        """True where the columns of an errors file are there."""
-        return set(self.columns) >= _FED_BACK
 
 
 def header_of(name: str, cells: Sequence[str]) -> Header:

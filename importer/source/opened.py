@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 from importer.errors import SourceError
 from importer.source.csv.csv_source import CsvSource
 from importer.source.excel.xlsx_source import ZIP_MAGIC, XlsxSource
+from importer.source.fed_back import ErrorsFile, is_errors_header
 from importer.source.json_lines.json_source import JsonSource, is_json_lines
 from importer.source.naming import STANDARD_INPUT, source_name
 from importer.source.parquet.parquet_source import ParquetSource
 from importer.source.raw import PARQUET_MAGIC, RawStream, first_bytes, open_file
 from importer.source.remote import is_url, shown_source
+from importer.source.text.sniff import is_fed_back
 from importer.source.text.text_stream import TextStream
 
 if TYPE_CHECKING:
@@ -43,7 +46,8 @@ class OpenSource:
     def __init__(self, reader: _Reader, stack: ExitStack) -> None:
         self._reader = reader
         self._stack = stack
-        self.layout: Layout = reader.layout
+        fed_back = is_errors_header(reader.layout.columns)
+        self.layout: Layout = replace(reader.layout, fed_back=fed_back)
 
     @property
     def encoding(self) -> str:
@@ -66,7 +70,10 @@ class OpenSource:
         Raises:
             SourceError: the rest cannot be read, or the file changed meanwhile.
         """
-        return self._reader.batches()
+        if not self.layout.fed_back:
+            return self._reader.batches()
+        errors = ErrorsFile(self.layout, lambda: self.encoding.startswith("utf"))
+        return map(errors.restored, self._reader.batches())
 
     def close(self) -> None:
         """Close the file (never standard input), remove temporary ones. May be called again."""
@@ -121,13 +128,29 @@ def open_source(
             reader = ParquetSource(shown, index, Path(path))
         elif head == ZIP_MAGIC:
             _check_seekable(shown, file, "Excel")
+            if options.sheet is not None and _is_errors_workbook(path, index, options):
+                options = options.by_its_own_rules()
             reader = XlsxSource(shown, index, options, file)
         else:
             stream = TextStream(shown, RawStream(shown, file, head), options)
             stack.callback(stream.close)
+            if is_fed_back(stream.peek()):
+                options = options.by_its_own_rules()
             kind = JsonSource if is_json_lines(shown, stream.peek()) else CsvSource
             reader = kind(shown, index, options, stream)
         return OpenSource(reader, stack.pop_all())
+
+
+def _is_errors_workbook(path: str, index: int, options: SourceOptions) -> bool:
+    """Whether a workbook holds an errors file, which has no sheet of the source's name."""
+    with ExitStack() as stack:
+        file = stack.enter_context(open_file(path, None))
+        try:
+            book = XlsxSource(path, index, options.by_its_own_rules(), file)
+        except SourceError:
+            return False
+        stack.callback(book.close)
+        return is_errors_header(book.layout.columns)
 
 
 def _check_seekable(name: str, file: BinaryIO, kind: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -53,6 +53,53 @@ class Layout:
     """The line of the header, where that is not the first one that holds anything."""
 
 
+SOURCE_CODES = frozenset(
+    {
+        "too_few_fields",
+        "too_many_fields",
+        "stray_quote",
+        "unclosed_quote",
+        "not_utf8",
+        "undefined_byte",
+        "nul_byte",
+        "field_too_long",
+        "record_too_long",
+        "bare_carriage_return",
+        "not_json",
+        "not_an_object",
+        "key_twice",
+        "not_integer",
+        "number_inexact",
+        "cell_error",
+        "wrong_type",
+        "not_unicode",
+        "spreadsheet_altered",
+        "digest_missing",
+    }
+)
+"""What a reader may refuse a record or a cell for. The text that is left may not show it."""
+
+
+class SourceFault(NamedTuple):
+    """What a reader refused in one record."""
+
+    column: str
+    """As the source names it, "" where the whole record is wrong."""
+    code: str
+    message: str
+
+
+class Unseen(NamedTuple):
+    """What a reader knew of one record that the text of its cells does not show."""
+
+    faults: tuple[SourceFault, ...] = ()
+    kinds: tuple[tuple[int, int], ...] = ()
+    """(header index, ``Kind``) of cells that are no text, and have no fault."""
+
+
+NOTHING_UNSEEN = Unseen()
+
+
 @dataclass(frozen=True, slots=True)
 class CellFault:
     """A cell without a value that anybody could use: of kind ``ERROR`` or ``INEXACT``."""
@@ -84,6 +131,9 @@ class Malformed:
     """Whether the cells are the record's own beyond doubt, and only their number is wrong."""
 
 
+_TEXT_OR_FAULTY = frozenset({Kind.TEXT, Kind.INEXACT, Kind.ERROR})
+
+
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
     """Some consecutive records of one source.
@@ -106,6 +156,17 @@ class RecordBatch:
     kinds: Mapping[int, Kind | pl.Series] = field(default_factory=dict)
     """By header index: the ``Kind`` of every filled cell, or one for each row (UInt8). A column
     that is not here is ``TEXT``."""
+
+    def kinds_of(self, row: int | None) -> tuple[tuple[int, int], ...]:
+        """(header index, ``Kind``) of a row's cells that are no text, and have no fault."""
+        if row is None:
+            return ()
+        found = (
+            (at, int(kind if isinstance(kind, Kind) else kind[row]))
+            for at, kind in self.kinds.items()
+            if self.frame.item(row, at)
+        )
+        return tuple(one for one in found if one[1] not in _TEXT_OR_FAULTY)
 
     def slice(self, start: int, length: int) -> RecordBatch:
         """Some of its rows, without its malformed records."""

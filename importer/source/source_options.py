@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError
@@ -54,3 +54,7 @@ class SourceOptions:
             raise UsageError(
                 f"there is no header row {self.header_row}", hint="lines are counted from 1"
             )
+
+    def by_its_own_rules(self) -> SourceOptions:
+        """The options for an errors file: what is said of its source does not hold for it."""
+        return replace(self, delimiter=None, encoding=AUTO, sheet=None)

@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+import pytest
+
+from importer.ledger import Account, Ledger
 
 PROGRAM = [sys.executable, "-m", "importer"]
 
@@ -57,6 +58,84 @@ def test_a_person_reads_plain_words(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("command", [["status"], ["config"], ["run", "--help"]])
+def test_what_a_full_disk_lost_is_no_success(tmp_path: Path, command: list[str]) -> None:
+    """Whoever reads the output later must not take half of it for the whole."""
+    Ledger.open(tmp_path / "importer-ledger.db", Account("https://api.example.com", "test")).close()
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, *command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+    assert done.returncode == 3
+    assert "standard output could not be written: No space left" in done.stderr
+
+
+SECRET = "Ada Example"
+CRASH = f"""
+import sys
+import importer.cli, importer.job.check
+
+def fails(*_, **__):
+    try:
+        raise KeyError({SECRET!r})
+    except KeyError:
+        raise BaseExceptionGroup({SECRET!r}, [RuntimeError({SECRET!r}), OSError({SECRET!r})])
+
+importer.job.check.check = fails
+sys.argv = ["importer", "check", {SECRET!r}, *sys.argv[1:]]
+importer.cli.main()
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--log-format", "json"]])
+def test_what_nobody_expected_is_one_sentence(tmp_path: Path, options: list[str]) -> None:
+    """Exit code 70, no traceback, and a private file that tells where but holds no data."""
+    done = subprocess.run(
+        [sys.executable, "-c", CRASH, *options],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 70
+    assert "this is a bug in importer" in done.stderr
+    assert "Traceback" not in done.stderr
+    [kept] = tmp_path.glob("importer-bug-*.txt")
+    assert str(kept) in done.stderr
+    assert kept.stat().st_mode & 0o777 == 0o600
+    told = kept.read_text()
+    assert all(name in told for name in ("RuntimeError", "OSError", "KeyError", "in fails"))
+    assert SECRET not in told + done.stderr
+
+
+def test_where_no_file_can_be_kept_the_sentence_stands_alone(tmp_path: Path) -> None:
+    """A full or missing temporary folder costs the details only."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            CRASH.replace(
+                "import sys",
+                "import sys, tempfile\ntempfile.mkstemp = lambda **_: open('/missing/x')",
+                1,
+            ),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 70
+    assert "this is a bug in importer" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -116,14 +116,14 @@ def test_a_dry_run_says_what_the_run_would_do(job: Job) -> None:
     assert finished.exit_code is ExitCode.STOPPED
 
 
-def test_a_fed_back_errors_file_is_not_stopped_by_default(job: Job) -> None:
-    """Half of the errors corrected is half of the rows imported."""
-    first = job.run(customers_with(30, good=300))
+def test_the_limit_holds_for_a_fed_back_errors_file(job: Job) -> None:
+    """Feeding back what a stopped run left does not send it by a detour."""
+    first = job.run(customers_with(30, good=100))
+    assert first.summary.stopped_by == "too_many_invalid"
     errors = (first.results / "errors.csv").read_text()
-    finished = job.run(errors.replace(",UK,", ",GBP,", 15))
-    assert outcomes(finished) == {"created": 15, "invalid": 15}
-    stopped = job.run(errors, max_errors=parse_limit("10%"))
-    assert stopped.exit_code is ExitCode.STOPPED
+    assert job.run(errors).summary.stopped_by == "too_many_invalid"
+    corrected = errors.replace(",UK,", ",GBP,", 20)
+    assert outcomes(job.run(corrected)) == {"created": 120, "invalid": 10}
 
 
 def test_check_says_that_a_run_would_stop(tmp_path: Path) -> None:

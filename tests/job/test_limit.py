@@ -38,9 +38,9 @@ def test_anything_else_is_a_clear_error(text: str) -> None:
     assert "--max-errors" in caught.value.hint
 
 
-def tallied(invalid: int, records: int, *, fed_back: bool = False) -> list[Tally]:
+def tallied(invalid: int, records: int) -> list[Tally]:
     """One source."""
-    return [Tally(records, invalid, fed_back)]
+    return [Tally(records, invalid)]
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,10 @@ def test_the_limit_of_run_spares_small_files(invalid: int, records: int, *, stop
     assert bool(too_many(DEFAULT_LIMIT, tallied(invalid, records))) is stops
 
 
-def test_a_fed_back_errors_file_counts_only_if_asked_for() -> None:
-    """The default looks at the other sources alone; a limit that was typed counts every row."""
-    fed_back = tallied(90, 100, fed_back=True)
-    assert not too_many(DEFAULT_LIMIT, fed_back)
-    assert too_many(DEFAULT_LIMIT, [*fed_back, Tally(100, 50)]).startswith("50 of 100 rows (50 %)")
-    assert too_many(parse_limit("10%"), fed_back)
+def test_the_rows_of_all_sources_count_together() -> None:
+    """An errors file beside another source is one more source."""
+    assert too_many(DEFAULT_LIMIT, [*tallied(90, 100), Tally(100, 0)]).startswith("90 of 200 rows")
+    assert not too_many(DEFAULT_LIMIT, [*tallied(10, 10), Tally(100, 0)])
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.decimals(0, 100, places=2))

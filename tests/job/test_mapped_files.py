@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from importer.errors import RunStopped, SourceError
+from importer.job import source_reading
 from importer.job.check import check
 from importer.job.job_settings import InputSettings
 from importer.job.limit import parse_limit
 from importer.job.world import World
 from importer.mapping import load_mapping
+from importer.source import open_source
 from tests.job.conftest import outcomes, results
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def checked(folder: Path, *sources: str, text: str = TOML, **more: Any) -> Finis
     return check(settings, world=world)
 
 
-def test_standard_input_is_read_twice_where_the_format_is_looked_for(tmp_path: Path) -> None:
+def test_standard_input_tells_its_number_format_too(tmp_path: Path) -> None:
     """The whole column decides about its first row, and nothing is left behind."""
     text = HEADER + "K-1;Ada;1.234;\n" + "".join(f"K-{n};Bea;{n},50;\n" for n in range(2, 5000))
     world = World(stdin=io.BytesIO(text.encode()))
@@ -78,6 +80,25 @@ def test_standard_input_is_read_twice_where_the_format_is_looked_for(tmp_path: P
     }
     (told,) = finished.summary.transforms
     assert ('"1.234"', '"123400"') in told["examples"]
+
+
+def test_a_source_is_read_once_where_its_format_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk or a network is asked for each byte once; a slip costs its own record."""
+    opened: list[str] = []
+
+    def counting(name: str, *more: Any) -> Any:
+        opened.append(name)
+        return open_source(name, *more)
+
+    monkeypatch.setattr(source_reading, "open_source", counting)
+    rows = "".join(f"K-{n};Bea;{n},50;\n" for n in range(2, 60))
+    finished = checked(tmp_path, HEADER + "K-1;Ada;1.23;\n" + rows)
+    assert len(opened) == 1
+    assert outcomes(finished) == {"would_create": 58, "invalid": 1}
+    [wrong] = [one for one in results(finished) if one["outcome"] == "invalid"]
+    assert (wrong["line"], wrong["error_code"]) == ("2", "amount_unreadable")
 
 
 def test_an_old_encoding_feeds_back_through_the_same_mapping(job: Job) -> None:

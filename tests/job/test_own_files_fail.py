@@ -10,12 +10,15 @@ import pytest
 from importer.errors import ExitCode, LedgerFailed, RunStopped, SourceError, UsageError
 from importer.job.observer import Observer, Progress
 from importer.job.world import World
-from importer.ledger import Ledger
+from importer.ledger import Account, Ledger
 from importer.plan import Staging
 from tests.job.conftest import Job, customers, results
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from importer.delivery.protocol.states import State
 
 
 class _TakesAway(Observer):
@@ -76,3 +79,38 @@ def test_staging_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
     staging._db.close()
     with pytest.raises(UsageError, match="could not be staged"):
         staging.counts()
+
+
+def last_exit_code(job: Job) -> int | None:
+    """What ``importer status`` says of the last run."""
+    account = Account(job.base_url, "test")
+    with Ledger.open(job.folder / "ledger.db", account, read_only=True) as ledger:
+        return ledger.runs(1)[0].exit_code
+
+
+def test_the_process_and_the_list_of_runs_say_the_same(job: Job) -> None:
+    """A run whose results could not be written ends with 3 in the ledger, too."""
+    with pytest.raises(RunStopped) as caught:
+        job.run(customers(range(5)), observer=_TakesAway(job.folder / "results"))
+    assert last_exit_code(job) == caught.value.exit_code == 3
+
+
+def test_results_are_written_although_the_ledger_cannot_be_read_at_the_end(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that delivery reported on keep their ids; of the others nobody can tell."""
+    real = Ledger.states
+    asked: list[Sequence[str]] = []
+
+    def fails_later(ledger: Ledger, references: Sequence[str]) -> dict[str, State]:
+        asked.append(references)
+        if len(asked) > 1:
+            raise LedgerFailed("the ledger failed: the file is damaged")
+        return real(ledger, references)
+
+    monkeypatch.setattr(Ledger, "states", fails_later)
+    finished = job.run(customers(range(5)), limit=3)
+    assert finished.exit_code is ExitCode.STOPPED
+    assert isinstance(finished.stopped_by, LedgerFailed)
+    told = [(row["outcome"], row["error_code"]) for row in results(finished)]
+    assert told == 3 * [("created", "")] + 2 * [("unsettled", "ledger_unreadable")]

@@ -75,7 +75,7 @@ def test_the_errors_file_can_be_corrected_and_fed_back(job: Job) -> None:
     text = "name;phone;external_reference;balance\nAda;+27820000001;A 1;\n=1+1;;B-2;x\n-5;;C-3;\n"
     first = job.run(text)
     errors = (first.results / "errors.csv").read_text().splitlines()
-    assert errors[0] == "name;phone;external_reference;balance;_line;_error_code;_error"
+    assert errors[0] == "name;phone;external_reference;balance;_line;_error_code;_error;_digest"
     assert errors[1].startswith("Ada;'+27820000001;A 1;;2;reference_charset;")
     assert errors[2].startswith("'=1+1;;B-2;x;3;")
     corrected = "\n".join(errors).replace("A 1", "A-1").replace(";x;", ";;") + "\n"
@@ -247,6 +247,31 @@ def test_a_refused_row_is_sent_again_once_it_is_corrected(job: Job) -> None:
     job.run(customers(range(3)))
     corrected = job.run(customers(range(3)).replace("Ada Example 1,", "Ada Corrected,"))
     assert outcomes(corrected) == {"unchanged": 2, "created": 1}
+
+
+def test_a_corrected_row_that_was_not_reached_is_not_called_refused(job: Job) -> None:
+    """Moment never saw this version, so nobody can say that it was refused."""
+    job.fault("ref:C-1=refused")
+    job.run(customers(range(2)))
+    corrected = customers(range(2)).replace("Ada Example 1,", "Ada Corrected,")
+    header, *rows = corrected.splitlines(keepends=True)
+    before_it = header + customers(range(5, 6)).splitlines(keepends=True)[1] + "".join(rows)
+    finished = job.run(before_it, limit=1)
+    told = [(row["outcome"], row["error_code"]) for row in results(finished)]
+    assert told == [("created", ""), ("unchanged", ""), ("unsettled", "not_reached")]
+
+
+def test_a_customer_that_was_found_otherwise_stays_told_of(job: Job) -> None:
+    """Moment holds another balance: the night after that is no ``unchanged`` row."""
+    job.run(customers(range(2)))
+    (job.folder / "ledger.db").unlink()
+    job.advance(25 * 3600)
+    other = customers(range(2)).replace("ZAR,1\n", "ZAR,100\n")
+    nights = [job.run(other), job.run(other)]
+    told = [[(row["outcome"], row["error_code"]) for row in results(one)] for one in nights]
+    assert told[0][1] == ("found", "differs")
+    assert told[1] == [("unchanged", ""), ("changed", "differs")]
+    assert results(nights[1])[1]["error"] == "Moment holds other values in: balance"
 
 
 def test_an_empty_file_with_a_header_is_fine(job: Job) -> None:

@@ -236,3 +236,54 @@ def test_a_locked_file_is_told_after_the_wait(tmp_path: Path) -> None:
         other.execute("ROLLBACK")
         other.close()
         assert ledger.apply([sent("A")], [], run_id="r", now=1.0) == [None]
+
+
+TAKEN_AWAY = {
+    "deleted": lambda path: path.unlink(),
+    "moved": lambda path: path.rename(path.with_name("elsewhere.db")),
+    "replaced": lambda path: (
+        path.write_bytes(path.read_bytes())
+        and path.with_name("copy").write_bytes(path.read_bytes())
+        and path.with_name("copy").rename(path)
+    ),
+}
+
+
+@pytest.mark.parametrize("take", TAKEN_AWAY.values(), ids=list(TAKEN_AWAY))
+def test_a_ledger_that_is_taken_away_is_written_no_more(
+    tmp_path: Path, take: Callable[[Path], object]
+) -> None:
+    """The next change is refused, because nobody would find it again; nothing is sent then."""
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path, ACCOUNT) as ledger:
+        ledger.apply([sent("A")], [], run_id="r", now=1.0)
+        take(path)
+        with pytest.raises(LedgerFailed, match="deleted, moved or replaced"):
+            ledger.apply([done("A")], [], run_id="r", now=2.0)
+
+
+def test_a_ledger_with_two_names_is_refused_to_writers(tmp_path: Path) -> None:
+    """Each name would have a log and a lock of its own; reading hurts nobody."""
+    path = tmp_path / "ledger.db"
+    Ledger.open(path, ACCOUNT).close()
+    other = tmp_path / "other.db"
+    os.link(path, other)
+    for name in (path, other):
+        with pytest.raises(UsageError, match="2 names"):
+            Ledger.open(name, ACCOUNT)
+    assert read_accounts(path) == []
+    other.unlink()
+    Ledger.open(path, ACCOUNT).close()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_lock_that_was_removed_holds_nobody_off(tmp_path: Path, *, replaced: bool) -> None:
+    """Who removes the lock file lets a second run in, so the first writes no more."""
+    path = tmp_path / "ledger.db"
+    with RunLock(path) as lock, Ledger.open(path, ACCOUNT, still_ours=lock.check) as ledger:
+        ledger.apply([sent("A")], [], run_id="r", now=1.0)
+        path.with_name("ledger.db.lock").unlink()
+        if replaced:
+            path.with_name("ledger.db.lock").touch()
+        with pytest.raises(LedgerFailed, match="was removed while a run held it"):
+            ledger.apply([done("A")], [], run_id="r", now=2.0)

@@ -201,3 +201,90 @@ def test_one_reference_never_hides_two(cells: list[tuple[str, str]], spec: dict[
             if one == other and one:
                 same_cells = used[i] == used[j]
                 assert (mapped.origins[i] == mapped.origins[j]) == same_cells
+
+
+TWO = {"debit": "Debit", "credit": "Credit", "unit": "major", "number_format": "1234.56"}
+
+
+@pytest.mark.parametrize(
+    ("debit", "credit", "minor"),
+    [
+        ("12.50", "", "1250"),
+        ("", "12.50", "-1250"),
+        ("12.50", "0.00", "1250"),
+        ("0", "12.50", "-1250"),
+        ("-", "12.50 CR", "-1250"),
+        ("12.50 DR", "-", "1250"),
+        ("100", "30.05", "6995"),
+        ("", "", ""),
+        ("0.00", "0.00", "0"),
+        ("-12.50", "", "amount_other_side"),
+        ("", "-12.50", "amount_other_side"),
+        ("", "(12.50)", "amount_other_side"),
+        ("12.50 CR", "", "amount_other_side"),
+        ("x", "12.50", "amount_unreadable"),
+        ("12.50", "x", "amount_unreadable"),
+    ],
+)
+def test_debit_is_owed_and_credit_is_had(debit: str, credit: str, minor: str) -> None:
+    """The balance is one less the other; a sign that contradicts its column is an error."""
+    fields = {"currency": {"constant": "ZAR"}, "balance": TWO}
+    _, mapped = applied(mapping_of(fields), No=["1"], Debit=[debit], Credit=[credit])
+    codes = [one.code for one in mapped.batch.faults]
+    assert (codes or mapped.batch.frame["balance"].to_list()) == [minor]
+
+
+def test_debit_and_credit_in_minor_units() -> None:
+    """Whole numbers of any length; what is none is left for the rules to refuse."""
+    spec = {"debit": "D", "credit": "C", "default": "0", "values": {"n/a": ""}}
+    debit: list[str | None] = ["5", "", "9" * 40, "x", "", "n/a"]
+    credit: list[str | None] = ["", "5", "1", "1", "", ""]
+    made = column({"balance": spec}, "balance", D=debit, C=credit)
+    assert made == ["5", "-5", "9" * 39 + "8", "x", "0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "part"),
+    [
+        ({"debit": "D"}, "belong together"),
+        ({"debit": "D", "credit": "C", "column": "A"}, "exclude each other"),
+        ({"debit": "D", "credit": "C", "positive": "credit"}, "leave positive out"),
+        ({"debit": "D", "credit": "C", "default": "5"}, "0 only"),
+    ],
+)
+def test_debit_and_credit_say_one_thing(spec: dict[str, Any], part: str) -> None:
+    """Both are named, nothing beside them, and nothing turns them round."""
+    with pytest.raises(ValueError, match=part):
+        mapping_of({"balance": spec})
+
+
+def test_both_columns_tell_the_number_format() -> None:
+    """One of them alone could be read in two ways."""
+    fields = {"currency": {"constant": "ZAR"}, "balance": {**TWO, "number_format": "auto"}}
+    cells: dict[str, list[str | None]] = {"Debit": ["1.234", ""], "Credit": ["", "5,50"]}
+    assert column(fields, "balance", **cells) == ["123400", "-550"]
+
+
+def test_addresses_are_spelt_as_the_network_has_them() -> None:
+    """A domain with other letters gets its ASCII form; what has none is left for the rules."""
+    spec = {"column": "M", "punycode": True, "lowercase_domain": True}
+    cells: list[str | None] = [
+        "ada@Bücher.DE",
+        "ada@straße.de",
+        "ada@x.za",
+        "ä@x.za",
+        "a@☃.net",
+        "",
+    ]
+    assert column({"email": spec}, "email", M=cells) == [
+        "ada@xn--bcher-kva.de", "ada@xn--strae-oqa.de", "ada@x.za", "ä@x.za", "a@☃.net", "",
+    ]  # fmt: skip
+
+
+def test_an_address_that_may_be_dropped_is_counted() -> None:
+    """Whatever the API would refuse is left out, seen, and costs no customer."""
+    spec = {"column": "M", "on_invalid": "drop"}
+    cells: list[str | None] = ["ada@x.za", "none", "a b@x.za", "a@x.za; b@x.za", "a@localhost", ""]
+    bound, mapped = applied(mapping_of({"email": spec}), No=[str(one) for one in range(6)], M=cells)
+    assert mapped.batch.frame["email"].to_list() == ["ada@x.za", "", "", "", "", ""]
+    assert [(one.column, one.changed) for one in bound.report.all()] == [("email", 4)]

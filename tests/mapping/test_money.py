@@ -95,6 +95,19 @@ def test_what_is_written_is_read(
         ("+12.5", "1250"),
         ("\u00a012.00\u202f", "1200"),
         (".5", "50"),
+        ("-", "0"),
+        ("R -", "0"),
+        (" \u2014 ", "0"),
+        ("\u2013 ZAR", "0"),
+        ("5.-", "500"),
+        ("R 5.--", "500"),
+        ("-5.\u2014", "-500"),
+        ("(5.-)", "-500"),
+        ("5.- ZAR", "500"),
+        ("500/-", "50000"),
+        ("R500/=", "50000"),
+        ("500/- CR", "-50000"),
+        ("5-", "-500"),
         ("0.00-", "0"),
         ("000.10", "10"),
         ("", None),
@@ -110,7 +123,13 @@ def test_the_ways_in_which_people_write_an_amount(cell: str | None, minor: str |
     "cell",
     [
         "abc",
-        "-",
+        "--",
+        "CR -",
+        "- 5 -",
+        "5.-.",
+        "5-5",
+        "500/50",
+        "500/- 3",
         "R",
         "1 2 3",
         "(-5)",
@@ -261,14 +280,40 @@ def test_the_whole_column_tells_its_format(cells: list[str], name: str) -> None:
 @pytest.mark.parametrize("cells", [["1,234", "5,678"], ["1.234"], ["1,234", "12"]])
 def test_a_column_that_reads_in_two_ways_is_refused(cells: list[str]) -> None:
     """Both readings are shown, so that a person can say which one is meant."""
-    with pytest.raises(money.Ambiguous, match=r"is 1\.?234 if .* and 1\.?234 if"):
+    with pytest.raises(money.Ambiguous, match=r"in two ways: .*is 1\.?234 if .* and 1\.?234 if"):
         money.detect([pl.Series(cells)])
 
 
-def test_a_column_that_mixes_formats_is_refused() -> None:
-    """No one format reads ``1.5`` and ``1,5``."""
-    with pytest.raises(money.Ambiguous, match="no format reads them all"):
-        money.detect([pl.Series(["1.5", "1,5"])])
+@pytest.mark.parametrize(
+    "cells", [["1.5", "1,5"], ["1.5", "2.5", "1,5", "2,5"], [*["12"] * 1000, "1.5", "1,5"]]
+)
+def test_a_column_that_mixes_formats_is_refused(cells: list[str]) -> None:
+    """Nobody can tell which half is the mistake; the message names a number with its line."""
+    lines = range(2, 2 + len(cells))
+    with pytest.raises(money.Ambiguous, match=r"\(line \d+.*no format reads them all"):
+        money.detect([(pl.Series(cells), lines)])
+
+
+@pytest.mark.parametrize(
+    ("cells", "name"),
+    [
+        ([*["1,234.50"] * 1000, "1,23"], "1,234.56"),
+        ([*[f"{one}.50" for one in range(1000)], "1,23"], "1234.56"),
+        (["1.50", "2.50", "1,5"], "1234.56"),
+        ([*["12,50"] * 60, "1.5", "2.5", "3.5"], "1234,56"),
+        ([*["1'234.50"] * 20, "1,234,567"], "1'234.56"),
+    ],
+)
+def test_a_slip_costs_itself(cells: list[str], name: str) -> None:
+    """One amount in the wrong format, or a few of many, does not stop the others."""
+    assert str(money.detect([pl.Series(cells)])) == name
+
+
+def test_a_slip_decides_nothing() -> None:
+    """Where only slips speak for one of two readings, both are shown with their lines."""
+    cells = [*["1,234"] * 50, "12.5", "1,23"]
+    with pytest.raises(money.Ambiguous, match=r'"1,234" \(line 2\) is'):
+        money.detect([(pl.Series(cells), range(2, 54))])
 
 
 @given(st.lists(st.from_regex(r"[0-9]{1,4}([., '][0-9]{1,3}){0,2}", fullmatch=True), max_size=6))

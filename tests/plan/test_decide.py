@@ -20,6 +20,7 @@ SAME, OTHER = b"s" * 32, b"o" * 32
         (Done(0, SAME, "bcus_1", Origin.CREATED), False, Outcome.UNCHANGED),
         (Done(0, OTHER, "bcus_1", Origin.FOUND), False, Outcome.CHANGED),
         (Done(0, OTHER, "bcus_1", Origin.FOUND), True, Outcome.CHANGED),
+        (Done(0, SAME, "bcus_1", Origin.FOUND, ("balance",)), False, Outcome.CHANGED),
         (Rejected(0, SAME, 400, "bad"), False, Outcome.REJECTED),
         (Rejected(0, SAME, 400, "bad"), True, None),
         (Rejected(0, OTHER, 400, "bad"), False, None),
@@ -31,3 +32,11 @@ def test_what_is_decided(state: State, retry: bool, outcome: Outcome | None) -> 
     assert decision.outcome is outcome
     in_moment = isinstance(state, Done)
     assert decision.customer_id == ("bcus_1" if in_moment else "")
+
+
+def test_a_customer_that_was_found_otherwise_is_never_called_unchanged() -> None:
+    """What Moment was seen to hold otherwise is named again each night, until it is in step."""
+    found = Done(0, SAME, "bcus_1", Origin.FOUND, ("name", "balance"))
+    decision = decide(found, SAME, retry_rejected=False)
+    assert decision.error_code == "differs"
+    assert decision.error == "Moment holds other values in: name, balance"

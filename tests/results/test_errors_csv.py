@@ -56,7 +56,10 @@ def test_what_is_written_is_read_back(
 
 def test_only_rows_that_are_not_in_moment_are_written(tmp_path: Path) -> None:
     """Settled rows pass through, failed ones are written, and nothing else."""
-    wanted = {Outcome.INVALID, Outcome.REJECTED, Outcome.UNSETTLED}
+    wanted = {
+        *(Outcome.INVALID, Outcome.REJECTED, Outcome.UNSETTLED),
+        *(Outcome.CONFLICT, Outcome.MISSING),
+    }
     rows = [
         StagedRow(position(0, n), "R", '["R"]', None, outcome.value, "", "", 0, 0, "", "")
         for n, outcome in enumerate(Outcome, start=2)
@@ -79,5 +82,6 @@ def test_each_source_has_its_own_file(tmp_path: Path) -> None:
         list(write_errors(workspace, staging.rows(), layouts, [False, False]))
         final = workspace.publish()
     staging.close()
-    assert (final / "errors.csv").read_text().splitlines()[0] == "p;q;_line;_error_code;_error"
+    header = (final / "errors.csv").read_text().splitlines()[0]
+    assert header == "p;q;_line;_error_code;_error;_digest"
     assert (final / "errors-2.csv").read_text().splitlines()[1].startswith("c,2,x,")

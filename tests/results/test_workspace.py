@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -68,6 +70,87 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     with Workspace(tmp_path, "working") as working, Workspace(tmp_path, "next"):
         assert not (tmp_path / ".killed.partial").exists()
         assert working.partial.exists()
+
+
+STRANGERS = {
+    "no lock": {".mydownload.partial/half": "x"},
+    "an empty folder": {".mydownload.partial/": ""},
+    "a lock that says nothing": {".mydownload.partial/lock": "", ".mydownload.partial/half": "x"},
+    "a lock of something else": {".mydownload.partial/lock": "pid 5\n"},
+    "the copy of one of ours": {".mine.partial/lock": "importer workspace killed\n"},
+    "a run's name, and files": {".20261122T233704Z-1f3a9c.partial/half": "x"},
+    "a run's name, and an empty lock beside files": {
+        ".20261122T233704Z-1f3a9c.partial/lock": "",
+        ".20261122T233704Z-1f3a9c.partial/half": "x",
+    },
+    "a file": {".mydownload.partial": "x"},
+    "a download with a lock as a folder": {".mydownload.partial/lock/": ""},
+}
+
+
+@pytest.mark.parametrize("files", STRANGERS.values(), ids=list(STRANGERS))
+def test_what_a_stranger_left_stays(tmp_path: Path, files: dict[str, str]) -> None:
+    """Only a folder whose lock names that very folder is a run's; all else is left as it is."""
+    for name, text in files.items():
+        path = tmp_path / name
+        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+        if not name.endswith("/"):
+            path.write_text(text)
+    with Workspace(tmp_path, "run1") as workspace:
+        workspace.publish()
+    assert all((tmp_path / name).exists() for name in files)
+
+
+def test_a_run_that_was_killed_as_it_began_leaves_nothing(tmp_path: Path) -> None:
+    """A folder without a word in it holds no rows; it goes, too."""
+    for run_id, lock in (("20261122T233704Z-aaaaaa", False), ("20261122T233704Z-bbbbbb", True)):
+        partial = tmp_path / f".{run_id}.partial"
+        partial.mkdir()
+        if lock:
+            (partial / "lock").touch()
+    with Workspace(tmp_path, "run1") as workspace:
+        workspace.publish()
+    assert [path.name for path in tmp_path.iterdir()] == ["run1"]
+
+
+def test_publishing_never_leaves_a_finished_folder_without_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever another command does at any moment of publishing, the results stand whole."""
+    real = os.fsync
+
+    def another_command(descriptor: int) -> None:
+        real(descriptor)
+        with Workspace(tmp_path, f"other{descriptor}-{os.urandom(4).hex()}"):
+            pass
+
+    with Workspace(tmp_path, "run1") as workspace:
+        for name in ("results.csv", "summary.json"):
+            with workspace.open_text(name) as file:
+                file.write("a\n")
+        monkeypatch.setattr(os, "fsync", another_command)
+        final = workspace.publish()
+    assert sorted(path.name for path in final.iterdir()) == ["results.csv", "summary.json"]
+
+
+def test_a_folder_that_another_command_removes_as_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a folder and its lock, and between a lock and its hold, others may come."""
+    out = tmp_path / "out"
+    removed: list[int] = []
+    real = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        if not removed:
+            removed.append(operation)
+            shutil.rmtree(out)
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with Workspace(out, "run1") as workspace:
+        assert (workspace.partial / "lock").read_text() == "importer workspace run1\n"
+    assert removed
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import trio
+
 from importer.delivery.protocol.keys import idempotency_key
 from tests.simulation.book import acceptable
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from tests.simulation.moment import Customer, Moment
     from tests.simulation.process import Importer
 
+LONGEST = 3600.0
+"""Seconds of simulated time in which a run ends that has nothing but rows' own faults, or whose
+server takes nobody (each row may fail eight times, and a run without progress is given up)."""
 IN_MOMENT = {"created", "found", "unchanged", "changed"}
 RUN_WRONG = {301, 401, 403, 404}
 MOST_GENERATIONS = 64
@@ -148,6 +153,33 @@ class Checkers:
                     self.violated("wrong outcome", f"line {line}: {outcome}, not {wanted}")
             else:
                 self._agrees(importer, row, outcome)
+        self._lively(importer, rows)
+
+    def _lively(self, importer: Importer, rows: Sequence[StagedRow]) -> None:
+        """Every row that the server takes is taken in this run; else the run ends soon."""
+        scene = importer.world.scene
+        took = trio.current_time() - importer.began
+        if (scene.lively or scene.nobody) and took > LONGEST:
+            self.violated("ends late", f"{importer.name} took {took:.0f} s")
+        if not scene.lively or importer.asked or importer.overlapped:
+            return
+        takes = {
+            reference
+            for reference, entry in importer.file.deliverable().items()
+            if not entry.refused and reference not in self._moment.curses
+        }
+        told = importer.file.expected()
+        left = [
+            row.reference
+            for row in rows
+            if told.get(row.line) == "deliver"
+            and row.reference in takes
+            and row.outcome not in IN_MOMENT
+        ]
+        if left:
+            why = importer.stopped_by or "no stop rule"
+            text = f"{len(left)} of {len(takes)} rows that the server takes, {left[0]} first; {why}"
+            self.violated("starved", text)
 
     def ledger_agrees(self, table: dict[str, Held]) -> None:
         """The file holds what was committed, no more and no less."""

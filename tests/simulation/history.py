@@ -129,6 +129,7 @@ class History:
             for number in range(self._scene.runs):
                 if number:
                     await self._between(world)
+                world.curse()
                 await self._one_run(world)
             await self._calm_end(world)
             nursery.cancel_scope.cancel()
@@ -223,6 +224,7 @@ class History:
         luck = self._luck
         luck.calm = True
         luck.tell("no fault from here on")
+        world.moment.curses.clear()
         world.book.mend()
         await trio.sleep(luck.chance.choice((1.0, HOUR, 26 * HOUR)))
         if world.wire_busy and (world.book.worse() or not self._scene.flavour.unique):

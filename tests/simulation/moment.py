@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from tests.simulation.book import acceptable
-from tests.simulation.scene import REPLAY, WORDS
+from tests.simulation.scene import FEW, REPLAY, WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tests.simulation.luck import Luck
     from tests.simulation.scene import Flavour
@@ -73,10 +73,23 @@ class Moment:
         """The status that every request gets while the API key is refused."""
         self.storm_until = 0.0
         """Until then every request gets 429."""
+        self.curses: dict[str, str] = {}
+        """Rows that this server never takes, with what it answers (scene.CURSES)."""
+        self.nobody = ""
+        """What it answers to everything (scene.NOBODY), "" where it takes rows."""
 
     def refuse_runs(self) -> None:
         """From now on the key, the URL or the permission is wrong."""
         self.refuses_run = self._luck.chance.choice(_RUN_WRONG)
+
+    def curse(self, references: Iterable[str], shares: tuple[tuple[str, float], ...]) -> None:
+        """Choose the rows among these that this server will never take."""
+        for reference in references:
+            for kind, share in shares:
+                many = sum(one == kind for one in self.curses.values())
+                if self._luck.chance.random() < share and many < FEW.get(kind, many + 1):
+                    self.curses[reference] = kind
+                    self._luck.faults[kind] += 1
 
     def foreign(self, reference: str) -> None:
         """Someone else creates a customer with this reference, if it is still free."""
@@ -100,12 +113,10 @@ class Moment:
             known = None
         if known is not None:
             return self._known_key(known, body)
-        if luck.strikes("429, not stored"):
-            return self._throttled()
-        if luck.strikes("5xx before, not stored"):
-            return _problem(luck.chance.choice((500, 502, 503, 408)), "Trouble")
-        entry = self._keys[key] = _Key(body, now)
         fields = json.loads(body)
+        if reply := self._not_taken(fields):
+            return reply
+        entry = self._keys[key] = _Key(body, now)
         self.keys_of.setdefault(str(fields["external_reference"]), set()).add(key)
         await trio.sleep(luck.latency(0.005, 0.5))
         if luck.strikes("slow server"):
@@ -141,14 +152,28 @@ class Moment:
     def _turned_away(self) -> Reply | None:
         if self.refuses_run:
             return _problem(self.refuses_run, "No")
+        if self.nobody:
+            return _cursed(self.nobody)
         if trio.current_time() < self.storm_until:
             self._luck.faults["429 of a storm"] += 1
             return self._throttled()
         return None
 
+    def _not_taken(self, fields: dict[str, Any]) -> Reply | None:
+        """An answer of which nothing is stored, if the request gets one."""
+        luck = self._luck
+        if luck.strikes("429, not stored"):
+            return self._throttled()
+        if luck.strikes("5xx before, not stored"):
+            return _problem(luck.chance.choice((500, 502, 503, 408)), "Trouble")
+        curse = self.curses.get(str(fields["external_reference"]), "")
+        return _cursed(curse) if curse and curse != "500, stored" else None
+
     def _first_answer(self, fields: dict[str, Any]) -> tuple[Reply, bool]:
         """What the first request with a key gets, and whether that is stored under the key."""
         luck = self._luck
+        if str(fields["external_reference"]) in self.curses:
+            return _cursed("500, stored"), True
         if luck.strikes("5xx before, stored"):
             return _problem(500, "Internal error"), True
         if luck.strikes("429, stored"):
@@ -195,18 +220,40 @@ class Moment:
 
     def _throttled(self) -> Reply:
         chance = self._luck.chance
-        headers = {}
+        reply = _problem(429, "Too many requests")
+        headers = dict(reply.headers)
         if chance.random() < 0.5:
             headers["Retry-After"] = str(chance.choice((0, 1, 5, 30)))
         if chance.random() < 0.02:
             headers["Retry-After"] = "7200"
-        reply = _problem(429, "Too many requests")
         return Reply(429, reply.body, headers)
 
 
 def _document(status: int, customer: Customer) -> Reply:
-    return Reply(status, json.dumps(customer.document).encode())
+    body = json.dumps(customer.document).encode()
+    return Reply(status, body, {"Content-Type": "application/json"})
+
+
+def _cursed(kind: str) -> Reply:
+    """What a row gets that the server never takes."""
+    return _CURSED.get(kind, _CURSED[""])
 
 
 def _problem(status: int, title: str) -> Reply:
-    return Reply(status, json.dumps({"title": title, "status": status}).encode())
+    body = json.dumps({"title": title, "status": status}).encode()
+    return Reply(status, body, {"Content-Type": "application/problem+json"})
+
+
+_PAGE = {"Content-Type": "text/html"}
+_HOURS = {"Retry-After": "36000"}
+_CURSED = {
+    "": _problem(500, "Internal error"),
+    "deleted customer": _problem(409, "Conflict"),
+    "firewall's page": Reply(403, b"<html>Request blocked</html>", _PAGE),
+    "forbidden by the API": _problem(403, "Forbidden"),
+    "gateway's 400": Reply(400, b"<html>Bad request</html>", _PAGE),
+    "429 for one row": _problem(429, "Too many requests"),
+    "429 for ever": _problem(429, "Too many requests"),
+    "429 for hours": Reply(429, _problem(429, "Too many requests").body, _HOURS),
+    "503 for hours": Reply(503, _problem(503, "Later").body, _HOURS),
+}

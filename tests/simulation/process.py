@@ -82,6 +82,11 @@ class Importer:
         self.sent = 0
         self.in_flight = 0
         self.steps = 0
+        self.asked = False
+        """It was asked to stop."""
+        self.stopped_by = ""
+        """The stop rule that ended it."""
+        self.began = trio.current_time()
         self._commits = 0
         self._crash = crash
         self._retry_rejected = retry_rejected
@@ -156,6 +161,7 @@ class Importer:
             fill_in_from_ledger(staging, reader, why="not reached")
             ledger.end_run(run_id, ended_at=world.now(), exit_code=0, counts=staging.counts())
             stopped = delivered.stopped_by
+            self.stopped_by = stopped.reason if stopped else ""
             self.luck.tell(
                 f"{self.name} ends{f': {stopped.reason}' if stopped else ''}, {staging.counts()}"
             )
@@ -206,7 +212,11 @@ class Importer:
             ),
             progress=Progress(),
             observer=Observer(),
-            pool=PoolSettings(workers=world.scene.concurrency, batch=world.scene.batch),
+            pool=PoolSettings(
+                workers=world.scene.concurrency,
+                batch=world.scene.batch,
+                parked=world.scene.parked,
+            ),
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._signal, delivery)
@@ -219,6 +229,7 @@ class Importer:
         if self.luck.strikes("asked to stop"):
             await trio.sleep(self.luck.chance.expovariate(1))
             self.luck.tell(f"{self.name} is asked to stop")
+            self.asked = True
             delivery._pool.stop()
 
     def _network(self, connections: int) -> httpx.AsyncBaseTransport:

@@ -61,7 +61,30 @@ class Scene:
     """Seconds between two runs, one of these."""
     rates: dict[str, float] = field(default_factory=dict)
     """Probability of each kind of fault, by its name; one that is missing never happens."""
+    parked: int = 256
+    curses: tuple[tuple[str, float], ...] = ()
+    """Faults that belong to a row: (one of ``CURSES``, share of the rows)."""
+    nobody: str = ""
+    """One of ``NOBODY``: from some moment of each run on the server takes no row at all."""
+    lively: bool = False
+    """Nothing else goes wrong, so every row that the server takes must be taken in each run."""
 
+
+CURSES = (
+    "500, not stored",
+    "500, stored",
+    "deleted customer",
+    "firewall's page",
+    "forbidden by the API",
+    "gateway's 400",
+    "429 for one row",
+    "503 for hours",
+)
+"""What the server answers to every POST of some rows (a look-up of them answers 404)."""
+FEW = {"firewall's page": 4, "forbidden by the API": 4}
+"""The most rows of kinds that many rows in succession would rightly make the run's own trouble."""
+NOBODY = ("429 for ever", "429 for hours", "503 for hours", "firewall's page", "gateway's 400")
+"""What the server answers to everything in a run that cannot progress."""
 
 WIRE = (
     "connection refused",
@@ -143,8 +166,12 @@ class Theme:
     """Kinds of fault that such a scene always has."""
     flavour: dict[str, Any] = field(default_factory=dict)
     scene: dict[str, Any] = field(default_factory=dict)
+    alone: bool = False
+    """No other fault happens than those of ``rates``."""
 
 
+_LIVELY: dict[str, Any] = {"lively": True, "rows": 60, "runs": 3, "parked": 8, "tail": 0.5}
+_GROWS = {"row added": 0.7, "crash at an await point": 0.2}
 ANYTHING = "anything"
 THEMES = {
     ANYTHING: Theme(),
@@ -175,6 +202,36 @@ THEMES = {
     "bad input": Theme({"rows conflict": 0.5, "input unreadable": 0.5}),
 }
 
+LIVELY = {
+    "rows with lasting faults": Theme(
+        _GROWS,
+        scene=_LIVELY | {"curses": tuple((kind, 0.05) for kind in CURSES[:-1])},
+        alone=True,
+    ),
+    "every other row fails for ever": Theme(
+        _GROWS,
+        scene=_LIVELY | {"curses": (("500, not stored", 0.4), ("deleted customer", 0.1))},
+        alone=True,
+    ),
+    "many rows out of attempts": Theme(
+        _GROWS,
+        scene=_LIVELY | {"rows": 120, "curses": (("500, stored", 0.3),)},
+        alone=True,
+    ),
+    "pages that are not Moment's": Theme(
+        _GROWS,
+        scene=_LIVELY | {"curses": (("firewall's page", 0.05), ("gateway's 400", 0.1))},
+        alone=True,
+    ),
+    "some rows ask to wait for hours": Theme(
+        _GROWS,
+        scene=_LIVELY | {"curses": (("503 for hours", 0.1), ("429 for one row", 0.03))},
+        alone=True,
+    ),
+    "takes nobody": Theme(scene={"rows": 40, "runs": 2}, alone=True),
+}
+"""Faults that belong to a row, and servers that take nobody: what liveness is checked by."""
+
 LIMITS = {
     "missing endpoint in JSON": Theme(
         {"key refused": 0.9, "5xx after, not stored": 0.3},
@@ -190,16 +247,18 @@ def draw(chance: random.Random, *, theme: str = "") -> Scene:
 
     Args:
         chance: the seed's own.
-        theme: one of ``THEMES`` or ``LIMITS``; "" lets the seed choose among the former.
+        theme: one of ``THEMES``, ``LIVELY`` or ``LIMITS``; "" lets the seed choose among the first.
     """
     drawn_theme = chance.choice((*THEMES, ANYTHING, ANYTHING, ANYTHING, ANYTHING))
-    chosen = {**THEMES, **LIMITS}[theme or drawn_theme]
+    chosen = {**THEMES, **LIVELY, **LIMITS}[theme or drawn_theme]
     share = chance.choice((0.1, 0.3, 0.5))
     rates = {}
     for kind, bounds in _RANGES.items():
         present, rate = chance.random() < share, chance.uniform(*bounds)
         if present:
             rates[kind] = rate
+    if chosen.alone:
+        rates = {}
     rates |= chosen.rates
     flavour = Flavour(
         stores_refusals=_happens(chance, 0.7),
@@ -227,6 +286,8 @@ def draw(chance: random.Random, *, theme: str = "") -> Scene:
         late=chance.choice((60.0, 600.0, 40 * 3600.0)) if flavour.unique else 60.0,
         rates=rates,
     )
+    if scene.theme == "takes nobody":
+        scene = replace(scene, nobody=chance.choice(NOBODY))
     return replace(scene, **chosen.scene)
 
 

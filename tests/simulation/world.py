@@ -39,6 +39,7 @@ class World:
         """How wrong the wall clock is, in seconds."""
         self.book = Book(luck, scene.rows)
         self.moment = Moment(scene.flavour, luck, on_created=self._created)
+        self._weighed: set[str] = set()
         self.checkers = Checkers(self.book, self.moment, self._violated)
         self.importers: list[Importer] = []
         """Those that run now."""
@@ -115,13 +116,22 @@ class World:
         if luck.strikes("foreign creator meanwhile"):
             entry = chance.choice(self.book.file.entries)
             plans.append((chance.expovariate(1), lambda: self.moment.foreign(entry.reference)))
+        if self.scene.nobody:
+            plans.append((chance.choice((0.0, chance.expovariate(2))), self._takes_nobody))
         for at, happen in sorted(plans, key=lambda plan: plan[0]):
             await trio.sleep(max(0.0, at))
             happen()
 
+    def curse(self) -> None:
+        """Let the server choose the rows, of those not seen yet, that it will never take."""
+        new = {one.reference: None for one in self.book.file.entries}.keys() - self._weighed
+        self._weighed |= new
+        self.moment.curse(sorted(new), self.scene.curses)
+
     def clear(self) -> None:
         """End what lasts."""
         self.moment.refuses_run = 0
+        self.moment.nobody = ""
         self.moment.storm_until = 0.0
         self._outage_until = 0.0
 
@@ -136,6 +146,11 @@ class World:
     def _key_refused(self) -> None:
         self.moment.refuse_runs()
         self.luck.tell(f"Moment answers {self.moment.refuses_run} to everything")
+
+    def _takes_nobody(self) -> None:
+        self.moment.nobody = self.scene.nobody
+        self.luck.faults[f"takes nobody: {self.scene.nobody}"] += 1
+        self.luck.tell(f"Moment answers to everything: {self.scene.nobody}")
 
     def _jump(self, seconds: float) -> None:
         self.luck.tell(f"the wall clock jumps by {seconds:.0f} s")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.source.csv.formula import escape_formula, unescape_formula, unescape_frame
+from importer.source.csv.formula import (
+    escape_cell,
+    escape_formula,
+    unescape_cell,
+    unescape_formula,
+)
 
 TEXTS = st.text(alphabet="'=+-@\t\r\n 1a٣é", max_size=8) | st.text(max_size=20)
 
@@ -44,8 +48,42 @@ def test_an_escaped_cell_starts_no_formula(cell: str) -> None:
     assert not escaped.startswith("-") or escaped[1:].isascii()
 
 
-@given(st.lists(TEXTS, min_size=1, max_size=10))
-def test_a_frame_is_unescaped_as_its_cells(cells: list[str]) -> None:
-    """The vectorised form says the same as the plain one."""
-    frame = unescape_frame(pl.DataFrame({"a": cells}, schema={"a": pl.String}))
-    assert frame["a"].to_list() == [unescape_formula(cell) for cell in cells]
+@given(TEXTS)
+def test_what_a_spreadsheet_would_rewrite_comes_back(cell: str) -> None:
+    """Unescaping a cell of an errors file gives it back, whatever it held."""
+    assert unescape_cell(escape_cell(cell)) == cell
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "0042",
+        "+27820000001",
+        "123456789012",
+        "1E5",
+        "12e3",
+        "1-2",
+        "2026-01-31",
+        "31/01/2026",
+        "MAR-1",
+        "MAR1",
+        "1 Mar 2026",
+        "10:30",
+        "951,80",
+        "1.234,50",
+        "'0042",
+        " 0042 ",
+        "=1+1",
+    ],
+)
+def test_a_cell_that_a_spreadsheet_would_rewrite_gets_an_apostrophe(cell: str) -> None:
+    """Zeros in front, long numbers, powers of ten, dates and decimal commas stay what they are."""
+    assert escape_cell(cell) == "'" + cell
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "0", "42", "-2000", "951.80", "-9.50", "Mary 1", "C-42", "12 Main Road", "E5"]
+)
+def test_a_cell_that_a_spreadsheet_leaves_alone_stays(cell: str) -> None:
+    """Names, short numbers and plain decimals need no apostrophe."""
+    assert escape_cell(cell) == cell

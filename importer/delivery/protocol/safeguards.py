@@ -36,3 +36,36 @@ class Safeguards:
 
 
 ALL_ON = Safeguards()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateSafeguards:
+    """The same of updates (docs/syncing.md); each is one sentence of that page."""
+
+    write_ahead: bool = True
+    """``Updating`` is durable before a PATCH leaves."""
+    base_check: bool = True
+    """An ``if_untouched`` field is written only over what we wrote, or over nothing."""
+    count_ours: bool = True
+    """Values of PATCHes that may have landed count as what we wrote."""
+    collect_ours: bool = True
+    """Those values are collected from version to version until one is confirmed."""
+    settle_first: bool = True
+    """A newer version waits until a late PATCH of the open older one has landed."""
+    confirm_surprise: bool = True
+    """A value that nobody expected is read twice: a replica may lag behind."""
+    look_again: bool = True
+    """After an unknown outcome the customer is read before anything is sent again."""
+    echo_check: bool = True
+    """Each written field is believed only as the answer shows it."""
+    metadata_union: bool = True
+    """Metadata is sent as the union of what Moment holds and what the source wants."""
+    one_currency: bool = True
+    """An amount is never written under another currency than its own."""
+    remember: bool = True
+    """What could not be written is remembered, and not asked for again unchanged."""
+    confirm_missing: bool = True
+    """A customer is missing only after its id and its reference were asked for twice."""
+
+
+UPDATES_ALL_ON = UpdateSafeguards()

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from importer.delivery.protocol import answers as a
 from importer.delivery.protocol.events import Begin, Committed, Halt, Settle, Wait, Woken
 
 if TYPE_CHECKING:
-    from importer.delivery.protocol import answers as a
     from importer.delivery.protocol.update_states import Hashes, UpdateState, UpdateTransition
 
 Metadata = tuple[tuple[str, str], ...]
@@ -59,6 +59,22 @@ class Clashed:
 # of a PATCH, and ``LookUpFailed`` of a GET. ``Refused`` is the API's own 400, 402 or 422.
 
 
+ReadAnswer = Shown | Gone | a.LookUpFailed | a.RunWrong
+
+PatchAnswer = (
+    Patched
+    | Gone
+    | Clashed
+    | a.Unbelievable
+    | a.NotSent
+    | a.Unknown
+    | a.Refused
+    | a.ServerFault
+    | a.Throttled
+    | a.RunWrong
+)
+
+
 # Events -----------------------------------------------------------------------------------------
 
 
@@ -73,25 +89,14 @@ class UpdateLost:
 class ReadBack:
     """The GET by id has an answer, or will never have one."""
 
-    answer: Shown | Gone | a.LookUpFailed | a.RunWrong
+    answer: ReadAnswer
 
 
 @dataclass(frozen=True, slots=True)
 class PatchAnswered:
     """The PATCH has an answer, or will never have one."""
 
-    answer: (
-        Patched
-        | Gone
-        | Clashed
-        | a.Unbelievable
-        | a.NotSent
-        | a.Unknown
-        | a.Refused
-        | a.ServerFault
-        | a.Throttled
-        | a.RunWrong
-    )
+    answer: PatchAnswer
 
 
 @dataclass(frozen=True, slots=True)

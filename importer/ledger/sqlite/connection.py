@@ -88,18 +88,30 @@ class Database:
     May be used from any thread, by one at a time.
     """
 
-    def __init__(self, db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        path: Path,
+        *,
+        read_only: bool,
+        still_ours: Callable[[], None] = lambda: None,
+    ) -> None:
         self._db = db
         self.path = path
         self._read_only = read_only
+        self._still_ours = still_ours
+        self._file = path.stat()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One durable transaction: all of it when the block ends, none of it if it raises.
 
         Raises:
-            LedgerFailed: it could not be written; the ledger is as it was.
+            LedgerFailed: it could not be written, or another file has taken the ledger's place;
+                the ledger is as it was.
         """
+        self._check_place()
+        self._still_ours()
         with self._translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -130,6 +142,18 @@ class Database:
         finally:
             self._db.close()
 
+    def _check_place(self) -> None:
+        """Refuse to write into a file that nobody will find again under its name."""
+        try:
+            if os.path.samestat(self._file, self.path.stat()):
+                return
+        except OSError:
+            pass
+        raise LedgerFailed(
+            f"the ledger {self.path} was deleted, moved or replaced while a run worked on it",
+            hint=f"put the file back with what stands beside it (-wal), {_AGAIN}",
+        )
+
     def _roll_back(self) -> None:
         try:
             if self._db.in_transaction:
@@ -147,7 +171,14 @@ class Database:
             raise ledger_failed(self.path, error) from error
 
 
-def open_database(path: Path, *, create: bool, read_only: bool, connect: Connect) -> Database:
+def open_database(
+    path: Path,
+    *,
+    create: bool,
+    read_only: bool,
+    connect: Connect,
+    still_ours: Callable[[], None] = lambda: None,
+) -> Database:
     """Open the ledger file, made or brought up to this version if need be.
 
     Raises:
@@ -172,7 +203,7 @@ def open_database(path: Path, *, create: bool, read_only: bool, connect: Connect
     except BaseException:
         db.close()
         raise
-    return Database(db, path, read_only=read_only)
+    return Database(db, path, read_only=read_only, still_ours=still_ours)
 
 
 def _connect(path: Path, *, read_only: bool, connect: Connect) -> sqlite3.Connection:

@@ -25,7 +25,8 @@ def prepare(path: Path, *, create: bool, read_only: bool) -> None:
     holds on it in this process (POSIX advisory locks, sqlite.org/howtocorrupt.html section 2.2).
 
     Raises:
-        UsageError: the path is missing, a link, a folder, or in a folder that is missing.
+        UsageError: the path is missing, a link, a folder, in a folder that is missing, or (for
+            a writer) one of several names of one file.
     """
     try:
         status = path.lstat()
@@ -49,6 +50,14 @@ def prepare(path: Path, *, create: bool, read_only: bool) -> None:
         )
     if 0 < status.st_size < _LEAST:
         raise not_a_ledger(path)
+    if status.st_nlink > 1 and not read_only:
+        # SQLite names the log after the path: two names, two logs (howtocorrupt.html, 2.5).
+        raise UsageError(
+            f"the ledger {path} has {status.st_nlink} names (hard links): two runs could use it"
+            " at once and damage it",
+            hint="remove the other names (find -samefile lists them), or copy the file to a"
+            " name of its own with cp",
+        )
     if not read_only:
         _tighten(path)
 

@@ -8,7 +8,7 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from importer.errors import LedgerInUse, UsageError
+from importer.errors import LedgerFailed, LedgerInUse, UsageError
 from importer.ledger.sqlite.ledger_file import PRIVATE
 
 if TYPE_CHECKING:
@@ -61,11 +61,33 @@ class RunLock:
             finally:
                 os.close(descriptor)
 
+    def check(self) -> None:
+        """Make sure that the lock still keeps other runs away.
+
+        Raises:
+            LedgerFailed: its file was removed or replaced, so that another run could lock another
+                file of this name.
+        """
+        if self._descriptor is not None:
+            try:
+                if os.path.samestat(os.fstat(self._descriptor), self._file().lstat()):
+                    return
+            except OSError:
+                pass
+        raise LedgerFailed(
+            f"the lock {self._file()} was removed while a run held it",
+            hint="another run may be working on the ledger: wait for it, then type the same"
+            " command again: nothing is sent twice",
+        )
+
+    def _file(self) -> Path:
+        resolved = self._ledger.resolve()
+        return resolved.with_name(resolved.name + ".lock")
+
     def _open(self) -> int:
         try:
-            resolved = self._ledger.resolve()
             return os.open(
-                resolved.with_name(resolved.name + ".lock"),
+                self._file(),
                 os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
                 PRIVATE,
             )

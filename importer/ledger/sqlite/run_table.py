@@ -75,12 +75,18 @@ def write_beginning(
 
 
 def write_end(
-    db: sqlite3.Connection, run: int, *, ended_at: float, exit_code: int, counts: Mapping[str, int]
+    db: sqlite3.Connection,
+    run: int,
+    *,
+    ended_at: float,
+    exit_code: int,
+    counts: Mapping[str, int] | None,
 ) -> None:
-    """Write how a run ended (inside a transaction)."""
+    """Write how a run ended (inside a transaction); counts that are None stay as they were."""
+    told = None if counts is None else json.dumps(dict(counts))
     db.execute(
-        "UPDATE run SET ended_at = ?, exit_code = ?, counts = ? WHERE id = ?",
-        (ended_at, int(exit_code), json.dumps(dict(counts)), run),
+        "UPDATE run SET ended_at = ?, exit_code = ?, counts = coalesce(?, counts) WHERE id = ?",
+        (ended_at, int(exit_code), told, run),
     )
 
 

@@ -18,7 +18,7 @@ from importer.ledger.sqlite.attempt_table import History, read_history
 from importer.ledger.sqlite.connection import open_database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -34,7 +34,7 @@ _PAGE = 5000
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _VERSIONS = (
     "SELECT group_concat(wanted.key || ',' || hex(fingerprint) || ','"
-    " || iif(state = 'done', customer_id, ''), char(10))"
+    " || iif(state = 'done' AND differs IS NULL, customer_id, ''), char(10))"
     " FROM json_each(?) AS wanted CROSS JOIN customer"
     " WHERE account = ? AND reference = wanted.value AND state <> 'new'"
 )
@@ -78,16 +78,20 @@ class Ledger:
         read_only: bool = False,
         safeguards: Safeguards = ALL_ON,
         connect: Connect = sqlite3.connect,
+        still_ours: Callable[[], None] = lambda: None,
     ) -> Self:
         """Open the ledger at ``path``: mode 0600, made and migrated if need be.
 
-        A writer should hold the ``RunLock``. A reader may read while a run writes.
+        A writer should hold the ``RunLock``, whose ``check`` is asked before each change as
+        ``still_ours``. A reader may read while a run writes.
 
         Raises:
             UsageError: the file is missing, no ledger, or from a newer version.
             LedgerFailed: SQLite could not open, read or write it.
         """
-        db = open_database(path, create=create, read_only=read_only, connect=connect)
+        db = open_database(
+            path, create=create, read_only=read_only, connect=connect, still_ours=still_ours
+        )
         return cls(db, account, safeguards)
 
     def __enter__(self) -> Self:
@@ -128,7 +132,8 @@ class Ledger:
 
         Yields:
             (start, lines): a line ``INDEX,FINGERPRINT,CUSTOMER_ID`` for each known reference;
-            INDEX + start is its index, FINGERPRINT in hex, CUSTOMER_ID empty if it is not done.
+            INDEX + start is its index, FINGERPRINT in hex, CUSTOMER_ID empty if it is not done,
+            or if Moment was seen to hold other values.
 
         Ascending references are fastest. No read blocks a writer's checkpoint.
         """
@@ -237,9 +242,14 @@ class Ledger:
         self._account_id, self._run = account, (run_id, run)
 
     def end_run(
-        self, run_id: str, *, ended_at: float, exit_code: int, counts: Mapping[str, int]
+        self,
+        run_id: str,
+        *,
+        ended_at: float,
+        exit_code: int,
+        counts: Mapping[str, int] | None = None,
     ) -> None:
-        """Note how a run ended; ``counts`` are rows by outcome."""
+        """Note how a run ended; ``counts`` are rows by outcome, None for what was told before."""
         with self._db.transaction() as db:
             _, run = self._enter(db, run_id, ended_at)
             run_records.write_end(db, run, ended_at=ended_at, exit_code=exit_code, counts=counts)

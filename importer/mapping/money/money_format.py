@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -75,7 +75,7 @@ FORMATS = {
 
 
 class Ambiguous(ValueError):
-    """No one format is sure; ``str()`` of it shows how the column could be read."""
+    """No one format is sure; ``str()`` says of a column's numbers how they could be read."""
 
 
 class Amounts(NamedTuple):
@@ -93,51 +93,105 @@ class Amounts(NamedTuple):
     """Whether the cell holds anything."""
 
 
-def choose(columns: Iterable[Amounts]) -> NumberFormat:
+FEWEST = 3
+"""So many numbers that are not alike in every format make one that does not fit a slip."""
+SLIPS = 20
+"""Of so many of them, one more may be a slip."""
+_TWO_FACED = r"^[0-9]{1,3}[.,][0-9]{3}$"
+"""The only numbers that two formats read differently: their sign ends a group or the whole."""
+
+
+def choose(columns: Iterable[tuple[pl.Series, pl.Series]]) -> NumberFormat:
     """The format of a whole column, whose parts are given one after the other.
 
-    A format is chosen only if it reads every number that any format reads, and no other that does
-    so reads one of them differently. A column such as ``1,234`` everywhere is 1234 in one and
-    1.234 in another, so it has none.
+    A format that reads every number is chosen if no other such format reads one of them
+    differently: ``1,234`` everywhere is 1234 in one and 1.234 in another, so it has none. Where
+    no format reads all, a few numbers may be slips, each an error of its own record; the format
+    that reads most is chosen under the same condition.
+
+    Args:
+        columns: (numbers without signs, their lines); null is no number, or no known line.
 
     Raises:
         Ambiguous: both readings, or that no one format reads them all.
     """
-    reads = dict.fromkeys(FORMATS, 0)
-    readable = 0
-    differ: dict[tuple[str, str], str] = {}
-    for amounts in columns:
-        numbers = amounts.numbers.drop_nulls().unique(maintain_order=True).to_frame("number")
-        values = numbers.select(
-            "number", *(one.plain(pl.col("number")).alias(one.name) for one in FORMATS.values())
-        )
-        readable += values.filter(pl.any_horizontal(pl.col(*FORMATS).is_not_null())).height
+    seen = _Seen()
+    for numbers, lines in columns:
+        seen.look(numbers, lines)
+    slips = seen.allowed_slips
+    fitting = [name for name in FORMATS if seen.misses(name) == 0]
+    if not fitting:
+        fitting = [name for name in FORMATS if seen.misses(name) <= slips]
+        fitting.sort(key=seen.misses)
+    if not fitting:
+        raise Ambiguous(seen.mixed())
+    for other in fitting[1:]:
+        if found := seen.differ.get(frozenset((fitting[0], other))):
+            raise Ambiguous(found)
+    return FORMATS[fitting[0]]
+
+
+class _Seen:
+    """What a column held so far: how much each format reads, and where two of them differ."""
+
+    def __init__(self) -> None:
+        self.reads = dict.fromkeys(FORMATS, 0)
+        self.readable = 0
+        self.alike = 0
+        """Numbers that every format reads: they tell nothing."""
+        self.differ: dict[frozenset[str], str] = {}
+        self._missed: dict[str, str] = {}
+        """A number that each format cannot read, and its line."""
+
+    def look(self, numbers: pl.Series, lines: pl.Series) -> None:
+        frame = pl.DataFrame({"number": numbers, "line": lines}).drop_nulls("number")
+        groups = frame.group_by("number", maintain_order=True)
+        distinct = groups.agg(pl.len().alias("times"), pl.col("line").first())
+        read = (one.plain(pl.col("number")).alias(one.name) for one in FORMATS.values())
+        values = distinct.with_columns(*read)
+        values = values.filter(pl.any_horizontal(pl.col(*FORMATS).is_not_null()))
+        self.readable += int(values["times"].sum())
+        every = values.filter(pl.all_horizontal(pl.col(*FORMATS).is_not_null()))
+        self.alike += int(every["times"].sum())
         for name in FORMATS:
-            reads[name] += values.height - values[name].null_count()
-        # A format that has missed a number is out of the choice, whatever comes.
-        _note_differences(values, [name for name in FORMATS if reads[name] == readable], differ)
-    best = [name for name in FORMATS if reads[name] == readable]
-    if not best:
-        raise Ambiguous(_no_one_fits(reads, readable))
-    for one, other in itertools.combinations(best, 2):
-        if (one, other) in differ:
-            raise Ambiguous(differ[one, other])
-    return FORMATS[best[0]]
+            missed = values.filter(pl.col(name).is_null())
+            self.reads[name] += int(values["times"].sum()) - int(missed["times"].sum())
+            if missed.height and name not in self._missed:
+                self._missed[name] = _where(missed.row(0, named=True))
+        self._compare(values.filter(pl.col("number").str.contains(_TWO_FACED)))
+
+    def _compare(self, values: pl.DataFrame) -> None:
+        for one, other in itertools.combinations(FORMATS, 2):
+            pair = frozenset((one, other))
+            if pair in self.differ or not values.height:
+                continue
+            unlike = values.filter(_value(one) != _value(other))
+            if unlike.height:
+                row = unlike.row(0, named=True)
+                self.differ[pair] = (
+                    f"can be read in two ways: {_where(row)} is {row[one]} if numbers are written"
+                    f' as "{one}", and {row[other]} if as "{other}"'
+                )
+
+    def misses(self, name: str) -> int:
+        return self.readable - self.reads[name]
+
+    @property
+    def allowed_slips(self) -> int:
+        telling = self.readable - self.alike
+        return max(telling // SLIPS, 1 if telling >= FEWEST else 0)
+
+    def mixed(self) -> str:
+        name, most = max(self.reads.items(), key=lambda item: item[1])
+        return (
+            f'are not written in one way: "{name}" reads {most:,} of {self.readable:,}, but not'
+            f" {self._missed[name]}, and no format reads them all"
+        )
 
 
-def _note_differences(
-    values: pl.DataFrame, names: Iterable[str], differ: dict[tuple[str, str], str]
-) -> None:
-    for one, other in itertools.combinations(names, 2):
-        if (one, other) in differ:
-            continue
-        unlike = values.filter(_value(one) != _value(other))
-        if unlike.height:
-            row = unlike.row(0, named=True)
-            differ[one, other] = (
-                f'"{row["number"]}" is {row[one]} if numbers are written as "{one}", and'
-                f' {row[other]} if as "{other}"'
-            )
+def _where(row: dict[str, Any]) -> str:
+    line = f" (line {row['line']:,})" if row["line"] is not None else ""
+    return f'"{row["number"]}"{line}'
 
 
 def _value(name: str) -> pl.Expr:
@@ -147,12 +201,3 @@ def _value(name: str) -> pl.Expr:
         text.str.strip_chars_end("0").str.strip_suffix(".")
     )
     return whole.otherwise(text)
-
-
-def _no_one_fits(reads: dict[str, int], readable: int) -> str:
-    name, most = max(reads.items(), key=lambda item: item[1])
-    if not most:
-        return "no number could be read in any format"
-    return (
-        f'"{name}" reads {most:,} of {readable:,} different numbers, and no format reads them all'
-    )

@@ -1,7 +1,8 @@
 """Amounts as people write them to minor units, as text all the way: never through a float. Pure.
 
 What is understood: ``1 234,50``, ``R 1,234.50``, ``-12.00``, ``12.00-``, ``(12.00)``,
-``12.00 CR``, ``EUR 12``, with any of the spaces that files have. Which sign means decimals is
+``12.00 CR``, ``EUR 12``, ``5.-``, ``500/-``, and ``-`` for nothing, with any of the spaces that
+files have. Which sign means decimals is
 declared or chosen for the whole column (money_format.py), never cell by cell.
 """
 
@@ -17,7 +18,7 @@ from importer.mapping.money.money_signs import BEHIND, CODE_LIKE, IN_FRONT, PAIR
 from importer.rows.currencies import ACTIVE, minor_units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 __all__ = ["FORMATS", "Ambiguous", "Amounts", "NumberFormat", "detect", "split", "to_minor"]
@@ -26,7 +27,7 @@ UNREADABLE = "amount_unreadable"
 NO_CURRENCY = "amount_without_currency"
 DECIMALS = "amount_decimals"
 OTHER_CURRENCY = "amount_other_currency"
-CODES = (UNREADABLE, NO_CURRENCY, DECIMALS, OTHER_CURRENCY)
+SIDE = "amount_other_side"
 
 _SPACES = "[\u00a0\u2000-\u200a\u202f\u205f\u3000]"
 _MINUSES = "[\u2010-\u2013\u2212\ufe63\uff0d]"
@@ -36,6 +37,17 @@ _AMOUNT = (
     rf"^(?P<opened>\()?\s*(?P<before>[+-])?\s*(?P<first>{_NAME})?\s*(?P<within>[+-])?\s*"
     rf"(?P<number>[0-9.,][0-9.,' ]*?)\s*(?P<behind>-)?\s*(?P<last>{_NAME})?"
     rf"\s*(?P<side>[A-Za-z]{{2}})?\s*(?P<closed>\))?$"
+)
+_WITHOUT_CENTS = r"([0-9])([.,])(?:-{1,2}|[\u2014\u2015])(\s|\p{L}|\p{Sc}|\)|$)"
+"""``5.-`` and ``1.234,--``: no cents, as people write in Switzerland, Germany, Scandinavia."""
+_WITHOUT_SHILLINGS = r"([0-9])/[-=](\s|\p{L}|\p{Sc}|\)|$)"
+"""``500/-`` and ``500/=``, as people write in India and East Africa."""
+_NOTHING = rf"^({_NAME})?\s*[-\u2014\u2015]\s*({_NAME})?$"
+"""A dash in place of an amount is zero: accounting formats print it so."""
+_AS_PEOPLE_WRITE = (
+    (_WITHOUT_CENTS, "${1}${2}00${3}"),
+    (_WITHOUT_SHILLINGS, "${1}${2}"),
+    (_NOTHING, "${1} 0 ${2}"),
 )
 _SIDES = ("CR", "DR")
 _LIKE_THOUSANDS = 3
@@ -51,9 +63,11 @@ def split(text: pl.Series) -> Amounts:
     cells = text.to_frame("cell").select(cell.fill_null("").str.strip_chars())
     if cells["cell"].str.contains(f"{_PLAIN}|^$").all():
         return _plainly(cells["cell"])
-    parts = cells.select("cell", pl.col("cell").str.extract_groups(_AMOUNT).alias("part")).unnest(
-        "part"
-    )
+    cell = pl.col("cell")
+    for written, plain in _AS_PEOPLE_WRITE:
+        cell = cell.str.replace(written, plain)
+    parts = cells.select("cell", cell.str.strip_chars().str.extract_groups(_AMOUNT).alias("part"))
+    parts = parts.unnest("part")
     is_side = pl.col("last").str.to_uppercase().is_in(_SIDES)
     parts = parts.with_columns(
         side=pl.coalesce("side", pl.when(is_side).then("last")).str.to_uppercase(),
@@ -94,13 +108,22 @@ def _plainly(cells: pl.Series) -> Amounts:
     return Amounts(numbers, cells.str.starts_with("-"), absent, absent, given)
 
 
-def detect(columns: Iterable[pl.Series]) -> NumberFormat:
-    """The number format of a whole column, given in parts.
+def detect(parts: Iterable[pl.Series | tuple[pl.Series, Sequence[int]]]) -> NumberFormat:
+    """The number format of a whole column.
+
+    Args:
+        parts: its cells, one part after the other, where they are known with their lines.
 
     Raises:
-        Ambiguous: it could be read in two ways (``str()`` shows both), or in none.
+        Ambiguous: it could be read in two ways (``str()`` shows both), or is mixed.
     """
-    return choose(split(column) for column in columns)
+    return choose(_with_lines(part) for part in parts)
+
+
+def _with_lines(part: pl.Series | tuple[pl.Series, Sequence[int]]) -> tuple[pl.Series, pl.Series]:
+    cells, lines = (part, None) if isinstance(part, pl.Series) else part
+    numbered = pl.Series("line", lines or [None] * len(cells), dtype=pl.Int64)
+    return split(cells).numbers, numbered
 
 
 def to_minor(text: pl.Series, currencies: pl.Series, fmt: NumberFormat, positive: str) -> Converted:

@@ -198,7 +198,7 @@ def _number_format(
             Question(
                 "number_format",
                 f"How are the amounts of {shown(column.name)} written?",
-                str(doubt),
+                f"they {doubt}",
                 '--number-format "1.234,56"',
             )
         ]

@@ -275,7 +275,8 @@ class Framer:
         """Take a line that csv refuses where only blanks stand about its quotes."""
         first = feed.first
         line = work.lines[first]
-        cells = padded_cells(line, self._delimiter) if _is_clean(line) else None
+        about_quotes = "expected after" in kind and _is_clean(line)
+        cells = padded_cells(line, self._delimiter) if about_quotes else None
         if cells is not None and len(cells) == self._width:
             work.out.records.append(cells)
             work.out.lines.append(work.first_line + first)

@@ -21,7 +21,6 @@ import polars as pl
 
 from importer.errors import SourceError
 from importer.source.csv.careful import Framer
-from importer.source.csv.formula import unescape_formula, unescape_frame
 from importer.source.header import (
     HEADER_LINES,
     Header,
@@ -197,9 +196,7 @@ class CsvSource:
         """Empty cells that every record has beyond the header."""
         delimiter, self._header = self._open()
         columns = self._header.columns
-        self.layout = Layout(
-            name, columns, delimiter, self._header.fed_back, header_row=self._header_row
-        )
+        self.layout = Layout(name, columns, delimiter, header_row=self._header_row)
         self._framer = Framer(delimiter, columns, lambda: stream.encoding, self._surplus)
         beyond = (f"_beyond_{number}" for number in range(self._surplus))
         self._physical = (*self._header.keys, *beyond)
@@ -306,16 +303,6 @@ class CsvSource:
     def _made(
         self, frame: pl.DataFrame, lines: Sequence[int], malformed: tuple[Malformed, ...]
     ) -> RecordBatch:
-        if self.layout.fed_back:
-            frame = unescape_frame(frame)
-            malformed = tuple(
-                replace(
-                    one,
-                    cells=tuple(map(unescape_formula, one.cells)),
-                    extra=tuple(map(unescape_formula, one.extra)),
-                )
-                for one in malformed
-            )
         batch = RecordBatch(self._index, frame, lines, malformed)
         if frame.width == 1:
             return batch  # who writes "" there means it

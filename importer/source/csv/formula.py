@@ -1,18 +1,17 @@
-"""Makes cells harmless that a spreadsheet would run as a formula, and takes that back. Pure.
+"""Makes cells harmless that a spreadsheet would run or rewrite, and takes that back. Pure.
 
 CSV injection: a cell that starts with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return may be
 run by the spreadsheet that opens the file. One apostrophe in front stops it. A cell that already
 looks escaped gets one more, so that taking one away always gives the original back.
+
+A spreadsheet also takes text for numbers and dates: ``0042`` becomes 42, a reference of 16 digits
+1.23E+15, ``MAR-1`` a day. In a file that is to come back the same apostrophe keeps them as they
+are.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import polars as pl
-
 
 _DANGEROUS = re.compile(r"'*[=+\-@\t\r]")
 _ESCAPED = re.compile(r"'+[=+\-@\t\r]")
@@ -34,8 +33,35 @@ def unescape_formula(text: str) -> str:
     return text[1:] if _ESCAPED.match(text) is not None else text
 
 
-def unescape_frame(frame: pl.DataFrame) -> pl.DataFrame:
-    """``unescape_formula`` on every cell; all columns are String."""
-    import polars as pl  # noqa: PLC0415 - results import this module and need no polars
+_MONTHS = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    "|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+)
+_REWRITTEN = "|".join(
+    (
+        r"\+?0[0-9]+",  # leading zeros
+        r"[0-9][0-9., ]*,[0-9]+",  # 951,80 is 95180 where the comma groups thousands
+        r"[0-9]{12,}",  # shown as 1.23E+11, and cut after 15 digits
+        r"[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+",  # taken for a power of ten
+        r"[0-9]{1,4}(?:[-/.][0-9]{1,4}){1,2}",  # taken for a date
+        rf"(?:{_MONTHS})[-/. ]?[0-9]{{1,4}}",
+        rf"[0-9]{{1,4}}[-/. ]?(?:{_MONTHS})(?:[-/. ]?[0-9]{{2,4}})?",
+        r"[0-9]{1,3}:[0-9]{2}(?::[0-9]{2})?",  # taken for a time
+    )
+)
+_DECIMAL = re.compile(r"-?[0-9]{1,11}\.[0-9]+")
+"""An amount: a spreadsheet drops zeros at its end, which changes no value."""
+_KEPT = re.compile(rf"'*\s*(?:[=+\-@\t\r]|(?:{_REWRITTEN})\s*\Z)", re.IGNORECASE)
+_WAS_KEPT = re.compile(rf"'+\s*(?:[=+\-@\t\r]|(?:{_REWRITTEN})\s*\Z)", re.IGNORECASE)
 
-    return frame.with_columns(pl.all().str.replace(r"^'('*[=+\-@\t\r])", "${1}"))
+
+def escape_cell(text: str) -> str:
+    """As ``escape_formula``; an apostrophe also where a spreadsheet would rewrite the text."""
+    if _KEPT.match(text) is None or _PLAIN_NEGATIVE.fullmatch(text) or _DECIMAL.fullmatch(text):
+        return text
+    return "'" + text
+
+
+def unescape_cell(text: str) -> str:
+    """The inverse of ``escape_cell``."""
+    return text[1:] if _WAS_KEPT.match(text) is not None else text

@@ -198,7 +198,7 @@ class XlsxSource:
                 )
             self._header = header_of(name, self._names(first[1]))
             self._resources = stack.pop_all()
-        self.layout = Layout(name, self._header.columns, ",", self._header.fed_back)
+        self.layout = Layout(name, self._header.columns)
         self._unnamed = Unnamed(name, self._header)
 
     @property

@@ -108,7 +108,7 @@ class ParquetSource:
         except _BROKEN as error:
             raise self._damaged(error) from None
         self._header = header_of(name, self._names)
-        self.layout = Layout(name, self._header.columns, ",", self._header.fed_back)
+        self.layout = Layout(name, self._header.columns)
         self._unnamed = Unnamed(name, self._header)
 
     @property

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from importer.errors import SourceError
+from importer.source.fed_back import is_errors_header
 from importer.source.limits import SAMPLE_BYTES
 from importer.source.naming import source_name
 from importer.source.raw import GZIP_MAGIC, PARQUET_MAGIC, ZSTD_MAGIC
@@ -31,7 +34,6 @@ _KNOWN = (
 )
 _MARKS = ((UTF8, UTF8_BOM), ("utf-16le", b"\xff\xfe"), ("utf-16be", b"\xfe\xff"))
 _UTF32_MARK = b"\xff\xfe\x00\x00"
-_FED_BACK = (b"_line", b"_error_code", b"_error")
 _NUL_SHARE = 0.01
 _NUL_FEW = 16
 _NUL_HALF = 0.5
@@ -57,8 +59,15 @@ def utf16_order(head: bytes) -> str:
 
 
 def is_fed_back(head: bytes) -> bool:
-    """Whether the first line names the columns of an errors file, which is always in UTF-8."""
-    return all(name in head.partition(b"\n")[0] for name in _FED_BACK)
+    """Whether the first line names the columns of an errors file; in any encoding but UTF-16."""
+    lines = (line for line in head.removeprefix(UTF8_BOM).split(b"\n", 3) if line.strip())
+    first = next(lines, b"")
+    if first[:4].lower() == b"sep=":
+        first = next(lines, b"")
+    if b"_error_code" not in first:
+        return False
+    names = re.split(rb"[^\w.]+", first)
+    return is_errors_header(name.decode("latin-1") for name in names)
 
 
 def check_format(name: str, head: bytes) -> None:

@@ -131,9 +131,10 @@ class TextStream:
                 return self._transcode(marked, head[len(mark) :])
             return self._plain(head)
         check_format(self._name, head)
-        if self._declared == AUTO:
+        if self._declared == AUTO or is_fed_back(head):
+            # An errors file was written in UTF-8; a spreadsheet may have saved it in another one.
             return self._detected(head)
-        if self._declared == UTF8 or is_fed_back(head):
+        if self._declared == UTF8:
             return self._plain(head)
         if self._declared == "utf-16":
             return self._transcode(utf16_order(head) or "utf-16le", head)
@@ -188,6 +189,11 @@ class TextStream:
 
         sample = _sampled(read, self._lines + 1)
         spool.seek(0)
+        if self._declared not in {AUTO, UTF8, "utf-16"}:
+            # An errors file: the encoding that was named for its source is the likeliest.
+            self.encoding = self._declared
+            self._next = transcoded(read, self._declared)
+            return self._next()
         if sample.utf8 >= sample.other:
             self._next = read
             return read()

@@ -1,0 +1,94 @@
+"""What is said of an exception that nobody expected, and what is kept of it: never any data."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+from importer import __version__
+from importer.errors import BugFound, printable
+
+_MOST = 30
+"""Exceptions of one chain that are kept; a group may hold thousands."""
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+def as_bug(error: BaseException) -> BugFound:
+    """The error to report: one sentence, and where the details are.
+
+    The details are types, files, lines and names of functions. Messages and values are left out,
+    because they may hold a customer's data.
+    """
+    causes = _chain(error)
+    where = _place(causes[0])
+    kept = _keep(causes)
+    bug = BugFound(
+        f"{type(error).__name__}{f' in {where}' if where else ''}",
+        safe="everything that was sent is in the ledger",
+    )
+    report = f"please report it with {kept}, which holds no data of yours" if kept else ""
+    bug.hint = printable(report or "please report this line")
+    return bug
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The exception, those of its group, and what caused each; the first is the one to name."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting and len(found) < _MOST:
+        one = waiting.pop(0)
+        if one is None or any(one is known for known in found):
+            continue
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+        else:
+            found.append(one)
+        waiting += (one.__cause__, one.__context__)
+    return found or [error]
+
+
+def _frames(error: BaseException) -> list[str]:
+    found = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        file = frame.filename
+        if file.startswith(_PACKAGE):
+            file = f"importer{file.removeprefix(_PACKAGE)}"
+        else:
+            # A path of this machine says who works on it; the end of it is enough.
+            file = "/".join(file.split("/")[-3:])
+        found.append(f"{file}:{frame.lineno} in {frame.name}")
+    return found
+
+
+def _place(error: BaseException) -> str:
+    """The last line of importer's own that the exception passed."""
+    own = [frame for frame in _frames(error) if frame.startswith("importer/")]
+    return own[-1] if own else ""
+
+
+def _keep(causes: list[BaseException]) -> str:
+    """Write the details into a private file; its path, "" where none can be written."""
+    lines = [
+        f"importer {__version__}, python {platform.python_version()}, {platform.system()}",
+        f"command {_command()}",
+    ]
+    for number, one in enumerate(causes):
+        lines.append(f"{'caused by or with ' if number else ''}{type(one).__qualname__}")
+        lines += (f"  {frame}" for frame in _frames(one))
+    with suppress(OSError):
+        handle, name = tempfile.mkstemp(prefix="importer-bug-", suffix=".txt")  # mode 0600
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write("\n".join(lines) + "\n")
+        return name
+    return ""
+
+
+def _command() -> str:
+    """The command's name; its arguments may name customers."""
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    return word if word.isascii() and word.isalpha() and len(word) < len("presets") + 1 else "-"

@@ -1,0 +1,446 @@
+"""An errors file that comes back: what was refused stays refused until somebody corrects it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from importer.job.check import check
+from importer.job.job_settings import InputSettings
+from importer.mapping import load_mapping
+from tests.source.workbooks import Raw, error, write_workbook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from importer.mapping import Mapping
+
+HEADER = ["external_reference", "name", "email", "currency", "balance"]
+Table = list[list[str]]
+
+
+class Feeding:
+    """Checks a source, and what its errors file becomes on the way back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.errors = folder
+        self.mapping: Mapping | None = None
+        self.encoding = "auto"
+
+    def check(self, name: str, content: bytes = b"") -> dict[str, tuple[str, str]]:
+        """By reference (a line's number where there is none): outcome and error codes."""
+        path = self.folder / name
+        if content:
+            path.write_bytes(content)
+        inputs = InputSettings(
+            (str(path),),
+            out=self.folder / "results",
+            mapping=self.mapping,
+            encoding=self.encoding,
+        )
+        results = check(inputs).results
+        self.errors = results / "errors.csv"
+        with (results / "results.csv").open(newline="") as file:
+            return {
+                row["external_reference"] or row["line"]: (row["outcome"], row["error_code"])
+                for row in csv.DictReader(file)
+            }
+
+    def use(self, fields: str, *, source: str = "", rows: str = "") -> None:
+        """Read all files by a mapping with these sections from now on."""
+        path = self.folder / "map.toml"
+        path.write_text(f"version = 1\n[source]\n{source}\n[rows]\n{rows}\n[fields]\n{fields}\n")
+        self.mapping = load_mapping(path)
+
+    def table(self) -> Table:
+        """The errors file, header first."""
+        with self.errors.open(newline="") as file:
+            return list(csv.reader(file))
+
+    def again(self, table: Table | None = None) -> dict[str, tuple[str, str]]:
+        """Feed the errors file back, as it is or as this table."""
+        if table is None:
+            return self.check("again.csv", self.errors.read_bytes())
+        return self.check("again.csv", as_csv(table))
+
+
+@pytest.fixture
+def feeding(tmp_path: Path) -> Feeding:
+    """A folder to check files in."""
+    return Feeding(tmp_path)
+
+
+def as_csv(table: Sequence[Sequence[str]], delimiter: str = ",", encoding: str = "utf-8") -> bytes:
+    """A table as a spreadsheet saves it."""
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerows(table)
+    return text.getvalue().encode(encoding, "replace")
+
+
+def workbook(tmp_path: Path, *rows: Sequence[object]) -> bytes:
+    """A workbook with these rows."""
+    path = tmp_path / "made.xlsx"
+    write_workbook(path, {"Sheet": dict(enumerate(rows, 1))})  # type: ignore[arg-type]
+    return path.read_bytes()
+
+
+def changed(table: Table, column: str, value: str) -> Table:
+    """The table with another value in its first record."""
+    at = table[0].index(column)
+    return [
+        table[0],
+        [value if index == at else cell for index, cell in enumerate(table[1])],
+        *table[2:],
+    ]
+
+
+def csv_of(line: str) -> bytes:
+    """One record below the usual header."""
+    return f"{','.join(HEADER)}\n{line}".encode("utf-8", "surrogateescape")
+
+
+NO_VALUE = Raw('<c r="{ref}"><f>A1</f></c>')
+NAME_ONLY = ["T3"]
+HIDDEN: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
+    "a last line that was cut off": (
+        "s.csv",
+        lambda _: csv_of("T3,Benedict Mor"),
+        "too_few_fields",
+    ),
+    "an empty last line": ("s.csv", lambda _: csv_of("T3"), "too_few_fields"),
+    "surplus cells": ("s.csv", lambda _: csv_of("T3,Ann,a@b.co,ZAR,1,2\n"), "too_many_fields"),
+    "an unclosed quote": ("s.csv", lambda _: csv_of('T3,"Ann,a@b.co,ZAR,1\n'), "unclosed_quote"),
+    "a stray quote": ("s.csv", lambda _: csv_of('T3,"Ann"x,a@b.co,ZAR,1\n'), "stray_quote"),
+    "bad bytes": (
+        "s.csv",
+        lambda _: (
+            csv_of("T2,Zoë,,,\n").replace(b"\n", b"\nT1,Zo\xc3\xab,,,\n", 1)
+            + b"T3,Zo\xeb,a@b.co,ZAR,1\n"
+        ),
+        "not_utf8",
+    ),
+    "a NUL byte": ("s.csv", lambda _: csv_of("T3,A\0nn,a@b.co,ZAR,1\n"), "nul_byte"),
+    "an Excel error": (
+        "s.xlsx",
+        lambda folder: workbook(folder, HEADER, ["T3", error("#N/A"), None, "ZAR", 1]),
+        "cell_error",
+    ),
+    "TRUE as a name": (
+        "s.xlsx",
+        lambda folder: workbook(folder, HEADER, ["T3", True, None, "ZAR", 1]),
+        "wrong_type",
+    ),
+    "a formula without a value": (
+        "s.xlsx",
+        lambda folder: workbook(folder, HEADER, ["T3", NO_VALUE, None, "ZAR", 1]),
+        "cell_error",
+    ),
+    "a long number": (
+        "s.xlsx",
+        lambda folder: workbook(folder, HEADER, [1234567890123456, "Ann", None, "ZAR", 1]),
+        "number_inexact",
+    ),
+    "a JSON object as a name": (
+        "s.jsonl",
+        lambda _: b'{"external_reference": "T3", "name": {"first": "Ann"}}\n',
+        "wrong_type",
+    ),
+    "a JSON list as a name": (
+        "s.jsonl",
+        lambda _: b'{"external_reference": "T3", "name": ["Ann"]}\n',
+        "wrong_type",
+    ),
+    "a lone surrogate": (
+        "s.jsonl",
+        lambda _: b'{"external_reference": "T3", "name": "Ann \\ud83d"}\n',
+        "not_unicode",
+    ),
+    "no JSON": (
+        "s.jsonl",
+        lambda _: b'{"external_reference": "T1", "name": "Bo"}\n{"external_reference": "T3"\n',
+        "not_json",
+    ),
+}
+"""What the text of an errors file does not show: source, its content, the error code."""
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_a_refused_record_that_comes_back_unchanged_stays_refused(
+    feeding: Feeding, kind: str
+) -> None:
+    """Twice through the errors file, with the reason that it was refused for."""
+    name, content, code = HIDDEN[kind]
+    first = feeding.check(name, content(feeding.folder))
+    refused = {key: found for key, found in first.items() if found[0] == "invalid"}
+    assert [found[1] for found in refused.values()] == [code] * len(refused)
+    reasons = [row[feeding.table()[0].index("_error")] for row in feeding.table()[1:]]
+    for _ in range(2):
+        again = feeding.again()
+        assert list(again.values()) == [("invalid", code)] * len(refused)
+        table = feeding.table()
+        assert [row[table[0].index("_error")] for row in table[1:]] == reasons
+
+
+@pytest.mark.parametrize("kind", sorted(HIDDEN.keys() - {"no JSON", "a long number"}))
+def test_a_corrected_record_goes_through(feeding: Feeding, kind: str) -> None:
+    """Once the cell, or the record, is right, it is judged like any other."""
+    name, content, _ = HIDDEN[kind]
+    feeding.check(name, content(feeding.folder))
+    table = [row for row in feeding.table() if row[0] in {"T3", "external_reference"}]
+    table = changed(table, "name", "Ann Corrected")
+    if "_extra" in table[0]:
+        assert feeding.again(table)["T3"] == ("invalid", "too_many_fields")
+        table = changed(table, "_extra", "")
+    assert feeding.again(table) == {"T3": ("would_create", "")}
+
+
+def test_a_record_may_be_right_as_it_stands(feeding: Feeding) -> None:
+    """The word ok in _error_code says that somebody has looked: the record is taken as it is."""
+    feeding.check("s.csv", csv_of("T3,Benedict Mor"))
+    assert feeding.again(changed(feeding.table(), "_error_code", "ok"))["T3"][0] == "would_create"
+
+
+def test_another_cell_does_not_correct_a_damaged_one(feeding: Feeding) -> None:
+    """A corrected name leaves the balance refused whose formula has no value."""
+    rows = (HEADER, ["T3", error("#N/A"), None, "ZAR", NO_VALUE])
+    feeding.check("s.xlsx", workbook(feeding.folder, *rows))
+    again = feeding.again(changed(feeding.table(), "name", "Ann"))
+    assert again == {"T3": ("invalid", "cell_error")}
+    told = feeding.table()[1][feeding.table()[0].index("_error")]
+    assert "balance" in told
+    assert "name" not in told
+
+
+def test_a_rule_that_was_broken_is_judged_anew(feeding: Feeding) -> None:
+    """What the text shows is no matter of the digest: a mapping may have learned to read it."""
+    feeding.check("s.csv", b"external_reference,phone\nA-1,0821234567\n")
+    errors = feeding.errors.read_bytes()
+    feeding.use(
+        "external_reference.column = 'external_reference'\nphone = {column='phone', region='ZA'}"
+    )
+    assert feeding.check("again.csv", errors) == {"A-1": ("would_create", "")}
+
+
+CUT_OFF = csv_of("T1,Ann Ex,x,ZAR,100\nT2,Zoë,b@c.co,UK,951.80\nT3,Benedict Mor")
+
+
+def _spreadsheet(table: Table) -> Table:
+    """What a spreadsheet may do to a table that it opens and saves."""
+    order = [*range(3, len(table[0])), 1, 0, 2]
+    moved = [[row[at] for at in order] for row in table]
+    return [[*row, "", ""] for row in moved]
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda table: as_csv(table, ";", "cp1252"),
+        lambda table: b"\xff\xfe" + as_csv(table, "\t", "utf-16-le"),
+        lambda table: b"\xef\xbb\xbf" + as_csv(table, ","),
+        lambda table: b"sep=;\r\n" + as_csv(table, ";"),
+        lambda table: as_csv(_spreadsheet(table), ";", "cp1252"),
+    ],
+    ids=["ANSI", "Unicode text", "BOM", "sep=", "moved columns"],
+)
+def test_a_spreadsheet_that_saves_the_file_corrects_nothing(
+    feeding: Feeding, saved: Callable[[Table], bytes]
+) -> None:
+    """In another encoding, with another delimiter or order, every record is refused as before."""
+    first = feeding.check("s.csv", CUT_OFF)
+    feeding.encoding = "windows-1252"
+    again = feeding.check("again.csv", saved(feeding.table()))
+    assert again == first
+    assert "Zoë" in feeding.errors.read_text()
+
+
+def test_an_errors_file_is_a_workbook_now(feeding: Feeding, tmp_path: Path) -> None:
+    """Saved as .xlsx it is read as one, whatever the mapping says of the source's own form."""
+    header = ["external_reference", "phone", "name", "balance"]
+    lines = (",".join(header), "0042,+27820000001,Ann,10", "7,+27820000002,#N/A,951.80", "T3,+27")
+    feeding.check("s.csv", "\n".join(lines).encode())
+    table = feeding.table()
+    assert [row[0] for row in table] == ["external_reference", "'0042", "7", "T3"]
+    typed: list[list[object]] = [list(row) for row in table]
+    currency = [*table[0], "currency"]
+    for row in typed[1:]:
+        row[:] = [float(str(one)) if one in {"2", "3", "7", "951.80"} else one for one in row]
+    typed[2][2] = error("#N/A")
+    typed[1].append("ZAR")
+    made = workbook(tmp_path, currency, *typed[1:])
+    fields = ("external_reference", "phone", "name", "currency")
+    named = [f"{one}.column = '{one}'" for one in fields]
+    feeding.use(
+        "\n".join([*named, "balance = {column = 'balance', unit = 'major'}"]),
+        source="sheet = 'Kunden'\ndelimiter = ';'",
+    )
+    again = feeding.check("again.xlsx", made)
+    assert again["0042"] == ("would_create", "")
+    assert again["T3"] == ("invalid", "too_few_fields")
+    assert again["7"][0] == "invalid"
+
+
+DAMAGED = {
+    "zeros lost": ("0042", "42"),
+    "zeros lost behind the apostrophe": ("0042", "'42"),
+    "a long number shortened": ("1234567890123456", "1.23457E+15"),
+    "a long number shortened more": ("1234567890123456", "1.23E+15"),
+    "digits lost": ("1234567890123456", "1234567890123450"),
+    "a day": ("MAR-1", "01-Mar"),
+    "two numbers": ("1-2", "01-Feb"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_reference_that_a_spreadsheet_changed_is_refused(feeding: Feeding, kind: str) -> None:
+    """The customer would be made again under another reference: a sentence says what to do."""
+    was, became = DAMAGED[kind]
+    feeding.check("s.csv", f"external_reference,name,phone\n{was},Ann,x\n".encode())
+    table = changed(changed(feeding.table(), "phone", ""), "external_reference", became)
+    again = feeding.again(table)
+    assert [(found[0], "spreadsheet_altered" in found[1]) for found in again.values()] == [
+        ("invalid", True)
+    ]
+    told = feeding.table()[1][feeding.table()[0].index("_error")]
+    assert "a spreadsheet has changed it" in told
+    assert feeding.again()[next(iter(again))][0] == "invalid"
+    corrected = changed(feeding.table(), "external_reference", was)
+    assert feeding.again(corrected)[was] == ("would_create", "")
+
+
+@pytest.mark.parametrize(
+    ("was", "became"),
+    [
+        ("A 1", "A-1"),
+        ("0042", "0043"),
+        ("1234567890123456", "1234567890123457"),
+        ("C-42", "C-43"),
+        ("42", "00042"),
+    ],
+)
+def test_a_reference_that_somebody_corrected_is_taken(
+    feeding: Feeding, was: str, became: str
+) -> None:
+    """Another reference is a correction where no spreadsheet makes it of the old one."""
+    feeding.check("s.csv", f"external_reference,name,phone\n{was},Ann,x\n".encode())
+    table = changed(changed(feeding.table(), "phone", ""), "external_reference", became)
+    assert feeding.again(table) == {became: ("would_create", "")}
+
+
+@pytest.mark.parametrize(
+    ("name", "saved", "expected"),
+    [
+        ("Jiří Novák", "Ji?í Novák", "invalid"),
+        ("Jiří Novák", "Jirí Novák", "invalid"),
+        ("Zoë", "Zoë", "would_create"),
+        ("Zoe", "Zoë", "would_create"),
+        ("Zoë", "Chloë", "would_create"),
+    ],
+)
+def test_letters_that_an_old_encoding_lost_are_noticed(
+    feeding: Feeding, name: str, saved: str, expected: str
+) -> None:
+    """A name with ? or without its accents in an ANSI file is none that somebody corrected."""
+    feeding.check("s.csv", f"external_reference,name,phone\nA-1,{name},x\n".encode())
+    table = changed(changed(feeding.table(), "phone", ""), "name", saved)
+    feeding.encoding = "windows-1252"
+    assert feeding.check("again.csv", as_csv(table, ";", "cp1252"))["A-1"][0] == expected
+
+
+def test_an_accent_is_corrected_in_unicode(feeding: Feeding) -> None:
+    """In UTF-8 nothing is lost, so another accent is a correction."""
+    feeding.check("s.csv", "external_reference,name,phone\nA-1,Jiøí,x\n".encode())
+    table = changed(changed(feeding.table(), "phone", ""), "name", "Jiří")
+    assert feeding.again(table) == {"A-1": ("would_create", "")}
+
+
+def test_an_apostrophe_that_a_spreadsheet_hides_is_no_loss(feeding: Feeding) -> None:
+    """Ids that begin with an apostrophe keep it, whether or not the escaping came back."""
+    feeding.check("s.csv", b"external_reference,metadata.id,phone\nA-1,'0042,x\n")
+    table = changed(feeding.table(), "phone", "")
+    for cell in ("''0042", "'0042"):
+        feeding.again(changed(changed(table, "metadata.id", cell), "phone", "y"))
+        assert feeding.table()[1][1] == "''0042"
+
+
+@pytest.mark.parametrize("missing", ["column", "cell", "damaged"])
+def test_a_record_without_its_digest_is_not_taken_for_corrected(
+    feeding: Feeding, missing: str
+) -> None:
+    """Where the digest is gone nothing says whether a cut-off record was completed."""
+    feeding.check("s.csv", csv_of("T3,Benedict Mor\n"))
+    table = feeding.table()
+    if missing == "column":
+        table = [row[:-1] for row in table]
+    else:
+        table = changed(table, "_digest", "" if missing == "cell" else "v1.x")
+    again = feeding.again(table)
+    assert again["T3"] == ("invalid", "too_few_fields")
+    assert "write ok" in feeding.table()[1][feeding.table()[0].index("_error")]
+
+
+def test_a_row_that_somebody_added_is_a_row(feeding: Feeding) -> None:
+    """A new record in an errors file has none of our cells, and is judged like any other."""
+    feeding.check("s.csv", csv_of("T3,Benedict Mor\n"))
+    table = feeding.table()
+    table.append(["T4", "Ann", *[""] * (len(table[0]) - 2)])
+    assert feeding.again(table)["T4"] == ("would_create", "")
+
+
+def test_a_column_that_was_renamed_is_no_correction(feeding: Feeding) -> None:
+    """Another name in the header corrects no cell."""
+    rows = (["external_reference", "Name", "x"], ["T3", error("#N/A"), NO_VALUE])
+    feeding.check(
+        "s.xlsx",
+        workbook(feeding.folder, *rows),
+    )
+    feeding.use("external_reference.column = 'external_reference'\nname.column = 'Name'")
+    assert feeding.check("s.xlsx")["T3"][0] == "invalid"
+    table = feeding.table()
+    table[0] = ["name" if one == "Name" else one for one in table[0]]
+    feeding.mapping = None
+    assert feeding.again(table)["T3"] == ("invalid", "cell_error")
+
+
+def test_what_moment_refused_is_judged_by_its_text(feeding: Feeding) -> None:
+    """A row that was valid by itself holds no refusal of ours, so nothing stays."""
+    feeding.check("s.csv", csv_of("T3,Ann,,,\nT3,Bob,,,\n"))
+    table = feeding.table()
+    assert len(table) == 3
+    assert feeding.again(table[:2]) == {"T3": ("would_create", "")}
+
+
+@pytest.mark.parametrize("rule", ["keep = { Status = 'active' }", "drop = { Status = 'closed' }"])
+def test_a_rule_for_rows_does_not_judge_a_damaged_cell(feeding: Feeding, rule: str) -> None:
+    """Whether the row is to be left out cannot be told, so it is an error, and never skipped."""
+    rows = (
+        ["id", "Name", "Status"],
+        ["1", "Ann", "active"],
+        ["2", "Bob", error("#N/A")],
+        ["3", "Cid", NO_VALUE],
+        ["4", "Dan", "closed"],
+    )
+    feeding.use("external_reference.column = 'id'\nname.column = 'Name'", rows=rule)
+    first = feeding.check("s.xlsx", workbook(feeding.folder, *rows))
+    assert {key: found[0] for key, found in first.items()} == {
+        "1": "would_create",
+        "2": "invalid",
+        "3": "invalid",
+        "4": "skipped",
+    }
+    assert first["2"][1] == first["3"][1] == "cell_error"
+    assert {found[0] for found in feeding.again().values()} == {"invalid"}
+
+
+def test_extra_cells_come_back_as_json(feeding: Feeding) -> None:
+    """Cells beyond the header stay what they were, however often the file is fed back."""
+    feeding.check("s.csv", csv_of('T3,Ann,a@b.co,ZAR,1,"x, y",z\n'))
+    for _ in range(2):
+        table = feeding.table()
+        assert json.loads(table[1][table[0].index("_extra")]) == ["x, y", "z"]
+        feeding.again()
