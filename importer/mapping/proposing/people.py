@@ -147,10 +147,14 @@ def _country_column(parts: Parts) -> ColumnFacts | None:
 
 
 def _region_of_file(name: str) -> str | None:
-    """``ZA_acme_moment_all-customers_2026-11-20.csv``: Moment's own names begin with a country."""
+    """The country with which Moment's own names begin (its SFTP page), once and daily.
+
+    ``ZA_acme_moment_all-customers_2026-11-20.csv``, ``ZA_acme_dailyfile_2026-11-21.csv``.
+    """
     stem = PurePath(name).name
     country = stem.split("_")[0]
-    return country if "_moment_" in stem and country in phonenumbers.SUPPORTED_REGIONS else None
+    is_moments = "_moment_" in stem or "_dailyfile_" in stem
+    return country if is_moments and country in phonenumbers.SUPPORTED_REGIONS else None
 
 
 def _which_region(national: pl.Series) -> Question:
