@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from importer.base_url import DEFAULT_BASE_URL, check_base_url
+from importer.delivery.pacing.valve import PATIENCE
 from importer.errors import UsageError
 from importer.job.limit import parse_limit
 from importer.job.settings_table import ONLY_RUN, READS, SENDS, Setting, setting, settings_in
@@ -168,6 +169,14 @@ class DeliverySettings:
         None, "Most requests per second.", kind=float, commands=ONLY_RUN, least=0.01
     )
     """Ceiling in requests per second; None for no ceiling of our own."""
+    patience: float = setting(
+        PATIENCE,
+        "Stop after N seconds without one settled row.",
+        kind=float,
+        commands=ONLY_RUN,
+        least=1,
+    )
+    """The run is continued by the same command; nothing is sent twice."""
     limit: int | None = setting(
         None, "Deliver at most N rows.", kind=int, commands=ONLY_RUN, least=1
     )
@@ -178,6 +187,13 @@ class DeliverySettings:
     retry_rejected: bool = setting(
         default=False, help="Send refused rows again, though unchanged.", commands=SENDS
     )
+    keep_history: int = setting(
+        365,
+        "Days for which the ledger keeps what happened to each customer.",
+        commands=ONLY_RUN,
+        least=1,
+    )
+    """Of the history alone; what a customer's row itself tells stays for ever."""
     live: bool = setting(
         default=False, help="Live money keys are meant.", commands=SENDS, each_time=True
     )

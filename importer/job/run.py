@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from importer.job.source_reading import Input
     from importer.ledger.interface import LedgerReader
 
+_DAY = 86_400.0
 TOO_MANY_INVALID = "too_many_invalid"
 """The reason of a run that ``--max-errors`` stopped before it sent anything."""
 
@@ -157,7 +158,14 @@ def run(
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         _fill_in(staging, reader, delivered, delivery.limit)
-        _note_end(ledger, summary, delivered, staging.counts(), world.clock.now())
+        _note_end(
+            ledger,
+            summary,
+            delivered,
+            staging.counts(),
+            now=world.clock.now(),
+            keep_history=delivery.keep_history,
+        )
         results = write_all(workspace, staging, read, summary, world.clock)
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
@@ -250,13 +258,20 @@ def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
 
 
 def _note_end(
-    ledger: Ledger, summary: Summary, delivered: Delivered, counts: dict[str, int], now: float
+    ledger: Ledger,
+    summary: Summary,
+    delivered: Delivered,
+    counts: dict[str, int],
+    *,
+    now: float,
+    keep_history: int,
 ) -> None:
     """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
     code = _exit_code(delivered, counts)
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
     try:
         ledger.end_run(summary.run_id, ended_at=now, exit_code=code, counts=counts)
+        ledger.forget_attempts(now - keep_history * _DAY)
     except LedgerFailed as failed:
         delivered.stopped_by = delivered.stopped_by or failed
         code = _exit_code(delivered, counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from importer.plan import Staging
     from importer.rows import Row
     from importer.source.records import Layout, RecordBatch
+
+
+MOST_WARNINGS = 100
+"""Warnings of one kind that are told; thousands of sources may each have some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class _Reading:
         self._observer = observer
         self._layouts: list[Layout] = []
         self._warnings: list[str] = []
+        self._warned: Counter[str] = Counter()
         self._sizes: list[int] = []
         self._skipped: list[int] = []
         self._groups = Groups()
@@ -117,6 +123,9 @@ class _Reading:
 
     def result(self) -> Input:
         """All of it."""
+        for code, number in self._warned.items():
+            if number > MOST_WARNINGS:
+                self._tell(code, f"{number - MOST_WARNINGS:,} more warnings of this kind")
         return Input(
             tuple(self._layouts),
             sum(self._sizes),
@@ -150,6 +159,11 @@ class _Reading:
                 self._warn("value_left_out", text)
 
     def _warn(self, code: str, text: str) -> None:
+        self._warned[code] += 1
+        if self._warned[code] <= MOST_WARNINGS:
+            self._tell(code, text)
+
+    def _tell(self, code: str, text: str) -> None:
         self._warnings.append(text)
         self._observer.warning(code, text)
 

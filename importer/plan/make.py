@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from array import array
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from importer.delivery.protocol.flight import Planned
-from importer.delivery.protocol.states import NEW
+from importer.delivery.protocol.states import NEW, Sent
 from importer.outcomes import OnDuplicate, Outcome
 from importer.plan.decide import decide
 from importer.plan.frames import source_and_line
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from importer.ledger.interface import LedgerReader
+    from importer.plan.frames import Pending
     from importer.plan.staging import Staging
 
 _VERSION = {"index": pl.UInt32, "known": pl.String, "customer_id": pl.String}
@@ -92,13 +95,34 @@ def _decide_each(
 
 
 def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]:
-    """The rows without an outcome, in input order, each with its state in the ledger."""
+    """The rows without an outcome, each with its state in the ledger.
+
+    In input order, but what was sent before and never settled comes after the rest: a row that
+    can never settle must not stand before the others, night after night.
+    """
+    sent = array("q")
     for chunk in staging.pending():
-        known = ledger.states([row.reference for row in chunk])
-        for row in chunk:
-            state = known.get(row.reference, NEW)
-            fields = ledger.fields_of(row.payload)
-            yield Planned(row.position, row.reference, row.fingerprint, row.payload, state, fields)
+        for row in _with_states(chunk, ledger):
+            if isinstance(row.state, Sent):
+                sent.append(row.position)
+            else:
+                yield row
+    if sent:
+        for chunk in staging.pending():
+            yield from _with_states([row for row in chunk if _holds(sent, row.position)], ledger)
+
+
+def _holds(ascending: array[int], number: int) -> bool:
+    at = bisect_left(ascending, number)
+    return at < len(ascending) and ascending[at] == number
+
+
+def _with_states(chunk: Sequence[Pending], ledger: LedgerReader) -> Iterator[Planned]:
+    known = ledger.states([row.reference for row in chunk])
+    for row in chunk:
+        state = known.get(row.reference, NEW)
+        fields = ledger.fields_of(row.payload)
+        yield Planned(row.position, row.reference, row.fingerprint, row.payload, state, fields)
 
 
 def would_create(staging: Staging) -> None:

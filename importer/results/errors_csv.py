@@ -11,6 +11,7 @@ import csv
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TextIO
 
+from importer.errors import BugFound
 from importer.outcomes import IN_MOMENT, Outcome
 from importer.source.csv.formula import escape_cell, escape_formula
 from importer.source.fed_back import ADDED, EXTRA, OWN, Digester
@@ -36,19 +37,31 @@ def write_errors(
     layouts: Sequence[Layout],
     with_extra: Sequence[bool],
 ) -> Iterator[StagedRow]:
-    """Pass the rows through, and write those that are not in Moment on the way.
+    """Pass the rows through, in input order, and write those that are not in Moment on the way.
 
     The files exist, with their headers, also where nothing went wrong.
     """
+    writer: _ErrorsFile | None = None
+    begun = 0
     with ExitStack() as stack:
-        writers = []
-        for source, layout in enumerate(layouts):
+
+        def begin(source: int) -> _ErrorsFile:
+            # One at a time: a run may have more sources than a process may have open files.
+            stack.close()
             file = stack.enter_context(workspace.open_text(errors_name(source)))
-            writers.append(_ErrorsFile(file, layout, extra=with_extra[source]))
+            return _ErrorsFile(file, layouts[source], extra=with_extra[source])
+
         for row in rows:
             if row.outcome not in _NOT_FAILED:
-                writers[row.source].write(row)
+                while begun <= row.source:
+                    writer, begun = begin(begun), begun + 1
+                if writer is None or begun != row.source + 1:
+                    raise BugFound("rows are not in input order", safe="all is in the ledger")
+                writer.write(row)
             yield row
+        while begun < len(layouts):
+            begin(begun)
+            begun += 1
 
 
 class _ErrorsFile:

@@ -16,8 +16,6 @@ from importer.clock import WallClock
 from importer.delivery.http.client import CONNECTS, MomentClient
 from importer.delivery.http.connecting import Failure, check_trust, explain, trust
 from importer.delivery.http.network import AsyncioTransport
-from importer.delivery.pacing.gate import Gate
-from importer.delivery.pacing.pace import PaceSettings
 from importer.delivery.protocol import answers as a
 from importer.delivery.stopping import REASONS
 from importer.errors import UsageError
@@ -108,7 +106,6 @@ def asking(
         base_url=base_url,
         api_key="sk_test_connecting",
         transport=network[-1],
-        gate=Gate(PaceSettings()),
         clock=WallClock(),
     )
 

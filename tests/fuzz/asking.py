@@ -12,8 +12,6 @@ from importer.clock import WallClock
 from importer.delivery.http.client import MomentClient, Timeouts
 from importer.delivery.http.network import AsyncioTransport
 from importer.delivery.http.transport import ShardedTransport
-from importer.delivery.pacing.gate import Gate
-from importer.delivery.pacing.pace import PaceSettings
 from importer.delivery.protocol import answers as a
 from tests.fuzz.hostile_server import LOOPBACK
 
@@ -56,7 +54,6 @@ async def asking(
         base_url=f"{scheme}://{LOOPBACK}:{port}",
         api_key="sk_test_fuzz",
         transport=network,
-        gate=Gate(PaceSettings()),
         clock=WallClock(),
         timeouts=timeouts,
     )
@@ -69,7 +66,7 @@ async def asking(
 async def create(client: MomentClient, reference: str = REFERENCE) -> a.Answer:
     """Create a customer; whatever comes back is typed."""
     payload = json.dumps({"external_reference": reference, "name": "Ada Example"})
-    answer = await client.create(reference, "00000000-0000-5000-8000-000000000001", payload)
+    answer, _ = await client.create(reference, "00000000-0000-5000-8000-000000000001", payload)
     known: bool = isinstance(answer, ANSWERS)
     assert known
     return answer
@@ -77,7 +74,7 @@ async def create(client: MomentClient, reference: str = REFERENCE) -> a.Answer:
 
 async def look_up(client: MomentClient, reference: str = REFERENCE) -> a.LookUpAnswer:
     """Look a customer up; whatever comes back is typed."""
-    answer = await client.look_up(reference, json.dumps({"external_reference": reference}))
+    answer, _ = await client.look_up(reference, json.dumps({"external_reference": reference}))
     known: bool = isinstance(answer, LOOK_UP_ANSWERS)
     assert known
     return answer

@@ -26,6 +26,7 @@ CODE_LIMIT = 64
 _EXISTS = re.compile(
     r"already[ _-]?(exist|used|taken|in use)|exists|duplicate|(not|must be) unique|uniqueness|taken"
 )
+_PROBLEM = ("type", "title", "detail")
 _NOT_CODE = re.compile(r"[^a-z0-9]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -88,6 +89,19 @@ def _same(ours: Any, theirs: Any) -> bool:
     if isinstance(ours, dict):
         return isinstance(theirs, dict) and all(theirs.get(k) == v for k, v in ours.items())
     return bool(ours == theirs) and not isinstance(theirs, bool)
+
+
+def is_problem(found: Mapping[str, Any] | None, status: int) -> bool:
+    """Whether a JSON object is a problem document (RFC 9457 section 3.1) to this HTTP status.
+
+    A gateway speaks JSON, too (``{"message": "Forbidden"}``): at least one of ``type``, ``title``
+    and ``detail`` must be there, as text, and a ``status`` must be the one of the answer.
+    """
+    if found is None:
+        return False
+    if isinstance(found.get("status"), int) and found["status"] != status:
+        return False
+    return any(isinstance(found.get(name), str) and found[name] for name in _PROBLEM)
 
 
 def problem_code(problem: Mapping[str, Any] | None, status: int) -> str:

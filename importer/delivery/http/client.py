@@ -2,7 +2,7 @@
 
 It sends prebuilt ``httpx.Request`` objects straight to a transport: no redirects, no cookies, no
 compression (so no decompression bombs), bounded bodies, four timeouts and one deadline over all.
-Every request passes the gate, which paces the run.
+It only encodes and decodes: when a request may go is the valve's to say (pacing/valve.py).
 """
 
 from __future__ import annotations
@@ -19,19 +19,17 @@ import httpx
 
 from importer.delivery.http import answer_reading as reading
 from importer.delivery.http.connecting import explain
-from importer.delivery.pacing.gate import HoldTooLong
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.pacing.server_hints import retry_after
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.errors import RunStopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from importer.clock import Clock
-    from importer.delivery.pacing.gate import Gate
+    from importer.delivery.pacing.server_hints import RateLimitHint
 
 
 MAX_BODY = 1 << 20
@@ -44,12 +42,10 @@ _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 _TRANSIENT = frozenset({408, 425})
 _RUN_WRONG = {
     401: "unauthorised",
-    403: "forbidden",
-    404: "no_such_endpoint",
-    405: "no_such_endpoint",
     407: "proxy_refused",
 }
-_WAIT_HINT = "Moment asked to wait; the same command goes on from here."
+_BLOCKED = frozenset({403, 404, 405})
+"""To a POST: not about the payload. Whether it is about the run, other rows tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +69,12 @@ class _Reply(NamedTuple):
     replayed: bool = False
     retry_after: float | None = None
     failure: a.NotSent | a.Unknown | a.RunWrong | None = None
+    hint: RateLimitHint | None = None
 
     @property
     def has_left(self) -> bool:
         """Whether the request may have reached anyone."""
         return not isinstance(self.failure, a.NotSent | a.RunWrong)
-
-    @property
-    def pace(self) -> str:
-        """What the gate learns from this reply."""
-        if self.failure is not None:
-            return "fault" if isinstance(self.failure, a.NotSent) else "lost"
-        if self.status == httpx.codes.TOO_MANY_REQUESTS and not self.replayed:
-            return "throttled"
-        if self.status >= httpx.codes.INTERNAL_SERVER_ERROR and not self.replayed:
-            return "fault"
-        return "ok"
 
 
 class MomentClient:
@@ -100,7 +86,6 @@ class MomentClient:
         base_url: str,
         api_key: str,
         transport: httpx.AsyncBaseTransport,
-        gate: Gate,
         clock: Clock,
         timeouts: Timeouts | None = None,
         safeguards: Safeguards = ALL_ON,
@@ -108,7 +93,6 @@ class MomentClient:
     ) -> None:
         self._create_url = httpx.URL(base_url.rstrip("/") + "/billing/customers")
         self._transport = transport
-        self._gate = gate
         self._clock = clock
         self._echo_check = safeguards.echo_check
         self._timeouts = timeouts or Timeouts()
@@ -141,7 +125,9 @@ class MomentClient:
         self.gets = 0
         """Look-ups that left, answered or not."""
 
-    async def create(self, reference: str, key: str, payload: str) -> a.Answer:
+    async def create(
+        self, reference: str, key: str, payload: str
+    ) -> tuple[a.Answer, RateLimitHint | None]:
         """POST one customer under an idempotency key.
 
         Args:
@@ -149,8 +135,8 @@ class MomentClient:
             key: the idempotency key.
             payload: the canonical JSON body.
 
-        Raises:
-            RunStopped: Moment asks to wait longer than the run has patience for.
+        Returns:
+            The answer, and what its headers say of a rate limit.
         """
         body = payload.encode()
         request = httpx.Request(
@@ -166,21 +152,20 @@ class MomentClient:
         )
         request.read()
         reply = await self._exchange(request)
-        return self._judge(reply, reference, payload)
+        return self._judge(reply, reference, payload), reply.hint
 
-    async def look_up(self, reference: str, payload: str) -> a.LookUpAnswer:
-        """GET the customer with this reference, and compare it with the row's payload.
-
-        Raises:
-            RunStopped: Moment asks to wait longer than the run has patience for.
-        """
+    async def look_up(
+        self, reference: str, payload: str
+    ) -> tuple[a.LookUpAnswer, RateLimitHint | None]:
+        """GET the customer with this reference, and compare it with the row's payload."""
         request = httpx.Request(
             "GET",
             httpx.URL(f"{self._create_url}/{reference}"),
             headers=list(self._headers),
             extensions=self._extensions,
         )
-        return self._judge_look_up(await self._exchange(request), reference, payload)
+        reply = await self._exchange(request)
+        return self._judge_look_up(reply, reference, payload), reply.hint
 
     # What the answers mean ------------------------------------------------------------------------
 
@@ -217,6 +202,9 @@ class MomentClient:
             return a.Conflicted(code, replayed)
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
             return a.ServerFault(status, code, replayed, reply.retry_after)
+        of_api = reading.is_problem(problem, status)
+        if status in _BLOCKED or not of_api:
+            return a.Blocked(status, of_api, replayed)
         message = reading.problem_message(problem, json.loads(payload))
         exists, about_key = reading.says_exists(problem), reading.about_key(problem)
         return a.Refused(status, code, message, replayed, exists, about_key)
@@ -234,8 +222,9 @@ class MomentClient:
                 return a.LookUpFailed(reply.body_error or "not_our_customer", status)
             return a.Found(customer_id, reading.differences(json.loads(payload), customer))
         if status == httpx.codes.NOT_FOUND:
-            # A gateway's HTML page proves nothing about a customer.
-            return a.Absent() if found is not None else a.LookUpFailed("not_an_api_answer", status)
+            # A gateway's page, or its own JSON, proves nothing about a customer.
+            is_problem = reading.is_problem(found, status)
+            return a.Absent() if is_problem else a.LookUpFailed("not_the_api", status)
         if status == httpx.codes.TOO_MANY_REQUESTS:
             return a.LookUpFailed(
                 "throttled", status, throttled=True, retry_after=reply.retry_after
@@ -250,26 +239,16 @@ class MomentClient:
     # One exchange ---------------------------------------------------------------------------------
 
     async def _exchange(self, request: httpx.Request) -> _Reply:
+        reply = None
         try:
-            sent_at = await self._gate.enter()
-        except HoldTooLong as hold:
-            message = f"Moment asks to wait {hold.seconds:.0f} s before the next request"
-            raise RunStopped(message, reason="told_to_wait", hint=_WAIT_HINT) from None
-        reply, hint = None, None
-        try:
-            reply, headers = await self._send(request)
-            hint = parse_hint(headers) if headers else None
+            reply = await self._send(request)
         finally:
-            if reply is None:
-                self._gate.abandon()
             if reply is None or reply.has_left:
                 self.posts += request.method == "POST"
                 self.gets += request.method == "GET"
-        self._gate.leave(reply.pace, sent_at, retry_after=reply.retry_after, hint=hint)
         return reply
 
-    async def _send(self, request: httpx.Request) -> tuple[_Reply, httpx.Headers | None]:
-        """The reply, and its headers if they say anything of a rate limit."""
+    async def _send(self, request: httpx.Request) -> _Reply:
         response: httpx.Response | None = None
         is_open = True
         try:
@@ -280,10 +259,10 @@ class MomentClient:
                 await response.aclose()
                 is_open = False
         except _NEVER_SENT as error:
-            return _Reply(failure=self._not_sent(error)), None
+            return _Reply(failure=self._not_sent(error))
         except (httpx.TransportError, TimeoutError, OSError) as error:
             if response is None:
-                return _Reply(failure=a.Unknown(_error_code(error))), None
+                return _Reply(failure=a.Unknown(_error_code(error)))
             body, body_error = None, "body_cut"
         finally:
             if response is not None and is_open:
@@ -291,7 +270,7 @@ class MomentClient:
                     await response.aclose()
         self._reached = True
         headers = response.headers
-        reply = _Reply(
+        return _Reply(
             status=response.status_code,
             body=body,
             body_error=body_error,
@@ -299,8 +278,8 @@ class MomentClient:
             retry_after=retry_after(headers["Retry-After"], self._clock.now())
             if b"retry-after" in names
             else None,
+            hint=parse_hint(headers) if any(b"ratelimit" in name for name in names) else None,
         )
-        return reply, headers if any(b"ratelimit" in name for name in names) else None
 
     def _not_sent(self, error: httpx.TransportError) -> a.NotSent | a.RunWrong:
         """No connection: the run is wrong where that is certain, else it is tried again.

@@ -8,6 +8,7 @@ turn each time: a batch of 256 rows then waits 256 times. One statement of many 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,8 @@ class Folded:
     """One a transition: None if applied, else the state that is held."""
     advances: list[tuple[int, Attempt]] = field(default_factory=list)
     """(run, event) of generations that were left, which their rows no longer tell."""
+    moved: Counter[str] = field(default_factory=Counter)
+    """How many more customers (or fewer) are in each state."""
 
 
 def fold(
@@ -102,6 +105,10 @@ def fold(
         requests = row.attempts + (attempt.event not in NOT_REQUESTS)
         rows[reference] = row._replace(attempts=requests, last_run=run)
     folded.rows = [rows[reference] for reference in sorted(rows)]
+    for row in folded.rows:
+        folded.moved[row.state] += 1
+        if row.reference in held:
+            folded.moved[held[row.reference].state] -= 1
     return folded
 
 

@@ -99,7 +99,24 @@ _PLANS: Step = (
     "ALTER TABLE run ADD COLUMN plan TEXT NOT NULL DEFAULT ''",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, _PLANS)
+_TOTALS: Step = (
+    # Rows by state: counting a large table takes half a minute, each time that somebody asks.
+    """
+    CREATE TABLE total (
+        id INTEGER PRIMARY KEY,
+        account INTEGER NOT NULL REFERENCES account (id),
+        state TEXT NOT NULL,
+        customers INTEGER NOT NULL,
+        UNIQUE (account, state)
+    )
+    """,
+    """
+    INSERT INTO total (account, state, customers)
+    SELECT account, state, count(*) FROM customer GROUP BY account, state
+    """,
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS)
 
 
 def version_of(db: sqlite3.Connection) -> int:

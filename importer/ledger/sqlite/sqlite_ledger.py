@@ -39,6 +39,10 @@ _VERSIONS = (
     " WHERE account = ? AND reference = wanted.value AND state <> 'new'"
 )
 _ACCOUNT = "SELECT id FROM account WHERE base_url = ? AND mode = ? AND name = ?"
+_TOTAL = "INSERT INTO total (account, state, customers)"
+_ADD = "ON CONFLICT (account, state) DO UPDATE SET customers = customers + excluded.customers"
+_FIRST_KEPT = "SELECT id FROM attempt WHERE at >= ? ORDER BY id LIMIT 1"
+_FORGET = "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ? LIMIT ?)"
 _ATTEMPT = (
     "INSERT INTO attempt (account, run, reference, at, event, generation, http_status, error_code)"
 )
@@ -204,6 +208,7 @@ class Ledger:
             if None in folded.results:
                 versioning.write_move(db, account, run)
             insert(db, INSERT, [(account, *row) for row in folded.rows], UPDATE)
+            insert(db, _TOTAL, [(account, *one) for one in folded.moved.items() if one[1]], _ADD)
             told = attempt_rows(folded.advances, attempts, run)
             insert(db, _ATTEMPT, [(account, *columns) for columns in told])
         self._account_id, self._run = account, (run_id, run)
@@ -283,12 +288,28 @@ class Ledger:
         """How this ledger stands to the plan of that digest, made on the version ``base``."""
         return versioning.standing(self._db, self._known_account(), plan=plan, base=base)
 
+    def forget_attempts(self, before: float) -> int:
+        """Drop from the history what happened before that time (epoch seconds); how much it was.
+
+        What a customer's own row tells stays: its state, id, times and number of requests. No
+        delivery rests on the history. A few rows at a time, so that nobody waits long.
+        """
+        found = self._db.read(_FIRST_KEPT, (before,))
+        first_kept = found[0][0] if found else 1 << 62
+        dropped = 0
+        while True:
+            with self._db.transaction() as db:
+                some = db.execute(_FORGET, (first_kept, _PAGE)).rowcount
+            dropped += some
+            if some < _PAGE:
+                return dropped
+
     # For people -----------------------------------------------------------------------------------
 
     def totals(self) -> dict[str, int]:
         """Rows of the account by state (``new``, ``sent``, ``done``, ``rejected``)."""
         account = self._known_account()
-        sql = "SELECT state, COUNT(*) FROM customer WHERE account = ? GROUP BY state"
+        sql = "SELECT state, customers FROM total WHERE account = ? AND customers <> 0"
         return dict(self._db.read(sql, (account,)))
 
     def accounts(self) -> list[Account]:
