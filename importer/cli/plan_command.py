@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from importer.cli.next_commands import after_plan, no_flags
-from importer.cli.outcome_words import OUTCOME_WORDS, SENDING_WORDS
+from importer.cli.outcome_words import OUTCOME_WORDS, SENDING_WORDS, VANISHED_WORDS
 from importer.errors import printable
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ def _outcomes(made: Planning) -> Table:
     sends = 0 if made.stopped_by is not None else made.forecast.to_deliver
     sent = f"{sends:,} would be sent; nothing was sent now"
     table.add_row("total", f"{made.records:,}", sent)
+    if made.vanished:
+        table.add_section()
+        table.add_row("vanished", f"{made.vanished:,}", VANISHED_WORDS)
     return table
 
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 BY_NAME = {one.name: one for one in TABLE}
 IN_FILE = {name: one for name, one in BY_NAME.items() if set(one.commands) & set(READS)}
 """What ``[run]`` of a mapping file may set."""
-_FROM_SOURCE = tuple(name for name, one in IN_FILE.items() if one.of_source)
+_IN_SECTION = {(one.section, one.in_section): one for one in IN_FILE.values() if one.section}
+"""Those that may stand in a section of their own kind, by (section, key)."""
 _MEANT_EACH_TIME = {
     PREFIX + name.upper(): f"--{name.replace('_', '-')}"
     for name in ("config", "plan", "save", *(one.name for one in TABLE if one.each_time))
@@ -169,7 +170,9 @@ class Given:
 
     def _of(self, settings: type[Any]) -> dict[str, Any]:
         names = {one.name for one in fields(settings)} & self.values.keys()
-        return {name: BY_NAME[name].value_of(self.values[name]) for name in names}
+        found = {name: BY_NAME[name].value_of(self.values[name]) for name in names}
+        # What nobody gave keeps the field's own default.
+        return {name: value for name, value in found.items() if value is not None}
 
 
 def _words(one: Setting, value: Any) -> list[str]:
@@ -232,15 +235,19 @@ def read(path: Path, context: typer.Context) -> Config:
     mapping = load_mapping(path)
     text = path.read_text("utf-8-sig")
     lines = {name: place_of(text, (_RUN, name)) for name in mapping.run}
-    for name in _FROM_SOURCE:
-        value = getattr(mapping.source, name)
-        if value is not None and name not in lines:
-            lines[name] = place_of(text, ("source", name))
-            _check(f"{path}: line {lines[name]}: source.{name}", IN_FILE[name], value, context)
+    for section, key, value in _sections(mapping):
+        place = place_of(text, (section, key))
+        where = f"{path}: line {place}: {section}.{key}"
+        one = _IN_SECTION.get((section, key))
+        if one is None:
+            raise _unknown(where, key, [name for kind, name in _IN_SECTION if kind == section])
+        _check_kind(where, one, value)
+        _check(where, one, value, context)
+        lines.setdefault(one.name, place)
     for name, value in mapping.run.items():
         where = f"{path}: line {lines[name]}: run.{name}"
         if name not in IN_FILE:
-            raise _unknown(where, name)
+            raise _unknown(where, name, IN_FILE)
         _check_kind(where, IN_FILE[name], value)
         _check(where, IN_FILE[name], value, context)
     return Config(path, mapping, lines)
@@ -253,19 +260,30 @@ def mapping_of(context: typer.Context) -> Config | None:
 
 
 def _values(config: Config) -> dict[str, Any]:
-    source = {name: getattr(config.mapping.source, name) for name in _FROM_SOURCE}
-    given = {name: value for name, value in source.items() if value is not None}
+    given = {
+        _IN_SECTION[section, key].name: value for section, key, value in _sections(config.mapping)
+    }
     return {**given, **config.mapping.run}
 
 
-def _unknown(where: str, name: str) -> UsageError:
+def _sections(mapping: Mapping) -> list[tuple[str, str, Any]]:
+    """What stands in the sections that hold settings: (section, key, value)."""
+    source = mapping.source.model_dump(exclude_none=True)
+    known = {key for section, key in _IN_SECTION if section == "source"}
+    return [
+        *(("source", key, value) for key, value in source.items() if key in known),
+        *(("guard", key, value) for key, value in mapping.guard.items()),
+    ]
+
+
+def _unknown(where: str, name: str, known: Iterable[str]) -> UsageError:
     if _OF_A_KEY.search(name.lower().replace("-", "_")):
         return UsageError(
             f"{where}: an API key has no place in a file that is shared",
             hint="set MOMENT_API_KEY, or MOMENT_API_KEY_FILE to a private file that holds it",
         )
-    near = difflib.get_close_matches(name, IN_FILE, n=1)
-    hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(sorted(IN_FILE))
+    near = difflib.get_close_matches(name, known := sorted(known), n=1)
+    hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
     return UsageError(f"{where} is no setting", hint=hint)
 
 

@@ -12,6 +12,7 @@ from importer.job.judging import LEFT_OUT, Judge, looked_through, mapping_bound
 from importer.job.limit import Tally
 from importer.results.groups import Groups
 from importer.rows import parts_of, until_first_invalid
+from importer.rows.payload import carried_fields
 from importer.source import SourceOptions, open_source, shown_source
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Input:
     transforms: tuple[Transformed, ...] = ()
     """What the mapping changed."""
 
+    carried: Mapping[str, int] = field(default_factory=dict)
+    """Valid records that have a value, by field."""
     skipped: tuple[int, ...] = ()
     """How many records of each source a rule of the mapping left out: nobody judged them."""
 
@@ -93,6 +96,7 @@ class _Reading:
         self._skipped: list[int] = []
         self._groups = Groups()
         self._first_invalid: Row | None = None
+        self._carried: Counter[str] = Counter()
         self._transforms: list[Transformed] = []
 
     def read(self, index: int, name: str, options: SourceOptions, stdin: BinaryIO | None) -> bool:
@@ -134,7 +138,8 @@ class _Reading:
             self._groups,
             self._first_invalid,
             _merged(self._transforms),
-            tuple(self._skipped),
+            skipped=tuple(self._skipped),
+            carried=self._carried,
         )
 
     def _add(self, judge: Judge, part: RecordBatch) -> bool:
@@ -147,6 +152,7 @@ class _Reading:
             self._sizes[-1] += part.frame.height + len(part.malformed)
         self._skipped[-1] += len(judged.skipped)
         self._staging.add_batch(judged)
+        self._carried.update(carried_fields(judged.valid["payload"]))
         self._groups.add_invalid(judged.invalid)
         self._observer.reading(self._layouts[-1].name, sum(self._sizes))
         return self._first_invalid is None

@@ -21,7 +21,7 @@ class LedgerReader(Protocol):
         ...
 
     def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
-        """(start, lines ``INDEX,FINGERPRINT,CUSTOMER_ID``) of those that are known."""
+        """(start, lines ``INDEX,FINGERPRINT,CUSTOMER_ID,RUN``) of those that are known."""
         ...
 
     def fields(self, references: Sequence[str]) -> dict[str, bytes]:

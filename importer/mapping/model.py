@@ -235,6 +235,8 @@ class Mapping(Strict):
     preset: StrictStr | None = None
     run: dict[StrictStr, Any] = {}
     """Settings of a run; the command line knows their types."""
+    guard: dict[StrictStr, Any] = {}
+    """The volume guard's; the same."""
     source: SourceSection = SourceSection()
     fields: Fields
     metadata: dict[MetadataKey, TextField] = {}

@@ -2,7 +2,7 @@
 
 from importer.results.errors_csv import errors_name, write_errors
 from importer.results.report import GroupReport, report
-from importer.results.results_csv import write_results
+from importer.results.results_csv import write_results, write_vanished
 from importer.results.summary import Summary, write_summary
 from importer.results.workspace import Workspace
 
@@ -15,4 +15,5 @@ __all__ = [
     "write_errors",
     "write_results",
     "write_summary",
+    "write_vanished",
 ]

@@ -38,6 +38,8 @@ class Summary:
     """The stop rule or signal that ended the run early, "" if none did."""
     records: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
+    vanished: int = 0
+    """Customers that earlier runs of this series delivered and that the input no longer has."""
     requests: dict[str, int] = field(default_factory=dict)
     """Requests sent by this run: ``post`` and ``get``."""
     errors: list[dict[str, Any]] = field(default_factory=list)

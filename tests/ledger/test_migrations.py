@@ -120,6 +120,7 @@ def test_the_ledger_has_no_column_for_a_payload(tmp_path: Path) -> None:
         "account": {"id", "base_url", "mode", "name", "version", "plan", "plan_base"},
         "run": {
             *("id", "account", "run_id", "started_at", "ended_at", "command", "version"),
+            *("series", "volume"),
             *("key_digest", "sources", "exit_code", "counts", "plan"),
         },
         "customer": {

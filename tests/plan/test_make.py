@@ -43,9 +43,9 @@ class Known:
         for index, one in enumerate(references):
             match self.held.get(one):
                 case Done() as state:
-                    yield index, f"0,{state.fingerprint.hex().upper()},{state.customer_id}"
+                    yield index, f"0,{state.fingerprint.hex().upper()},{state.customer_id},1"
                 case Sent() | Rejected() as state:
-                    yield index, f"0,{state.fingerprint.hex().upper()},"
+                    yield index, f"0,{state.fingerprint.hex().upper()},,1"
 
     def fields(self, references: Sequence[str]) -> dict[str, bytes]:
         """As ``Ledger.fields``: nothing was noted."""

@@ -116,7 +116,13 @@ _TOTALS: Step = (
     """,
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS)
+_SERIES: Step = (
+    # Which runs are nights of one file, and the figures that the next one is compared with.
+    "ALTER TABLE run ADD COLUMN series TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE run ADD COLUMN volume TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES)
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hmac
 import json
 import sqlite3
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from importer.ledger import ledger_version as versioning
@@ -34,7 +35,8 @@ _PAGE = 5000
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _VERSIONS = (
     "SELECT group_concat(wanted.key || ',' || hex(fingerprint) || ','"
-    " || iif(state = 'done' AND differs IS NULL, customer_id, ''), char(10))"
+    " || iif(state = 'done' AND differs IS NULL, customer_id, '')"
+    " || ',' || iif(state = 'done', first_run, 0), char(10))"
     " FROM json_each(?) AS wanted CROSS JOIN customer"
     " WHERE account = ? AND reference = wanted.value AND state <> 'new'"
 )
@@ -135,9 +137,10 @@ class Ledger:
         """What is known of many references, as text: nothing is paid for each in Python.
 
         Yields:
-            (start, lines): a line ``INDEX,FINGERPRINT,CUSTOMER_ID`` for each known reference;
+            (start, lines): a line ``INDEX,FINGERPRINT,CUSTOMER_ID,RUN`` for each known reference;
             INDEX + start is its index, FINGERPRINT in hex, CUSTOMER_ID empty if it is not done,
-            or if Moment was seen to hold other values.
+            or if Moment was seen to hold other values; RUN the number of the run that met it
+            first (``series_runs``), 0 if it is not done.
 
         Ascending references are fastest. No read blocks a writer's checkpoint.
         """
@@ -225,9 +228,10 @@ class Ledger:
         version: str,
         key_digest: str,
         sources: Sequence[str],
+        series: str = "",
         plan: tuple[str, str] | None = None,
     ) -> None:
-        """Note that a run begins; ``started_at`` in epoch seconds.
+        """Note that a run of a series begins; ``started_at`` in epoch seconds.
 
         ``plan`` is the digest of the plan that it follows, and the version that was planned on.
         """
@@ -241,6 +245,7 @@ class Ledger:
                 version=version,
                 key_digest=key_digest,
                 sources=sources,
+                series=series,
             )
             if plan is not None:
                 versioning.write_plan(db, account, run, plan=plan[0], base=plan[1])
@@ -253,16 +258,67 @@ class Ledger:
         ended_at: float,
         exit_code: int,
         counts: Mapping[str, int] | None = None,
+        volume: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note how a run ended; ``counts`` are rows by outcome, None for what was told before."""
+        """Note how a run ended; ``counts`` are rows by outcome, None for what was told before.
+
+        ``volume`` is what the next run of the series is compared with; None if this run is no
+        measure, because it was stopped or sent nothing.
+        """
         with self._db.transaction() as db:
             _, run = self._enter(db, run_id, ended_at)
-            run_records.write_end(db, run, ended_at=ended_at, exit_code=exit_code, counts=counts)
+            run_records.write_end(
+                db, run, ended_at=ended_at, exit_code=exit_code, counts=counts, volume=volume
+            )
 
     def runs(self, limit: int = 10) -> list[run_records.Run]:
         """The account's last runs, the newest first."""
         account = self._known_account()
         return [] if account is None else run_records.last_runs(self._db, account, limit)
+
+    def last_volume(self, series: str) -> dict[str, Any] | None:
+        """The ``volume`` of the last run of a series that had one; None before the first."""
+        account = self._known_account()
+        return None if account is None else run_records.last_volume(self._db, account, series)
+
+    def series_runs(self, series: str) -> list[int]:
+        """The numbers of the runs of a series, as ``versions`` gives them."""
+        account = self._known_account()
+        return [] if account is None else run_records.runs_of_series(self._db, account, series)
+
+    def series_of_run(self, run_id: str) -> str:
+        """The series of a run; "" where the account has no such run."""
+        account = self._known_account()
+        return "" if account is None else run_records.series_of_run(self._db, account, run_id)
+
+    def delivered_by(self, runs: Sequence[int]) -> int:
+        """How many customers of the account are in Moment that these runs met first."""
+        account = self._known_account()
+        if account is None or not runs:
+            return 0
+        sql = (
+            "SELECT count(*) FROM customer WHERE account = ? AND state = 'done'"
+            " AND first_run IN (SELECT value FROM json_each(?))"
+        )
+        return int(self._db.read(sql, (account, json.dumps(list(runs))))[0][0])
+
+    def customers_of(self, runs: Sequence[int]) -> Iterator[tuple[str, str]]:
+        """(reference, customer id) of those customers, ordered by code point, in bounded memory."""
+        sql = (
+            f"SELECT reference, customer_id, first_run {_WALK} AND state = 'done'"
+            " ORDER BY reference LIMIT ?"
+        )
+        wanted = frozenset(runs)
+        for reference, customer_id, run in self._walk(sql):
+            if run in wanted:
+                yield reference, customer_id
+
+    def references(self) -> Iterator[list[str]]:
+        """Every reference of the account that something was sent for, a page at a time."""
+        sql = f"SELECT reference {_WALK} AND state <> 'new' ORDER BY reference LIMIT ?"
+        pages = self._walk(sql)
+        while page := [row[0] for row in islice(pages, _PAGE)]:
+            yield page
 
     def key_digest(self, api_key: str) -> str:
         """16 hex digits that tell this API key from others, on this ledger only."""
@@ -342,7 +398,7 @@ class Ledger:
             self._salt = bytes(self._db.read("SELECT value FROM salt")[0][0])
         return self._salt
 
-    def _walk(self, sql: str) -> Iterator[tuple[str]]:
+    def _walk(self, sql: str) -> Iterator[tuple[Any, ...]]:
         account, last = self._known_account(), ""
         while account is not None and (page := self._db.read(sql, (account, last, _PAGE))):
             yield from page
