@@ -126,7 +126,8 @@ class Given:
         mapping = config.mapping if config is not None else None
         if mapping is not None:
             # Its [source] has become options already, which flags may have overruled.
-            mapping = mapping.model_copy(update={"source": type(mapping.source)()})
+            settled = mapping.source.model_copy(update=dict.fromkeys(_options_of_source()))
+            mapping = mapping.model_copy(update={"source": settled})
         path = config.path if config is not None else None
         values = self._of(InputSettings)
         return InputSettings(sources=tuple(sources), mapping=mapping, config=path, **values)
@@ -269,11 +270,16 @@ def _values(config: Config) -> dict[str, Any]:
 def _sections(mapping: Mapping) -> list[tuple[str, str, Any]]:
     """What stands in the sections that hold settings: (section, key, value)."""
     source = mapping.source.model_dump(exclude_none=True)
-    known = {key for section, key in _IN_SECTION if section == "source"}
+    known = _options_of_source()
     return [
         *(("source", key, value) for key, value in source.items() if key in known),
         *(("guard", key, value) for key, value in mapping.guard.items()),
     ]
+
+
+def _options_of_source() -> set[str]:
+    """The keys of [source] that are options too; the others are the mapping's own."""
+    return {key for section, key in _IN_SECTION if section == "source"}
 
 
 def _unknown(where: str, name: str, known: Iterable[str]) -> UsageError:

@@ -369,7 +369,7 @@ class Bound:
         self.labels = {name: self._label(name, field) for name, field in self._fields.items()}
         """For each of them, how a message names it: the file's column, then the field."""
         reference = mapping.fields.external_reference
-        self.reference = self._where[reference.column] if reference.column else None
+        self.reference = self._where[trim(reference.column)] if reference.column else None
         """Index of the reference's own column in the header, if it has one."""
 
     @property
@@ -383,7 +383,7 @@ class Bound:
         cells = batch.frame.fill_null("")
         cells.columns = [str(index) for index in range(cells.width)]
         lines = pl.Series("line", batch.lines, dtype=pl.Int64)
-        trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
+        trimmed = self._trimmed(cells)
         left_out, skipped, unread = self._skip(trimmed, cells, lines, CellKinds(batch))
         if skipped:
             kept = ~left_out
@@ -410,7 +410,7 @@ class Bound:
         """The cells whose number format is looked for, with their lines."""
         cells = batch.frame.fill_null("")
         cells.columns = [str(index) for index in range(cells.width)]
-        trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
+        trimmed = self._trimmed(cells)
         lines = pl.Series("line", batch.lines, dtype=pl.Int64)
         left_out, *_ = self._skip(trimmed, cells, lines, CellKinds(batch))
         kinds = CellKinds(batch.filter(~left_out))
@@ -439,6 +439,14 @@ class Bound:
             ) from None
 
     # Inside -------------------------------------------------------------------------------------
+
+    def _trimmed(self, cells: pl.DataFrame) -> pl.DataFrame:
+        trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
+        empty = self._mapping.source.empty
+        if not empty:
+            return trimmed
+        cell = pl.all()
+        return trimmed.with_columns(pl.when(~cell.is_in(empty)).then(cell).otherwise(pl.lit("")))
 
     def _skip(
         self, trimmed: pl.DataFrame, cells: pl.DataFrame, lines: pl.Series, kinds: CellKinds

@@ -205,6 +205,8 @@ class SourceSection(Strict):
     encoding: StrictStr | None = None
     delimiter: Annotated[StrictStr, AfterValidator(_delimiter)] | None = None
     sheet: StrictStr | None = None
+    empty: tuple[Annotated[StrictStr, Field(min_length=1)], ...] = ()
+    """Texts that stand for an empty cell, such as ``NULL``."""
 
 
 Texts = StrictStr | tuple[StrictStr, ...]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from importer.results.settings_toml import Setting, quoted
+from importer.mapping.toml_text import quoted
+from importer.results.settings_toml import Setting
 from importer.rows.codes import CORRECT, REGISTRY
 from importer.rows.currencies import is_known, is_withdrawn, meant, minor_units
 from importer.rows.mistakes import Mistake

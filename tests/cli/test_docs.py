@@ -21,7 +21,18 @@ from importer.rows.codes import REGISTRY
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-COMMANDS = ("run", "plan", "check", "config", "init", "presets", "status", "export", "sandbox")
+COMMANDS = (
+    "run",
+    "plan",
+    "check",
+    "config",
+    "init",
+    "presets",
+    "status",
+    "export",
+    "sandbox",
+    "sandbox edit",
+)
 REFERENCE = DOCS / "command-line.md"
 
 
@@ -30,7 +41,7 @@ def help_of(command: str) -> str:
     environment = {**os.environ, "COLUMNS": "80", "TERMINAL_WIDTH": "80"}
     environment.pop("MOMENT_BASE_URL", None)
     shown = subprocess.run(
-        [sys.executable, "-m", "importer", command, "--help"],
+        [sys.executable, "-m", "importer", *command.split(), "--help"],
         capture_output=True,
         text=True,
         check=True,
