@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from importer.errors import UsageError
@@ -107,16 +107,18 @@ class _Reading:
             parts: Iterator[RecordBatch] = (
                 part for batch in source.batches() for part in parts_of(batch)
             )
+            layout = source.layout
             if mapping is not None:
                 bound = mapping_bound(mapping, source.layout)
                 if bound.detects:
                     looked = looked_through(parts, bound, options.folder)
                     number_format, parts = stack.enter_context(looked)
                     bound = mapping_bound(mapping, source.layout, number_format)
+                    layout = replace(layout, number_format=str(number_format))
             judge = Judge(source.layout, bound, strict=self._settings.strict)
             for text in judge.warnings:
                 self._warn("column_ignored", text)
-            self._layouts.append(source.layout)
+            self._layouts.append(layout)
             self._sizes.append(0)
             self._skipped.append(0)
             goes_on = all(self._add(judge, part) for part in parts)

@@ -48,6 +48,8 @@ class Layout:
     """One character; ``,`` where the source has none."""
     fed_back: bool = False
     """True where the source is an errors file of an earlier run (its escaping is undone)."""
+    number_format: str = ""
+    """How the source writes its balances, where a mapping found it in the whole column."""
 
 
 SOURCE_CODES = frozenset(
