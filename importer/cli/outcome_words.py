@@ -6,7 +6,7 @@ OUTCOME_WORDS: dict[str, str] = {
     "created": "is in Moment now",
     "found": "was in Moment already; its id was looked up",
     "unchanged": "was settled by an earlier run, and the row is the same",
-    "changed": "was settled by an earlier run, and the row differs now; nothing was sent",
+    "changed": "was settled by an earlier run, and is not in step with its row; nothing was sent",
     "updated": "was changed in Moment as the source says",
     "conflict": "was changed at Moment by somebody else, too; that was left alone",
     "missing": "is not in Moment any more; it is not created again by itself",
@@ -17,6 +17,8 @@ OUTCOME_WORDS: dict[str, str] = {
     "rejected": "was refused by Moment; see errors.csv",
     "unsettled": "is not settled yet; the same command goes on with it",
 }
+
+VANISHED_WORDS = "were delivered before, and the input has no record of them; see vanished.csv"
 
 SENDING_WORDS: dict[str, str] = {
     "would_create": "is new here; would be sent",

@@ -8,7 +8,7 @@ busy pool shares one fsync among many rows.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 import anyio
 
@@ -28,6 +28,8 @@ LINGER = 0.02
 """Seconds that a settled row may wait for others to share its commit."""
 ENOUGH = 256
 """Settled rows that are written without waiting for more."""
+MOST_SUBMITTED = 512
+"""Submitted transitions that are not durable yet, beyond which ``submit`` waits."""
 
 
 class Offload(Protocol):
@@ -71,6 +73,9 @@ class Committer:
         self._work = anyio.Event()
         self._hurry = anyio.Event()
         self._closing = False
+        self._submitted = 0
+        self._room = anyio.Event()
+        """Set when submitted transitions became durable."""
 
     async def commit(self, transitions: Sequence[Transition]) -> list[State | None]:
         """Make the transitions durable; None where applied, else the state found instead."""
@@ -93,9 +98,20 @@ class Committer:
         await done.wait()
         return results
 
-    def submit(self, transition: Transition, then: Callable[[State | None], None]) -> None:
-        """Make the transition durable soon; ``then`` hears what ``commit`` would have returned."""
-        self._ask([transition], lambda found: then(found[0]))
+    async def submit(self, transition: Transition, then: Callable[[State | None], None]) -> None:
+        """Make the transition durable soon; ``then`` hears what ``commit`` would have returned.
+
+        It waits only while too many are under way already.
+        """
+        while self._submitted >= MOST_SUBMITTED:
+            await self._room.wait()
+        self._submitted += 1
+
+        def durable(found: list[State | None]) -> None:
+            self._submitted -= 1
+            then(found[0])
+
+        self._ask([transition], durable)
         if len(self._queue) >= ENOUGH:
             self._hurry.set()
 
@@ -146,6 +162,8 @@ class Committer:
         results = await self._offload(
             lambda: self._ledger.apply(transitions, attempts, run_id=self._run_id, now=now)
         )
-        found = iter(results)
+        found = iter(cast("list[State | None]", results))
         for asked in batch:
             asked.then(list(islice(found, len(asked.transitions))))
+        self._room.set()
+        self._room = anyio.Event()

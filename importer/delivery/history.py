@@ -1,9 +1,10 @@
-"""What of an exchange is worth keeping in the row's history, and what counts as a fault. Pure."""
+"""What of an exchange is worth keeping in the row's history, and what it says of Moment. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from importer.delivery.pacing.outage import Said
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as e
 from importer.delivery.protocol.states import Attempt, generation
@@ -12,17 +13,21 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.creating import Flight
 
 
-def is_fault(answer: a.Answer | a.LookUpAnswer) -> bool:
-    """Whether this says that Moment is not well: no answer, or a fresh 5xx."""
+def said(answer: a.Answer | a.LookUpAnswer) -> Said:
+    """What an exchange says about Moment. What is replayed comes from Moment's own store."""
     match answer:
-        case a.NotSent() | a.Unknown():
-            return True
-        case a.ServerFault(replayed=replayed):
-            return not replayed
-        case a.LookUpFailed(http_status=status, throttled=throttled):
-            return not throttled and (status == 0 or status >= 500)  # noqa: PLR2004 - the 5xx class
+        case a.NotSent() | a.Unknown() | a.ServerFault(replayed=False):
+            return Said.FAULT
+        case a.Throttled(replayed=False) | a.LookUpFailed(throttled=True):
+            return Said.THROTTLED
+        case a.Absent():
+            return Said.ABSENT
+        case a.LookUpFailed(http_status=status) if status == 0 or status >= 500:  # noqa: PLR2004 - the 5xx class
+            return Said.FAULT
+        case a.Blocked(replayed=False) | a.Unbelievable() | a.LookUpFailed():
+            return Said.BLOCKED
         case _:
-            return False
+            return Said.SENSE
 
 
 def attempt_of(flight: Flight, event: e.Answered | e.LookedUp) -> Attempt | None:
@@ -54,13 +59,16 @@ def _told(answer: a.Answer | a.LookUpAnswer) -> tuple[str, int, str]:
             name = "not_sent"
         case a.Unknown(error_code=code):
             pass
+        case a.Blocked(http_status=status, of_api=of_api):
+            code = "turned_away" if of_api else "not_the_api"
         case a.RunWrong(reason=code, http_status=status):
             name = "run_wrong"
         case a.LookUpFailed(error_code=code, http_status=status):
             name = "failed"
-        case a.Unbelievable(http_status=status, error_code=code):
-            pass
-        case a.Refused(http_status=status, error_code=code):
+        case (
+            a.Unbelievable(http_status=status, error_code=code)
+            | a.Refused(http_status=status, error_code=code)
+        ):
             pass
         case a.ServerFault(http_status=status, error_code=code):
             name = "server_fault"

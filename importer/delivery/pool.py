@@ -1,32 +1,34 @@
 """The worker pool: drives planned rows through the protocol, many at a time.
 
-Workers pull from one plain iterator. A row that has to wait is parked, so it never holds a worker.
-What the pool decides is only who goes next; what happens to a row is decided by protocol.step.
-
-Exponential backoff with full jitter, as pure functions of a drawn number.
-
-Rows that wait for their next request, so that a waiting row never holds a worker.
+What happens to a row is decided by ``creating.step``; when a request may go, by the valve. The pool
+decides who goes next: rows that were never tried stand before rows that come back from a wait, so
+that rows in trouble of their own neither stop nor slow the others. A row that waits sleeps in a
+task of its own and holds no place.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from itertools import count, islice
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from importer.delivery.history import attempt_of, is_fault
-from importer.delivery.pacing import outage as h
+from importer.delivery.history import attempt_of
+from importer.delivery.pacing.valve import GateClosed, ToldToWait, Trail, Valve
 from importer.delivery.protocol import creating as protocol
 from importer.delivery.protocol import events as e
 from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, New, Rejected, State
-from importer.delivery.stopping import one_cause, stop_error
+from importer.delivery.stopping import (
+    Refusals,
+    first_rows_failed,
+    one_cause,
+    stop_error,
+)
 from importer.errors import RunStopped
 from importer.outcomes import Outcome
 
@@ -34,8 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Self
 
+    from anyio.abc import TaskGroup
+
     from importer.clock import Clock
     from importer.delivery.committer import Committer
+    from importer.delivery.pacing.server_hints import RateLimitHint
     from importer.delivery.protocol import answers as a
 
 
@@ -55,56 +60,34 @@ def full_jitter(failures: int, draw: float, *, base: float = BASE, cap: float = 
     return draw * min(cap, base * 2.0**exponent)
 
 
-T = TypeVar("T")
-
-
-class Parking(Generic[T]):
-    """A heap of (due time, row). Times are monotonic seconds."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, T]] = []
-        self._order = count()
-
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def park(self, row: T, due: float) -> None:
-        """Keep the row until ``due``."""
-        heapq.heappush(self._heap, (due, next(self._order), row))
-
-    def take(self, now: float) -> T | None:
-        """The row that has been due longest, if any is due."""
-        if self._heap and self._heap[0][0] <= now:
-            return heapq.heappop(self._heap)[2]
-        return None
-
-    def next_due(self) -> float | None:
-        """When the next row is due."""
-        return self._heap[0][0] if self._heap else None
-
-    def empty(self) -> list[T]:
-        """Give every row back, for the end of a run that was stopped."""
-        rows = [row for _, _, row in sorted(self._heap, key=lambda entry: entry[:2])]
-        self._heap.clear()
-        return rows
-
-
 BATCH = 256
 """Rows that are written ahead in one commit,"""
 BATCH_PER_WORKER = 4
 """or as many for each worker, if that is more."""
-LOOK_EVERY = 1.0
-"""Seconds after which a worker that an outage holds looks whether it is over."""
+OTHERS = 5
+"""Rows that are tried beside the first before a run is said to be wrong as a whole."""
+TOLD_ROWS = 3
+"""Rows in succession that must be told to wait for too long before the run stops for it."""
+BACK_SHARE = 4
+"""Of the workers, one in so many may drive rows that come back, while there are untried ones."""
+MOST_ASIDE = 10_000
+"""Waiting rows; beyond them a row whose trouble is its own is left before its attempts are spent,
+so that memory is bounded and no number of such rows keeps an untried one from its turn."""
+_ANY = 1 << 30
 
 
 class Api(Protocol):
     """The part of the API client that the pool calls (client.MomentClient)."""
 
-    async def create(self, reference: str, key: str, payload: str) -> a.Answer:
+    async def create(
+        self, reference: str, key: str, payload: str
+    ) -> tuple[a.Answer, RateLimitHint | None]:
         """POST one customer."""
         ...
 
-    async def look_up(self, reference: str, payload: str) -> a.LookUpAnswer:
+    async def look_up(
+        self, reference: str, payload: str
+    ) -> tuple[a.LookUpAnswer, RateLimitHint | None]:
         """GET one customer by its reference."""
         ...
 
@@ -116,18 +99,13 @@ class PoolSettings:
     workers: int = 32
     batch: int = BATCH
     """Rows whose ``Sent`` is written ahead in one group commit."""
-    parked: int = 256
-    """Parked rows beyond which no new row is taken."""
-    undurable: int = 512
-    """Answered rows whose state is not durable yet, beyond which no request is sent."""
     grace: float = 20.0
     """How long requests in flight may finish after a stop was asked for."""
 
     @classmethod
     def of(cls, workers: int) -> Self:
         """Sizes that fit: while one batch is written, the other half must last."""
-        batch = max(BATCH, BATCH_PER_WORKER * workers)
-        return cls(workers=workers, batch=batch, undurable=2 * batch)
+        return cls(workers=workers, batch=max(BATCH, BATCH_PER_WORKER * workers))
 
 
 @dataclass(slots=True)
@@ -136,8 +114,81 @@ class _Ride:
 
     planned: Planned
     flight: protocol.Flight
-    resume: Callable[[float], e.Event] = e.Begin
+    trail: Trail
+    comes: Callable[[float], e.Event] = e.Begin
     key: str = ""
+    returned: bool = False
+    """It comes back from a wait, or from a lost compare-and-set."""
+    refused: bool = False
+    """It has been counted among the refused rows."""
+
+
+class _Turns:
+    """Who is driven next. Workers wait here; one is called for each row that comes."""
+
+    def __init__(self, back_share: int) -> None:
+        self.untried: deque[_Ride] = deque()
+        self.back: deque[_Ride] = deque()
+        self.low = anyio.Event()
+        """Set by a worker that finds ``few`` untried rows or less."""
+        self.few = 0
+        self._back_share = back_share
+        self._driving_back = 0
+        self._idle: deque[anyio.Event] = deque()
+        self._closed = False
+
+    def put(self, rides: list[_Ride]) -> None:
+        """Rows that were never tried."""
+        self.untried.extend(rides)
+        self._call(len(rides))
+
+    def put_back(self, ride: _Ride) -> None:
+        """A row that comes back."""
+        ride.returned = True
+        self.back.append(ride)
+        self._call(1)
+
+    def _call(self, count: int) -> None:
+        for _ in range(min(count, len(self._idle))):
+            self._idle.popleft().set()
+
+    def pick(self, *, untried_first: bool = False) -> _Ride | None:
+        """The next row, if there is one."""
+        if self.untried and (
+            untried_first or not self.back or self._driving_back >= self._back_share
+        ):
+            return self.untried.popleft()
+        if self.back:
+            self._driving_back += 1
+            return self.back.popleft()
+        return None
+
+    def driven(self, *, returned: bool) -> None:
+        """A row that was picked is done with, or waits; ``returned`` as it was then."""
+        self._driving_back -= returned
+
+    async def wait(self) -> None:
+        """Wait until something comes."""
+        called = anyio.Event()
+        self._idle.append(called)
+        await called.wait()
+
+    async def take(self) -> _Ride | None:
+        """Wait for the next row; None when there will be none."""
+        while not self._closed:
+            ride = self.pick()
+            if len(self.untried) <= self.few:
+                self.low.set()
+            if ride is not None:
+                return ride
+            await self.wait()
+        return None
+
+    def close(self) -> None:
+        """There is nothing left to do, or the run stops."""
+        self._closed = True
+        self.low.set()
+        self._call(len(self._idle))
 
 
 class Pool:
@@ -147,53 +198,64 @@ class Pool:
         self,
         api: Api,
         committer: Committer,
+        valve: Valve,
         *,
         clock: Clock,
         draw: Callable[[], float],
         policy: protocol.Policy,
         on_settled: Callable[[Settled], None],
         settings: PoolSettings | None = None,
-        health: h.HealthSettings | None = None,
         monotonic: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._api = api
         self._committer = committer
+        self._valve = valve
         self._clock = clock
         self._draw = draw
         self._policy = policy
         self._on_settled = on_settled
         self._settings = settings or PoolSettings()
-        self._health_settings = health or h.HealthSettings()
         self._monotonic = monotonic
-        self._health = h.Health()
         self._rows: Iterator[Planned] = iter(())
         self._exhausted = False
-        self._asked = False
-        """Moment has been asked something, whatever came of it."""
-        self._ready: deque[_Ride] = deque()
-        self._parking: Parking[_Ride] = Parking()
-        self._refilling: anyio.Event | None = None
+        self._turns = _Turns(max(1, self._settings.workers // BACK_SHARE))
+        self._tasks: TaskGroup
+        self._alive = 0
+        """Rows that were taken up and have not ended."""
+        self._own = 0
+        """Those of them whose trouble is their own."""
+        self._own_seen = False
+        self._aside = 0
+        """Those of them that wait, or are back and wait for a worker."""
         self._open = False
-        """The canary is back, or none was sent."""
-        self._undurable = 0
-        """Answered rows whose state is being made durable; no worker waits for that."""
-        self._landed: anyio.Event | None = None
-        """Set when some of those are durable, if somebody waits for that."""
+        """A row was answered sensibly, or none is to be sent alone."""
+        self._unsettled: list[e.Settle] = []
+        """How the rows ended that were sent alone."""
+        self._told: set[int] = set()
+        """Rows in succession that were told to wait for too long."""
+        self._was_told = False
+        self._refusals = Refusals()
+        self._progress_at = 0.0
+        """When a row was last settled, monotonic seconds."""
         self._stop = anyio.Event()
         self._stopped_by: RunStopped | None = None
+        self._confirms = False
+        """After the stop, refusals that are half proven are proven."""
 
     @property
-    def parked(self) -> int:
+    def waiting(self) -> int:
         """Rows that wait for their next request."""
-        return len(self._parking)
-
-    def pausing(self) -> float:
-        """Seconds that an outage still holds the whole run, 0 if none does."""
-        return max(0.0, self._health.paused_until - self._monotonic())
+        return self._aside
 
     def stop(self) -> None:
         """Take no new rows; ``deliver`` returns when what is in flight has finished."""
         self._stop.set()
+        self._turns.close()
+        self._valve.close()
+
+    def _halt(self, error: RunStopped) -> None:
+        self._stopped_by = self._stopped_by or error
+        self.stop()
 
     async def deliver(self, rows: Iterator[Planned]) -> None:
         """Deliver every row of the iterator, or those taken before ``stop``.
@@ -202,7 +264,8 @@ class Pool:
             RunStopped: a stop rule fired or the ledger failed. Rows keep their state.
         """
         self._rows = rows
-        self._health = h.start(self._health_settings, self._monotonic())
+        self._progress_at = self._monotonic()
+        self._valve.start()
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._committer.run)
@@ -210,109 +273,94 @@ class Pool:
                 self._committer.close()
         except BaseExceptionGroup as group:
             raise one_cause(group) from None
-        for ride in [*self._parking.empty(), *self._ready]:
+        for ride in [*self._turns.back, *self._turns.untried]:
             self._leave(ride)
+        if self._stopped_by is None and self._was_told and not self._stop.is_set():
+            self._stopped_by = stop_error("told_to_wait")
         if self._stopped_by is not None:
             raise self._stopped_by
 
     async def _deliver(self) -> None:
         async with anyio.create_task_group() as crew:
-            crew.start_soon(self._end_grace, crew.cancel_scope)
-            if self._policy.safeguards.canary:
-                await self._canary()
-            self._open = True
-            async with anyio.create_task_group() as workers:
+            crew.start_soon(self._watch, crew.cancel_scope)
+            async with anyio.create_task_group() as self._tasks:
+                if self._policy.safeguards.canary:
+                    await self._canary()
+                self._open = True
+                self._tasks.start_soon(self._feed)
                 for _ in range(self._settings.workers):
-                    workers.start_soon(self._work)
+                    self._tasks.start_soon(self._work)
             crew.cancel_scope.cancel()
 
-    async def _end_grace(self, scope: anyio.CancelScope) -> None:
-        await self._stop.wait()
+    async def _watch(self, scope: anyio.CancelScope) -> None:
+        """Stop a run that settles nothing; end what a stop leaves in flight after the grace."""
+        while not self._stop.is_set():
+            left = self._progress_at + self._valve.patience - self._monotonic()
+            if left <= 0:
+                self._halt(stop_error(self._valve.trouble or "no_progress"))
+                break
+            with anyio.move_on_after(left):
+                await self._stop.wait()
         await anyio.sleep(self._settings.grace)
         scope.cancel()
 
     # Who goes next -------------------------------------------------------------------------------
 
     async def _canary(self) -> None:
-        """Send the first row alone, to the end; the pool opens when it was answered sensibly.
+        """Send the first row alone; the pool opens when a row was answered sensibly.
 
-        A row that another importer settled meanwhile costs no request and proves nothing: then
-        the next row is the first.
+        A row may be in trouble that is its own. While it waits, or once it is left, others are
+        tried, one request at a time and untried rows first. Only if all of them fail for one
+        reason, the run is wrong. A row that another importer settled meanwhile costs no request
+        and proves nothing.
         """
-        settled: list[e.Settle] = []
-        while not (self._asked or self._exhausted or self._stop.is_set()):
-            await self._refill(1)
-            while (ride := await self._next(take_new=False)) is not None:
-                settled += await self._drive(ride)
-        if settled and settled[-1].outcome is Outcome.UNSETTLED:
-            self._halt(stop_error("canary_failed", detail=settled[-1].error_code))
-
-    async def _work(self) -> None:
-        while (ride := await self._next(take_new=True)) is not None:
-            await self._drive(ride)
-
-    async def _next(self, *, take_new: bool) -> _Ride | None:
-        """The next row to drive, when its time has come; None when there is nothing left to do."""
-        while not self._stop.is_set():
-            now = self._monotonic()
-            held = max(self._health.paused_until, self._health.asking_until) - now
-            if held > 0:
-                await self._sleep(min(held, LOOK_EVERY))
-                continue
-            if (ride := self._parking.take(now)) is not None:
-                return self._asking(ride, now)
-            if self._undurable >= self._settings.undurable:
-                await self._landing()
-            elif take_new and self._wants_rows():
-                await self._refill(self._settings.batch)
-            elif self._ready:
-                return self._asking(self._ready.popleft(), now)
-            elif self._refilling is not None:
-                await self._refilling.wait()
-            elif self._undurable:
-                # One that another importer changed meanwhile comes back.
-                await self._landing()
-            elif (due := self._parking.next_due()) is not None:
-                await self._sleep(due - now)
+        asked = 0
+        while not (self._open or self._stop.is_set()):
+            ride = self._turns.pick(untried_first=True)
+            if ride is not None:
+                before = ride.trail.asked
+                await self._drive_picked(ride)
+                asked += ride.trail.asked and not before
+            elif asked <= OTHERS and not self._exhausted:
+                self._turns.put(await self._take_up(1))
+            elif self._alive:
+                await self._turns.wait()
             else:
-                return None
-        return None
+                break
+        if self._open or self._stop.is_set() or not self._unsettled:
+            return
+        codes = {one.error_code for one in self._unsettled}
+        if not self._valve.heard or (asked > OTHERS and len(codes) == 1):
+            self._halt(first_rows_failed(self._unsettled[-1], self._valve.trouble))
 
-    def _asking(self, ride: _Ride, now: float) -> _Ride:
-        self._health = h.asking(self._health, self._health_settings, now)
-        return ride
+    async def _feed(self) -> None:
+        """Keep untried rows at hand, written ahead in batches."""
+        turns = self._turns
+        turns.few = self._settings.batch // 2
+        while not (self._exhausted or self._stop.is_set()):
+            if len(turns.untried) <= turns.few and self._aside - self._own < MOST_ASIDE:
+                turns.put(await self._take_up(self._settings.batch))
+            else:
+                turns.low = anyio.Event()
+                await turns.low.wait()
+        self._end_if_done()
 
-    def _wants_rows(self) -> bool:
-        return (
-            not self._exhausted
-            and self._refilling is None
-            and len(self._ready) <= self._settings.batch // 2
-            and len(self._parking) < self._settings.parked
-        )
-
-    async def _landing(self) -> None:
-        if self._landed is None:
-            self._landed = anyio.Event()
-        await self._landed.wait()
-
-    async def _sleep(self, seconds: float) -> None:
-        with anyio.move_on_after(max(0.0, seconds)):
-            await self._stop.wait()
-
-    async def _refill(self, count: int) -> None:
-        """Take rows from the iterator and write their ``Sent`` ahead in one group commit.
-
-        One worker does this at a time; those that run dry meanwhile wait for it.
-        """
-        self._refilling = anyio.Event()
-        try:
-            rides = [self._ride(planned) for planned in islice(self._rows, count)]
-            self._exhausted = len(rides) < count
-            await self._write_ahead(rides)
-            self._ready.extend(r for r in rides if r.flight.phase is not protocol.Phase.OVER)
-        finally:
-            self._refilling.set()
-            self._refilling = None
+    async def _take_up(self, count: int) -> list[_Ride]:
+        """Take rows from the iterator and write their ``Sent`` ahead in one group commit."""
+        rides = [
+            _Ride(
+                planned,
+                protocol.Flight(
+                    planned.reference, planned.fingerprint, planned.state, fields=planned.fields
+                ),
+                Trail(planned.position),
+            )
+            for planned in islice(self._rows, count)
+        ]
+        self._exhausted = len(rides) < count
+        self._alive += len(rides)
+        await self._write_ahead(rides)
+        return [ride for ride in rides if ride.flight.phase is not protocol.Phase.OVER]
 
     async def _write_ahead(self, rides: list[_Ride]) -> None:
         ahead: list[tuple[_Ride, e.Commit]] = []
@@ -326,63 +374,103 @@ class Pool:
                     self._settle(ride, command)
         lost = await self._committer.commit([command.transition for _, command in ahead])
         for (ride, _), actual in zip(ahead, lost, strict=True):
-            ride.resume = _after_commit(actual)
+            ride.comes = _after_commit(actual)
 
-    def _ride(self, planned: Planned) -> _Ride:
-        flight = protocol.Flight(planned.reference, planned.fingerprint, planned.state)
-        return _Ride(planned, flight)
+    async def _work(self) -> None:
+        while (ride := await self._turns.take()) is not None:
+            await self._drive_picked(ride)
+
+    async def _drive_picked(self, ride: _Ride) -> None:
+        returned = ride.returned
+        self._aside -= returned
+        await self._drive(ride)
+        self._turns.driven(returned=returned)
 
     # One row -------------------------------------------------------------------------------------
 
-    async def _drive(self, ride: _Ride) -> list[e.Settle]:
-        """Step the row until it settles (its ``Settle`` is returned), waits, or stops the run."""
+    async def _drive(self, ride: _Ride, *, finishing: bool = False) -> None:
+        """Step the row until it settles, waits, or stops the run.
+
+        ``finishing``: a stop does not keep it from its requests.
+        """
         try:
-            return await self._steps(ride)
+            await self._steps(ride, finishing=finishing)
+        except GateClosed:
+            self._leave(ride)
+        except ToldToWait as told:
+            self._halt(stop_error("told_to_wait", detail=f"{told.seconds:.0f} s"))
+            self._leave(ride)
         except RunStopped as stopped:
             # The others may still hear their answers: an answer that is lost costs a look-up.
             self._halt(stopped)
             self._leave(ride)
-            return []
 
-    async def _steps(self, ride: _Ride) -> list[e.Settle]:
+    async def _steps(self, ride: _Ride, *, finishing: bool) -> None:
         planned = ride.planned
-        event = ride.resume(self._clock.now())
+        event = ride.comes(self._clock.now())
         while True:
             ride.flight, command = protocol.step(ride.flight, event, self._policy)
             match command:
                 case e.Commit(transition) if self._open and isinstance(
                     transition.new, Done | Rejected
                 ):
-                    self._undurable += 1
-                    self._committer.submit(transition, partial(self._durable, ride))
-                    return []
+                    self._judge_refusal(ride)
+                    await self._committer.submit(transition, partial(self._durable, ride))
+                    return
                 case e.Commit(transition):
+                    self._judge_refusal(ride)
                     [actual] = await self._committer.commit([transition])
                     event = _after_commit(actual)(self._clock.now())
                 case e.Send(generation):
                     ride.key = idempotency_key(planned.reference, generation)
-                    answer = await self._api.create(planned.reference, ride.key, planned.payload)
-                    event = e.Answered(answer, self._clock.now())
-                    self._learn(ride, event)
+                    event = await self._ask(ride, command, finishing=finishing)
+                    finishing = True
                 case e.LookUp():
-                    found = await self._api.look_up(planned.reference, planned.payload)
-                    event = e.LookedUp(found, self._clock.now())
-                    self._learn(ride, event)
+                    event = await self._ask(ride, command, finishing=finishing)
+                    finishing = True
                 case e.Wait():
-                    self._park(ride, command)
-                    return []
+                    self._judge_refusal(ride, command)
+                    self._set_aside(ride, command)
+                    return
                 case e.Settle():
                     self._settle(ride, command)
-                    return [command]
+                    return
                 case e.Halt(reason, http_status, detail):
                     said = detail or f"HTTP {http_status}" * bool(http_status)
                     self._halt(stop_error(reason, detail=said))
                     self._leave(ride)
-                    return []
+                    return
+
+    async def _ask(
+        self, ride: _Ride, command: e.Send | e.LookUp, *, finishing: bool
+    ) -> e.Answered | e.LookedUp:
+        """One exchange: through the valve, and what everybody learns from it."""
+        planned, trail, valve = ride.planned, ride.trail, self._valve
+        sent_at = await valve.enter(trail, finishing=finishing)
+        event: e.Answered | e.LookedUp | None = None
+        try:
+            if isinstance(command, e.Send):
+                created, hint = await self._api.create(planned.reference, ride.key, planned.payload)
+                event = e.Answered(created, self._clock.now())
+            else:
+                found, hint = await self._api.look_up(planned.reference, planned.payload)
+                event = e.LookedUp(found, self._clock.now())
+        finally:
+            if event is None:
+                valve.abandon()
+        was_own = trail.own
+        # Where rows in trouble of their own are about, few rows in trouble prove nothing.
+        rows = self._alive if self._open and not self._own_seen else _ANY
+        if valve.leave(trail, sent_at, event.answer, hint, rows=rows):
+            self._halt(stop_error(valve.trouble or "unreachable"))
+        self._own += trail.own - was_own
+        self._own_seen = self._own_seen or trail.own
+        if attempt := attempt_of(ride.flight, event):
+            self._committer.note(attempt)
+        return event
 
     def _durable(self, ride: _Ride, actual: State | None) -> None:
         """Go on with a row whose answer is in the ledger, or lost to what is there instead."""
-        self._undurable -= 1
         if actual is None:
             event = e.Committed(self._clock.now())
             ride.flight, command = protocol.step(ride.flight, event, self._policy)
@@ -390,42 +478,97 @@ class Pool:
                 raise protocol.ProtocolError("a final state did not settle its row")
             self._settle(ride, command)
         else:
-            ride.resume = partial(e.Lost, actual)
-            self._ready.append(ride)
-        if self._landed is not None:
-            self._landed.set()
-            self._landed = None
+            ride.comes = partial(e.Lost, actual)
+            self._come_back(ride)
 
-    def _park(self, ride: _Ride, wait: e.Wait) -> None:
-        ride.resume = e.Woken
-        delay = wait.floor
-        if wait.cause in {e.WaitCause.FAULT, e.WaitCause.CONFLICT} or wait.failures:
-            delay = max(delay, full_jitter(wait.failures, self._draw()))
-        self._parking.park(ride, self._monotonic() + delay)
+    # What waits ----------------------------------------------------------------------------------
+
+    def _set_aside(self, ride: _Ride, wait: e.Wait) -> None:
+        """Let the row sleep, if it may."""
+        if wait.floor > self._valve.patience:
+            self._told_to_wait(ride, wait)
+        elif ride.trail.own and self._aside >= MOST_ASIDE:
+            self._leave(ride)
+        else:
+            delay = wait.floor
+            if wait.cause in {e.WaitCause.FAULT, e.WaitCause.CONFLICT} or wait.failures:
+                delay = max(delay, full_jitter(wait.failures, self._draw()))
+            self._aside += 1
+            self._tasks.start_soon(self._sleep, ride, wait, delay)
+
+    async def _sleep(self, ride: _Ride, wait: e.Wait, delay: float) -> None:
+        until = self._monotonic() + delay
+        with anyio.move_on_after(delay):
+            await self._stop.wait()
+        self._aside -= 1
+        ride.comes = e.Woken
+        if not self._stop.is_set():
+            self._come_back(ride)
+        elif self._confirms and wait.cause is e.WaitCause.CONFIRM:
+            await anyio.sleep(max(0.0, until - self._monotonic()))
+            await self._drive(ride, finishing=True)
+        else:
+            self._leave(ride)
+
+    def _come_back(self, ride: _Ride) -> None:
+        self._aside += 1
+        self._turns.put_back(ride)
+
+    def _told_to_wait(self, ride: _Ride, wait: e.Wait) -> None:
+        """The row cannot be waited for. One such row is left; if others hear the same, the run."""
+        self._was_told = True
+        self._told.add(ride.planned.position)
+        alone = not self._open and wait.cause is e.WaitCause.THROTTLED
+        if alone or len(self._told) >= TOLD_ROWS:
+            self._halt(stop_error("told_to_wait", detail=f"{wait.floor:.0f} s"))
+        ride.flight = ride.flight._replace(
+            note=(ride.flight.note[0], "told_to_wait", f"asked to wait {wait.floor:.0f} s")
+        )
+        self._leave(ride)
+
+    # How rows end --------------------------------------------------------------------------------
+
+    def _judge_refusal(self, ride: _Ride, wait: e.Wait | None = None) -> None:
+        """Count a row that Moment refuses; stop where it refuses nearly all with the same words."""
+        refusal = ride.flight.refusal
+        if refusal is None or ride.refused or refusal.says_exists:
+            return
+        half_proven = wait is not None and wait.cause is e.WaitCause.CONFIRM
+        if not half_proven and not isinstance(ride.flight.pending, Rejected):
+            return
+        ride.refused = True
+        words = self._refusals.refused(ride.planned.reference, refusal)
+        if words and not self._stop.is_set():
+            self._confirms = True
+            self._halt(stop_error("refused_alike", detail=words))
 
     def _settle(self, ride: _Ride, settle: e.Settle) -> None:
+        asked = ride.trail.asked
+        if settle.outcome is not Outcome.UNSETTLED:
+            self._progress_at = self._monotonic()
+            self._told.clear()
+            self._open = self._open or asked
+            if settle.outcome is not Outcome.REJECTED and asked:
+                self._refusals.taken()
+        elif not self._open and asked:
+            self._unsettled.append(settle)
+        self._end(ride)
         self._on_settled(Settled(ride.planned, settle, ride.key, ride.flight.sends))
 
     def _leave(self, ride: _Ride) -> None:
-        """Report a row that the end of the run leaves unsettled, with its latest trouble."""
+        """Report a row that the run leaves unsettled, with its latest trouble."""
         http_status, error_code, message = ride.flight.note
         left = e.Settle(Outcome.UNSETTLED, "", http_status, error_code or "run_stopped", message)
         self._settle(ride, left)
 
-    def _halt(self, error: RunStopped) -> None:
-        self._stopped_by = self._stopped_by or error
-        self._stop.set()
+    def _end(self, ride: _Ride) -> None:
+        self._alive -= 1
+        self._own -= ride.trail.own
+        self._end_if_done()
 
-    def _learn(self, ride: _Ride, event: e.Answered | e.LookedUp) -> None:
-        """Feed one exchange to the run's health and the row's history."""
-        self._asked = True
-        now = self._monotonic()
-        fold = h.faulted if is_fault(event.answer) else h.answered
-        self._health = fold(self._health, self._health_settings, now)
-        if reason := h.verdict(self._health, self._health_settings, now):
-            self._halt(stop_error(reason))
-        if attempt := attempt_of(ride.flight, event):
-            self._committer.note(attempt)
+    def _end_if_done(self) -> None:
+        if self._open and self._exhausted and not self._alive:
+            self._turns.close()
 
 
 def _after_commit(actual: State | None) -> Callable[[float], e.Event]:

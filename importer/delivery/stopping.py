@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
 from importer.errors import RunStopped
+
+if TYPE_CHECKING:
+    from importer.delivery.protocol.answers import Refused
+    from importer.delivery.protocol.events import Settle
 
 REASONS: dict[str, tuple[str, str]] = {
     "unauthorised": (
@@ -10,12 +18,19 @@ REASONS: dict[str, tuple[str, str]] = {
         "check MOMENT_API_KEY: a test key for another account, or a mistyped one?",
     ),
     "forbidden": (
-        "the API key may not do this (403)",
+        "the API key may not do this (403), whatever the row",
         "the key is deleted, expired, or lacks the permission; ask for a new secret key",
     ),
     "no_such_endpoint": (
         "there is no customers API at this base URL",
         "check --base-url; the API page's host is https://api.momentco.io",
+    ),
+    "not_the_api": (
+        "something other than Moment's API answers, whatever the row",
+        (
+            "a firewall, a gateway or another site answers in its place: check --base-url, and"
+            " ask who runs the network; no row is charged with it"
+        ),
     ),
     "redirected": (
         "the base URL answers with a redirect, which is not followed",
@@ -82,19 +97,38 @@ REASONS: dict[str, tuple[str, str]] = {
         "check --base-url, and whether something between breaks TLS",
     ),
     "proxy_refused": (
-        "a proxy refuses the connection (407)",
-        "the machine's network needs a proxy login, or a direct route to Moment",
+        "a proxy refuses the connection",
+        "name its login in HTTPS_PROXY (http://name:password@host:port), or the host in NO_PROXY",
+    ),
+    "proxy_failed": (
+        "the proxy did not reach the host of the base URL",
+        "check --base-url, HTTPS_PROXY and NO_PROXY; then type the same command again",
+    ),
+    "proxy_unreachable": (
+        "the proxy that HTTPS_PROXY names cannot be reached",
+        "check HTTPS_PROXY, or name the host in NO_PROXY to connect directly",
     ),
     "unreachable": (
         "Moment has not answered sensibly for too long",
         "when it is back, type the same command again: nothing is sent twice",
     ),
-    "retry_budget_spent": (
-        "too many requests failed and had to be repeated",
-        "Moment is in trouble; type the same command again later: nothing is sent twice",
+    "no_progress": (
+        "no row could be settled for too long, though Moment answers",
+        "type the same command again later: it goes on from here, nothing is sent twice",
+    ),
+    "told_to_wait": (
+        "Moment asks to wait for longer than a run waits",
+        "type the same command again after that time: it goes on from here",
+    ),
+    "refused_alike": (
+        "Moment refuses nearly every row with the same words",
+        (
+            "the cause is more likely in the mapping or the account than in the rows: correct it"
+            " and type the same command again (--retry-rejected for rows that need no correction)"
+        ),
     ),
     "canary_failed": (
-        "the first row, which is sent alone, was not answered sensibly",
+        "the first rows, which are sent one at a time, could not be settled, all for one reason",
         "nothing else was sent; type the same command again when the cause is gone",
     ),
 }
@@ -104,6 +138,69 @@ def stop_error(reason: str, *, detail: str = "") -> RunStopped:
     """The error that ends a run for this reason; unknown reasons are spelled out as they are."""
     message, hint = REASONS.get(reason, (f"the run was stopped: {reason}", ""))
     return RunStopped(f"{message} [{detail}]" if detail else message, reason=reason, hint=hint)
+
+
+def turned_away(http_status: int, *, of_api: bool) -> str:
+    """The reason of a run in which every row is turned away like this."""
+    if http_status in {404, 405}:
+        return "no_such_endpoint"
+    return "forbidden" if of_api else "not_the_api"
+
+
+def first_rows_failed(last: Settle, trouble: str) -> RunStopped:
+    """The error of a run whose first rows all end like ``last``; ``trouble`` is the valve's."""
+    code = last.error_code
+    reason = trouble
+    if reason in {"", "unreachable"}:
+        # Where the row's code and the run's reason are one: told_to_wait, not_the_api.
+        reason = code if code in REASONS else "canary_failed"
+    status = f"HTTP {last.http_status}" * bool(last.http_status)
+    return stop_error(reason, detail=", ".join(filter(None, (code, status))))
+
+
+IN_SUCCESSION = 50
+"""Refused rows with the same words, without one that was taken between them, that stop a run."""
+WINDOW = 200
+"""The last rows that Moment decided on; refused with the same words among them,"""
+SHARE = 0.95
+"""so many stop the run, too."""
+
+_OWN = re.compile(r"\S*[0-9]\S*")
+"""What may differ from row to row: numbers, and words with digits in them."""
+
+
+class Refusals:
+    """Counts rows that Moment refuses alike: then the rows are less likely wrong than the run."""
+
+    def __init__(self) -> None:
+        self._words = ""
+        self._streak = 0
+        self._last: deque[str] = deque(maxlen=WINDOW)
+        self._counts: Counter[str] = Counter()
+
+    def taken(self) -> None:
+        """A row was taken."""
+        self._streak = 0
+        self._add("")
+
+    def refused(self, reference: str, refusal: Refused) -> str:
+        """Moment refuses this row; what it says, if it says that to nearly all."""
+        said = f"{refusal.http_status} {refusal.error_code}: {refusal.message}".rstrip(": ")
+        words = _OWN.sub("#", said.replace(reference, "#"))
+        self._streak = self._streak + 1 if words == self._words else 1
+        self._words = words
+        self._add(words)
+        alike = self._counts[words] >= SHARE * WINDOW
+        return words if alike or self._streak >= IN_SUCCESSION else ""
+
+    def _add(self, words: str) -> None:
+        if len(self._last) == WINDOW:
+            oldest = self._last[0]
+            self._counts[oldest] -= 1
+            if not self._counts[oldest]:
+                del self._counts[oldest]
+        self._last.append(words)
+        self._counts[words] += 1
 
 
 def one_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -12,13 +12,12 @@ import anyio
 
 from importer.delivery.committer import Committer
 from importer.delivery.http.client import MomentClient
-from importer.delivery.pacing.gate import Gate
 from importer.delivery.pacing.pace import PaceSettings
+from importer.delivery.pacing.valve import Valve
 from importer.delivery.pool import Pool, PoolSettings
 from importer.delivery.protocol.creating import Policy
 from importer.delivery.stopping import one_cause
 from importer.errors import RunStopped
-from importer.job.noting import NotingLedger
 from importer.job.signals import Interrupted, watched
 from importer.plan import rows_to_deliver
 
@@ -77,8 +76,10 @@ class Delivery:
         self._observer = observer
         self._unrecorded: list[Settled] = []
         self.delivered = Delivered()
-        self._gate = Gate(
+        self._valve = Valve(
             PaceSettings(max_in_flight=settings.concurrency, rate_ceiling=settings.rate),
+            health=health,
+            patience=settings.patience,
             now=world.monotonic,
         )
         self._transport = world.network(settings.concurrency)
@@ -86,14 +87,12 @@ class Delivery:
             base_url=base_url,
             api_key=api_key,
             transport=self._transport,
-            gate=self._gate,
             clock=world.clock,
             safeguards=world.safeguards,
             user_agent=user_agent,
         )
-        self._writer = NotingLedger(writer)
         committer = Committer(
-            self._writer,
+            writer,
             run_id=run_id,
             clock=world.clock,
             offload=world.offload,
@@ -102,12 +101,12 @@ class Delivery:
         self._pool = Pool(
             self._client,
             committer,
+            self._valve,
             clock=world.clock,
             draw=world.draw,
             policy=Policy(retry_rejected=settings.retry_rejected, safeguards=world.safeguards),
             on_settled=self._settled,
             settings=pool or PoolSettings.of(settings.concurrency),
-            health=health,
             monotonic=world.monotonic,
         )
 
@@ -119,7 +118,7 @@ class Delivery:
             LedgerFailed: the ledger could not be written.
         """
         planned = rows_to_deliver(self._staging, self._reader)
-        rows = self._writer.passing(islice(planned, self._settings.limit))
+        rows = islice(planned, self._settings.limit)
         try:
             async with aclosing(self._transport), anyio.create_task_group() as tasks:
                 tasks.start_soon(self._tell)
@@ -142,7 +141,6 @@ class Delivery:
             self.delivered.stopped_by = stopped
 
     def _settled(self, settled: Settled) -> None:
-        self._writer.forget(settled.planned.reference)
         self._progress.outcomes[settled.settle.outcome.value] += 1
         self._unrecorded.append(settled)
         if len(self._unrecorded) >= RECORD_AT:
@@ -155,11 +153,9 @@ class Delivery:
 
     async def _tell(self) -> None:
         while True:
-            self._progress.in_flight = self._gate.in_flight
-            self._progress.waiting = self._pool.parked
-            pausing = self._pool.pausing()
-            outage = f"Moment does not answer: asking again in {pausing:.0f} s" * (pausing > 0)
-            self._progress.holding = outage or self._gate.reason
+            self._progress.in_flight = self._valve.in_flight
+            self._progress.waiting = self._pool.waiting
+            self._progress.holding = self._valve.reason
             self._observer.delivering(self._progress)
             await anyio.sleep(TELL_EVERY)
 
@@ -169,5 +165,5 @@ class Delivery:
                 if self.delivered.signum is not None:
                     raise Interrupted(signum)
                 self.delivered.signum = signum
-                self._observer.interrupted(signal.Signals(signum).name, self._gate.in_flight)
+                self._observer.interrupted(signal.Signals(signum).name, self._valve.in_flight)
                 self._pool.stop()

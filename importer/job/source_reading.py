@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from importer.errors import SourceError, UsageError
@@ -12,6 +13,7 @@ from importer.job.limit import Tally
 from importer.results.groups import Groups
 from importer.rows import leave_out, parts_of, until_first_invalid
 from importer.rows.not_customers import NOT_A_CUSTOMER, EdgeLines, Edges
+from importer.rows.payload import carried_fields
 from importer.source import SourceOptions, open_source, shown_source
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _TOLD = 5
 """Lines that one message tells."""
+MOST_WARNINGS = 100
+"""Warnings of one kind that are told; thousands of sources may each have some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Input:
     transforms: tuple[Transformed, ...] = ()
     """What the mapping changed."""
 
+    carried: Mapping[str, int] = field(default_factory=dict)
+    """Valid records that have a value, by field."""
     skipped: tuple[int, ...] = ()
     """How many records of each source a rule of the mapping left out: nobody judged them."""
 
@@ -89,10 +95,12 @@ class _Reading:
         self._observer = observer
         self._layouts: list[Layout] = []
         self._warnings: list[str] = []
+        self._warned: Counter[str] = Counter()
         self._sizes: list[int] = []
         self._skipped: list[int] = []
         self._groups = Groups()
         self._first_invalid: Row | None = None
+        self._carried: Counter[str] = Counter()
         self._transforms: list[Transformed] = []
         self._odd: list[NoCustomer] = []
         said = settings.mapping.rows.edges if settings.mapping is not None else None
@@ -107,16 +115,18 @@ class _Reading:
             parts: Iterator[RecordBatch] = (
                 part for batch in edges.watched(source.batches()) for part in parts_of(batch)
             )
+            layout = source.layout
             if mapping is not None:
                 bound = mapping_bound(mapping, source.layout)
                 if bound.detects:
                     looked = looked_through(parts, bound, options.folder)
                     number_format, parts = stack.enter_context(looked)
                     bound = mapping_bound(mapping, source.layout, number_format)
+                    layout = replace(layout, number_format=str(number_format))
             judge = Judge(source.layout, bound, strict=self._settings.strict)
             for text in judge.warnings:
                 self._warn("column_ignored", text)
-            self._layouts.append(source.layout)
+            self._layouts.append(layout)
             self._sizes.append(0)
             self._skipped.append(0)
             goes_on = all(self._add(judge, part, edges) for part in parts)
@@ -132,6 +142,9 @@ class _Reading:
 
     def result(self) -> Input:
         """All of it."""
+        for code, number in self._warned.items():
+            if number > MOST_WARNINGS:
+                self._tell(code, f"{number - MOST_WARNINGS:,} more warnings of this kind")
         return Input(
             tuple(self._layouts),
             sum(self._sizes),
@@ -140,7 +153,8 @@ class _Reading:
             self._groups,
             self._first_invalid,
             _merged(self._transforms),
-            tuple(self._skipped),
+            skipped=tuple(self._skipped),
+            carried=self._carried,
         )
 
     def _check_edges(self, name: str) -> None:
@@ -182,6 +196,7 @@ class _Reading:
             self._sizes[-1] += part.frame.height + len(part.malformed)
         self._skipped[-1] += len(judged.skipped)
         self._staging.add_batch(judged)
+        self._carried.update(carried_fields(judged.valid["payload"]))
         self._groups.add_invalid(judged.invalid)
         self._observer.reading(self._layouts[-1].name, sum(self._sizes))
         return self._first_invalid is None
@@ -194,6 +209,11 @@ class _Reading:
                 self._warn("value_left_out", text)
 
     def _warn(self, code: str, text: str) -> None:
+        self._warned[code] += 1
+        if self._warned[code] <= MOST_WARNINGS:
+            self._tell(code, text)
+
+    def _tell(self, code: str, text: str) -> None:
         self._warnings.append(text)
         self._observer.warning(code, text)
 

@@ -207,6 +207,8 @@ class SourceSection(Strict):
     sheet: StrictStr | None = None
     header_row: Annotated[StrictInt, Field(ge=1)] | None = None
     """The line of the header; None = the first that holds anything."""
+    empty: tuple[Annotated[StrictStr, Field(min_length=1)], ...] = ()
+    """Texts that stand for an empty cell, such as ``NULL``."""
 
 
 Texts = StrictStr | tuple[StrictStr, ...]
@@ -239,6 +241,8 @@ class Mapping(Strict):
     preset: StrictStr | None = None
     run: dict[StrictStr, Any] = {}
     """Settings of a run; the command line knows their types."""
+    guard: dict[StrictStr, Any] = {}
+    """The volume guard's; the same."""
     source: SourceSection = SourceSection()
     fields: Fields
     metadata: dict[MetadataKey, TextField] = {}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+import json
+from array import array
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
 from importer.delivery.protocol.flight import Planned
-from importer.delivery.protocol.states import NEW
+from importer.delivery.protocol.states import NEW, Sent
 from importer.outcomes import OnDuplicate, Outcome
 from importer.plan.decide import decide
 from importer.plan.frames import source_and_line
@@ -19,9 +22,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from importer.ledger.interface import LedgerReader
+    from importer.plan.frames import Pending
     from importer.plan.staging import Staging
 
-_VERSION = {"index": pl.UInt32, "known": pl.String, "customer_id": pl.String}
+_VERSION = {
+    "index": pl.UInt32,
+    "known": pl.String,
+    "customer_id": pl.String,
+    "first_run": pl.UInt32,
+}
+
+
+class Met(NamedTuple):
+    """What the ledger knew of the valid rows of an input."""
+
+    known: int = 0
+    """Rows whose customer is in Moment."""
+    new: int = 0
+    """Rows whose reference it did not know."""
+    to_update: int = 0
+    """Of the known ones, those that differ and will be updated."""
+    of_series: int = 0
+    """Of the known ones, those that runs of the same series met first."""
 
 
 def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplicate) -> None:
@@ -45,16 +67,26 @@ def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplic
         )
 
 
-def make_plan(staging: Staging, ledger: LedgerReader, *, retry_rejected: bool) -> None:
-    """Give every row that needs no request its outcome."""
+def make_plan(
+    staging: Staging, ledger: LedgerReader, *, retry_rejected: bool, series: Sequence[int] = ()
+) -> Met:
+    """Give every row that needs no request its outcome; ``series`` are the runs of this series."""
+    met = Met()
+    runs = pl.Series(list(series), dtype=pl.UInt32).implode()
     for waiting in staging.waiting():
         known = known_rows(waiting.frame, ledger)
+        met = Met(
+            known=met.known + int((known["first_run"] > 0).sum()),
+            new=met.new + waiting.frame.height - known.height,
+            of_series=met.of_series + int(known["first_run"].is_in(runs).sum()),
+        )
         # What ``decide`` says of a row that is settled and in step, without its objects.
         is_unchanged = (known["known"] == known["fingerprint"]) & (known["customer_id"] != "")
         unchanged = known.filter(is_unchanged)
         staging.settle_unchanged(waiting.segment, unchanged["at"], unchanged["customer_id"])
         for chunk in known.filter(~is_unchanged).iter_slices(CHUNK):
             _decide_each(chunk, staging, ledger, retry_rejected=retry_rejected)
+    return met
 
 
 def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
@@ -69,7 +101,9 @@ def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
         found = [pl.DataFrame(schema=_VERSION)]
     versions = pl.concat(found)
     return rows[versions["index"]].with_columns(
-        versions["known"].str.decode("hex"), versions["customer_id"].fill_null("")
+        versions["known"].fill_null("").str.decode("hex"),
+        versions["customer_id"].fill_null(""),
+        versions["first_run"],
     )
 
 
@@ -92,13 +126,34 @@ def _decide_each(
 
 
 def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]:
-    """The rows without an outcome, in input order, each with its state in the ledger."""
+    """The rows without an outcome, each with its state in the ledger.
+
+    In input order, but what was sent before and never settled comes after the rest: a row that
+    can never settle must not stand before the others, night after night.
+    """
+    sent = array("q")
     for chunk in staging.pending():
-        known = ledger.states([row.reference for row in chunk])
-        for row in chunk:
-            state = known.get(row.reference, NEW)
-            fields = ledger.fields_of(row.payload)
-            yield Planned(row.position, row.reference, row.fingerprint, row.payload, state, fields)
+        for row in _with_states(chunk, ledger):
+            if isinstance(row.state, Sent):
+                sent.append(row.position)
+            else:
+                yield row
+    if sent:
+        for chunk in staging.pending():
+            yield from _with_states([row for row in chunk if _holds(sent, row.position)], ledger)
+
+
+def _holds(ascending: array[int], number: int) -> bool:
+    at = bisect_left(ascending, number)
+    return at < len(ascending) and ascending[at] == number
+
+
+def _with_states(chunk: Sequence[Pending], ledger: LedgerReader) -> Iterator[Planned]:
+    known, hashed = ledger.states([row.reference for row in chunk]), ledger.hasher()
+    for row in chunk:
+        state = known.get(row.reference, NEW)
+        fields = hashed(row.reference, json.loads(row.payload))
+        yield Planned(row.position, row.reference, row.fingerprint, row.payload, state, fields)
 
 
 def would_create(staging: Staging) -> None:

@@ -11,9 +11,10 @@ import csv
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TextIO
 
+from importer.errors import BugFound
 from importer.outcomes import IN_MOMENT, Outcome
 from importer.source.csv.formula import escape_cell, escape_formula
-from importer.source.fed_back import ADDED, EXTRA, OWN, Digester
+from importer.source.fed_back import ADDED, EXTRA, FORMAT, OWN, Digester
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,19 +37,31 @@ def write_errors(
     layouts: Sequence[Layout],
     with_extra: Sequence[bool],
 ) -> Iterator[StagedRow]:
-    """Pass the rows through, and write those that are not in Moment on the way.
+    """Pass the rows through, in input order, and write those that are not in Moment on the way.
 
     The files exist, with their headers, also where nothing went wrong.
     """
+    writer: _ErrorsFile | None = None
+    begun = 0
     with ExitStack() as stack:
-        writers = []
-        for source, layout in enumerate(layouts):
+
+        def begin(source: int) -> _ErrorsFile:
+            # One at a time: a run may have more sources than a process may have open files.
+            stack.close()
             file = stack.enter_context(workspace.open_text(errors_name(source)))
-            writers.append(_ErrorsFile(file, layout, extra=with_extra[source]))
+            return _ErrorsFile(file, layouts[source], extra=with_extra[source])
+
         for row in rows:
             if row.outcome not in _NOT_FAILED:
-                writers[row.source].write(row)
+                while begun <= row.source:
+                    writer, begun = begin(begun), begun + 1
+                if writer is None or begun != row.source + 1:
+                    raise BugFound("rows are not in input order", safe="all is in the ledger")
+                writer.write(row)
             yield row
+        while begun < len(layouts):
+            begin(begun)
+            begun += 1
 
 
 class _ErrorsFile:
@@ -62,7 +75,9 @@ class _ErrorsFile:
         self._extra = extra
         self._digester = Digester(layout.columns)
         names = [layout.columns[i] for i in self._kept]
-        self._write([*names, *ADDED, *([EXTRA] if extra else [])])
+        # In words, as a spreadsheet would make a number of "1,234.56" alone.
+        self._format = [f"as {layout.number_format}"] if layout.number_format else []
+        self._write([*names, *ADDED, *([EXTRA] if extra else []), *(FORMAT for _ in self._format)])
 
     def write(self, row: StagedRow) -> None:
         original = row.cells
@@ -73,7 +88,7 @@ class _ErrorsFile:
         if self._extra:
             added.append(beyond)
         kept = [escape_cell(cells[i]) if i < len(cells) else "" for i in self._kept]
-        self._write([*kept, *added])
+        self._write([*kept, *added, *self._format])
 
     def _write(self, cells: list[str]) -> None:
         writer = self._quoted if any("\r" in cell for cell in cells) else self._plain

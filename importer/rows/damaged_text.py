@@ -43,7 +43,7 @@ _KINDS = (
     (
         "nothing",
         "are what a program writes for no value (NULL, None, nan, \\N)",
-        'leave such cells empty, or say values = { "NULL" = "" } in the mapping',
+        'leave such cells empty, or say empty = ["NULL"] under [source]',
     ),
 )
 

@@ -63,7 +63,7 @@ class ColumnMap:
     """Columns whose name starts with ``_``: importer's own, in a fed-back errors file."""
     unknown: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    """One text per unknown column, fit to be read."""
+    """One text for each of the first ``COLUMNS_NAMED`` unknown columns, and one for the rest."""
 
     @property
     def needed(self) -> frozenset[int]:
@@ -108,10 +108,12 @@ def map_columns(layout: Layout, *, strict: bool) -> ColumnMap:
         for index, name in enumerate(names)
         if name not in _KNOWN and not name.startswith((PREFIX, "_"))
     ]
-    warnings = tuple(_unknown(layout.name, index, name) for index, name in unknown)
+    warnings = tuple(_unknown(layout.name, index, name) for index, name in unknown[:COLUMNS_NAMED])
+    if more := len(unknown) - len(warnings):
+        warnings += (f"{layout.name}: {more:,} more columns are unknown and are ignored",)
     if strict and warnings:
         raise SourceError(
-            "; ".join(warnings[:COLUMNS_NAMED]),
+            "; ".join(warnings),
             hint="rename or remove these columns, or leave --strict out to ignore them",
         )
     return ColumnMap(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, Self
 
 from importer.errors import SourceError
 from importer.source.csv.csv_source import CsvSource
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 
     from importer.source.records import Layout, RecordBatch
     from importer.source.source_options import SourceOptions
+
+
+SourceKind = Literal["csv", "json", "excel", "parquet"]
+_KINDS: dict[type, SourceKind] = {
+    CsvSource: "csv",
+    JsonSource: "json",
+    XlsxSource: "excel",
+    ParquetSource: "parquet",
+}
 
 
 class _Reader(Protocol):
@@ -48,6 +57,8 @@ class OpenSource:
         self._stack = stack
         fed_back = is_errors_header(reader.layout.columns)
         self.layout: Layout = replace(reader.layout, fed_back=fed_back)
+        self.kind: SourceKind = _KINDS[type(reader)]
+        """What the source holds, whatever it is called."""
 
     @property
     def encoding(self) -> str:

@@ -51,6 +51,8 @@ class Layout:
     """True where the source is an errors file of an earlier run (its escaping is undone)."""
     header_row: int | None = None
     """The line of the header, where that is not the first one that holds anything."""
+    number_format: str = ""
+    """How the source writes its balances, where a mapping found it in the whole column."""
 
 
 SOURCE_CODES = frozenset(

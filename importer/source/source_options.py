@@ -57,4 +57,4 @@ class SourceOptions:
 
     def by_its_own_rules(self) -> SourceOptions:
         """The options for an errors file: what is said of its source does not hold for it."""
-        return replace(self, delimiter=None, encoding=AUTO, sheet=None)
+        return replace(self, delimiter=None, encoding=AUTO, sheet=None, header_row=None)

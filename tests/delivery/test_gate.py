@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -10,9 +11,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from importer.delivery.pacing.gate import SLACK, Gate, HoldTooLong
+from importer.delivery.pacing.gate import SLACK, Gate, GateClosed
 from importer.delivery.pacing.pace import PaceSettings
-from importer.delivery.pacing.server_hints import RateLimitHint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -148,25 +148,29 @@ def test_nothing_is_sent_before_retry_after() -> None:
     virtual(main)
 
 
-def test_a_wait_beyond_patience_is_told_to_everyone() -> None:
-    """The run can stop and say when to come back; whoever waits learns it too."""
+def test_a_closed_gate_lets_only_those_in_who_finish_what_they_began() -> None:
+    """Whoever waits hears of it, and the others get their turn."""
 
     async def main() -> None:
-        gate = Gate(PaceSettings(max_in_flight=1, patience=60.0))
+        gate = Gate(PaceSettings(max_in_flight=1))
         sent, told = await gate.enter(), []
 
-        async def worker() -> None:
+        async def worker(*, finishing: bool) -> None:
             try:
-                await gate.enter()
-            except HoldTooLong as hold:
-                told.append(hold.seconds)
+                told.append(await gate.enter(finishing=finishing))
+            except GateClosed:
+                told.append(-1.0)
 
         async with anyio.create_task_group() as tasks:
-            for _ in range(3):
-                tasks.start_soon(worker)
+            for finishing in (False, True, False):
+                tasks.start_soon(partial(worker, finishing=finishing))
             await anyio.sleep(1)
-            gate.leave("ok", sent, hint=RateLimitHint(remaining=0, reset=3600.0))
-        assert told == [pytest.approx(3600.0)] * 3
+            gate.close()
+            await anyio.sleep(1)
+            gate.leave("ok", sent)
+        assert told == [-1.0, -1.0, pytest.approx(2.0)]
+        with pytest.raises(GateClosed):
+            await gate.enter()
 
     virtual(main)
 

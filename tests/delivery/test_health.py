@@ -1,4 +1,4 @@
-"""The run's health: outages, patience and the retry budget."""
+"""The run's health: whose trouble it is, outages, probes."""
 
 from __future__ import annotations
 
@@ -10,95 +10,109 @@ from importer.delivery.pacing.outage import (
     HealthSettings,
     answered,
     asking,
-    faulted,
+    gives_up,
+    held_until,
+    is_its_own,
+    no_news,
     start,
-    verdict,
+    troubled,
 )
 
-SETTINGS = HealthSettings(outage_after=3, pause=1, longest_pause=8, patience=100, budget=5)
+SETTINGS = HealthSettings(outage_after=3, pause=1, longest_pause=8, probes=2)
+MANY = 1000
 
 
-def after(faults: int, *, settings: HealthSettings = SETTINGS, at: float = 10.0) -> Health:
-    """A run that began at 0 and then met only faults."""
-    health = start(settings, 0.0)
-    for _ in range(faults):
-        health = faulted(health, settings, at)
+def after(
+    rows: list[int],
+    *,
+    at: float = 10.0,
+    blocked: bool = False,
+    among: int = MANY,
+    health: Health | None = None,
+) -> Health:
+    """A run that began at 0 and then met only trouble, of these rows."""
+    health = health or start(0.0)
+    for row in rows:
+        health = troubled(health, SETTINGS, at, row, blocked=blocked, rows=among)
     return health
 
 
-def test_a_few_faults_do_not_pause_the_run() -> None:
+def test_trouble_of_a_few_rows_does_not_pause_the_run() -> None:
     """Below an outage each row backs off for itself."""
-    assert after(2).paused_until == 0
+    assert not after([1, 2]).out
+
+
+def test_one_row_is_no_outage_however_often_it_fails() -> None:
+    """Distinct rows count, not requests."""
+    assert not after([1, 2] * 50).out
+
+
+def test_where_few_rows_are_left_all_of_them_are_enough() -> None:
+    """A small file, or the end of a large one."""
+    assert after([1, 2], among=2).out
+    assert not after([1, 1], among=2).out
 
 
 def test_an_outage_pauses_the_run_longer_and_longer_up_to_a_limit() -> None:
-    """Each try after a pause that fails doubles the next one, up to the longest."""
-    health = after(3)
+    """Each probe that fails doubles the next pause, up to the longest, whichever row it was."""
+    health = after([1, 2, 3])
     pauses = [health.paused_until - 10]
-    for _ in range(5):
+    for row in (4, 4, 1, 5, 6):
         tried_at = health.paused_until
-        health = faulted(health, SETTINGS, tried_at)
+        health = after([row], at=tried_at, health=health)
         pauses.append(health.paused_until - tried_at)
     assert pauses == [1, 2, 4, 8, 8, 8]
 
 
 def test_requests_that_fail_together_are_one_try() -> None:
     """What was in flight as the outage began does not make its first pause longer."""
-    assert after(3) == after(35)
+    assert after([1, 2, 3]) == after(list(range(1, 4)) + list(range(10, 40)))
 
 
 def test_after_a_pause_one_request_asks_for_all() -> None:
     """The others are held until its answer, and no longer than the longest pause."""
-    assert asking(after(2), SETTINGS, 11.0).asking_until == 0
-    health = asking(after(3), SETTINGS, 11.0)
-    assert health.asking_until == 11.0 + SETTINGS.longest_pause
-    assert answered(health, SETTINGS, 12.0).asking_until == 0
-    assert faulted(health, SETTINGS, 12.0).asking_until == 0
+    assert held_until(asking(after([1, 2]), SETTINGS, 11.0)) == 0
+    health = asking(after([1, 2, 3]), SETTINGS, 11.0)
+    assert held_until(health) == 11.0 + SETTINGS.longest_pause
+    assert held_until(no_news(health)) == 11.0
+    assert held_until(answered(12.0)) == 0
 
 
-def test_one_sensible_answer_ends_the_pause() -> None:
+def test_one_sensible_answer_ends_the_outage() -> None:
     """Moment is back: everything goes on at once."""
-    health = answered(after(6), SETTINGS, 11.0)
-    assert (health.faults, health.paused_until) == (0, 0.0)
-    assert health.well_at == 11.0
+    assert answered(20.0) == Health(well_at=20.0)
 
 
-def test_an_outage_does_not_spend_the_retry_budget() -> None:
-    """While nothing answers, probing is patience, not waste."""
-    assert after(2).budget == after(50).budget == SETTINGS.budget - 2
+def test_trouble_is_the_rows_own_if_others_were_answered_between() -> None:
+    """First trouble is nobody's; a second one after others were served is the row's."""
+    assert not is_its_own(start(0.0), None)
+    assert not is_its_own(start(0.0), 5.0)
+    assert is_its_own(answered(6.0), 5.0)
 
 
-def test_the_run_gives_up_when_nothing_has_answered_for_too_long() -> None:
-    """Patience counts from the last sensible answer, and only while there are faults."""
-    assert verdict(after(4), SETTINGS, 100.0) == ""
-    assert verdict(after(4), SETTINGS, 100.1) == "unreachable"
-    assert verdict(start(SETTINGS, 0.0), SETTINGS, 1000.0) == ""
+def test_rows_that_are_turned_away_end_the_run_after_a_few_probes() -> None:
+    """A fault is ridden out for longer: it passes more often."""
+    health = after([1, 2, 3], blocked=True)
+    assert not gives_up(health, SETTINGS)
+    for row in (4, 5):
+        health = after([row], at=health.paused_until, blocked=True, health=health)
+    assert gives_up(health, SETTINGS)
+    mixed = after([4], at=health.paused_until, health=health)
+    assert not gives_up(mixed, SETTINGS)
 
 
-def test_a_half_broken_api_uses_up_the_budget() -> None:
-    """Faults that never make an outage still have an end."""
-    health = start(SETTINGS, 0.0)
-    for now in range(30):
-        fold = answered if now % 3 == 2 else faulted
-        health = fold(health, SETTINGS, float(now))
-        if verdict(health, SETTINGS, float(now)):
-            break
-    assert verdict(health, SETTINGS, 1.0) == "retry_budget_spent"
-
-
-def test_good_answers_earn_retries_but_no_more_than_the_budget() -> None:
-    """A long good time does not pay for a long bad one."""
-    health = answered(start(SETTINGS, 0.0), SETTINGS, 1.0)
-    assert health.budget == SETTINGS.budget
-    assert answered(after(2), SETTINGS, 11.0).budget == SETTINGS.budget - 1.5
-
-
-@given(st.lists(st.booleans(), max_size=60))
-def test_a_pause_never_exceeds_its_limit_and_the_budget_never_its_start(good: list[bool]) -> None:
-    """Whatever the order of answers."""
-    health = start(SETTINGS, 0.0)
-    for now, well in enumerate(good):
-        health = (answered if well else faulted)(health, SETTINGS, float(now))
-        assert health.paused_until <= now + SETTINGS.longest_pause
-        assert health.budget <= SETTINGS.budget
-        assert (health.faults == 0) == well
+@given(st.lists(st.tuples(st.sampled_from("fbsn"), st.integers(0, 9), st.floats(0, 60))))
+def test_health_stays_bounded(events: list[tuple[str, int, float]]) -> None:
+    """Memory and pauses stay bounded, and only trouble of enough rows holds anything."""
+    health, now = start(0.0), 0.0
+    for what, row, passed in events:
+        now += passed
+        if what == "s":
+            health = answered(now)
+        elif what == "n":
+            health = no_news(health)
+        else:
+            health = after([row], at=now, blocked=what == "b", health=health)
+        assert len(health.troubled) <= SETTINGS.outage_after
+        assert health.out == (len(health.troubled) >= SETTINGS.outage_after)
+        assert held_until(health) <= now + SETTINGS.longest_pause

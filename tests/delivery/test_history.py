@@ -1,10 +1,11 @@
-"""What of an exchange goes into a row's history, and what counts as a fault."""
+"""What of an exchange goes into a row's history, and what it says of Moment."""
 
 from __future__ import annotations
 
 import pytest
 
-from importer.delivery.history import attempt_of, is_fault
+from importer.delivery.history import attempt_of, said
+from importer.delivery.pacing.outage import Said
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as e
 from importer.delivery.protocol.creating import Flight
@@ -14,34 +15,34 @@ FLIGHT = Flight("REF", b"A", Sent(2, b"A", 1.0), sends=1)
 
 
 @pytest.mark.parametrize(
-    ("answer", "fault"),
+    ("answer", "what"),
     [
-        (a.NotSent("x"), True),
-        (a.Unknown("x"), True),
-        (a.ServerFault(503, "x"), True),
-        (a.ServerFault(500, "x", replayed=True), False),
-        (a.Throttled(), False),
-        (a.Created("bcus_1"), False),
-        (a.Refused(400, "x"), False),
-        (a.Conflicted(), False),
-        (a.Unbelievable(200, "x"), False),
-        (a.RunWrong("unauthorised", 401), False),
-        (a.Found("bcus_1"), False),
-        (a.Absent(), False),
-        (a.LookUpFailed("read_timeout"), True),
-        (a.LookUpFailed("x", 503), True),
-        (a.LookUpFailed("x", 499), False),
-        (a.LookUpFailed("x", 500), True),
-        (a.LookUpFailed("throttled", 429, throttled=True), False),
+        (a.NotSent("x"), Said.FAULT),
+        (a.Unknown("x"), Said.FAULT),
+        (a.ServerFault(503, "x"), Said.FAULT),
+        (a.ServerFault(500, "x", replayed=True), Said.SENSE),
+        (a.Throttled(), Said.THROTTLED),
+        (a.Throttled(replayed=True), Said.SENSE),
+        (a.Created("bcus_1"), Said.SENSE),
+        (a.Refused(400, "x"), Said.SENSE),
+        (a.Conflicted(), Said.SENSE),
+        (a.Unbelievable(200, "x"), Said.BLOCKED),
+        (a.Blocked(403, of_api=True), Said.BLOCKED),
+        (a.Blocked(400, of_api=False), Said.BLOCKED),
+        (a.Blocked(403, of_api=True, replayed=True), Said.SENSE),
+        (a.Found("bcus_1"), Said.SENSE),
+        (a.Absent(), Said.ABSENT),
+        (a.LookUpFailed("read_timeout"), Said.FAULT),
+        (a.LookUpFailed("x", 503), Said.FAULT),
+        (a.LookUpFailed("x", 499), Said.BLOCKED),
+        (a.LookUpFailed("x", 500), Said.FAULT),
+        (a.LookUpFailed("throttled", 429, throttled=True), Said.THROTTLED),
     ],
     ids=repr,
 )
-def test_a_fault_is_no_answer_or_a_fresh_5xx(
-    answer: a.Answer | a.LookUpAnswer,
-    fault: bool,  # noqa: FBT001 - a column of the table
-) -> None:
-    """Everything else shows that Moment is there."""
-    assert is_fault(answer) is fault
+def test_what_an_answer_says_of_moment(answer: a.Answer | a.LookUpAnswer, what: Said) -> None:
+    """What is replayed comes from Moment's own store, so Moment is there."""
+    assert said(answer) is what
 
 
 @pytest.mark.parametrize(

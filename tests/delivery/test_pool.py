@@ -10,12 +10,13 @@ import trio
 from trio.testing import MockClock
 
 from importer.delivery.committer import Committer
-from importer.delivery.pacing.outage import HealthSettings
+from importer.delivery.pacing.pace import PaceSettings
+from importer.delivery.pacing.valve import Valve
 from importer.delivery.pool import Pool, PoolSettings
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol.creating import Policy
 from importer.delivery.protocol.flight import Planned, Settled
-from importer.delivery.protocol.states import NEW, Done, Origin, State
+from importer.delivery.protocol.states import NEW, Done, Origin
 from importer.delivery.stopping import one_cause
 from importer.errors import LedgerFailed, RunStopped
 from importer.outcomes import Outcome
@@ -23,7 +24,8 @@ from importer.outcomes import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from importer.delivery.protocol.states import Attempt, Transition
+    from importer.delivery.protocol.states import Attempt, State, Transition
+    from importer.delivery.protocol.update_states import UpdateState, UpdateTransition
 
 
 class Api:
@@ -31,11 +33,13 @@ class Api:
 
     def __init__(self, rule: Callable[[str, int], a.Answer]) -> None:
         self.rule = rule
+        self.look_up_rule: Callable[[str], a.LookUpAnswer] = lambda _: a.Absent()
         self.posts: Counter[str] = Counter()
+        self.gets: Counter[str] = Counter()
         self.busy = 0
         self.most_busy = 0
 
-    async def create(self, reference: str, key: str, payload: str) -> a.Answer:
+    async def create(self, reference: str, key: str, payload: str) -> tuple[a.Answer, None]:
         """POST."""
         del key, payload
         self.posts[reference] += 1
@@ -43,13 +47,14 @@ class Api:
         self.most_busy = max(self.most_busy, self.busy)
         await trio.sleep(0.1)
         self.busy -= 1
-        return self.rule(reference, self.posts[reference])
+        return self.rule(reference, self.posts[reference]), None
 
-    async def look_up(self, reference: str, payload: str) -> a.LookUpAnswer:
+    async def look_up(self, reference: str, payload: str) -> tuple[a.LookUpAnswer, None]:
         """GET: nobody is there."""
-        del reference, payload
+        del payload
+        self.gets[reference] += 1
         await trio.sleep(0.1)
-        return a.Absent()
+        return self.look_up_rule(reference), None
 
 
 class Ledger:
@@ -61,12 +66,12 @@ class Ledger:
 
     def apply(
         self,
-        transitions: Sequence[Transition],
+        transitions: Sequence[Transition | UpdateTransition],
         attempts: Sequence[Attempt],
         *,
         run_id: str,
         now: float,
-    ) -> list[State | None]:
+    ) -> list[State | UpdateState | None]:
         """Apply all."""
         del attempts, run_id, now
         self.commits += 1
@@ -101,7 +106,7 @@ def deliver(
     *,
     ledger: Ledger | None = None,
     settings: PoolSettings | None = None,
-    health: HealthSettings | None = None,
+    patience: float = 900.0,
     stop_after: float | None = None,
     into: list[Settled] | None = None,
 ) -> list[Settled]:
@@ -109,16 +114,21 @@ def deliver(
     settled: list[Settled] = into if into is not None else []
 
     async def main() -> None:
+        most = settings.workers if settings else 32
+        valve = Valve(
+            PaceSettings(max_in_flight=most, start_in_flight=most),
+            patience=patience,
+        )
         committer = Committer(ledger or Ledger(), run_id="r", clock=Clock(), offload=offload)
         pool = Pool(
             api,
             committer,
+            valve,
             clock=Clock(),
             draw=lambda: 0.5,
             policy=Policy(),
             on_settled=settled.append,
             settings=settings,
-            health=health,
         )
         planned = (Planned(n, f"R{n}", b"f", "{}", NEW) for n in range(rows))
         async with trio.open_nursery() as nursery:
@@ -171,12 +181,13 @@ def test_a_refused_key_stops_after_the_canary() -> None:
 
 
 def test_a_canary_without_a_sensible_answer_stops_the_run() -> None:
-    """A first row that stays unanswered stops the run before the second row is sent."""
+    """Where nobody answers, the first row and five others are tried, one at a time, no more."""
     api = Api(lambda _ref, _n: a.Unknown("read_timeout"))
     with pytest.raises(RunStopped) as caught:
         deliver(api, 50)
     assert caught.value.reason == "canary_failed"
-    assert set(api.posts) == {"R0"}
+    assert set(api.posts) == {f"R{n}" for n in range(6)}
+    assert api.most_busy == 1
 
 
 def test_a_waiting_row_never_holds_a_worker() -> None:
@@ -253,20 +264,6 @@ def test_an_endless_outage_stops_the_run() -> None:
     assert caught.value.reason == "unreachable"
 
 
-def test_the_retry_budget_bounds_what_a_broken_api_is_asked() -> None:
-    """Every second answer is a fault: the run stops once its retries are spent."""
-    count = iter(range(10**9))
-
-    def rule(reference: str, attempt: int) -> a.Answer:
-        if reference != "R0" and next(count) % 5:
-            return a.ServerFault(500, "x")
-        return created(reference, attempt)
-
-    with pytest.raises(RunStopped) as caught:
-        deliver(Api(rule), 5000, health=HealthSettings(budget=100, earned=0.1))
-    assert caught.value.reason == "retry_budget_spent"
-
-
 def test_nothing_is_sent_when_the_ledger_cannot_be_written() -> None:
     """A ledger that fails at the write-ahead ends the run before any request."""
     api = Api(created)
@@ -305,17 +302,222 @@ def test_a_first_row_that_another_importer_settled_is_no_canary() -> None:
     class Contended(Ledger):
         def apply(
             self,
-            transitions: Sequence[Transition],
+            transitions: Sequence[Transition | UpdateTransition],
             attempts: Sequence[Attempt],
             *,
             run_id: str,
             now: float,
-        ) -> list[State | None]:
+        ) -> list[State | UpdateState | None]:
             del attempts, run_id, now
             done = Done(0, b"f", "bcus_1", Origin.CREATED)
             return [done if one.reference == "R0" else None for one in transitions]
 
-    api = Api(lambda _ref, _n: a.RunWrong("forbidden", 403))
+    api = Api(lambda _ref, _n: a.RunWrong("unauthorised", 401))
     with pytest.raises(RunStopped):
         deliver(api, 50, ledger=Contended())
     assert api.posts.total() == 1
+
+
+# One row must never stop the others --------------------------------------------------------------
+
+BLOCKED = a.Blocked(403, of_api=False)
+CONFLICT = a.Conflicted()
+FORBIDDEN = a.Blocked(403, of_api=True)
+STORED = a.ServerFault(500, "stored", replayed=True)
+FAULT = a.ServerFault(500, "http_500")
+NEVER_SETTLE = {
+    "409 and nothing there": CONFLICT,
+    "a stored 500": STORED,
+    "a lasting 500": FAULT,
+    "a firewall": BLOCKED,
+    "the API's own 403": FORBIDDEN,
+    "the API's own 404": a.Blocked(404, of_api=True),
+    "no answer": a.Unknown("read_timeout"),
+    "no connection": a.NotSent("connect_error"),
+    "not JSON": a.Unbelievable(200, "not_json"),
+    "503 and an hour": a.ServerFault(503, "http_503", retry_after=3600.0),
+}
+
+
+def outcomes(settled: list[Settled]) -> Counter[str]:
+    """Rows by outcome."""
+    return Counter(one.settle.outcome.value for one in settled)
+
+
+@pytest.mark.parametrize("answer", NEVER_SETTLE.values(), ids=NEVER_SETTLE)
+def test_a_first_row_that_can_never_settle_stops_nobody(answer: a.Answer) -> None:
+    """The row is left, whatever is wrong with it; every other row is created."""
+    api = Api(lambda ref, n: answer if ref == "R0" else created(ref, n))
+    settled: list[Settled] = []
+    if getattr(answer, "retry_after", None):
+        with pytest.raises(RunStopped, match="asks to wait"):
+            deliver(api, 100, into=settled)
+    else:
+        deliver(api, 100, into=settled)
+    assert outcomes(settled) == {"created": 99, "unsettled": 1}
+
+
+@pytest.mark.parametrize("answer", NEVER_SETTLE.values(), ids=NEVER_SETTLE)
+def test_every_tenth_row_that_can_never_settle_stops_nobody(answer: a.Answer) -> None:
+    """They spend their attempts and are left; all others are created, and first."""
+    if getattr(answer, "retry_after", None):
+        pytest.skip("several rows that are told to wait for an hour stop the run")
+    api = Api(lambda ref, n: answer if ref.endswith("7") else created(ref, n))
+    settled = deliver(api, 2000)
+    assert outcomes(settled) == {"created": 1800, "unsettled": 200}
+    last_created = max(i for i, one in enumerate(settled) if one.settle.outcome is Outcome.CREATED)
+    assert last_created >= 1800 - 1
+    assert api.most_busy == 32
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "most"),
+    [
+        (FORBIDDEN, "forbidden", 6),
+        (a.Blocked(404, of_api=True), "no_such_endpoint", 6),
+        (BLOCKED, "not_the_api", 18),
+        (a.Unbelievable(200, "not_json"), "not_the_api", 48),
+        (CONFLICT, "canary_failed", 48),
+        (FAULT, "canary_failed", 48),
+    ],
+)
+def test_where_the_first_six_fail_alike_the_run_is_wrong(
+    answer: a.Answer, reason: str, most: int
+) -> None:
+    """Six rows are tried one at a time; then the run stops, and says what they met."""
+    api = Api(lambda _ref, _n: answer)
+    with pytest.raises(RunStopped) as caught:
+        deliver(api, 400)
+    assert caught.value.reason == reason
+    assert len(api.posts) == 6
+    assert api.posts.total() <= most
+    assert api.most_busy == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(FORBIDDEN, "forbidden"), (BLOCKED, "not_the_api"), (FAULT, "unreachable")],
+)
+def test_row_after_row_in_trouble_stops_the_run_after_a_few_requests(
+    answer: a.Answer, reason: str
+) -> None:
+    """Once nothing is taken any more, the run probes a few times and stops; no row is charged."""
+    api = Api(lambda ref, n: created(ref, n) if int(ref[1:]) < 500 else answer)
+    settled: list[Settled] = []
+    with pytest.raises(RunStopped) as caught:
+        deliver(api, 3000, into=settled)
+    assert caught.value.reason == reason
+    assert outcomes(settled)["created"] == 500
+    assert outcomes(settled)["rejected"] == 0
+    assert api.posts.total() < 500 + 150
+
+
+def test_a_page_of_a_gateway_that_passes_costs_nobody_anything() -> None:
+    """Every row meets the page once; all are created, for nobody is rejected by a gateway."""
+    page = a.Blocked(400, of_api=False)
+    settled = deliver(Api(lambda ref, n: page if n == 1 else created(ref, n)), 300)
+    assert outcomes(settled) == {"created": 300}
+
+
+@pytest.mark.parametrize("status", [400, 402, 422])
+def test_one_refusal_for_nearly_every_row_stops_the_run(status: int) -> None:
+    """Fifty rows refused with the same words, whatever numbers are in them, are enough."""
+
+    def rule(reference: str, attempt: int) -> a.Answer:
+        if int(reference[1:]) < 5:
+            return created(reference, attempt)
+        return a.Refused(status, "not_enabled", f"Currency ZAR is not enabled for {reference}")
+
+    api = Api(rule)
+    settled: list[Settled] = []
+    with pytest.raises(RunStopped) as caught:
+        deliver(api, 2000, into=settled)
+    assert caught.value.reason == "refused_alike"
+    assert "Currency ZAR is not enabled for #" in caught.value.message
+    assert outcomes(settled)["rejected"] >= 50
+    assert len(api.posts) < 150
+
+
+def test_refusals_of_nineteen_rows_in_twenty_stop_the_run() -> None:
+    """One row in thirty that is taken does not hide it."""
+
+    def rule(reference: str, attempt: int) -> a.Answer:
+        taken = int(reference[1:]) % 30 == 0
+        return created(reference, attempt) if taken else a.Refused(400, "x", "no such scheme")
+
+    api = Api(rule)
+    with pytest.raises(RunStopped) as caught:
+        deliver(api, 2000)
+    assert caught.value.reason == "refused_alike"
+    assert len(api.posts) < 260
+
+
+def test_refusals_for_different_reasons_reject_their_rows_and_nothing_else() -> None:
+    """Each row has its own trouble: the run goes on to the end."""
+    words = [chr(97 + n % 26) + chr(97 + n // 26 % 26) for n in range(600)]
+    api = Api(lambda ref, _n: a.Refused(400, "x", f"bad {words[int(ref[1:])]}"))
+    assert outcomes(deliver(api, 600)) == {"rejected": 600}
+
+
+def test_rows_that_exist_already_are_found_however_many_they_are() -> None:
+    """A lost ledger: every POST is refused because the reference exists; no stop rule fires."""
+    api = Api(lambda _ref, _n: a.Refused(422, "taken", "is already taken", says_exists=True))
+    api.look_up_rule = lambda ref: a.Found(f"bcus_{ref}")
+    assert outcomes(deliver(api, 300)) == {"found": 300}
+
+
+@pytest.mark.parametrize("after", [0, 1, 500])
+@pytest.mark.parametrize("wait", [None, 1.0, 600.0])
+def test_endless_throttling_ends(after: int, wait: float | None) -> None:
+    """Nothing but 429 for as long as the run has patience: it stops, to be continued."""
+    api = Api(lambda ref, n: created(ref, n) if int(ref[1:]) < after else a.Throttled(wait))
+    settled: list[Settled] = []
+    with pytest.raises(RunStopped) as caught:
+        deliver(api, 1000, into=settled, patience=900)
+    assert caught.value.reason == "no_progress"
+    assert outcomes(settled)["created"] == after
+    assert outcomes(settled)["unsettled"] == len(settled) - after
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+@pytest.mark.parametrize("wait", [3600.0, 2.5e11])
+def test_a_wait_beyond_all_patience_ends_the_run_at_once(rows: int, wait: float) -> None:
+    """On the first answer, and on the last row: the run never just sleeps."""
+    for bad in {0, rows - 1}:
+        answers: dict[str, a.Answer] = {f"R{bad}": a.Throttled(wait)}
+        api = Api(lambda ref, n, of=answers: of.get(ref) or created(ref, n))  # type: ignore[misc]
+        settled: list[Settled] = []
+        with pytest.raises(RunStopped) as caught:
+            deliver(api, rows, into=settled)
+        assert caught.value.reason == "told_to_wait"
+        assert api.posts[f"R{bad}"] == 1
+        if bad:
+            assert outcomes(settled) == {"created": rows - 1, "unsettled": 1}
+
+
+def test_a_row_that_is_throttled_for_ever_does_not_hold_the_others() -> None:
+    """Its 429s count for the run only until others were served between two of them."""
+    api = Api(lambda ref, n: a.Throttled(60.0) if ref == "R3" else created(ref, n))
+    settled: list[Settled] = []
+    began: list[float] = []
+
+    def rule(reference: str, attempt: int) -> a.Answer:
+        began.append(trio.current_time())
+        return a.Throttled(60.0) if reference == "R3" else created(reference, attempt)
+
+    api.rule = rule
+    with pytest.raises(RunStopped):
+        deliver(api, 5000, into=settled)
+    assert outcomes(settled) == {"created": 4999, "unsettled": 1}
+    assert sum(1 for at in began if at < 120) > 4900
+
+
+def test_a_small_file_sits_out_an_outage() -> None:
+    """Where few rows are left, all of them in trouble are an outage; none spends its attempts."""
+
+    def rule(reference: str, attempt: int) -> a.Answer:
+        return (
+            created(reference, attempt) if reference == "R0" or trio.current_time() > 300 else FAULT
+        )
+
+    assert outcomes(deliver(Api(rule), 10)) == {"created": 10}

@@ -1,39 +1,31 @@
-"""A client against a hostile server, over each of the transports."""
+"""A client against a hostile server, on each of the event loops."""
 
 from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import httpx
 
 from importer.clock import WallClock
 from importer.delivery.http.client import MomentClient, Timeouts
 from importer.delivery.http.network import AsyncioTransport
-from importer.delivery.http.transport import ShardedTransport
-from importer.delivery.pacing.gate import Gate
-from importer.delivery.pacing.pace import PaceSettings
 from importer.delivery.protocol import answers as a
 from tests.fuzz.hostile_server import LOOPBACK
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
-TRANSPORTS = ("asyncio", "uvloop", "httpx")
-"""The default one on both loops, and the one to fall back to."""
+    from importer.delivery.protocol.update_states import Hashes
+
+LOOPS = ("asyncio", "uvloop")
+"""The product runs on both."""
 ANSWERS = get_args(a.Answer)
 LOOK_UP_ANSWERS = get_args(a.LookUpAnswer)
 SHORT = Timeouts(connect=2, write=2, read=2, pool=2, total=4)
 REFERENCE = "FUZZ-1"
-
-
-def transport(kind: str, connections: int = 1) -> httpx.AsyncBaseTransport:
-    """One of them, with as few connections as it takes, so that reuse shows."""
-    if kind != "httpx":
-        return AsyncioTransport(verify=_tls())
-    return ShardedTransport(connections, verify=_tls())
 
 
 def _tls() -> ssl.SSLContext:
@@ -48,17 +40,17 @@ _context: ssl.SSLContext | None = None
 
 @asynccontextmanager
 async def asking(
-    kind: str, port: int, *, scheme: str = "http", timeouts: Timeouts = SHORT
+    port: int, *, scheme: str = "http", timeouts: Timeouts = SHORT
 ) -> AsyncIterator[MomentClient]:
     """A client of the server on this port; its connections are closed at the end of the block."""
-    network = transport(kind)
+    network = AsyncioTransport(verify=_tls())
     client = MomentClient(
         base_url=f"{scheme}://{LOOPBACK}:{port}",
         api_key="sk_test_fuzz",
         transport=network,
-        gate=Gate(PaceSettings()),
         clock=WallClock(),
         timeouts=timeouts,
+        hashes=shown_values,
     )
     try:
         yield client
@@ -66,10 +58,16 @@ async def asking(
         await network.aclose()
 
 
+def shown_values(reference: str, document: Mapping[str, Any]) -> Hashes:
+    """In place of hashes: what stands in the document, so that a test can say what was read."""
+    assert reference == document["external_reference"]
+    return tuple(sorted((name, repr(value).encode()) for name, value in document.items()))
+
+
 async def create(client: MomentClient, reference: str = REFERENCE) -> a.Answer:
     """Create a customer; whatever comes back is typed."""
     payload = json.dumps({"external_reference": reference, "name": "Ada Example"})
-    answer = await client.create(reference, "00000000-0000-5000-8000-000000000001", payload)
+    answer, _ = await client.create(reference, "00000000-0000-5000-8000-000000000001", payload)
     known: bool = isinstance(answer, ANSWERS)
     assert known
     return answer
@@ -77,7 +75,7 @@ async def create(client: MomentClient, reference: str = REFERENCE) -> a.Answer:
 
 async def look_up(client: MomentClient, reference: str = REFERENCE) -> a.LookUpAnswer:
     """Look a customer up; whatever comes back is typed."""
-    answer = await client.look_up(reference, json.dumps({"external_reference": reference}))
+    answer, _ = await client.look_up(reference, json.dumps({"external_reference": reference}))
     known: bool = isinstance(answer, LOOK_UP_ANSWERS)
     assert known
     return answer

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import importer.ledger.sqlite.sqlite_ledger as module
 from importer.delivery.protocol.states import NEW, Attempt, Done, Origin, Rejected, Sent, Transition
 from importer.ledger import Entry, Ledger
-from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, done, raw, sent
+from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, attempt, done, raw, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def test_the_straight_path_costs_one_row_and_is_told_all_the_same(tmp_path: Path) -> None:
@@ -84,3 +87,22 @@ def test_an_unknown_customer_has_no_history(tmp_path: Path) -> None:
         assert ledger.history("A") is None
         ledger.apply([Transition("B", NEW, SENT)], [], run_id="r", now=1.0)
         assert ledger.history("A") is None
+
+
+def test_an_old_history_is_dropped_and_the_row_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What happened before a time goes, a page at a time; state, times and requests stay."""
+    monkeypatch.setattr(module, "_PAGE", 2)
+    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        for day in range(1, 8):
+            names = [f"R{number}" for number in range(day)]
+            noted = [attempt(name, at=float(day)) for name in names]
+            ledger.apply([sent(name) for name in names], noted, run_id="r", now=float(day))
+        assert ledger.forget_attempts(before=6.0) == 15
+        assert ledger.forget_attempts(before=6.0) == 0
+        history = ledger.history("R0")
+        assert history is not None
+        assert [one.at for one in history.entries if one.event == "unknown"] == [6.0, 7.0]
+        assert (history.requests, history.state) == (7, SENT)
+        assert ledger.forget_attempts(before=99.0) == 13

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from importer.errors import UsageError
-from importer.ledger import Ledger
+from importer.ledger import Account, Ledger
 from importer.ledger.sqlite import connection
 from importer.ledger.sqlite.migrations import APPLICATION_ID, STEPS, migrate, version_of
 from tests.ledger.samples import ACCOUNT, SENT, raw, sent
@@ -70,6 +70,28 @@ def test_rows_survive_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert version_of(raw(path)) == len(LATER)
 
 
+def test_an_older_ledger_learns_how_many_it_holds(tmp_path: Path) -> None:
+    """The counters start from a count, and go on from there."""
+    path = tmp_path / "ledger.db"
+    db = sqlite3.connect(path, isolation_level=None)
+    migrate(db, STEPS[:2])
+    db.execute(
+        "INSERT INTO account (base_url, mode, name) VALUES ('https://a.example', 'test', 'a')"
+    )
+    db.execute("INSERT INTO run (account, run_id, started_at) VALUES (1, 'r', 1.0)")
+    for reference, state in (("A", "sent"), ("B", "sent"), ("C", "rejected")):
+        db.execute(
+            "INSERT INTO customer (account, reference, state, generation, fingerprint,"
+            " first_sent_at, first_run, last_run) VALUES (1, ?, ?, 0, x'00', 1.0, 1, 1)",
+            (reference, state),
+        )
+    db.close()
+    with Ledger.open(path, Account("https://a.example", "test", "a")) as ledger:
+        assert ledger.totals() == {"sent": 2, "rejected": 1}
+        ledger.apply([sent("D")], [], run_id="r", now=1.0)
+        assert ledger.totals() == {"sent": 3, "rejected": 1}
+
+
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_newer_ledger_is_refused_untouched(tmp_path: Path, *, read_only: bool) -> None:
     """An old importer never writes to a schema that it does not know, and says to upgrade."""
@@ -98,16 +120,23 @@ def test_the_ledger_has_no_column_for_a_payload(tmp_path: Path) -> None:
         "account": {"id", "base_url", "mode", "name", "version", "plan", "plan_base"},
         "run": {
             *("id", "account", "run_id", "started_at", "ended_at", "command", "version"),
+            *("series", "volume"),
             *("key_digest", "sources", "exit_code", "counts", "plan"),
         },
         "customer": {
             *("id", "account", "reference", "state", "generation", "fingerprint"),
             *("first_sent_at", "settled_at", "customer_id", "origin", "differs", "http_status"),
             *("error_code", "attempts", "first_run", "last_run", "fields"),
+            *("hashes", "base", "synced"),
         },
+        "total": {"id", "account", "state", "customers"},
         "attempt": {
             *("id", "account", "reference", "at", "run", "event", "generation"),
-            *("http_status", "error_code"),
+            *("http_status", "error_code", "detail"),
+        },
+        "sync": {
+            *("id", "account", "reference", "customer_id", "serial", "base", "ours", "version"),
+            *("memory", "changed_at", "run"),
         },
     }
     assert "WITHOUT ROWID" not in str(schema(db))

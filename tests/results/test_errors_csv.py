@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
@@ -85,3 +86,26 @@ def test_each_source_has_its_own_file(tmp_path: Path) -> None:
     header = (final / "errors.csv").read_text().splitlines()[0]
     assert header == "p;q;_line;_error_code;_error;_digest"
     assert (final / "errors-2.csv").read_text().splitlines()[1].startswith("c,2,x,")
+
+
+def test_more_sources_than_open_files(tmp_path: Path) -> None:
+    """The files are written one after the other, so their number does not matter."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    rows = [
+        StagedRow(position(source, 2), "R", '["R"]', None, "invalid", "", "", 0, 0, "x", "x")
+        for source in (3, 150)
+    ]
+    layouts = [Layout(f"{n}.csv", ("external_reference",)) for n in range(200)]
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, before[1]))
+        with Workspace(tmp_path, "run") as workspace:
+            assert list(write_errors(workspace, rows, layouts, [False] * 200)) == rows
+            final = workspace.publish()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    lines = {path.name: len(path.read_text().splitlines()) for path in final.iterdir()}
+    assert len(lines) == 200
+    assert [name for name, count in lines.items() if count == 2] in (
+        ["errors-4.csv", "errors-151.csv"],
+        ["errors-151.csv", "errors-4.csv"],
+    )

@@ -148,3 +148,14 @@ def test_longest_metadata_key_and_more_than_ten_key_columns_are_fine() -> None:
     """40 characters fit, and a header may offer more keys than one row may fill."""
     names = [f"metadata.k{n}" for n in range(20)] + ["metadata." + "k" * 40]
     assert len(mapped("external_reference", *names).metadata_keys) == 21
+
+
+def test_thousands_of_unknown_columns_are_few_words() -> None:
+    """The first are named with what they may mean, the others counted."""
+    names = [f"question {number}" for number in range(3000)]
+    warnings = mapped("external_reference", *names).warnings
+    assert len(warnings) == 21
+    assert warnings[-1].endswith("2,980 more columns are unknown and are ignored")
+    with pytest.raises(SourceError) as caught:
+        mapped("external_reference", *names, strict=True)
+    assert len(caught.value.message) < 3000

@@ -28,7 +28,10 @@ LONGEST = 3600.0
 """Seconds of simulated time in which a run ends that has nothing but rows' own faults, or whose
 server takes nobody (each row may fail eight times, and a run without progress is given up)."""
 IN_MOMENT = {"created", "found", "unchanged", "changed"}
-RUN_WRONG = {301, 401, 403, 404}
+RUN_WRONG = {301, 401}
+"""After such a first answer nothing more is sent."""
+TURNED_AWAY = {403, 404}
+"""After such a first answer five other rows are tried, one request at a time."""
 MOST_GENERATIONS = 64
 _TABLE = (
     "SELECT state, reference, generation, fingerprint, customer_id, coalesce(differs, '')"
@@ -103,7 +106,8 @@ class Checkers:
 
     def first_answer(self, importer: Importer) -> None:
         """A run that is wrong as a whole has cost one request, not one a worker."""
-        if importer.first_status in RUN_WRONG and importer.in_flight > 1:
+        wrong = RUN_WRONG | TURNED_AWAY
+        if importer.first_status in wrong and importer.in_flight > 1:
             count = importer.in_flight
             text = f"{count} requests of {importer.name} were out when it heard"
             self.violated("canary", f"{text} {importer.first_status}")

@@ -215,7 +215,6 @@ class Importer:
             pool=PoolSettings(
                 workers=world.scene.concurrency,
                 batch=world.scene.batch,
-                parked=world.scene.parked,
             ),
         )
         async with trio.open_nursery() as nursery:

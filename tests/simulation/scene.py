@@ -61,7 +61,6 @@ class Scene:
     """Seconds between two runs, one of these."""
     rates: dict[str, float] = field(default_factory=dict)
     """Probability of each kind of fault, by its name; one that is missing never happens."""
-    parked: int = 256
     curses: tuple[tuple[str, float], ...] = ()
     """Faults that belong to a row: (one of ``CURSES``, share of the rows)."""
     nobody: str = ""
@@ -170,7 +169,7 @@ class Theme:
     """No other fault happens than those of ``rates``."""
 
 
-_LIVELY: dict[str, Any] = {"lively": True, "rows": 60, "runs": 3, "parked": 8, "tail": 0.5}
+_LIVELY: dict[str, Any] = {"lively": True, "rows": 60, "runs": 3, "tail": 0.5}
 _GROWS = {"row added": 0.7, "crash at an await point": 0.2}
 ANYTHING = "anything"
 THEMES = {

@@ -40,22 +40,19 @@ SLACK = 0.05
 class _Place:
     """Where one request stands in line."""
 
-    __slots__ = ("called", "looks_at", "sent_at")
+    __slots__ = ("called", "finishing", "looks_at", "sent_at")
 
-    def __init__(self) -> None:
+    def __init__(self, *, finishing: bool) -> None:
         self.called = anyio.Event()
+        self.finishing = finishing
         self.looks_at = math.inf
         """When it looks again by itself; infinite while it waits to be called."""
         self.sent_at: float | None = None
         """Once it may pass."""
 
 
-class HoldTooLong(Exception):
-    """The server asks to wait for longer than the run has patience for."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"asked to wait {seconds:.0f} s")
-        self.seconds = seconds
+class GateClosed(Exception):
+    """Nobody is let in any more."""
 
 
 class Gate:
@@ -70,6 +67,7 @@ class Gate:
         self._in_flight = 0
         self._line: deque[_Place] = deque()
         self._due = -math.inf
+        self._closed = False
 
     @property
     def in_flight(self) -> int:
@@ -86,19 +84,27 @@ class Gate:
         """Why the run is not faster, in plain words; empty when nothing holds it."""
         return explain(self._pace, self._now())
 
-    async def enter(self) -> float:
+    def close(self) -> None:
+        """Let nobody in any more but those who finish what they began; who stands in line hears."""
+        self._closed = True
+        for place in self._line:
+            place.called.set()
+
+    async def enter(self, *, finishing: bool = False) -> float:
         """Wait for the turn of one request; returns its send time (monotonic seconds).
 
         Every ``enter`` that returned is followed by exactly one ``leave`` or ``abandon``. A
         cancelled wait has taken nothing.
 
         Raises:
-            HoldTooLong: the server asks to wait for longer than ``settings.patience``.
+            GateClosed: the gate was closed, and this request is not ``finishing``.
         """
+        if self._closed and not finishing:
+            raise GateClosed
         now = self._now()
         if not self._line and self._delay(now) <= 0:
             return self._take(now)
-        place = _Place()
+        place = _Place(finishing=finishing)
         self._line.append(place)
         try:
             while place.sent_at is None:
@@ -114,6 +120,8 @@ class Gate:
 
     async def _stand(self, place: _Place) -> None:
         """Wait for one's turn, or for a change; who stands first also watches the time."""
+        if self._closed and not place.finishing:
+            raise GateClosed
         delay = math.inf
         if self._line[0] is place:
             now = self._now()
@@ -165,11 +173,7 @@ class Gate:
         """Let everyone pass whose turn has come, and tell who is first then since when."""
         now, delay = self._now(), 0.0
         while self._line:
-            try:
-                delay = self._delay(now)
-            except HoldTooLong:
-                delay = 0.0  # Who stands first finds out, and says so.
-                break
+            delay = self._delay(now)
             if delay > 0:
                 break
             place = self._line.popleft()
@@ -181,12 +185,9 @@ class Gate:
 
     def _delay(self, now: float) -> float:
         """Seconds until the next request may go, as far as known now; infinite without a place."""
-        hold = self._pace.hold_until - now
-        if hold > self._settings.patience:
-            raise HoldTooLong(hold)
         if self._in_flight >= self._pace.limit:
             return math.inf
-        return max(hold, self._due - now)
+        return max(self._pace.hold_until, self._due) - now
 
     def _take(self, now: float) -> float:
         self._in_flight += 1

@@ -55,8 +55,6 @@ class PaceSettings:
     rate_ceiling: float | None = None
     """``--rate``, requests per second."""
     start_in_flight: int = 4
-    patience: float = 900.0
-    """Seconds; a longer wait than this ends the run instead (``HoldTooLong``)."""
 
 
 class Sample(NamedTuple):

@@ -43,7 +43,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """400, 402, 422 or another 4xx that speaks about this row's payload."""
+    """400, 402, 422 or another 4xx: the API's own problem document about this row's payload."""
 
     http_status: int
     error_code: str
@@ -84,11 +84,26 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked:
+    """Turned away for a reason that is not the payload, as far as anyone can tell.
+
+    403, 404 or 405 to a POST; or any refusal that is no problem document of the API: the page of
+    a firewall or a gateway, which is not Moment's word. One row may meet it alone (a name with SQL
+    words in it), or every row (a key without permission): only other rows can tell.
+    """
+
+    http_status: int
+    of_api: bool
+    """The API itself said so, in a problem document."""
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunWrong:
-    """401, 403, 404 on POST, 405, a redirect, TLS, no such host: the run is wrong, not the row."""
+    """401, 407, a redirect, a TLS failure, no such host: the run is wrong, not the row."""
 
     reason: str
-    """Stable code: ``unauthorised forbidden no_such_endpoint redirected tls_failed ...``."""
+    """Stable code: ``unauthorised redirected tls_failed proxy_refused``."""
     http_status: int = 0
     replayed: bool = False
     detail: str = ""
@@ -104,6 +119,7 @@ Answer = (
     | Conflicted
     | ServerFault
     | Throttled
+    | Blocked
     | RunWrong
 )
 
@@ -124,7 +140,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class LookUpFailed:
-    """No usable answer: network failure, 5xx, 429, or a body that cannot be believed."""
+    """No usable answer: network failure, 5xx, 429, 403, or a body that cannot be believed."""
 
     error_code: str
     http_status: int = 0

@@ -43,6 +43,10 @@ __all__ = ["Flight", "Phase", "Policy", "ProtocolError", "step"]
 
 UNPROCESSABLE = 422
 """Also what the Idempotency-Key draft gives a key that was used with another payload."""
+TURNED_AWAY = "turned_away"
+"""Error code of a row that the API turned away with 403, 404 or 405, though it takes others."""
+NOT_THE_API = "not_the_api"
+"""Error code of a row that only something other than the API answered: a firewall, a gateway."""
 PROOF = 2
 """Look-ups in a row, apart by ``settle_delay``, that together prove absence."""
 
@@ -179,6 +183,7 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
             | a.Conflicted(replayed=True)
             | a.ServerFault(replayed=True)
             | a.Throttled(replayed=True)
+            | a.Blocked(replayed=True)
             | a.RunWrong(replayed=True)
         ):
             # The stored answer of a finished request, perhaps to another payload: never charged.
@@ -191,7 +196,9 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
             noted = flight._replace(note=(429, "too_many_requests", ""))
             return _wait(noted, WaitCause.THROTTLED, answer.retry_after or 0.0)
         case a.NotSent():
-            return _fail(flight._replace(note=(0, answer.error_code, "")), policy)
+            # No byte of it left, so it is no attempt.
+            unsent = flight._replace(sends=flight.sends - 1, note=(0, answer.error_code, ""))
+            return _fail(unsent, policy)
         case a.Unknown():
             suspect = _suspect(flight, 0, answer.error_code)
             return _fail(suspect, policy) if guard.advance_on_proof else _eager(suspect)
@@ -200,9 +207,17 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
             if not guard.advance_on_proof:
                 return _eager(suspect)
             return _fail(suspect, policy, floor=answer.retry_after or 0.0)
+        case a.Blocked(of_api=True):
+            return _settle(flight, Outcome.UNSETTLED, note=_turned_away(answer))
+        case a.Blocked():
+            return _look_up(_suspect(flight, answer.http_status, NOT_THE_API), Why.BLOCKED)
         case a.RunWrong():
             over = flight._replace(phase=Phase.OVER)
             return over, Halt(answer.reason, answer.http_status, answer.detail)
+
+
+def _turned_away(answer: a.Blocked) -> tuple[int, str, str]:
+    return answer.http_status, TURNED_AWAY, "Moment turned this row away, not its values"
 
 
 def _refused(flight: Flight, answer: a.Refused) -> Step:
@@ -215,13 +230,15 @@ def _eager(flight: Flight) -> Step:
 
 
 def _status_and_code(
-    answer: a.Refused | a.Conflicted | a.ServerFault | a.Throttled | a.RunWrong,
+    answer: a.Refused | a.Conflicted | a.ServerFault | a.Throttled | a.Blocked | a.RunWrong,
 ) -> tuple[int, str]:
     match answer:
         case a.Conflicted():
             return 409, answer.error_code
         case a.Throttled():
             return 429, "too_many_requests"
+        case a.Blocked():
+            return answer.http_status, TURNED_AWAY if answer.of_api else NOT_THE_API
         case a.RunWrong():
             return answer.http_status, answer.reason
         case _:
@@ -239,6 +256,8 @@ def _looked_up(flight: Flight, answer: a.LookUpAnswer, now: float, policy: Polic
             return _absent(flight, now, policy)
         case a.LookUpFailed(throttled=True):
             return _wait(flight, WaitCause.THROTTLED, answer.retry_after or 0.0)
+        case a.LookUpFailed() if flight.why is Why.BLOCKED:
+            return _blocked(flight, policy)
         case a.LookUpFailed():
             code = f"look_up_{answer.error_code}"
             noted = flight._replace(note=(answer.http_status, code, ""))
@@ -254,10 +273,20 @@ def _absent(flight: Flight, now: float, policy: Policy) -> Step:
             return _advance(flight._replace(why=None), now, policy)
         case Why.CONFLICT:
             return _fail(flight._replace(why=None), policy, cause=WaitCause.CONFLICT)
+        case Why.BLOCKED:
+            return _blocked(flight, policy)
         case Why.REFUSED:
             return _absent_after_refusal(flight, now, policy)
         case _:
             return _fail(flight._replace(why=None), policy)
+
+
+def _blocked(flight: Flight, policy: Policy) -> Step:
+    """Nothing is there, or nobody says so: the same key again, a few times."""
+    flight = flight._replace(why=None, blocked=flight.blocked + 1)
+    if flight.blocked >= policy.max_blocked:
+        return _settle(flight, Outcome.UNSETTLED, note=flight.note)
+    return _fail(flight, policy)
 
 
 def _absent_after_refusal(flight: Flight, now: float, policy: Policy) -> Step:
@@ -291,7 +320,10 @@ def _done(flight: Flight, customer_id: str, origin: Origin, differs: tuple[str, 
 
 
 def _commit(flight: Flight, new: State) -> Step:
-    transition = Transition(flight.reference, flight.state, new, flight.note[0])
+    # Where another version settles, the hashes of this one would be wrong.
+    own = not isinstance(new, New) and new.fingerprint == flight.fingerprint
+    fields = flight.fields if own else None
+    transition = Transition(flight.reference, flight.state, new, flight.note[0], fields)
     return flight._replace(phase=Phase.COMMITTING, pending=new), Commit(transition)
 
 

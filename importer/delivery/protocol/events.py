@@ -38,6 +38,8 @@ class Why(StrEnum):
     """A stored answer of a finished request came back."""
     CONFLICT = "conflict"
     REFUSED = "refused"
+    BLOCKED = "blocked"
+    """Turned away by something that is not the API."""
     UNSURE = "unsure"
     """A 2xx that cannot be believed."""
     EAGER = "eager"

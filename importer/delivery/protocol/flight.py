@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.answers import Refused
     from importer.delivery.protocol.events import Settle, Why
     from importer.delivery.protocol.states import State
+    from importer.delivery.protocol.update_states import Hashes, UpdateState
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Policy:
     """Failed requests of one row in one run before it is left unsettled."""
     max_advances: int = 3
     """Generations one row may advance in one run; bounds a server that replays everything."""
+    max_blocked: int = 3
+    """Times that something other than the API may turn one row away before it is set aside."""
     settle_delay: float = 5.0
     """Seconds between the two look-ups that together prove absence."""
     retry_rejected: bool = False
@@ -72,8 +75,12 @@ class Flight(NamedTuple):
     """An earlier request of this row may have been processed, in this run or before."""
     absences: int = 0
     """404s in a row for the present refusal."""
+    blocked: int = 0
+    """Times that something other than the API turned the row away."""
     second_key: bool = False
     """A 422 has been tried again under the next key."""
+    fields: Hashes | None = None
+    """Hashes of the payload's fields, which go to the ledger with each change."""
     note: tuple[int, str, str] = (0, "", "")
     """Status, code and message of the latest trouble."""
 
@@ -89,8 +96,10 @@ class Planned(NamedTuple):
     """Canonical JSON body."""
     state: State
     """What the ledger held when the plan was made."""
-    fields: bytes | None = None
-    """Hashes of the payload's fields, for the ledger; opaque here."""
+    fields: Hashes | None = None
+    """Of the payload; None where nobody needs them."""
+    update: UpdateState | None = None
+    """How the customer is kept in step; None where it is to be created."""
 
 
 class Settled(NamedTuple):

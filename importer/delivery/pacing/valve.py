@@ -1,0 +1,252 @@
+"""The valve: every request of a run enters when gate and health let it, and leaves with its answer.
+
+The gate paces (how many at once, how many a second); health knows whether Moment answers at all.
+Both learn from every answer, and both must know **whose** answer it was: trouble that belongs to
+one row neither slows nor stops the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from importer.delivery.history import said
+from importer.delivery.pacing import outage as h
+from importer.delivery.pacing.gate import Gate, GateClosed
+from importer.delivery.pacing.pace import Kind, PaceSettings
+from importer.delivery.protocol import answers as a
+from importer.delivery.stopping import turned_away
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from importer.delivery.pacing.server_hints import RateLimitHint
+
+PATIENCE = 900.0
+"""Seconds; the longest time that a run waits for anything without settling a row."""
+_KINDS = {
+    h.Said.SENSE: Kind.OK,
+    h.Said.ABSENT: Kind.OK,
+    h.Said.BLOCKED: Kind.OK,
+    h.Said.FAULT: Kind.FAULT,
+    h.Said.THROTTLED: Kind.THROTTLED,
+}
+
+__all__ = ["PATIENCE", "GateClosed", "ToldToWait", "Trail", "Valve"]
+
+
+class ToldToWait(Exception):
+    """The server asks to wait for longer than the run has patience for."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"asked to wait {seconds:.0f} s")
+        self.seconds = seconds
+
+
+@dataclass(slots=True)
+class Trail:
+    """What the run remembers of one row's exchanges."""
+
+    row: int
+    """The input record, as a number."""
+    asked: bool = False
+    """A request of it has left."""
+    failed_at: float | None = None
+    """When it was last in trouble, monotonic seconds."""
+    own: bool = False
+    """Its trouble has been shown to be its own."""
+    throttled_at: float | None = None
+    """When it was last answered 429."""
+
+
+class Valve:
+    """One for a run; for one event loop (asyncio or trio), not for threads."""
+
+    def __init__(
+        self,
+        settings: PaceSettings | None = None,
+        *,
+        health: h.HealthSettings | None = None,
+        patience: float = PATIENCE,
+        now: Callable[[], float] = anyio.current_time,
+    ) -> None:
+        self.patience = patience
+        """Seconds; see ``PATIENCE``. This is the one place where a run keeps it."""
+        self.health = h.Health()
+        self._settings = health or h.HealthSettings()
+        self._gate = Gate(settings or PaceSettings(), now=now)
+        self._now = now
+        self._closed = False
+        self._changed = anyio.Event()
+        """Something that a held request waits for is different now."""
+        self._held = [0, 0]
+        """Held requests of rows that were tried before, and of rows that never were."""
+        self.heard = False
+        """Moment has answered sensibly at least once."""
+        self._turned_away = ""
+        """What the last answer that turned a row away would be called, if it were the run's."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have entered and not left."""
+        return self._gate.in_flight
+
+    @property
+    def reason(self) -> str:
+        """Why the run is not faster, in plain words; empty when nothing holds it."""
+        pausing = self.health.paused_until - self._now()
+        if pausing > 0:
+            what = "turns every row away" if self.health.blocked else "does not answer"
+            return f"Moment {what}: asking again in {pausing:.0f} s"
+        return self._gate.reason
+
+    @property
+    def trouble(self) -> str:
+        """What the run would be stopped for now; empty where the last answer was sensible."""
+        if not self.health.troubled:
+            return ""
+        return self._turned_away if self.health.blocked else "unreachable"
+
+    def start(self) -> None:
+        """The run begins now."""
+        self.health = h.start(self._now())
+
+    def close(self) -> None:
+        """Let nobody in any more but those who finish what they began; the others hear of it."""
+        self._closed = True
+        self._gate.close()
+        self._tell()
+
+    async def enter(self, trail: Trail, *, finishing: bool = False) -> float:
+        """Wait for the turn of one request; returns its send time (monotonic seconds).
+
+        Every ``enter`` that returned is followed by exactly one ``leave`` or ``abandon``.
+
+        Args:
+            trail: whose request it is. In an outage a row that was never tried asks first, then
+                in turn one that was and one that never was.
+            finishing: it goes on with what it began, even after ``close``.
+
+        Raises:
+            GateClosed: the valve was closed.
+            ToldToWait: the server asks to wait for longer than the run has patience for.
+        """
+        while True:
+            probes = await self._hold(trail, finishing=finishing)
+            hold = self._gate.pace.hold_until - self._now()
+            if hold > self.patience:
+                raise ToldToWait(hold)
+            sent_at = await self._gate.enter(finishing=finishing)
+            if probes or not self._is_held():
+                trail.asked = True
+                return sent_at
+            self._gate.abandon()  # an outage was seen while it stood in line
+
+    def _is_held(self) -> bool:
+        return self.health.out and h.held_until(self.health) > self._now()
+
+    async def _hold(self, trail: Trail, *, finishing: bool) -> bool:
+        """Wait while an outage holds the run; whether this request is its probe."""
+        if not self.health.out:
+            return False
+        is_fresh = not trail.asked
+        self._held[is_fresh] += 1
+        try:
+            while self.health.out:
+                if self._closed and not finishing:
+                    raise GateClosed
+                wait = h.held_until(self.health) - self._now()
+                is_turn = is_fresh == self.health.probes % 2 or not self._held[not is_fresh]
+                if wait <= 0 and is_turn:
+                    self.health = h.asking(self.health, self._settings, self._now())
+                    return True
+                with anyio.move_on_after(wait if wait > 0 else self._settings.pause):
+                    await self._changed.wait()
+        finally:
+            self._held[is_fresh] -= 1
+        return False
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def abandon(self) -> None:
+        """Give the place back without an answer, for a request that was cancelled."""
+        self._gate.abandon()
+
+    def leave(
+        self,
+        trail: Trail,
+        sent_at: float,
+        answer: a.Answer | a.LookUpAnswer,
+        hint: RateLimitHint | None = None,
+        *,
+        rows: int,
+    ) -> bool:
+        """Learn from the answer to a request that entered at ``sent_at``.
+
+        ``hint`` is what its RateLimit headers said; ``rows`` is how many rows in trouble are all
+        that there are.
+
+        Returns:
+            Whether the run must stop, because row after row is turned away.
+        """
+        now, held = self._now(), self.health.out
+        what = said(answer)
+        own = self._is_its_own(trail, what, now)
+        if what is h.Said.SENSE:
+            self.heard = True
+            self.health = h.answered(now)
+        elif own or what in {h.Said.THROTTLED, h.Said.ABSENT}:
+            self.health = h.no_news(self.health)
+        else:
+            is_blocked = what is h.Said.BLOCKED
+            if is_blocked:
+                self._turned_away = _reason(answer)
+            self.health = h.troubled(
+                self.health, self._settings, now, trail.row, blocked=is_blocked, rows=rows
+            )
+        if own:
+            self._gate.abandon()
+        else:
+            wait = self._wait_for_all(what, answer)
+            self._gate.leave(_KINDS[what], sent_at, retry_after=wait, hint=hint)
+        if held:
+            self._tell()
+        return h.gives_up(self.health, self._settings)
+
+    def _is_its_own(self, trail: Trail, what: h.Said, now: float) -> bool:
+        """Whether the trouble is the row's alone; what else it was told is remembered."""
+        if what is h.Said.THROTTLED:
+            own = h.is_its_own(self.health, trail.throttled_at)
+            trail.throttled_at = now
+            return own
+        if what not in {h.Said.FAULT, h.Said.BLOCKED}:
+            return False
+        trail.own = trail.own or h.is_its_own(self.health, trail.failed_at)
+        trail.failed_at = now
+        return trail.own
+
+    def _wait_for_all(self, what: h.Said, answer: a.Answer | a.LookUpAnswer) -> float | None:
+        """How long the whole run waits for what was said to one row (its own wait is its own).
+
+        A 429 is for all. A 503 is, once a second row has trouble. What is longer than the run's
+        patience is the pool's to judge.
+        """
+        wait: float | None = getattr(answer, "retry_after", None)
+        if wait is None or wait > self.patience:
+            return None
+        return wait if what is h.Said.THROTTLED or len(self.health.troubled) > 1 else None
+
+
+def _reason(answer: a.Answer | a.LookUpAnswer) -> str:
+    match answer:
+        case a.Blocked(http_status=status, of_api=of_api):
+            return turned_away(status, of_api=of_api)
+        case a.LookUpFailed(http_status=403 | 404 | 405 as status, error_code=code):
+            of_api = code != "not_the_api" and not code.startswith("http_")
+            return turned_away(status, of_api=of_api)
+        case _:
+            return "not_the_api"
