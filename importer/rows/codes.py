@@ -193,6 +193,11 @@ _BY_THE_MAPPING = {
         "the record is a line of totals",
         "nothing, if it is one",
     ),
+    "not_a_customer": _record(
+        "The line looks like no customer (a total, a count), by --edges skip.",
+        "the line looks like no customer",
+        "nothing, if it is none; --edges keep takes it for one",
+    ),
 }
 _BY_THE_SOURCE = {
     "too_few_fields": _record(

@@ -22,7 +22,7 @@ from importer.source.excel.xlsx_parts import (
     in_words,
     xml_feed,
 )
-from importer.source.header import check_unnamed, header_of
+from importer.source.header import Unnamed, header_of
 from importer.source.limits import MAX_FIELD, MAX_RECORD
 from importer.source.naming import column_name
 from importer.source.raw import changed, stamp_of
@@ -199,13 +199,18 @@ class XlsxSource:
             self._header = header_of(name, self._names(first[1]))
             self._resources = stack.pop_all()
         self.layout = Layout(name, self._header.columns)
+        self._unnamed = Unnamed(name, self._header)
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What may be damaged; complete at the end."""
+        return self._unnamed.found
 
     def batches(self) -> Iterator[RecordBatch]:
         """All rows that hold something, in order.
 
         Raises:
-            SourceError: the workbook is damaged, changed meanwhile, or a column without a name
-                holds data.
+            SourceError: the workbook is damaged, or changed meanwhile.
         """
         size = max(1, _MOST_CELLS // len(self.layout.columns))
         while True:
@@ -214,7 +219,7 @@ class XlsxSource:
             if not rows:
                 break
             batch = self._batch(rows)
-            check_unnamed(self._name, self._header, batch.frame, batch.lines)
+            self._unnamed.look(batch.frame, batch.lines)
             yield batch
         if self._reader.hidden:
             self.warnings.append(
@@ -310,7 +315,7 @@ class XlsxSource:
         frame = pl.DataFrame(
             [
                 pl.Series(name, values, dtype=pl.String)
-                for name, values in zip(columns, texts, strict=True)
+                for name, values in zip(self._header.keys, texts, strict=True)
             ]
         )
         by_row = {
