@@ -39,8 +39,8 @@ def settled(
             settled(Outcome.UPDATED, updated=("phone",), otherwise=("phone",), left=("name",)),
             "stored_otherwise",
             (
-                "Moment stored another form of: phone; differs from Moment and is not to be updated:"
-                " name"
+                "Moment stored another form of: phone;"
+                " differs from Moment and is not to be updated: name"
             ),
         ),
         (
