@@ -227,7 +227,11 @@ def init(
     )
     inputs = given.inputs([source])
     options = SourceOptions(
-        delimiter=inputs.delimiter, encoding=inputs.encoding, sheet=inputs.sheet
+        delimiter=inputs.delimiter,
+        encoding=inputs.encoding,
+        sheet=inputs.sheet,
+        header_row=inputs.header_row,
+        find_header=True,
     )
     init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
 

@@ -193,6 +193,11 @@ _BY_THE_MAPPING = {
         "the record is a line of totals",
         "nothing, if it is one",
     ),
+    "not_a_customer": _record(
+        "The line looks like no customer (a total, a count), by --edges skip.",
+        "the line looks like no customer",
+        "nothing, if it is none; --edges keep takes it for one",
+    ),
 }
 _BY_THE_SOURCE = {
     "too_few_fields": _record(
@@ -286,6 +291,16 @@ _BY_DELIVERY = {
         "The row differs from what is in Moment, and no update was asked for.",
         "the row differs from what is in Moment",
         "[update] in the mapping file says which fields are kept in step",
+    ),
+    "changed_at_moment": _record(
+        "Somebody changed a field at Moment since it was written; it was left alone.",
+        "somebody else changed fields at Moment",
+        "see which value is right: change the source or Moment, or let the source win ([update])",
+    ),
+    "stored_otherwise": _record(
+        "Moment took the update, and stored a value in another form.",
+        "Moment stored another form of the value",
+        "nothing; it is sent again only when the source changes",
     ),
     "differs": _record(
         "The customer was in Moment already, and holds other values.",
