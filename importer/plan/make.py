@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from array import array
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
@@ -100,7 +101,7 @@ def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
         found = [pl.DataFrame(schema=_VERSION)]
     versions = pl.concat(found)
     return rows[versions["index"]].with_columns(
-        versions["known"].str.decode("hex"),
+        versions["known"].fill_null("").str.decode("hex"),
         versions["customer_id"].fill_null(""),
         versions["first_run"],
     )
@@ -148,10 +149,10 @@ def _holds(ascending: array[int], number: int) -> bool:
 
 
 def _with_states(chunk: Sequence[Pending], ledger: LedgerReader) -> Iterator[Planned]:
-    known = ledger.states([row.reference for row in chunk])
+    known, hashed = ledger.states([row.reference for row in chunk]), ledger.hasher()
     for row in chunk:
         state = known.get(row.reference, NEW)
-        fields = ledger.fields_of(row.payload)
+        fields = hashed(row.reference, json.loads(row.payload))
         yield Planned(row.position, row.reference, row.fingerprint, row.payload, state, fields)
 
 
