@@ -93,7 +93,17 @@ def run(
         sources = sources or [one.name for one in saved.sources]
     display = given.display()
     delivery = given.delivery()
-    observer = _observer(display, partial(after_run, delivery.ledger, plan=plan, config=config))
+    observer = _observer(
+        display,
+        partial(
+            after_run,
+            delivery.ledger,
+            plan=plan,
+            config=config,
+            flags=given.flags,
+            hides=_hides(sources or []),
+        ),
+    )
     inputs = given.inputs(sources or [])
     key = read_api_key(os.environ)
     if key.warning:
@@ -122,11 +132,12 @@ def plan(
     from importer.job.credentials import mode_of  # noqa: PLC0415
     from importer.job.planning import plan as plan_job  # noqa: PLC0415
 
-    observer = _observer(given.display(), partial(after_check, config=config))
+    next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
+    observer = _observer(given.display(), next_commands)
     delivery = given.delivery()
     mode = mode_of(os.environ, live=delivery.live)
     made = plan_job(given.inputs(sources), delivery, mode, save=save, observer=observer)
-    show_plan(made, ledger=delivery.ledger, save=save, config=config)
+    show_plan(made, ledger=delivery.ledger, save=save, config=config, flags=given.flags)
     if made.stopped_by is not None:
         raise made.stopped_by
     if made.exit_code:
@@ -145,7 +156,8 @@ def check(
     """Validate the sources offline: no key, no network, the same results files."""
     from importer.job.check import check as check_job  # noqa: PLC0415
 
-    observer = _observer(given.display(), partial(after_check, config=config))
+    next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
+    observer = _observer(given.display(), next_commands)
     _end(check_job(given.inputs(sources), observer=observer))
 
 
@@ -215,7 +227,11 @@ def init(
     )
     inputs = given.inputs([source])
     options = SourceOptions(
-        delimiter=inputs.delimiter, encoding=inputs.encoding, sheet=inputs.sheet
+        delimiter=inputs.delimiter,
+        encoding=inputs.encoding,
+        sheet=inputs.sheet,
+        header_row=inputs.header_row,
+        find_header=True,
     )
     init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
 
@@ -373,6 +389,11 @@ def _observer(display: DisplaySettings, next_commands: NextCommands) -> Observer
 
     configure(json=display.log_format != "console", quiet=display.quiet)
     return LogObserver()
+
+
+def _hides(sources: list[str]) -> bool:
+    """Whether an address has parts that results leave out, as they may be secret."""
+    return any("://" in name and set(name) & set("@?#") for name in sources)
 
 
 def _end(finished: Finished) -> None:

@@ -12,7 +12,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,6 +105,8 @@ class Given:
     context: typer.Context
     values: dict[str, Any]
     """By name, as a command line gives them: texts, numbers, truths."""
+    followed: set[str] = field(default_factory=set)
+    """Names of those that a plan has said."""
 
     def follow(self, plan: SavedPlan | None) -> None:
         """Let the plan say what neither a flag nor the environment says."""
@@ -112,6 +114,7 @@ class Given:
             source = self.context.get_parameter_source(name)
             if source is None or source.name not in {"COMMANDLINE", "ENVIRONMENT"}:
                 self.values[name] = plan.settings.get(name, self.values[name]) if plan else None
+                self.followed.add(name)
 
     def inputs(self, sources: Iterable[str]) -> InputSettings:
         """What to read, through the mapping file if there is one.
@@ -145,24 +148,42 @@ class Given:
         """
         return DisplaySettings(**self._of(DisplaySettings))
 
-    def flags(self) -> list[str]:
-        """The options that this command line gave, for a command that is to mean the same.
+    def flags(
+        self, command: str, *, without: Iterable[str] = (), planned: bool = True
+    ) -> list[str]:
+        """The options that this command line gave and ``command`` has, too, to mean the same there.
 
-        What the environment and files say, they will say again.
+        What the environment and files say, they will say again; what a plan said only if
+        ``planned``, for a command that does not follow it. ``without`` names settings.
         """
         found = []
         for name, value in self.values.items():
-            source = self.context.get_parameter_source(name)
-            if source is not None and source.name == "COMMANDLINE":
-                flag = BY_NAME[name].flag
-                found += [flag] if value is True else [flag, str(value)]
+            one = BY_NAME[name]
+            if command in one.commands and name not in without and self._is_given(one, planned):
+                found += _words(one, value)
         return found
+
+    def _is_given(self, one: Setting, planned: bool) -> bool:  # noqa: FBT001 - as above
+        if one.name in self.followed:
+            return planned and self.values[one.name] != one.default
+        source = self.context.get_parameter_source(one.name)
+        return source is not None and source.name == "COMMANDLINE"
 
     def _of(self, settings: type[Any]) -> dict[str, Any]:
         names = {one.name for one in fields(settings)} & self.values.keys()
         found = {name: BY_NAME[name].value_of(self.values[name]) for name in names}
         # What nobody gave keeps the field's own default.
         return {name: value for name, value in found.items() if value is not None}
+
+
+def _words(one: Setting, value: Any) -> list[str]:
+    """An option as words of a command line."""
+    if value is True:
+        return [one.flag]
+    found: list[str] = []
+    for text in map(str, value if one.repeated else [value]):
+        found += [f"{one.flag}={text}"] if text.startswith("-") else [one.flag, text]
+    return found
 
 
 # The mapping file --------------------------------------------------------------------------------

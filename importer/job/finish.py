@@ -10,7 +10,14 @@ from importer.errors import BugFound, ExitCode, LedgerFailed, UsageError
 from importer.job.world import iso
 from importer.outcomes import NOT_FAILED, Outcome
 from importer.plan.decide import differing
-from importer.results import report, write_errors, write_results, write_summary, write_vanished
+from importer.results import (
+    errors_name,
+    report,
+    write_errors,
+    write_results,
+    write_summary,
+    write_vanished,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -124,8 +131,9 @@ def write_all(
     try:
         write_results(workspace, _counted(staging.pages(), read.records), names)
         extra = [staging.has_extra(source) for source in range(len(read.layouts))]
-        for _ in write_errors(workspace, staging.failed(), read.layouts, extra):
-            pass
+        for row in write_errors(workspace, staging.failed(), read.layouts, extra):
+            held = summary.errors_files.setdefault(errors_name(row.source), {})
+            held[row.outcome or ""] = held.get(row.outcome or "", 0) + 1
         if vanished is not None:
             write_vanished(workspace, vanished)
         ended = clock.now()

@@ -65,6 +65,19 @@ def parse_encoding(text: str) -> str:
     return text
 
 
+def parse_edges(text: str) -> str:
+    """What ``--edges`` names.
+
+    Raises:
+        UsageError: it names nothing that is known.
+    """
+    from importer.rows.not_customers import Edges  # noqa: PLC0415 - as above
+
+    if text not in {one.value for one in Edges}:
+        raise UsageError(f"--edges {text!r} is not known", hint="stop, keep or skip")
+    return text
+
+
 def parse_duplicate_policy(text: str) -> OnDuplicate:
     """What ``--on-duplicate`` names.
 
@@ -161,7 +174,9 @@ class InputSettings:
         "Folder that gets one results folder per run.",
         help_of={"plan": "Folder for scratch files meanwhile."},
     )
-    strict: bool = setting(default=False, help="An unknown column is an error.")
+    strict: bool = setting(
+        default=False, help="An unknown column, or text that looks damaged, is an error."
+    )
     delimiter: str | None = setting(
         None,
         "CSV delimiter: one character, or tab. Detected by default.",
@@ -183,6 +198,20 @@ class InputSettings:
         kind=str,
         commands=(*READS, "init"),
         section="source",
+    )
+    header_row: int | None = setting(
+        None,
+        "Line that names the columns, where a title stands above it (CSV, Excel).",
+        kind=int,
+        commands=(*READS, "init"),
+        section="source",
+        least=1,
+    )
+    edges: str | None = setting(
+        None,
+        "Lines such as totals, that look like no customers: stop (default), keep or skip.",
+        kind=str,
+        parse=parse_edges,
     )
     on_duplicate: OnDuplicate = setting(
         OnDuplicate.ERROR,

@@ -371,6 +371,10 @@ class Bound:
         """The columns that the mapping makes."""
         self.labels = {name: self._label(name, field) for name, field in self._fields.items()}
         """For each of them, how a message names it: the file's column, then the field."""
+        self.needed = frozenset(
+            self._where[trim(name)] for _, names in _used(mapping) for name in names
+        )
+        """Indexes of the columns that are looked at."""
         reference = mapping.fields.external_reference
         self.reference = self._where[trim(reference.column)] if reference.column else None
         """Index of the reference's own column in the header, if it has one."""
@@ -411,6 +415,7 @@ class Bound:
 
     def amounts(self, batch: RecordBatch) -> tuple[pl.Series, Sequence[int]]:
         """The cells whose number format is looked for, with their lines."""
+        batch = batch.completed(self.needed)
         cells = batch.frame.fill_null("")
         cells.columns = [str(index) for index in range(cells.width)]
         trimmed = self._trimmed(cells)

@@ -1,6 +1,6 @@
 """Results: what became of every input record, as files for people, spreadsheets and scripts."""
 
-from importer.results.errors_csv import write_errors
+from importer.results.errors_csv import errors_name, write_errors
 from importer.results.report import GroupReport, report
 from importer.results.results_csv import write_results, write_vanished
 from importer.results.summary import Summary, write_summary
@@ -10,6 +10,7 @@ __all__ = [
     "GroupReport",
     "Summary",
     "Workspace",
+    "errors_name",
     "report",
     "write_errors",
     "write_results",

@@ -43,6 +43,8 @@ class _Reader(Protocol):
     def encoding(self) -> str: ...
     @property
     def warnings(self) -> Sequence[str]: ...
+    @property
+    def doubts(self) -> Sequence[str]: ...
     def batches(self) -> Iterator[RecordBatch]: ...
     def close(self) -> None: ...
 
@@ -67,6 +69,11 @@ class OpenSource:
     def warnings(self) -> tuple[str, ...]:
         """What was decided about the file and may be wrong; final when all has been read."""
         return tuple(self._reader.warnings)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What may be damaged or lost: an error for who is strict; final as above."""
+        return tuple(self._reader.doubts)
 
     def batches(self) -> Iterator[RecordBatch]:
         """All records in input order, once.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Mapping
 
+    from importer.delivery.http.client import HashesOf
     from importer.delivery.protocol.update_states import Hashes
 
 LOOPS = ("asyncio", "uvloop")
@@ -40,7 +41,11 @@ _context: ssl.SSLContext | None = None
 
 @asynccontextmanager
 async def asking(
-    port: int, *, scheme: str = "http", timeouts: Timeouts = SHORT
+    port: int,
+    *,
+    scheme: str = "http",
+    timeouts: Timeouts = SHORT,
+    hashes: HashesOf | None = None,
 ) -> AsyncIterator[MomentClient]:
     """A client of the server on this port; its connections are closed at the end of the block."""
     network = AsyncioTransport(verify=_tls())
@@ -50,7 +55,7 @@ async def asking(
         transport=network,
         clock=WallClock(),
         timeouts=timeouts,
-        hashes=shown_values,
+        hashes=hashes,
     )
     try:
         yield client

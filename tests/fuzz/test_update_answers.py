@@ -13,7 +13,7 @@ from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import update_events as u
 from importer.sandbox import SandboxConfig, running
 from tests.fuzz.answers import BODY, ENDLESS, MALFORMED, REFERENCE, UNBELIEVABLE, once
-from tests.fuzz.asking import LOOPS, asking, create
+from tests.fuzz.asking import LOOPS, asking, create, look_up, shown_values
 from tests.fuzz.hostile_server import response, serving
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def patch(client: MomentClient, wanted: u.Patch = PATCH) -> u.PatchAnswer:
 
 async def both(behaviour: Behaviour) -> tuple[u.ReadAnswer, u.PatchAnswer, list[Exchange]]:
     """What a GET and then a PATCH come to."""
-    async with serving(behaviour) as server, asking(server.port) as client:
+    async with serving(behaviour) as server, asking(server.port, hashes=shown_values) as client:
         return await read(client), await patch(client), server.seen
 
 
@@ -77,7 +77,10 @@ async def test_what_moment_shows_is_handed_on() -> None:
 
 async def test_a_tag_goes_back_as_a_precondition() -> None:
     """If-Match, only where the GET gave a tag."""
-    async with serving(once(response(b"200 OK", BODY))) as server, asking(server.port) as client:
+    async with (
+        serving(once(response(b"200 OK", BODY))) as server,
+        asking(server.port, hashes=shown_values) as client,
+    ):
         await patch(client, PATCH_WITH_TAG)
         assert b'\r\nIf-Match: "v1"\r\n' in server.seen[0].head
         assert (client.posts, client.gets, client.patches) == (0, 0, 1)
@@ -180,6 +183,22 @@ async def test_an_answer_that_is_lost_leaves_the_outcome_open() -> None:
     assert len(seen) == 2
 
 
+async def test_creating_and_looking_up_hand_on_what_moment_holds() -> None:
+    """Where hashes are asked for: the base of later updates."""
+    body = BODY[:-1] + b', "name": "Ada"}'
+    async with (
+        serving(once(response(b"200 OK", body))) as server,
+        asking(server.port, hashes=shown_values) as client,
+        asking(server.port) as plain,
+    ):
+        for answer in (await create(client), await look_up(client)):
+            assert isinstance(answer, a.Created | a.Found)
+            assert dict(answer.seen)["name"] == b"'Ada'"
+        assert await create(plain) == a.Created(OURS, 200)
+        with pytest.raises(TypeError):
+            await read(plain)
+
+
 # The body of a PATCH ------------------------------------------------------------------------------
 
 
@@ -229,7 +248,7 @@ def test_only_a_strong_tag_is_kept(text: str, tag: str) -> None:
 async def test_the_sandbox_understands_it() -> None:
     """Created, read, updated under its tag; with the old tag it is a clash, and gone is gone."""
     with running(SandboxConfig(etags=True, patch_metadata="replace")) as base_url:
-        async with asking(int(base_url.rpartition(":")[2])) as client:
+        async with asking(int(base_url.rpartition(":")[2]), hashes=shown_values) as client:
             created = await create(client)
             assert isinstance(created, a.Created)
             shown = await read(client, created.customer_id)

@@ -180,8 +180,9 @@ def test_national_numbers_without_a_country_are_asked_about() -> None:
 def test_the_name_of_a_moment_file_says_the_country() -> None:
     """Files by SFTP begin with the country by convention; other names say nothing."""
     columns = customers(Tel=[f"08200000{number:02d}" for number in range(ROWS)])
-    named = propose(facts_of(columns, "in/ZA_acme_moment_all-customers_2026-01-01.csv"), Answers())
-    assert choice(named, "fields", "phone").entry["region"] == "ZA"
+    for name in ("ZA_acme_moment_all-customers_2026-01-01.csv", "ZA_acme_dailyfile_2026-01-02.csv"):
+        named = propose(facts_of(columns, f"in/{name}"), Answers())
+        assert choice(named, "fields", "phone").entry["region"] == "ZA"
     assert open_answers(propose(facts_of(columns, "ZA_export.csv"), Answers())) == ["region"]
 
 

@@ -17,8 +17,9 @@ from urllib.parse import quote
 import anyio
 import httpx
 
+from importer.base_url import is_loopback
 from importer.delivery.http import answer_reading as reading
-from importer.delivery.http.connecting import explain, is_loopback
+from importer.delivery.http.connecting import explain
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.pacing.server_hints import retry_after
 from importer.delivery.protocol import answers as a
@@ -137,7 +138,7 @@ class MomentClient:
         """Look-ups that left, answered or not."""
         self.patches = 0
         """PATCHes that left, answered or not."""
-        self._hashes = hashes or _no_hashes
+        self._hashes = hashes
 
     async def create(
         self, reference: str, key: str, payload: str
@@ -243,7 +244,8 @@ class MomentClient:
             if customer_id is None:
                 return a.Unbelievable(status, "not_our_customer")
             differs = reading.differences(json.loads(payload), customer) if replayed else ()
-            return a.Created(customer_id, status, replayed, differs)
+            seen = self._hashes(reference, customer) if self._hashes else ()
+            return a.Created(customer_id, status, replayed, differs, seen)
         return self._judge_problem(reply, found, payload)
 
     def _judge_problem(
@@ -281,7 +283,8 @@ class MomentClient:
             customer_id = reading.customer_id(customer, reference, echo_check=self._echo_check)
             if customer_id is None:
                 return a.LookUpFailed(reply.body_error or "not_our_customer", status)
-            return a.Found(customer_id, reading.differences(json.loads(payload), customer))
+            seen = self._hashes(reference, customer) if self._hashes else ()
+            return a.Found(customer_id, reading.differences(json.loads(payload), customer), seen)
         if status == httpx.codes.NOT_FOUND:
             # A gateway's page, or its own JSON, proves nothing about a customer.
             is_problem = reading.is_problem(found, status)
@@ -309,7 +312,7 @@ class MomentClient:
             metadata = reading.metadata_texts(found)
             if metadata is None or not self._is_ours(found, customer_id, reference):
                 return a.LookUpFailed("not_our_customer", status)
-            return u.Shown(self._hashes(reference, found), metadata, reply.etag)
+            return u.Shown(self._seen(reference, found), metadata, reply.etag)
         if status == httpx.codes.TOO_MANY_REQUESTS:
             return a.LookUpFailed(
                 "throttled", status, throttled=True, retry_after=reply.retry_after
@@ -333,7 +336,7 @@ class MomentClient:
                 return a.Unbelievable(status, reply.body_error or "not_json")
             if not self._is_ours(found, customer_id, reference):
                 return a.Unbelievable(status, "not_our_customer")
-            return u.Patched(self._hashes(reference, found), status)
+            return u.Patched(self._seen(reference, found), status)
         if status < 200:  # noqa: PLR2004 - no final answer (RFC 9110 section 15.2), or garbage
             return a.Unknown("no_final_answer")
         of_api = reading.is_problem(found, status)
@@ -352,6 +355,11 @@ class MomentClient:
             # A gateway's page is not Moment's word: asked again, and nobody is refused by it.
             return a.ServerFault(status, "not_the_api", retry_after=reply.retry_after)
         return a.Refused(status, code, reading.problem_message(found, json.loads(payload)))
+
+    def _seen(self, reference: str, document: Mapping[str, Any]) -> Hashes:
+        if self._hashes is None:
+            raise TypeError("a client that reads or updates customers needs a function for hashes")
+        return self._hashes(reference, document)
 
     def _is_ours(self, customer: dict[str, Any], customer_id: str, reference: str) -> bool:
         return not self._echo_check or (
@@ -424,10 +432,6 @@ class MomentClient:
             return a.NotSent(found.code)
         where = self._create_url.netloc.decode("ascii")
         return a.RunWrong(found.code, detail=f"{where}: {found.said}" if found.said else where)
-
-
-def _no_hashes(_reference: str, _document: Mapping[str, Any]) -> Hashes:
-    raise TypeError("a client that is to read or update customers needs a function for hashes")
 
 
 def patch_body(patch: u.Patch, row: Mapping[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from importer.mapping.money import money_text as money
 from importer.mapping.proposing.headers import OWED, fold
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, counted, most_of
 from importer.mapping.toml_text import entry as entry_line
-from importer.rows.currencies import ACTIVE, meant
+from importer.rows.currencies import ACTIVE, code_of_country, meant, sure_code
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
@@ -20,26 +20,6 @@ if TYPE_CHECKING:
 
 CURRENCY = ("fields", "currency")
 BALANCE = ("fields", "balance")
-_SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₦": "NGN", "₪": "ILS", "₩": "KRW", "₺": "TRY"}
-"""Signs that mean one currency; ``$``, ``R``, ``kr`` and ``¥`` mean several."""
-_OF_COUNTRY = {
-    **dict.fromkeys(("DE", "AT", "NL", "FR", "ES", "PT", "BE", "IE", "IT", "FI"), "EUR"),
-    "AU": "AUD",
-    "BR": "BRL",
-    "BW": "BWP",
-    "CA": "CAD",
-    "CH": "CHF",
-    "GB": "GBP",
-    "IN": "INR",
-    "KE": "KES",
-    "NA": "NAD",
-    "NG": "NGN",
-    "NZ": "NZD",
-    "US": "USD",
-    "ZA": "ZAR",
-    "ZM": "ZMW",
-}
-"""What is suggested for a country; never taken unasked."""
 _UNIT_REASONS = {
     "major": "its values have decimals",
     "minor": "the columns are named as on the API page, where it counts minor units",
@@ -124,7 +104,7 @@ def _cells(parts: Parts, columns: tuple[ColumnFacts, ...]) -> pl.Series:
 
 
 def _suggested(region: str | None) -> tuple[Suggestion, ...]:
-    code = _OF_COUNTRY.get(region or "")
+    code = code_of_country(region or "")
     return (Suggestion(code, f"the currency of {region}"),) if code else ()
 
 
@@ -156,7 +136,7 @@ def _written(cells: pl.Series) -> str | None:
     if len(around) != 1:
         return None
     sign = str(around[0])
-    return sign if sign in ACTIVE else _SIGNS.get(sign)
+    return sign if sign in ACTIVE else sure_code(sign) or None
 
 
 def propose_balance(
