@@ -44,6 +44,8 @@ class _Reader(Protocol):
     @property
     def warnings(self) -> Sequence[str]: ...
     @property
+    def unnamed(self) -> Sequence[str]: ...
+    @property
     def doubts(self) -> Sequence[str]: ...
     def batches(self) -> Iterator[RecordBatch]: ...
     def close(self) -> None: ...
@@ -69,6 +71,11 @@ class OpenSource:
     def warnings(self) -> tuple[str, ...]:
         """What was decided about the file and may be wrong; final when all has been read."""
         return tuple(self._reader.warnings)
+
+    @property
+    def unnamed(self) -> tuple[str, ...]:
+        """The columns without a name that hold something, a text for each; final as above."""
+        return tuple(self._reader.unnamed)
 
     @property
     def doubts(self) -> tuple[str, ...]:

@@ -202,9 +202,14 @@ class XlsxSource:
         self._unnamed = Unnamed(name, self._header)
 
     @property
-    def doubts(self) -> Sequence[str]:
-        """What may be damaged; complete at the end."""
+    def unnamed(self) -> Sequence[str]:
+        """The columns without a name that hold something; complete at the end."""
         return self._unnamed.found
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What may be damaged: nothing that the format would not refuse."""
+        return ()
 
     def batches(self) -> Iterator[RecordBatch]:
         """All rows that hold something, in order.
