@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from importer.results import Summary
 
 NextCommands = Callable[["Summary", str], list[str]]
-_ONCE = ("dry_run", "key_changed", "log_format", "quiet")
+_ONCE = ("accept_drift", "dry_run", "key_changed", "log_format", "quiet")
 """What was meant for the command that was typed, and not for those after it."""
 _TO_CORRECT = ("invalid", "rejected", "conflict", "missing")
 """Outcomes of rows in an errors file that wait for somebody to look at them."""
@@ -74,6 +74,9 @@ def after_run(
     if summary.stopped_by == "too_many_invalid":
         check = make("check", summary.sources, without=("max_errors",))
         first = (check, f"until the mapping fits the file{part}")
+    elif summary.stopped_by == "volume_guard":
+        look = make("plan", summary.sources)
+        first = (look, "what would be sent; if the input is right, run it with --accept-drift")
     elif summary.outcomes.get("would_create"):
         first = (again, f"send them{part}")
     elif summary.outcomes.get("unsettled"):

@@ -292,6 +292,16 @@ _BY_DELIVERY = {
         "the row differs from what is in Moment",
         "[update] in the mapping file says which fields are kept in step",
     ),
+    "changed_at_moment": _record(
+        "Somebody changed a field at Moment since it was written; it was left alone.",
+        "somebody else changed fields at Moment",
+        "see which value is right: change the source or Moment, or let the source win ([update])",
+    ),
+    "stored_otherwise": _record(
+        "Moment took the update, and stored a value in another form.",
+        "Moment stored another form of the value",
+        "nothing; it is sent again only when the source changes",
+    ),
     "differs": _record(
         "The customer was in Moment already, and holds other values.",
         "Moment holds other values",

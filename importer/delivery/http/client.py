@@ -17,8 +17,9 @@ from urllib.parse import quote
 import anyio
 import httpx
 
+from importer.base_url import is_loopback
 from importer.delivery.http import answer_reading as reading
-from importer.delivery.http.connecting import explain, is_loopback
+from importer.delivery.http.connecting import explain
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.pacing.server_hints import retry_after
 from importer.delivery.protocol import answers as a
