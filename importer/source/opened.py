@@ -146,7 +146,8 @@ def open_source(
             reader = ParquetSource(shown, index, Path(path))
         elif head == ZIP_MAGIC:
             _check_seekable(shown, file, "Excel")
-            if options.sheet is not None and _is_errors_workbook(path, index, options):
+            said = options.sheet is not None or options.header_row is not None
+            if said and _is_errors_workbook(path, index, options):
                 options = options.by_its_own_rules()
             reader = XlsxSource(shown, index, options, file)
         else:
