@@ -22,8 +22,6 @@ class Reply(NamedTuple):
 
 
 PAGE = b"<html><body>Access denied</body></html>"
-Rule = Any
-"""``(reference, how often it was asked) -> Reply``, or None to take the row."""
 
 
 def problem(status: int, title: str = "No") -> Reply:
@@ -35,7 +33,10 @@ def problem(status: int, title: str = "No") -> Reply:
 
 
 class FakeApi:
-    """Takes every row that ``rule`` has nothing against; ``look_up_rule`` the same for a GET."""
+    """Takes every row that ``rule`` has nothing against; ``look_up_rule`` the same for a GET.
+
+    A rule is asked with a reference and how often that was asked for, and answers None to consent.
+    """
 
     def __init__(self, rule: Callable[[str, int], Reply | None]) -> None:
         self.rule = rule
@@ -90,27 +91,23 @@ class FakeApi:
 def serving(rule: Callable[[str, int], Reply | None]) -> Iterator[FakeApi]:
     """The API in a thread of its own, with its URL."""
     api = FakeApi(rule)
-    loop = asyncio.new_event_loop()
     ready = threading.Event()
+    stop: list[Callable[[], object]] = []
 
-    def run() -> None:
-        async def main() -> None:
-            server = await asyncio.start_server(api.serve, "127.0.0.1", 0)
-            api.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            ready.set()
-            async with server:
-                await asyncio.Event().wait()
+    async def main() -> None:
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        stop.append(lambda: loop.call_soon_threadsafe(over.set))
+        server = await asyncio.start_server(api.serve, "127.0.0.1", 0)
+        api.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        ready.set()
+        await over.wait()
+        server.close()
 
-        try:
-            loop.run_until_complete(main())
-        except RuntimeError:
-            pass  # stopped below
-
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()
     ready.wait()
     try:
         yield api
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        stop[0]()
         thread.join()

@@ -70,7 +70,9 @@ def state_diagram() -> str:
     """Every change of the ledger that the code can ask for, and the answers that lead to it."""
     edges: dict[tuple[str, str], set[str]] = {}
     for state in LEDGER:
-        begun = [(Flight("R", b"A", state), e.Begin(2.0), "begin")]
+        begun: list[tuple[Flight, e.Event, str]] = [
+            (Flight("R", b"A", state), e.Begin(2.0), "begin")
+        ]
         seen: set[Flight] = set()
         while begun:
             flight, event, cause = begun.pop()
@@ -82,7 +84,7 @@ def state_diagram() -> str:
             flight = flight._replace(sends=0, note=(0, "", ""))
             if flight.phase is not Phase.OVER and flight not in seen:
                 seen.add(flight)
-                begun += [(flight, *following) for following in events(flight, cause)]
+                begun += [(flight, event, cause) for event, cause in events(flight, cause)]
     lines = [
         f"    {before} --> {after}: {', '.join(sorted(causes))}"
         for (before, after), causes in sorted(edges.items())
@@ -113,4 +115,4 @@ def test_the_state_diagram_in_the_docs_is_drawn_from_the_code() -> None:
 
 
 if __name__ == "__main__":
-    print(state_diagram())
+    print(state_diagram())  # noqa: T201 - what it is for
