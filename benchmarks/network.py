@@ -40,15 +40,6 @@ async def importers(url: str, in_flight: int) -> AsyncIterator[Post]:
 
 
 @asynccontextmanager
-async def fallback(url: str, in_flight: int) -> AsyncIterator[Post]:
-    """The transport that importer falls back to."""
-    from importer.delivery.http.transport import ShardedTransport  # noqa: PLC0415 - as above
-
-    async with over_transport(ShardedTransport(in_flight), url) as post:
-        yield post
-
-
-@asynccontextmanager
 async def over_transport(transport: httpx.AsyncBaseTransport, url: str) -> AsyncIterator[Post]:
     """A transport of httpx, called as importer's client does."""
     import httpx  # noqa: PLC0415 - as above
@@ -117,7 +108,6 @@ async def pyreqwest_client(url: str, in_flight: int) -> AsyncIterator[Post]:
 
 KINDS: dict[str, Any] = {
     "importer": importers,
-    "fallback": fallback,
     "httpx": httpx_client,
     "aiohttp": aiohttp_client,
     "pyreqwest": pyreqwest_client,

@@ -27,7 +27,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from importer.delivery.http.transport import ShardedTransport  # noqa: E402
+from importer.delivery.http.network import AsyncioTransport  # noqa: E402
 from importer.delivery.pacing.gate import Gate  # noqa: E402 - runs from a plain checkout too
 from importer.delivery.pacing.pace import PaceSettings  # noqa: E402
 from importer.delivery.pacing.server_hints import parse, retry_after  # noqa: E402
@@ -91,7 +91,7 @@ async def raw(port: int) -> Send:
     return send
 
 
-def over_httpx(port: int, transport: ShardedTransport) -> Send:
+def over_httpx(port: int, transport: AsyncioTransport) -> Send:
     """The product's transport."""
     url = httpx.URL(f"http://127.0.0.1:{port}/billing/customers")
 
@@ -109,7 +109,7 @@ async def drive(scenario: Scenario, port: int, seconds: float, client: str) -> R
     """Send as fast as the gate allows, for this long."""
     gate = Gate(PaceSettings(max_in_flight=scenario.in_flight))
     answers: list[tuple[float, str]] = []
-    transport = ShardedTransport(scenario.in_flight, verify=False)
+    transport = AsyncioTransport()
     begin, cpu = time.monotonic(), time.process_time()
 
     async def worker() -> None:

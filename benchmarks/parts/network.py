@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 IN_FLIGHT = 64
 WORDS = {
     "importer": "importer's transport",
-    "fallback": "importer's fall-back (small httpx pools)",
     "pyreqwest": "pyreqwest",
     "aiohttp": "aiohttp",
     "httpx": "httpx.AsyncClient as it comes",
 }
-_OURS = ("importer", "fallback")
+_OURS = ("importer",)
 
 
 def measure(bench: Bench) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def measure(bench: Bench) -> dict[str, Any]:
 
 
 def _transport(bench: Bench) -> str:
-    """The name of the transport that importer opens here: its own, or the fall-back."""
+    """The name of the transport that importer opens here."""
     script = "from importer.job.world import open_network as o; print(type(o(1)).__name__)"
     done = subprocess.run(
         [bench.python, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True

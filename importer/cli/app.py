@@ -5,6 +5,7 @@ The options that several commands share are made from the table of settings (job
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from functools import partial
@@ -43,6 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+sandboxes = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+app.add_typer(sandboxes, name="sandbox")
 
 
 @app.callback(invoke_without_command=True)
@@ -77,7 +80,7 @@ def run(
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
     from importer.cli.ask import confirm_live, confirm_new_key  # noqa: PLC0415
-    from importer.delivery.http.connecting import check_trust  # noqa: PLC0415
+    from importer.delivery.http.connecting import check_way  # noqa: PLC0415
     from importer.job.credentials import read_api_key  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
 
@@ -90,14 +93,23 @@ def run(
         sources = sources or [one.name for one in saved.sources]
     display = given.display()
     delivery = given.delivery()
-    observer = _observer(display, partial(after_run, delivery.ledger, plan=plan, config=config))
+    observer = _observer(
+        display,
+        partial(
+            after_run,
+            delivery.ledger,
+            plan=plan,
+            config=config,
+            flags=given.flags,
+            hides=_hides(sources or []),
+        ),
+    )
     inputs = given.inputs(sources or [])
     key = read_api_key(os.environ)
     if key.warning:
         observer.warning("key_file_open", key.warning)
     if not delivery.dry_run:
-        if delivery.base_url.startswith("https:"):
-            check_trust()
+        check_way(delivery.base_url)
         confirm_live(key, delivery.base_url, live=delivery.live)
     _end(run_job(inputs, delivery, key, observer=observer, confirm_key=confirm_new_key, plan=guard))
 
@@ -120,11 +132,12 @@ def plan(
     from importer.job.credentials import mode_of  # noqa: PLC0415
     from importer.job.planning import plan as plan_job  # noqa: PLC0415
 
-    observer = _observer(given.display(), partial(after_check, config=config))
+    next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
+    observer = _observer(given.display(), next_commands)
     delivery = given.delivery()
     mode = mode_of(os.environ, live=delivery.live)
     made = plan_job(given.inputs(sources), delivery, mode, save=save, observer=observer)
-    show_plan(made, ledger=delivery.ledger, save=save, config=config)
+    show_plan(made, ledger=delivery.ledger, save=save, config=config, flags=given.flags)
     if made.stopped_by is not None:
         raise made.stopped_by
     if made.exit_code:
@@ -143,7 +156,8 @@ def check(
     """Validate the sources offline: no key, no network, the same results files."""
     from importer.job.check import check as check_job  # noqa: PLC0415
 
-    observer = _observer(given.display(), partial(after_check, config=config))
+    next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
+    observer = _observer(given.display(), next_commands)
     _end(check_job(given.inputs(sources), observer=observer))
 
 
@@ -164,11 +178,20 @@ def init(
             help="The column of your own customer numbers; again: used where the first is empty.",
         ),
     ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help='The name: a column, or "{FIRST} {LAST}".')
+    ] = None,
     region: Annotated[
         str | None, typer.Option("--region", help="Country of national phone numbers: ZA.")
     ] = None,
     currency: Annotated[
         str | None, typer.Option("--currency", help="Where the file names none: ZAR.")
+    ] = None,
+    balance: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--balance", help="The column of the amounts; twice: debit, then credit; or none."
+        ),
     ] = None,
     number_format: Annotated[
         str | None, typer.Option("--number-format", help='How amounts are written: "1.234,56".')
@@ -194,15 +217,21 @@ def init(
 
     answers = Answers(
         reference=tuple(reference or ()),
+        name=name,
         region=region,
         currency=currency,
+        balance=tuple(balance or ()),
         number_format=number_format,
         unit=unit,
         positive=positive,
     )
     inputs = given.inputs([source])
     options = SourceOptions(
-        delimiter=inputs.delimiter, encoding=inputs.encoding, sheet=inputs.sheet
+        delimiter=inputs.delimiter,
+        encoding=inputs.encoding,
+        sheet=inputs.sheet,
+        header_row=inputs.header_row,
+        find_header=True,
     )
     init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
 
@@ -272,8 +301,9 @@ def export(
     typer.echo(printable(f"{rows:,} customers written to {file}"))
 
 
-@app.command()
+@sandboxes.callback()
 def sandbox(
+    context: typer.Context,
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8787,
     data: Annotated[Path | None, typer.Option(help="Keep customers and keys in this file.")] = None,
@@ -285,12 +315,52 @@ def sandbox(
         str, typer.Option(help="For example lost=0.05,stored500=0.02,503=0.02.")
     ] = "",
     seed: Annotated[int, typer.Option(help="Seeds ids and faults.")] = 0,
+    metadata: Annotated[
+        str,
+        typer.Option(
+            help="A PATCH keeps metadata that it does not name (merge), or not (replace)."
+        ),
+    ] = "merge",
+    etags: Annotated[
+        bool, typer.Option("--etags", help="Answer with ETag, heed If-Match.")
+    ] = False,
 ) -> None:
     """Run the sandbox: a faithful Moment on this machine, for rehearsals."""
+    if context.invoked_subcommand is not None:
+        return
     from importer.sandbox import SandboxConfig, serve  # noqa: PLC0415
 
-    config = SandboxConfig(seed=seed, data=data, latency_ms=latency, rate=rate, faults=faults)
+    config = SandboxConfig(
+        seed=seed,
+        data=data,
+        latency_ms=latency,
+        rate=rate,
+        faults=faults,
+        patch_metadata=metadata,
+        etags=etags,
+    )
     serve(config, "127.0.0.1", port, ready=_announce_sandbox)
+
+
+@sandboxes.command("edit")
+def edit_sandbox(
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="Its reference or id.")],
+    changes: Annotated[
+        list[str],
+        typer.Argument(metavar="FIELD=VALUE...", help="metadata.KEY too; no value: take it away."),
+    ],
+    *,
+    url: Annotated[
+        str, typer.Option(envvar="MOMENT_BASE_URL", help="The running sandbox.")
+    ] = "http://127.0.0.1:8787",
+    account: Annotated[str, typer.Option(help="Whose, where several accounts have one.")] = "",
+) -> None:
+    """Change a customer of a running sandbox, as somebody at Moment would."""
+    from importer.sandbox.edits import edit  # noqa: PLC0415
+
+    now = edit(url, customer, changes, account=account)
+    shown = json.dumps({key: now[key] for key in now if key != "payment_rules"}, ensure_ascii=False)
+    typer.echo(printable(shown))
 
 
 def _announce_sandbox(url: str) -> None:
@@ -319,6 +389,11 @@ def _observer(display: DisplaySettings, next_commands: NextCommands) -> Observer
 
     configure(json=display.log_format != "console", quiet=display.quiet)
     return LogObserver()
+
+
+def _hides(sources: list[str]) -> bool:
+    """Whether an address has parts that results leave out, as they may be secret."""
+    return any("://" in name and set(name) & set("@?#") for name in sources)
 
 
 def _end(finished: Finished) -> None:

@@ -29,12 +29,15 @@ from importer.mapping.proposing.facts import gather
 from importer.mapping.proposing.parts import assign
 from importer.mapping.proposing.proposal import counted
 from importer.mapping.proposing.propose import columns_of, propose
-from importer.mapping.proposing.render import WIDTH, render, toml_value
+from importer.mapping.proposing.render import render
+from importer.mapping.toml_text import WIDTH
+from importer.mapping.toml_text import entry as entry_line
 from importer.rows.currencies import ACTIVE, currency_hint
 from importer.rows.header_fields import PREFIX
-from importer.rows.mask import mask_email, mask_phone, mask_text
+from importer.rows.mask import mask_email, mask_phone, mask_words
 from importer.rows.text import shown
 from importer.source import open_source
+from importer.source.text.encodings import UTF8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from importer.mapping.proposing.facts import Facts
     from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question
     from importer.source import SourceOptions
+    from importer.source.opened import SourceKind
     from importer.source.records import RecordBatch
 
 
@@ -86,7 +90,7 @@ def prompted(question: Question) -> Any:
         if given.isdigit() and 1 <= int(given) <= len(question.suggestions):
             return question.suggestions[int(given) - 1].answer
         if given:
-            return (given,) if question.answer == "reference" else given
+            return (given,) if question.answer in {"reference", "balance"} else given
 
 
 RECORDS = 3
@@ -155,11 +159,8 @@ def _cell(field: str, value: str, *, plain: bool) -> str:
         return mask_email(value)
     if field == "phone":
         return mask_phone(value)
-    return mask_text(value)
-
-
-_TYPED = (".xlsx", ".parquet", ".jsonl", ".ndjson")
-"""What has no delimiter, and an encoding of its own."""
+    # Word by word: "Jane Jane Smith" must not look like "Jane Smith".
+    return mask_words(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ def init(settings: InitSettings) -> None:
     answers = checked(settings.answers)
     with open_source(settings.source, 0, settings.options) as source:
         facts = gather(source.layout, source.batches())
-        encoding, warnings = source.encoding, source.warnings
+        kind, encoding, warnings = source.kind, source.encoding, source.warnings
     if not facts.records:
         raise UsageError(f"{settings.source} has no records", hint="give an export with customers")
     proposal = propose(facts, answers, preset)
@@ -212,7 +213,7 @@ def init(settings: InitSettings) -> None:
     _show(proposal)
     if proposal.questions:
         raise _open(proposal)
-    text = render(proposal, settings.source, _reading(facts, encoding, settings.options))
+    text = render(proposal, settings.source, _reading(facts, kind, encoding, settings.options))
     mapping = _write(settings.out, text, force=settings.force)
     for line in preview(mapping, proposal, facts, settings.options):
         typer.echo(printable(line))
@@ -245,7 +246,7 @@ def _show(proposal: Proposal) -> None:
     """The choices with their reasons; then what is left out, and what is open."""
     for choice in proposal.choices:
         table = ".".join(part for part in choice.key if part != "fields")
-        entry = ", ".join(f"{key} = {toml_value(value)}" for key, value in choice.entry.items())
+        entry = ", ".join(entry_line(*one) for one in choice.entry.items())
         _say("")
         _say(f"{table}: {entry}" if entry else table)
         _say(f"    {choice.confidence} confidence: {choice.reason}")
@@ -277,11 +278,22 @@ def _open(proposal: Proposal) -> UsageError:
     )
 
 
-def _reading(facts: Facts, encoding: str, options: SourceOptions) -> dict[str, Any]:
+def _reading(
+    facts: Facts, kind: SourceKind, encoding: str, options: SourceOptions
+) -> dict[str, Any]:
     """The ``[source]`` table, so that a later run reads the file in the same way."""
-    if facts.layout.name.lower().endswith(_TYPED):
-        return {"sheet": options.sheet} if options.sheet else {}
-    return {"encoding": encoding, "delimiter": facts.layout.delimiter}
+    found: dict[str, Any] = {}
+    if kind == "csv" or (kind == "json" and encoding != UTF8):
+        found["encoding"] = encoding
+    if kind == "csv":
+        found["delimiter"] = facts.layout.delimiter
+    if kind == "excel" and options.sheet:
+        found["sheet"] = options.sheet
+    if facts.nothing:
+        found["empty"] = [text for text, _ in facts.nothing]
+    if facts.layout.header_row is not None:
+        found["header_row"] = facts.layout.header_row
+    return found
 
 
 def _write(path: Path, text: str, *, force: bool) -> Any:

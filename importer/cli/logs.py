@@ -153,6 +153,7 @@ class LogObserver(Observer):
             stopped_by=summary.stopped_by or None,
             records=summary.records,
             outcomes=summary.outcomes,
+            vanished=summary.vanished or None,
             requests=summary.requests,
             seconds=summary.seconds.get("total"),
             results=results,

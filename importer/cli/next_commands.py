@@ -1,18 +1,45 @@
-"""What a user would type next, after a run or a check. Pure."""
+"""What a user would type next, after a run, a check or a plan: commands to be pasted. Pure.
+
+Each means what the command meant that was typed: it has its sources, its mapping file and its
+options, as far as they concern it. What the environment said it will say again.
+"""
 
 from __future__ import annotations
 
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from importer.job.job_settings import DEFAULT_LEDGER
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from importer.results import Summary
 
 NextCommands = Callable[["Summary", str], list[str]]
-DEFAULT_LEDGER = Path("importer-ledger.db")
+_ONCE = ("accept_drift", "dry_run", "key_changed", "log_format", "quiet")
+"""What was meant for the command that was typed, and not for those after it."""
+_TO_CORRECT = ("invalid", "rejected", "conflict", "missing")
+"""Outcomes of rows in an errors file that wait for somebody to look at them."""
+STDIN = "-"
+
+
+class Flags(Protocol):
+    """The options of what was typed."""
+
+    def __call__(
+        self, command: str, *, without: Sequence[str] = (), planned: bool = True
+    ) -> list[str]:
+        """Those that another command has, too, as words; ``planned``: a plan's own among them."""
+        ...
+
+
+def no_flags(command: str, *, without: Sequence[str] = (), planned: bool = True) -> list[str]:
+    """Nothing was given but names of files."""
+    del command, without, planned
+    return []
 
 
 def after_run(
@@ -22,73 +49,138 @@ def after_run(
     *,
     plan: Path | None = None,
     config: Path | None = None,
+    flags: Flags = no_flags,
+    hides: bool = False,
 ) -> list[str]:
-    """Three commands, each with a word on why; ``plan`` is the one that the run followed."""
-    flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {_typed(str(ledger))}"
-    read = f"{_config(config)}{flag}"
-    again = f"importer run {_typed(*summary.sources)}{read}"
-    to_correct = summary.outcomes.get("invalid", 0) + summary.outcomes.get("rejected", 0)
-    if plan is not None:
-        again = f"importer run --plan {_typed(str(plan))}"
-    if summary.stopped_by == "too_many_invalid":
-        first = (
-            f"importer check {_typed(*summary.sources)}{_config(config)}",
-            "until the mapping fits the file",
-        )
-    elif summary.outcomes.get("unsettled"):
-        first = (again, "goes on with what is not settled; nothing is sent twice")
-    elif to_correct:
-        errors = _typed(f"{results}/errors.csv")
-        first = (f"importer run {errors}{read}", "once the rows in it are corrected")
+    """Three commands, each with a word on why.
+
+    Args:
+        ledger: the run's.
+        summary: how it ended.
+        results: the folder with its results.
+        plan: the saved plan that it followed.
+        config: its mapping file.
+        flags: its options.
+        hides: whether the summary leaves out a part of a source's address.
+    """
+    make = _Maker(ledger, config, flags)
+    if plan is None:
+        again = make("run", summary.sources)
     else:
-        first = (again, "again: sends only what is new")
+        words = flags("run", without=_ONCE, planned=False)
+        again = " ".join(["importer run", "--plan", _name(str(plan)), *map(_word, words)])
+    to_correct = _files_to_correct(summary, results)
+    part = "" if plan is not None else _missing_part(summary, hides=hides)
+    if summary.stopped_by == "too_many_invalid":
+        check = make("check", summary.sources, without=("max_errors",))
+        first = (check, f"until the mapping fits the file{part}")
+    elif summary.stopped_by == "volume_guard":
+        look = make("plan", summary.sources)
+        first = (look, "what would be sent; if the input is right, run it with --accept-drift")
+    elif summary.outcomes.get("would_create"):
+        first = (again, f"send them{part}")
+    elif summary.outcomes.get("unsettled"):
+        first = (again, f"goes on with what is not settled; nothing is sent twice{part}")
+    elif to_correct:
+        first = (make("run", to_correct), "once the rows in it are corrected")
+    else:
+        first = (again, f"again: sends only what is new{part}")
     return _aligned(
         first,
-        (f"importer status{flag}", "the ledger: totals and last runs"),
-        (f"importer export ids.csv{flag}", "every reference with its bcus_ id"),
+        (make("status"), "the ledger: totals and last runs"),
+        (make("export", ["ids.csv"]), "every reference with its bcus_ id"),
     )
 
 
-def after_check(summary: Summary, results: str, *, config: Path | None = None) -> list[str]:
-    """Three commands, each with a word on why."""
-    sources = f"{_typed(*summary.sources)}{_config(config)}"
+def after_check(
+    summary: Summary,
+    results: str,
+    *,
+    config: Path | None = None,
+    flags: Flags = no_flags,
+    hides: bool = False,
+) -> list[str]:
+    """Two or three commands, each with a word on why."""
+    make = _Maker(DEFAULT_LEDGER, config, flags)
+    to_correct = _files_to_correct(summary, results)
+    looks = [(f"less {' '.join(map(_name, to_correct))}", "the rows to correct")] * bool(to_correct)
+    hidden = _missing_part(summary, hides=hides)
     return _aligned(
-        (f"less {shlex.quote(f'{results}/errors.csv')}", "the rows to correct"),
-        (f"importer plan {sources}", "what a run would do with this ledger"),
-        (f"importer run {sources}", "import them"),
+        *looks,
+        (make("plan", summary.sources), f"what a run would do with this ledger{hidden}"),
+        (make("run", summary.sources), f"import them{hidden}"),
     )
 
 
 def after_plan(
-    ledger: Path, sources: Sequence[str], saved: Path | None, *, config: Path | None = None
+    ledger: Path,
+    sources: Sequence[str],
+    saved: Path | None,
+    *,
+    config: Path | None = None,
+    flags: Flags = no_flags,
 ) -> list[str]:
     """One or two commands, each with a word on why."""
     if saved is not None:
-        return _aligned((f"importer run --plan {_typed(str(saved))}", "do exactly this"))
-    flag = "" if ledger == DEFAULT_LEDGER else f" --ledger {_typed(str(ledger))}"
-    named = f"{_typed(*sources)}{_config(config)}{flag}"
-    return _aligned(
-        (f"importer plan {named} --save plan.json", "write it down for run --plan"),
-        (f"importer run {named}", "import them"),
-    )
+        # The plan holds every setting but those that must be meant each time.
+        live = [word for word in flags("run") if word == "--live"]
+        return _aligned((" ".join(["importer run --plan", _name(str(saved)), *live]), "do this"))
+    make = _Maker(ledger, config, flags)
+    save = make("plan", sources, more=("--save", "plan.json"))
+    return _aligned((save, "write it down for run --plan"), (make("run", sources), "import them"))
 
 
-def _config(path: Path | None) -> str:
-    return "" if path is None else f" --config {_typed(str(path))}"
+class _Maker:
+    """Writes commands that mean what was typed."""
+
+    def __init__(self, ledger: Path, config: Path | None, flags: Flags) -> None:
+        self._ledger = ledger
+        self._config = config
+        self._flags = flags
+
+    def __call__(
+        self,
+        command: str,
+        names: Sequence[str] = (),
+        *,
+        more: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> str:
+        words = ["importer", command, *map(_name, names)]
+        if command in {"run", "plan", "check"} and self._config is not None:
+            words += ["--config", _name(str(self._config))]
+        if command != "check" and self._ledger != DEFAULT_LEDGER:
+            words += ["--ledger", _name(str(self._ledger))]
+        words += more
+        given = self._flags(command, without=(*_ONCE, *without, "ledger"))
+        return " ".join([*words, *map(_word, given)])
 
 
-def _typed(*names: str) -> str:
-    """File names as a shell takes them: quoted, and never an option or a control character."""
-    return " ".join(map(_quoted, names))
+def _files_to_correct(summary: Summary, results: str) -> list[str]:
+    return [
+        f"{results}/{name}"
+        for name, outcomes in summary.errors_files.items()
+        if any(outcomes.get(one) for one in _TO_CORRECT)
+    ]
 
 
-def _quoted(name: str) -> str:
-    if name.startswith("-") and name != "-":
-        name = f"./{name}"
-    if name.isprintable():
-        return shlex.quote(name)
+def _missing_part(summary: Summary, *, hides: bool) -> str:
+    """What a command cannot hold: what was piped in, and what an address hides."""
+    if STDIN in summary.sources:
+        return " (pipe the same input in again)"
+    return " (with the whole address)" if hides else ""
+
+
+def _name(text: str) -> str:
+    """A file's name as a shell takes it: quoted, and never an option or a control character."""
+    return _word(f"./{text}" if text.startswith("-") and text != STDIN else text)
+
+
+def _word(text: str) -> str:
+    if text.isprintable():
+        return shlex.quote(text)
     # $'...' takes bytes in octal (POSIX.1-2024, section 2.2.4), whatever the locale.
-    plain = (chr(byte) if _is_plain(byte) else f"\\{byte:03o}" for byte in os.fsencode(name))
+    plain = (chr(byte) if _is_plain(byte) else f"\\{byte:03o}" for byte in os.fsencode(text))
     return f"$'{''.join(plain)}'"
 
 

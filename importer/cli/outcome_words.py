@@ -18,6 +18,8 @@ OUTCOME_WORDS: dict[str, str] = {
     "unsettled": "is not settled yet; the same command goes on with it",
 }
 
+VANISHED_WORDS = "were delivered before, and the input has no record of them; see vanished.csv"
+
 SENDING_WORDS: dict[str, str] = {
     "would_create": "is new here; would be sent",
     "in_flight": "was sent by an earlier run, outcome unknown; would be asked for again",

@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from importer.cli.next_commands import after_plan
-from importer.cli.outcome_words import OUTCOME_WORDS, SENDING_WORDS
+from importer.cli.next_commands import after_plan, no_flags
+from importer.cli.outcome_words import OUTCOME_WORDS, SENDING_WORDS, VANISHED_WORDS
 from importer.errors import printable
 
 if TYPE_CHECKING:
+    from importer.cli.next_commands import Flags
     from importer.job.planning import Planning
     from importer.mapping import Transformed
 
@@ -24,7 +25,12 @@ UNKNOWN = "(not known)"
 
 
 def show_plan(
-    made: Planning, *, ledger: Path, save: Path | None, config: Path | None = None
+    made: Planning,
+    *,
+    ledger: Path,
+    save: Path | None,
+    config: Path | None = None,
+    flags: Flags = no_flags,
 ) -> None:
     """Print what a run would do, and what to type next."""
     console = Console(highlight=False)
@@ -41,7 +47,7 @@ def show_plan(
         shown = escape(printable(f"plan: {save} (digest {made.saved.digest[:12]})"))
         console.print(shown, soft_wrap=True)
     console.print("next:")
-    for command in after_plan(ledger, made.sources, save, config=config):
+    for command in after_plan(ledger, made.sources, save, config=config, flags=flags):
         console.print(f"  {escape(printable(command))}", soft_wrap=True)
 
 
@@ -60,6 +66,9 @@ def _outcomes(made: Planning) -> Table:
     sends = 0 if made.stopped_by is not None else made.forecast.to_deliver
     sent = f"{sends:,} would be sent; nothing was sent now"
     table.add_row("total", f"{made.records:,}", sent)
+    if made.vanished:
+        table.add_section()
+        table.add_row("vanished", f"{made.vanished:,}", VANISHED_WORDS)
     return table
 
 

@@ -12,7 +12,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 BY_NAME = {one.name: one for one in TABLE}
 IN_FILE = {name: one for name, one in BY_NAME.items() if set(one.commands) & set(READS)}
 """What ``[run]`` of a mapping file may set."""
-_FROM_SOURCE = tuple(name for name, one in IN_FILE.items() if one.of_source)
+_IN_SECTION = {(one.section, one.in_section): one for one in IN_FILE.values() if one.section}
+"""Those that may stand in a section of their own kind, by (section, key)."""
 _MEANT_EACH_TIME = {
     PREFIX + name.upper(): f"--{name.replace('_', '-')}"
     for name in ("config", "plan", "save", *(one.name for one in TABLE if one.each_time))
@@ -104,6 +105,8 @@ class Given:
     context: typer.Context
     values: dict[str, Any]
     """By name, as a command line gives them: texts, numbers, truths."""
+    followed: set[str] = field(default_factory=set)
+    """Names of those that a plan has said."""
 
     def follow(self, plan: SavedPlan | None) -> None:
         """Let the plan say what neither a flag nor the environment says."""
@@ -111,6 +114,7 @@ class Given:
             source = self.context.get_parameter_source(name)
             if source is None or source.name not in {"COMMANDLINE", "ENVIRONMENT"}:
                 self.values[name] = plan.settings.get(name, self.values[name]) if plan else None
+                self.followed.add(name)
 
     def inputs(self, sources: Iterable[str]) -> InputSettings:
         """What to read, through the mapping file if there is one.
@@ -122,7 +126,8 @@ class Given:
         mapping = config.mapping if config is not None else None
         if mapping is not None:
             # Its [source] has become options already, which flags may have overruled.
-            mapping = mapping.model_copy(update={"source": type(mapping.source)()})
+            settled = mapping.source.model_copy(update=dict.fromkeys(_options_of_source()))
+            mapping = mapping.model_copy(update={"source": settled})
         path = config.path if config is not None else None
         values = self._of(InputSettings)
         return InputSettings(sources=tuple(sources), mapping=mapping, config=path, **values)
@@ -143,22 +148,42 @@ class Given:
         """
         return DisplaySettings(**self._of(DisplaySettings))
 
-    def flags(self) -> list[str]:
-        """The options that this command line gave, for a command that is to mean the same.
+    def flags(
+        self, command: str, *, without: Iterable[str] = (), planned: bool = True
+    ) -> list[str]:
+        """The options that this command line gave and ``command`` has, too, to mean the same there.
 
-        What the environment and files say, they will say again.
+        What the environment and files say, they will say again; what a plan said only if
+        ``planned``, for a command that does not follow it. ``without`` names settings.
         """
         found = []
         for name, value in self.values.items():
-            source = self.context.get_parameter_source(name)
-            if source is not None and source.name == "COMMANDLINE":
-                flag = BY_NAME[name].flag
-                found += [flag] if value is True else [flag, str(value)]
+            one = BY_NAME[name]
+            if command in one.commands and name not in without and self._is_given(one, planned):
+                found += _words(one, value)
         return found
+
+    def _is_given(self, one: Setting, planned: bool) -> bool:  # noqa: FBT001 - as above
+        if one.name in self.followed:
+            return planned and self.values[one.name] != one.default
+        source = self.context.get_parameter_source(one.name)
+        return source is not None and source.name == "COMMANDLINE"
 
     def _of(self, settings: type[Any]) -> dict[str, Any]:
         names = {one.name for one in fields(settings)} & self.values.keys()
-        return {name: BY_NAME[name].value_of(self.values[name]) for name in names}
+        found = {name: BY_NAME[name].value_of(self.values[name]) for name in names}
+        # What nobody gave keeps the field's own default.
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _words(one: Setting, value: Any) -> list[str]:
+    """An option as words of a command line."""
+    if value is True:
+        return [one.flag]
+    found: list[str] = []
+    for text in map(str, value if one.repeated else [value]):
+        found += [f"{one.flag}={text}"] if text.startswith("-") else [one.flag, text]
+    return found
 
 
 # The mapping file --------------------------------------------------------------------------------
@@ -211,15 +236,19 @@ def read(path: Path, context: typer.Context) -> Config:
     mapping = load_mapping(path)
     text = path.read_text("utf-8-sig")
     lines = {name: place_of(text, (_RUN, name)) for name in mapping.run}
-    for name in _FROM_SOURCE:
-        value = getattr(mapping.source, name)
-        if value is not None and name not in lines:
-            lines[name] = place_of(text, ("source", name))
-            _check(f"{path}: line {lines[name]}: source.{name}", IN_FILE[name], value, context)
+    for section, key, value in _sections(mapping):
+        place = place_of(text, (section, key))
+        where = f"{path}: line {place}: {section}.{key}"
+        one = _IN_SECTION.get((section, key))
+        if one is None:
+            raise _unknown(where, key, [name for kind, name in _IN_SECTION if kind == section])
+        _check_kind(where, one, value)
+        _check(where, one, value, context)
+        lines.setdefault(one.name, place)
     for name, value in mapping.run.items():
         where = f"{path}: line {lines[name]}: run.{name}"
         if name not in IN_FILE:
-            raise _unknown(where, name)
+            raise _unknown(where, name, IN_FILE)
         _check_kind(where, IN_FILE[name], value)
         _check(where, IN_FILE[name], value, context)
     return Config(path, mapping, lines)
@@ -232,19 +261,35 @@ def mapping_of(context: typer.Context) -> Config | None:
 
 
 def _values(config: Config) -> dict[str, Any]:
-    source = {name: getattr(config.mapping.source, name) for name in _FROM_SOURCE}
-    given = {name: value for name, value in source.items() if value is not None}
+    given = {
+        _IN_SECTION[section, key].name: value for section, key, value in _sections(config.mapping)
+    }
     return {**given, **config.mapping.run}
 
 
-def _unknown(where: str, name: str) -> UsageError:
+def _sections(mapping: Mapping) -> list[tuple[str, str, Any]]:
+    """What stands in the sections that hold settings: (section, key, value)."""
+    source = mapping.source.model_dump(exclude_none=True)
+    known = _options_of_source()
+    return [
+        *(("source", key, value) for key, value in source.items() if key in known),
+        *(("guard", key, value) for key, value in mapping.guard.items()),
+    ]
+
+
+def _options_of_source() -> set[str]:
+    """The keys of [source] that are options too; the others are the mapping's own."""
+    return {key for section, key in _IN_SECTION if section == "source"}
+
+
+def _unknown(where: str, name: str, known: Iterable[str]) -> UsageError:
     if _OF_A_KEY.search(name.lower().replace("-", "_")):
         return UsageError(
             f"{where}: an API key has no place in a file that is shared",
             hint="set MOMENT_API_KEY, or MOMENT_API_KEY_FILE to a private file that holds it",
         )
-    near = difflib.get_close_matches(name, IN_FILE, n=1)
-    hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(sorted(IN_FILE))
+    near = difflib.get_close_matches(name, known := sorted(known), n=1)
+    hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
     return UsageError(f"{where} is no setting", hint=hint)
 
 

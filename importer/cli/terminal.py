@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from importer.cli.errors_table import print_groups
-from importer.cli.outcome_words import OUTCOME_WORDS
+from importer.cli.outcome_words import OUTCOME_WORDS, VANISHED_WORDS
 from importer.errors import printable
 from importer.job.observer import Observer, Progress
 
@@ -138,6 +138,9 @@ class TerminalObserver(Observer):
                 table.add_row(outcome, f"{number:,}", words)
         table.add_section()
         table.add_row("total", f"{summary.records:,}", _requests(summary))
+        if summary.vanished:
+            table.add_section()
+            table.add_row("vanished", f"{summary.vanished:,}", VANISHED_WORDS)
         self._out.print(table)
         print_groups(self._out, summary)
         self._out.print(f"results: {escape(printable(results))}")

@@ -8,7 +8,7 @@ busy pool shares one fsync among many rows.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 import anyio
 
@@ -162,7 +162,7 @@ class Committer:
         results = await self._offload(
             lambda: self._ledger.apply(transitions, attempts, run_id=self._run_id, now=now)
         )
-        found = iter(results)
+        found = iter(cast("list[State | None]", results))
         for asked in batch:
             asked.then(list(islice(found, len(asked.transitions))))
         self._room.set()

@@ -97,8 +97,16 @@ REASONS: dict[str, tuple[str, str]] = {
         "check --base-url, and whether something between breaks TLS",
     ),
     "proxy_refused": (
-        "a proxy refuses the connection (407)",
-        "the machine's network needs a proxy login, or a direct route to Moment",
+        "a proxy refuses the connection",
+        "name its login in HTTPS_PROXY (http://name:password@host:port), or the host in NO_PROXY",
+    ),
+    "proxy_failed": (
+        "the proxy did not reach the host of the base URL",
+        "check --base-url, HTTPS_PROXY and NO_PROXY; then type the same command again",
+    ),
+    "proxy_unreachable": (
+        "the proxy that HTTPS_PROXY names cannot be reached",
+        "check HTTPS_PROXY, or name the host in NO_PROXY to connect directly",
     ),
     "unreachable": (
         "Moment has not answered sensibly for too long",

@@ -14,9 +14,11 @@ from importer.job.observer import Observer
 from importer.job.run import TOO_MANY_INVALID, Finished
 from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
+from importer.job.volume import VOLUME_GUARD
 from importer.job.world import World, iso, new_run_id
 from importer.plan import Staging
 from importer.plan.make import settle_duplicates, would_create
+from importer.plan.volume_guard import empty_input
 from importer.results import Summary, Workspace, report
 
 if TYPE_CHECKING:
@@ -52,6 +54,9 @@ def check(
         counts = staging.counts()
         observer.verified(read.records, counts.get("invalid", 0))
         would_create(staging)
+        if not read.records:
+            summary.warnings.append(empty_input().text)
+            observer.warning(VOLUME_GUARD, empty_input().text)
         summary.seconds["read"] = round(time.perf_counter() - started, 3)
         stopped = _first_invalid(read) or _stop_rule(inputs, read, staging, observer, summary)
         summary.exit_code = stopped.exit_code if stopped else exit_code(staging.counts())

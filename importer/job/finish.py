@@ -9,7 +9,14 @@ from importer.errors import BugFound, ExitCode, LedgerFailed, UsageError
 from importer.job.world import iso
 from importer.outcomes import IN_MOMENT, Outcome
 from importer.plan.decide import differing
-from importer.results import report, write_errors, write_results, write_summary
+from importer.results import (
+    errors_name,
+    report,
+    write_errors,
+    write_results,
+    write_summary,
+    write_vanished,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -75,9 +82,17 @@ def exit_code(outcomes: dict[str, int]) -> ExitCode:
 
 
 def write_all(
-    workspace: Workspace, staging: Staging, read: Input, summary: Summary, clock: Clock
+    workspace: Workspace,
+    staging: Staging,
+    read: Input,
+    summary: Summary,
+    clock: Clock,
+    *,
+    vanished: Iterable[tuple[str, str]] | None = None,
 ) -> Path:
     """Write and publish the results; fills in the summary's counts and its end.
+
+    ``vanished`` are (reference, customer id), if there are any to be written.
 
     Raises:
         UsageError: the results could not be written; the ledger holds everything all the same.
@@ -95,8 +110,11 @@ def write_all(
     try:
         write_results(workspace, _counted(staging.pages(), read.records), names)
         extra = [staging.has_extra(source) for source in range(len(read.layouts))]
-        for _ in write_errors(workspace, staging.failed(), read.layouts, extra):
-            pass
+        for row in write_errors(workspace, staging.failed(), read.layouts, extra):
+            held = summary.errors_files.setdefault(errors_name(row.source), {})
+            held[row.outcome or ""] = held.get(row.outcome or "", 0) + 1
+        if vanished is not None:
+            write_vanished(workspace, vanished)
         ended = clock.now()
         summary.ended_at = iso(ended)
         summary.seconds["total"] = round(ended - summary.began, 3)

@@ -13,12 +13,19 @@ from typing import TYPE_CHECKING
 from importer.base_url import DEFAULT_BASE_URL, check_base_url
 from importer.delivery.pacing.valve import PATIENCE
 from importer.errors import UsageError
-from importer.job.limit import parse_limit
+from importer.job.limit import (
+    DEFAULT_CHANGED,
+    DEFAULT_FEWER,
+    DEFAULT_NEW,
+    DEFAULT_VANISHED,
+    ErrorLimit,
+    parse_bound,
+    parse_limit,
+)
 from importer.job.settings_table import ONLY_RUN, READS, SENDS, Setting, setting, settings_in
 from importer.outcomes import OnDuplicate
 
 if TYPE_CHECKING:
-    from importer.job.limit import ErrorLimit
     from importer.mapping import Mapping
 
 DEFAULT_LEDGER = Path("importer-ledger.db")
@@ -53,6 +60,19 @@ def parse_encoding(text: str) -> str:
     return text
 
 
+def parse_edges(text: str) -> str:
+    """What ``--edges`` names.
+
+    Raises:
+        UsageError: it names nothing that is known.
+    """
+    from importer.rows.not_customers import Edges  # noqa: PLC0415 - as above
+
+    if text not in {one.value for one in Edges}:
+        raise UsageError(f"--edges {text!r} is not known", hint="stop, keep or skip")
+    return text
+
+
 def parse_duplicate_policy(text: str) -> OnDuplicate:
     """What ``--on-duplicate`` names.
 
@@ -78,6 +98,22 @@ def parse_log_format(text: str) -> str:
     return text
 
 
+def _guard_bound(default: ErrorLimit, key: str, what: str) -> ErrorLimit:
+    """A field that holds a bound of the volume guard."""
+    usual = f"{default.percent}%, and more than {default.tolerated}"
+    return setting(
+        default,
+        f"Send nothing beyond so many {what}. Default {usual}.",
+        kind=str,
+        shown=None,
+        commands=SENDS,
+        parse=parse_bound,
+        metavar="N|P%",
+        section="guard",
+        key=key,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class InputSettings:
     """How the sources are read and validated, and where results go."""
@@ -88,28 +124,44 @@ class InputSettings:
         "Folder that gets one results folder per run.",
         help_of={"plan": "Folder for scratch files meanwhile."},
     )
-    strict: bool = setting(default=False, help="An unknown column is an error.")
+    strict: bool = setting(
+        default=False, help="An unknown column, or text that looks damaged, is an error."
+    )
     delimiter: str | None = setting(
         None,
         "CSV delimiter: one character, or tab. Detected by default.",
         kind=str,
         commands=(*READS, "init"),
         parse=parse_delimiter,
-        of_source=True,
+        section="source",
     )
     encoding: str = setting(
         "auto",
         "Text encoding of the sources, for example windows-1252. Or auto.",
         commands=(*READS, "init"),
         parse=parse_encoding,
-        of_source=True,
+        section="source",
     )
     sheet: str | None = setting(
         None,
         "Sheet of an Excel workbook. The first with data by default.",
         kind=str,
         commands=(*READS, "init"),
-        of_source=True,
+        section="source",
+    )
+    header_row: int | None = setting(
+        None,
+        "Line that names the columns, where a title stands above it (CSV, Excel).",
+        kind=int,
+        commands=(*READS, "init"),
+        section="source",
+        least=1,
+    )
+    edges: str | None = setting(
+        None,
+        "Lines such as totals, that look like no customers: stop (default), keep or skip.",
+        kind=str,
+        parse=parse_edges,
     )
     on_duplicate: OnDuplicate = setting(
         OnDuplicate.ERROR,
@@ -194,6 +246,30 @@ class DeliverySettings:
         least=1,
     )
     """Of the history alone; what a customer's row itself tells stays for ever."""
+    series: str = setting(
+        "",
+        "The name of this nightly file, where it is not its own name without the date.",
+        commands=SENDS,
+        section="guard",
+    )
+    incremental: bool = setting(
+        default=False,
+        help="Each file holds only what is new or changed: its volume says nothing.",
+        commands=SENDS,
+        section="guard",
+    )
+    accept_drift: bool = setting(
+        default=False,
+        help="Send although the input is unlike the last one; this once.",
+        commands=SENDS,
+        each_time=True,
+    )
+    max_fewer: ErrorLimit = _guard_bound(DEFAULT_FEWER, "fewer", "fewer records than last time")
+    max_changed: ErrorLimit = _guard_bound(DEFAULT_CHANGED, "changed", "records to be updated")
+    max_new: ErrorLimit = _guard_bound(DEFAULT_NEW, "new", "new references")
+    max_vanished: ErrorLimit = _guard_bound(
+        DEFAULT_VANISHED, "vanished", "vanished customers, where they are marked"
+    )
     live: bool = setting(
         default=False, help="Live money keys are meant.", commands=SENDS, each_time=True
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from importer.rows import Problem, Row, in_file_columns, judge_batch, map_columns, with_unseen
+from importer.rows.damaged_text import DamagedText
 from importer.source.private import scratch_file, writing
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Judge:
         self._columns = map_columns(
             layout if bound is None else bound.layout, strict=strict and bound is None
         )
+        self._needed = self._columns.needed if bound is None else bound.needed
+        self._damaged = DamagedText(layout.name)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -59,12 +62,19 @@ class Judge:
 
     def __call__(self, batch: RecordBatch) -> Judged:
         """Judge one batch; every record of it is in the result once."""
+        batch = batch.completed(self._needed)
         return with_unseen(self._judged(batch), batch)
+
+    def doubts(self) -> list[str]:
+        """About the texts so far: what is valid and looks damaged."""
+        return self._damaged.doubts()
 
     def _judged(self, batch: RecordBatch) -> Judged:
         if self._bound is None:
+            self._look(batch)
             return judge_batch(batch, self._columns)
         mapped = self._bound.apply(batch)
+        self._look(mapped.batch)
         judged = in_file_columns(
             judge_batch(mapped.batch, self._columns),
             mapped.original,
@@ -75,6 +85,12 @@ class Judge:
         )
         skipped = tuple(_skipped(batch.source, one) for one in mapped.skipped)
         return replace(judged, skipped=skipped)
+
+    def _look(self, batch: RecordBatch) -> None:
+        columns = [
+            (self._columns.names[at], batch.frame.to_series(at)) for at in self._columns.free_texts
+        ]
+        self._damaged.look(columns, batch.lines)
 
 
 def _skipped(source: int, one: Skipped) -> Row:

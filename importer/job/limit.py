@@ -51,7 +51,23 @@ class Tally:
     invalid: int
 
 
-def parse_limit(text: str) -> ErrorLimit:
+DEFAULT_FEWER = ErrorLimit(percent=Decimal(20), tolerated=10)
+DEFAULT_CHANGED = ErrorLimit(percent=Decimal(30), tolerated=10)
+DEFAULT_NEW = ErrorLimit(percent=Decimal(25), tolerated=50)
+DEFAULT_VANISHED = ErrorLimit(percent=Decimal(5), tolerated=10)
+"""What the volume guard still takes for a usual night (plan.volume_guard)."""
+
+
+def parse_bound(text: str) -> ErrorLimit:
+    """A bound of the volume guard, as ``N`` or ``P%``.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    return parse_limit(str(text), "the bound")
+
+
+def parse_limit(text: str, flag: str = "--max-errors") -> ErrorLimit:
     """The limit that ``N`` or ``P%`` names, exactly: it has no tolerance.
 
     Raises:
@@ -60,16 +76,16 @@ def parse_limit(text: str) -> ErrorLimit:
     found = _LIMIT.fullmatch(text.strip())
     if found is None or (found[2] and not found[3]):
         raise UsageError(
-            f"--max-errors {text!r} is no number of rows and no percentage",
-            hint="for example --max-errors 500 or --max-errors 2.5%",
+            f"{flag} {text!r} is no number of rows and no percentage",
+            hint=f"for example {flag} 500 or {flag} 2.5%",
         )
     if not found[3]:
         return ErrorLimit(rows=int(found[1]))
     percent = Decimal(f"{found[1]}.{found[2]}" if found[2] else found[1])
     if percent > _ALL:
         raise UsageError(
-            f"--max-errors {text} is more than all rows",
-            hint="--max-errors 100% tolerates any number of invalid rows",
+            f"{flag} {text} is more than all rows",
+            hint=f"{flag} 100% tolerates any number of rows",
         )
     return ErrorLimit(percent=percent)
 

@@ -16,6 +16,7 @@ from importer.job.plan_guard import settings_of
 from importer.job.run import stop_rule
 from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
+from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
 from importer.ledger import Account, Ledger, OlderLedger, RunLock
 from importer.ledger.ledger_version import NOTHING_YET
@@ -23,6 +24,7 @@ from importer.plan import Staging, make_plan
 from importer.plan.forecast import Forecast, Sending, forecast
 from importer.plan.make import settle_duplicates
 from importer.plan.plan_digest import digest_of
+from importer.plan.volume_guard import empty_input
 from importer.results import Workspace
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class Planning:
     rows_sha256: str = ""
     ledger_version: str = ""
     transforms: tuple[Transformed, ...] = ()
+    vanished: int = 0
+    """Customers of this series that the input no longer has."""
     stopped_by: RunStopped | None = None
     """Why a run would send nothing; such a plan is not saved."""
     saved: SavedPlan | None = None
@@ -134,8 +138,18 @@ def _look(
         observer.verified(read.records, staging.counts().get("invalid", 0))
         stopped_by = stop_rule(inputs, read, staging)
         input_sha256 = digest_of(staging) if digests else ""
+        vanished = 0
         if ledger is not None:
-            make_plan(staging, ledger, retry_rejected=delivery.retry_rejected)
+            volume = VolumeCheck(ledger, inputs, delivery)
+            met = make_plan(
+                staging, ledger, retry_rejected=delivery.retry_rejected, series=volume.runs
+            )
+            look = volume.look(staging, read, met)
+            vanished = look.vanished
+            if look.drifts:
+                observer.warning(VOLUME_GUARD, look.words)
+        elif not read.records and not delivery.incremental:
+            observer.warning(VOLUME_GUARD, empty_input().text)
         rows_sha256 = digest_of(staging) if digests else ""
         made = forecast(staging, ledger)
         errors = tuple(staging.error_codes())
@@ -158,6 +172,7 @@ def _look(
         version,
         stopped_by=stopped_by,
         transforms=read.transforms,
+        vanished=vanished,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -19,6 +19,7 @@ from importer.job.observer import Observer, Progress
 from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import read_sources
+from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, loop_options, new_run_id
 from importer.ledger import Account, Ledger, RunLock
 from importer.plan import Staging, make_plan
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from importer.job.credentials import ApiKey
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
+    from importer.job.volume import Look
     from importer.ledger.interface import LedgerReader
 
 _DAY = 86_400.0
@@ -56,7 +58,7 @@ class Finished:
         return ExitCode(self.summary.exit_code)
 
 
-def run(
+def run(  # noqa: PLR0915 - the whole job in one straight line
     inputs: InputSettings,
     delivery: DeliverySettings,
     key: ApiKey,
@@ -121,8 +123,12 @@ def run(
             observer.verified(read.records, staging.counts().get("invalid", 0))
             plan.check_input(staging)
             delivered = Delivered(stopped_by=stop_rule(inputs, read, staging))
-            make_plan(staging, reader, retry_rejected=delivery.retry_rejected)
+            volume = VolumeCheck(reader, inputs, delivery)
+            met = make_plan(
+                staging, reader, retry_rejected=delivery.retry_rejected, series=volume.runs
+            )
             plan.check_rows(staging)
+            summary.vanished = _guard(volume.look(staging, read, met), volume, delivered, observer)
             if delivery.dry_run and delivered.stopped_by is None:
                 would_create(staging)
             counts = staging.counts()
@@ -135,6 +141,7 @@ def run(
             version=__version__,
             key_digest=digest,
             sources=inputs.shown_sources,
+            series=volume.series,
             plan=plan.begins,
         )
         stack.enter_context(_noting_failure(ledger, run_id, world.clock))
@@ -165,8 +172,10 @@ def run(
             staging.counts(),
             now=world.clock.now(),
             keep_history=delivery.keep_history,
+            measure=None if delivery.dry_run else volume.measure,
         )
-        results = write_all(workspace, staging, read, summary, world.clock)
+        gone = volume.vanished(staging) if summary.vanished else None
+        results = write_all(workspace, staging, read, summary, world.clock, vanished=gone)
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
 
@@ -202,6 +211,15 @@ def stop_rule(inputs: InputSettings, read: Input, staging: Staging) -> RunStoppe
         hint="the mapping is more likely wrong than the rows: see the groups of errors;"
         " --max-errors 100% sends the valid rows all the same",
     )
+
+
+def _guard(look: Look, volume: VolumeCheck, delivered: Delivered, observer: Observer) -> int:
+    """Ask the volume guard, unless the run is stopped already; how many customers vanished."""
+    if delivered.stopped_by is None:
+        delivered.stopped_by = volume.stop_rule(look)
+        if look.drifts and delivered.stopped_by is None:
+            observer.warning(VOLUME_GUARD, f"{look.words}: accepted")
+    return look.vanished
 
 
 @contextmanager
@@ -253,6 +271,8 @@ def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
     if delivered.stopped_by is not None:
         if delivered.stopped_by.reason == TOO_MANY_INVALID:
             return "valid, but nothing was sent: too many other rows are invalid (--max-errors)"
+        if delivered.stopped_by.reason == VOLUME_GUARD:
+            return "valid, but nothing was sent: the input is unlike the last one (--accept-drift)"
         return "the run was stopped before this row was settled"
     return f"beyond --limit {limit}" if limit is not None else "the run ended before this row"
 
@@ -265,12 +285,20 @@ def _note_end(
     *,
     now: float,
     keep_history: int,
+    measure: dict[str, Any] | None,
 ) -> None:
     """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
     code = _exit_code(delivered, counts)
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
     try:
-        ledger.end_run(summary.run_id, ended_at=now, exit_code=code, counts=counts)
+        went_through = delivered.stopped_by is None and delivered.signum is None
+        ledger.end_run(
+            summary.run_id,
+            ended_at=now,
+            exit_code=code,
+            counts=counts,
+            volume=measure if went_through else None,
+        )
         ledger.forget_attempts(now - keep_history * _DAY)
     except LedgerFailed as failed:
         delivered.stopped_by = delivered.stopped_by or failed

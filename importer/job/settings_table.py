@@ -46,8 +46,10 @@ class Setting:
     """The environment variable, if it is not ``IMPORTER_NAME``."""
     each_time: bool = False
     """It must be meant each time: no variable sets it."""
-    of_source: bool = False
-    """It may stand under ``[source]`` of a mapping file, too."""
+    section: str = ""
+    """It may stand in this section of a mapping file, too: ``source`` or ``guard``,"""
+    key: str = ""
+    """and is called so there; "" for its name."""
     repeated: bool = False
     """The flag may be given several times; the field holds a tuple."""
     help_of: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +59,11 @@ class Setting:
     def flag(self) -> str:
         """Its long flag."""
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def in_section(self) -> str:
+        """What its section calls it."""
+        return self.key or self.name
 
     @property
     def variable(self) -> str | None:

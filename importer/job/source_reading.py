@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from importer.errors import UsageError
+from importer.errors import SourceError, UsageError
 from importer.job.judging import LEFT_OUT, Judge, looked_through, mapping_bound
 from importer.job.limit import Tally
 from importer.results.groups import Groups
-from importer.rows import parts_of, until_first_invalid
+from importer.rows import leave_out, parts_of, until_first_invalid
+from importer.rows.not_customers import NOT_A_CUSTOMER, EdgeLines, Edges
+from importer.rows.payload import carried_fields
 from importer.source import SourceOptions, open_source, shown_source
 
 if TYPE_CHECKING:
@@ -23,10 +25,13 @@ if TYPE_CHECKING:
     from importer.job.world import World
     from importer.mapping import Transformed
     from importer.plan import Staging
-    from importer.rows import Row
+    from importer.rows import Judged, Row
+    from importer.rows.not_customers import NoCustomer
     from importer.source.records import Layout, RecordBatch
 
 
+_TOLD = 5
+"""Lines that one message tells."""
 MOST_WARNINGS = 100
 """Warnings of one kind that are told; thousands of sources may each have some."""
 
@@ -47,6 +52,8 @@ class Input:
     transforms: tuple[Transformed, ...] = ()
     """What the mapping changed."""
 
+    carried: Mapping[str, int] = field(default_factory=dict)
+    """Valid records that have a value, by field."""
     skipped: tuple[int, ...] = ()
     """How many records of each source a rule of the mapping left out: nobody judged them."""
 
@@ -93,31 +100,43 @@ class _Reading:
         self._skipped: list[int] = []
         self._groups = Groups()
         self._first_invalid: Row | None = None
+        self._carried: Counter[str] = Counter()
         self._transforms: list[Transformed] = []
+        self._odd: list[NoCustomer] = []
+        said = settings.mapping.rows.edges if settings.mapping is not None else None
+        self._edges = Edges(settings.edges or said or Edges.STOP)
 
     def read(self, index: int, name: str, options: SourceOptions, stdin: BinaryIO | None) -> bool:
         """Read one source; False where the first invalid record ends the reading."""
         mapping, bound = self._settings.mapping, None
         with ExitStack() as stack:
             source = stack.enter_context(open_source(name, index, options, stdin))
+            edges = EdgeLines(source.layout)
             parts: Iterator[RecordBatch] = (
-                part for batch in source.batches() for part in parts_of(batch)
+                part for batch in edges.watched(source.batches()) for part in parts_of(batch)
             )
+            layout = source.layout
             if mapping is not None:
                 bound = mapping_bound(mapping, source.layout)
                 if bound.detects:
                     looked = looked_through(parts, bound, options.folder)
                     number_format, parts = stack.enter_context(looked)
                     bound = mapping_bound(mapping, source.layout, number_format)
+                    layout = replace(layout, number_format=str(number_format))
             judge = Judge(source.layout, bound, strict=self._settings.strict)
             for text in judge.warnings:
                 self._warn("column_ignored", text)
-            self._layouts.append(source.layout)
+            self._layouts.append(layout)
             self._sizes.append(0)
             self._skipped.append(0)
-            goes_on = all(self._add(judge, part) for part in parts)
+            goes_on = all(self._add(judge, part, edges) for part in parts)
             for text in source.warnings:
                 self._warn("source_interpreted", text)
+            self._check_edges(source.layout.name)
+            for text in (*source.doubts, *judge.doubts()):
+                if self._settings.strict:
+                    raise SourceError(text, hint="correct it, or leave --strict out to be warned")
+                self._warn("source_doubtful", text)
         self._note_transforms(judge.transforms)
         return goes_on
 
@@ -134,11 +153,41 @@ class _Reading:
             self._groups,
             self._first_invalid,
             _merged(self._transforms),
-            tuple(self._skipped),
+            skipped=tuple(self._skipped),
+            carried=self._carried,
         )
 
-    def _add(self, judge: Judge, part: RecordBatch) -> bool:
-        judged = judge(part)
+    def _check_edges(self, name: str) -> None:
+        """Stop where lines look like no customers, and nobody has said what they are.
+
+        Raises:
+            SourceError: the lines, and what they look like.
+        """
+        odd = self._odd
+        if not odd:
+            return
+        told = "; ".join(f"line {one.line:,} looks like {one.looks_like}" for one in odd[:_TOLD])
+        more = f"; and {len(odd) - _TOLD:,} more" if len(odd) > _TOLD else ""
+        raise SourceError(
+            f"{name}: {told}{more}: no customers, it seems, and nothing is sent",
+            hint="say what they are with --edges skip (left out) or --edges keep (customers), or"
+            ' edges = "skip" under [rows] of the mapping; or remove them from the file',
+        )
+
+    def _edged(self, judged: Judged, edges: EdgeLines) -> Judged:
+        """A judged batch without the lines at the edges that are to be left out."""
+        skipped = {row.line for row in judged.skipped}
+        odd = [one for one in edges.take(judged) if one.line not in skipped]
+        if not odd or self._edges is Edges.KEEP:
+            return judged
+        if self._edges is Edges.STOP:
+            self._odd += odd
+            return judged
+        texts = {one.line: f"looks like {one.looks_like} (edges = skip)" for one in odd}
+        return leave_out(judged, texts, NOT_A_CUSTOMER)
+
+    def _add(self, judge: Judge, part: RecordBatch, edges: EdgeLines) -> bool:
+        judged = self._edged(judge(part), edges)
         if self._settings.fail_fast and judged.invalid:
             judged = until_first_invalid(judged)
             self._first_invalid = judged.invalid[0]
@@ -147,6 +196,7 @@ class _Reading:
             self._sizes[-1] += part.frame.height + len(part.malformed)
         self._skipped[-1] += len(judged.skipped)
         self._staging.add_batch(judged)
+        self._carried.update(carried_fields(judged.valid["payload"]))
         self._groups.add_invalid(judged.invalid)
         self._observer.reading(self._layouts[-1].name, sum(self._sizes))
         return self._first_invalid is None
@@ -171,11 +221,19 @@ class _Reading:
 def _options(settings: InputSettings, folder: Path) -> SourceOptions:
     """How the sources are read; what is not set is as the mapping file says."""
     delimiter, encoding, sheet = settings.delimiter, settings.encoding, settings.sheet
+    header_row = settings.header_row
     if settings.mapping is not None:
         said = settings.mapping.source
         delimiter, sheet = delimiter or said.delimiter, sheet or said.sheet
         encoding = said.encoding or encoding if encoding == "auto" else encoding
-    return SourceOptions(delimiter=delimiter, encoding=encoding, sheet=sheet, folder=folder)
+        header_row = header_row or said.header_row
+    return SourceOptions(
+        delimiter=delimiter,
+        encoding=encoding,
+        sheet=sheet,
+        header_row=header_row,
+        folder=folder,
+    )
 
 
 def _merged(transforms: list[Transformed]) -> tuple[Transformed, ...]:

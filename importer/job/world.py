@@ -32,14 +32,10 @@ async def in_thread(call: Callable[[], T], /) -> T:
     return await anyio.to_thread.run_sync(call)
 
 
-def open_network(connections: int) -> httpx.AsyncBaseTransport:
-    """The real network, for this many requests in flight."""
-    try:
-        from importer.delivery.http.network import AsyncioTransport  # noqa: PLC0415 - only run sends
-    except ImportError:
-        from importer.delivery.http.transport import ShardedTransport  # noqa: PLC0415
+def open_network(_connections: int) -> httpx.AsyncBaseTransport:
+    """The real network; it opens as many connections as there are requests in flight."""
+    from importer.delivery.http.network import AsyncioTransport  # noqa: PLC0415 - only run sends
 
-        return ShardedTransport(connections)
     return AsyncioTransport()
 
 

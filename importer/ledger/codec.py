@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State
+from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State, kind
+from importer.ledger.field_hashes import packed, unpacked
+
+if TYPE_CHECKING:
+    from importer.delivery.protocol.states import Transition
+    from importer.delivery.protocol.update_states import Hashes
 
 NOT_REQUESTS = frozenset({"not_sent", "sent", "advanced", "unsettled"})
 """Events of the history in which no request left us, or that a request caused later."""
@@ -30,7 +35,13 @@ class Row(NamedTuple):
     first_run: int
     last_run: int
     fields: bytes | None = None
-    """A few bits of every field of the version that ``fingerprint`` stands for (fields.py)."""
+    """Of older ledgers: 16 bits of every field of the version that ``fingerprint`` stands for."""
+    hashes: bytes | None = None
+    """The hashes of that version's fields, packed (field_hashes.py)."""
+    base: bytes | None = None
+    """Those of them that Moment confirmed; empty for all, None for none."""
+    synced: bytes | None = None
+    """The version that an update left in step, empty for none; None before any update."""
 
 
 COLUMNS = ", ".join(Row._fields)
@@ -67,47 +78,56 @@ def decode(row: Row) -> State:
     raise ValueError(f"a row in no state: {row.state}")
 
 
-def changed(
-    row: Row, new: State, *, http_status: int, run: int, now: float, fields: bytes | None = None
-) -> Row:
-    """The row once ``new`` was applied; when it was first sent stays known as it settles."""
-    ref, sent_at = row.reference, row.first_sent_at
-    seen = (row.attempts, row.first_run, run)
+def changed(row: Row, change: Transition, *, run: int, now: float) -> Row:
+    """The row once the change was applied; when it was first sent stays known as it settles."""
+    new = change.new
+    if isinstance(new, New):
+        fresh = unknown(row.reference, run)
+        return fresh._replace(attempts=row.attempts, first_run=row.first_run)
+    same = row.fingerprint == new.fingerprint
+    told = row._replace(
+        state=kind(new),
+        generation=new.generation,
+        fingerprint=new.fingerprint,
+        settled_at=now,
+        customer_id=None,
+        origin=None,
+        differs=None,
+        http_status=change.http_status,
+        error_code="",
+        last_run=run,
+        fields=row.fields if same else None,
+        hashes=row.hashes if same and row.hashes is not None else _packed(change.fields),
+        base=None,
+    )
     match new:
-        case Sent(at, hashed, first):
-            return Row(
-                ref,
-                "sent",
-                at,
-                hashed,
-                first,
-                None,
-                None,
-                None,
-                None,
-                http_status,
-                "",
-                *seen,
-                fields,
+        case Sent():
+            return told._replace(first_sent_at=new.first_sent_at, settled_at=None)
+        case Done():
+            return told._replace(
+                customer_id=new.customer_id,
+                origin=new.origin.value,
+                differs="\n".join(new.differs) or None,
+                base=_base(change.base, told.hashes),
             )
-        case Done(at, hashed, customer, origin, differs):
-            told = (customer, origin.value, "\n".join(differs) or None)
-            return Row(ref, "done", at, hashed, sent_at, now, *told, http_status, "", *seen, fields)
-        case Rejected(at, hashed, status, code):
-            return Row(
-                ref,
-                "rejected",
-                at,
-                hashed,
-                sent_at,
-                now,
-                None,
-                None,
-                None,
-                status,
-                code,
-                *seen,
-                fields,
-            )
-        case New():
-            return unknown(ref, run)._replace(attempts=row.attempts, first_run=row.first_run)
+        case Rejected():
+            return told._replace(http_status=new.http_status, error_code=new.error_code)
+
+
+def _packed(pairs: Hashes | None) -> bytes | None:
+    return None if pairs is None else packed(pairs)
+
+
+def _base(confirmed: Hashes, noted: bytes | None) -> bytes | None:
+    """As stored: nothing where none was confirmed, empty where all that was noted was."""
+    if not confirmed:
+        return None
+    text = packed(confirmed)
+    return b"" if text == noted else text
+
+
+def base_of(row: Row) -> Hashes:
+    """What Moment confirmed when the customer was made, or found."""
+    if row.base is None:
+        return ()
+    return unpacked(row.base or row.hashes or b"")

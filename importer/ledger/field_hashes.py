@@ -1,50 +1,146 @@
-"""A few bits of every field of a row, so that a later version of it can be told apart by field.
+"""64 bits of every field of a row, so that versions can be told apart field by field.
 
-The ledger's fingerprint says that a row has changed; these say in which fields. Pure, and frozen:
-what was stored is compared for years.
+The ledger's fingerprint says that a row has changed; these say in which fields, and whether Moment
+holds what was written last (docs/syncing.md). One function makes them of a payload and of a
+customer as Moment answers it. Pure, and frozen: what was stored is compared for years.
+
+Ledgers from before had 16 bits of each field, which still tell what has changed.
 """
 
 from __future__ import annotations
 
 import json
 from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
 
+from importer.delivery.protocol.update_states import Hashes, hashes
 from importer.rows.fingerprint import canonical
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 FIELDS = ("name", "email", "phone", "currency", "balance", "metadata")
-"""What is told apart, as ``differs`` names it; a field more would be a new column."""
+"""What is told apart, as ``differs`` names it; of metadata each key."""
+METADATA = "metadata."
+"""What the name of a metadata key's field begins with."""
+WIDTH = 8
+"""Bytes of each field. 64 bits miss a change once in 2**64, and let nobody read a value back: the
+salt never leaves the ledger, and equal values of two customers look different."""
+_PLAIN = FIELDS[:-1]
+_CODES = {name: number for number, name in enumerate(_PLAIN, start=1)}
+_NAMES = dict(enumerate(_PLAIN, start=1))
+_NAMED = 0
 
-WIDTH = 2
-"""Bytes of each field. 16 bits miss a change once in 65,536, and let nobody read a value back."""
 
+def hashes_of(reference: str, document: Mapping[str, Any], salt: bytes) -> Hashes:
+    """The hashes of a payload, or of a customer as Moment answered it.
 
-def fields_of(payload: str, salt: bytes) -> bytes:
-    """``WIDTH`` bytes for each of ``FIELDS``, in that order.
-
-    BLAKE2b (RFC 7693) over the ledger's salt, the reference and the value: equal values of two
-    customers look different. A field that is absent is all zeros.
-
-    Args:
-        payload: a row's canonical JSON.
-        salt: the ledger's own.
+    BLAKE2b (RFC 7693), keyed by the ledger's salt, over the reference, the field and the value. A
+    field that is absent, null or empty has none. A whole number is its decimal digits; anything
+    else that is no text (a truth, a float, a list) is its JSON, marked, so that it equals no text.
     """
+    own = blake2b(b"%b\0" % _bytes(reference), digest_size=WIDTH, key=salt)
+    values = {name: document.get(name) for name in _PLAIN}
+    metadata = document.get("metadata")
+    if isinstance(metadata, dict):
+        values |= {METADATA + key: value for key, value in metadata.items()}
+    said = ((name, _said(value)) for name, value in values.items())
+    return hashes((name, _hash(own, name, text)) for name, text in said if text is not None)
+
+
+def _said(value: Any) -> bytes | None:
+    if isinstance(value, str):
+        return b"t" + _bytes(value) if value else None
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return b"t%d" % value
+    return b"j" + _bytes(canonical(value) if isinstance(value, dict) else json.dumps(value))
+
+
+def _hash(own: blake2b, name: str, said: bytes) -> bytes:
+    hashed = own.copy()
+    hashed.update(b"%b\0%b" % (_bytes(name), said))
+    return hashed.digest()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def packed(pairs: Hashes) -> bytes:
+    """The pairs as bytes, in their order."""
+    parts = []
+    for name, value in pairs:
+        code = _CODES.get(name)
+        if code is None:
+            text = _bytes(name)
+            parts.append(b"%c%b%b" % (_NAMED, len(text).to_bytes(2, "big"), text))
+        else:
+            parts.append(b"%c" % code)
+        parts.append(value)
+    return b"".join(parts)
+
+
+def unpacked(text: bytes) -> Hashes:
+    """The inverse of ``packed``.
+
+    Raises:
+        ValueError: these bytes were not made by ``packed``.
+    """
+    found, at = [], 0
+    while at < len(text):
+        code = text[at]
+        at += 1
+        if code == _NAMED:
+            size = int.from_bytes(text[at : at + 2], "big")
+            name = text[at + 2 : at + 2 + size].decode("utf-8", "surrogatepass")
+            at += 2 + size
+        else:
+            name = _NAMES.get(code, "")
+        value = text[at : at + WIDTH]
+        at += WIDTH
+        if len(value) < WIDTH or not name:
+            raise ValueError("these are no field hashes")
+        found.append((name, value))
+    return tuple(found)
+
+
+def fields_that_differ(one: Hashes, other: Hashes) -> tuple[str, ...]:
+    """Names of ``FIELDS`` in which two versions of one row differ, in that order."""
+    return _in_order({name for name, _ in {*one} ^ {*other}})
+
+
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+    known = {"metadata" if name.startswith(METADATA) else name for name in names}
+    return tuple(name for name in FIELDS if name in known)
+
+
+# Ledgers from before ----------------------------------------------------------------------------
+
+SHORT_WIDTH = 2
+
+
+def short_hashes_of(payload: str, salt: bytes) -> bytes:
+    """``SHORT_WIDTH`` bytes for each of ``FIELDS``, in that order; zeros for an absent field."""
     row = json.loads(payload)
     own = b"%b%b\0" % (salt, row["external_reference"].encode())
     parts = []
     for name in FIELDS:
         value = row.get(name)
         if value is None:
-            parts.append(bytes(WIDTH))
+            parts.append(bytes(SHORT_WIDTH))
         else:
             text = canonical(value) if isinstance(value, dict) else str(value)
-            parts.append(blake2b(own + text.encode(), digest_size=WIDTH).digest())
+            parts.append(blake2b(own + text.encode(), digest_size=SHORT_WIDTH).digest())
     return b"".join(parts)
 
 
-def fields_that_differ(one: bytes, other: bytes) -> tuple[str, ...]:
-    """Names of the fields in which two versions of one row differ, in the order of ``FIELDS``."""
+def short_fields_that_differ(one: bytes, other: bytes) -> tuple[str, ...]:
+    """As ``fields_that_differ``; misses a change once in 65,536."""
     return tuple(
         name
         for at, name in enumerate(FIELDS)
-        if one[at * WIDTH : (at + 1) * WIDTH] != other[at * WIDTH : (at + 1) * WIDTH]
+        if one[at * SHORT_WIDTH : (at + 1) * SHORT_WIDTH]
+        != other[at * SHORT_WIDTH : (at + 1) * SHORT_WIDTH]
     )

@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from importer.delivery.protocol.update_states import Hashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from importer.delivery.protocol.states import Attempt, State, Transition
+    from importer.delivery.protocol.update_states import UpdateState, UpdateTransition
+
+Hasher = Callable[[str, Mapping[str, Any]], Hashes]
+"""(reference, payload or customer as Moment answered it) -> its fields' hashes; asks no file."""
 
 
 class LedgerReader(Protocol):
@@ -20,16 +27,25 @@ class LedgerReader(Protocol):
         """What is known of these references; one that is missing is ``New``."""
         ...
 
+    def updates(self, references: Sequence[str]) -> dict[str, UpdateState]:
+        """How those that are ``Done`` are kept in step; the others are missing."""
+        ...
+
     def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
-        """(start, lines ``INDEX,FINGERPRINT,CUSTOMER_ID``) of those that are known."""
+        """(start, lines ``INDEX,FINGERPRINT,CUSTOMER_ID,RUN``) of those that are known."""
         ...
 
-    def fields(self, references: Sequence[str]) -> dict[str, bytes]:
-        """Hashes of the fields of the version that is known of each; unknown ones are missing."""
+    def hasher(self) -> Hasher:
+        """Makes field hashes as this ledger keeps them."""
         ...
 
-    def fields_of(self, payload: str) -> bytes:
-        """The same of a row's canonical JSON."""
+    def changed_fields(self, payloads: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """In which fields each payload differs from the version that is known of its reference.
+
+        Args:
+            payloads: canonical JSON by reference; one whose fields nobody noted is missing in
+                what is returned.
+        """
         ...
 
 
@@ -38,12 +54,12 @@ class LedgerWriter(Protocol):
 
     def apply(
         self,
-        transitions: Sequence[Transition],
+        transitions: Sequence[Transition | UpdateTransition],
         attempts: Sequence[Attempt],
         *,
         run_id: str,
         now: float,
-    ) -> list[State | None]:
+    ) -> list[State | UpdateState | None]:
         """Apply in one transaction that is durable when this returns.
 
         Returns:
@@ -51,5 +67,6 @@ class LedgerWriter(Protocol):
 
         Raises:
             LedgerFailed: nothing of it was applied.
+            BugFound: an invariant does not hold; nothing of it was applied.
         """
         ...

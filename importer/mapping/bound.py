@@ -25,6 +25,7 @@ from importer.rows.cell_kinds import INEXACT, CellKinds
 from importer.rows.certain import is_email
 from importer.rows.header_fields import PREFIX
 from importer.rows.text import TRIMMED, shown, trim
+from importer.source.fed_back import FORMAT
 from importer.source.records import CellFault, Kind, Layout, RecordBatch
 
 if TYPE_CHECKING:
@@ -352,6 +353,8 @@ class Bound:
         self._where = {trim(name): index for index, name in enumerate(layout.columns)}
         self._width = len(layout.columns)
         self._format = number_format
+        self._told: set[str] = set()
+        self._told_at = self._where.get(FORMAT) if layout.fed_back else None
         self.report = TransformReport()
         given = {
             name: field
@@ -368,8 +371,12 @@ class Bound:
         """The columns that the mapping makes."""
         self.labels = {name: self._label(name, field) for name, field in self._fields.items()}
         """For each of them, how a message names it: the file's column, then the field."""
+        self.needed = frozenset(
+            self._where[trim(name)] for _, names in _used(mapping) for name in names
+        )
+        """Indexes of the columns that are looked at."""
         reference = mapping.fields.external_reference
-        self.reference = self._where[reference.column] if reference.column else None
+        self.reference = self._where[trim(reference.column)] if reference.column else None
         """Index of the reference's own column in the header, if it has one."""
 
     @property
@@ -383,7 +390,7 @@ class Bound:
         cells = batch.frame.fill_null("")
         cells.columns = [str(index) for index in range(cells.width)]
         lines = pl.Series("line", batch.lines, dtype=pl.Int64)
-        trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
+        trimmed = self._trimmed(cells)
         left_out, skipped, unread = self._skip(trimmed, cells, lines, CellKinds(batch))
         if skipped:
             kept = ~left_out
@@ -408,9 +415,10 @@ class Bound:
 
     def amounts(self, batch: RecordBatch) -> tuple[pl.Series, Sequence[int]]:
         """The cells whose number format is looked for, with their lines."""
+        batch = batch.completed(self.needed)
         cells = batch.frame.fill_null("")
         cells.columns = [str(index) for index in range(cells.width)]
-        trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
+        trimmed = self._trimmed(cells)
         lines = pl.Series("line", batch.lines, dtype=pl.Int64)
         left_out, *_ = self._skip(trimmed, cells, lines, CellKinds(batch))
         kinds = CellKinds(batch.filter(~left_out))
@@ -418,6 +426,9 @@ class Bound:
         balance = self._mapping.fields.balance
         if balance is None:
             raise ValueError("the mapping makes no balance")
+        if self._told_at is not None:
+            told = batch.frame.to_series(self._told_at).unique().drop_nulls()
+            self._told |= {one.removeprefix("as ") for one in told} & money.FORMATS.keys()
         return columns.amounts(balance), lines.filter(~left_out).to_list() * len(balance.sides)
 
     def detect(self, amounts: Iterable[tuple[pl.Series, Sequence[int]]]) -> NumberFormat:
@@ -426,9 +437,17 @@ class Bound:
         Raises:
             SourceError: it could be read in two ways (the message shows both), or in none.
         """
+        doubt = ""
         try:
-            return money.detect(amounts)
-        except money.Ambiguous as doubt:
+            found = money.detect(amounts)
+        except money.Ambiguous as error:
+            doubt = str(error)
+        # An errors file holds a part of the column: what the whole one said holds for it.
+        if len(self._told) == 1:
+            return money.FORMATS[min(self._told)]
+        if len(self._told) > 1:
+            doubt = f"come from files with different formats: {', '.join(sorted(self._told))}"
+        if doubt:
             balance = self._mapping.fields.balance
             names = balance.names if balance is not None else ()
             columns = ", ".join(map(shown, names)) or "fields.balance"
@@ -436,9 +455,18 @@ class Bound:
                 f"{self.layout.name}: the numbers of {columns} {doubt}",
                 hint='correct them, or say which is meant: number_format = "..." in'
                 " [fields.balance]",
-            ) from None
+            )
+        return found
 
     # Inside -------------------------------------------------------------------------------------
+
+    def _trimmed(self, cells: pl.DataFrame) -> pl.DataFrame:
+        trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
+        empty = self._mapping.source.empty
+        if not empty:
+            return trimmed
+        cell = pl.all()
+        return trimmed.with_columns(pl.when(~cell.is_in(empty)).then(cell).otherwise(pl.lit("")))
 
     def _skip(
         self, trimmed: pl.DataFrame, cells: pl.DataFrame, lines: pl.Series, kinds: CellKinds

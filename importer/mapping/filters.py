@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import operator
+import re
 from typing import TYPE_CHECKING
 
 import polars as pl
+
+from importer.rows.currencies import ACTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +22,21 @@ _WORDS = (
     "total|totals|grand total|subtotal|sub-total|sum|summe|gesamt|gesamtsumme|zwischensumme|totaal"
     "|subtotaal|totaux|sous-total|suma|soma|totale"
 )
-_TOTALS = rf"(?i)^(?:{_WORDS})(?:[\s:.]|$)"
-"""How a totals line begins. What follows is no part of a key: ``TOTAL-7`` may be a customer's."""
+_BESIDE = (
+    "amount|amounts|balance|balances|due|outstanding|owed|owing|open|records|rows|lines|customers"
+    "|clients|accounts|members|debtors|of|all|for|count|number|general|général|générale|geral|betrag"
+    "|saldo|kunden|datensätze|zeilen|offen|alle|aller|montant|solde|enregistrements|de|des|importe"
+    "|clientes|registros|bedrag|klanten|regels|van|valor|kliente|rand|euro|euros|dollars"
+    f"|(?-i:{'|'.join(sorted(ACTIVE))})|[0-9][0-9.,']*"
+)
+_TOTALS = rf"(?i)^(?:{_WORDS})(?:[\s:.=()]+(?:{_BESIDE}))*[\s:.=()]*$"
+"""The label of a totals line: such a word, and what was added up. ``TOTAL-7`` may be a customer's
+key, and ``Total Plumbing CC`` is a customer's name."""
+
+
+def is_totals_label(text: str) -> bool:
+    """Whether a cell says that its line is one of totals, and nothing else."""
+    return re.match(_TOTALS, text) is not None
 
 
 def rules(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from pydantic import model_validator as validates
 
 from importer.mapping.money.money_format import FORMATS
@@ -205,6 +205,10 @@ class SourceSection(Strict):
     encoding: StrictStr | None = None
     delimiter: Annotated[StrictStr, AfterValidator(_delimiter)] | None = None
     sheet: StrictStr | None = None
+    header_row: Annotated[StrictInt, Field(ge=1)] | None = None
+    """The line of the header; None = the first that holds anything."""
+    empty: tuple[Annotated[StrictStr, Field(min_length=1)], ...] = ()
+    """Texts that stand for an empty cell, such as ``NULL``."""
 
 
 Texts = StrictStr | tuple[StrictStr, ...]
@@ -223,6 +227,8 @@ class RowsSection(Strict):
     keep: dict[ColumnName, Texts] = {}
     drop: dict[ColumnName, Texts] = {}
     skip_totals: StrictBool | Totals = False
+    edges: Literal["stop", "keep", "skip"] | None = None
+    """What is done with lines at the edges of a file that look like no customers."""
 
 
 MetadataKey = Annotated[StrictStr, Field(min_length=1, max_length=MAX_METADATA_KEY)]
@@ -235,6 +241,8 @@ class Mapping(Strict):
     preset: StrictStr | None = None
     run: dict[StrictStr, Any] = {}
     """Settings of a run; the command line knows their types."""
+    guard: dict[StrictStr, Any] = {}
+    """The volume guard's; the same."""
     source: SourceSection = SourceSection()
     fields: Fields
     metadata: dict[MetadataKey, TextField] = {}

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from importer.delivery.protocol.states import Done, Rejected, Sent
-from importer.ledger.field_hashes import fields_that_differ
 from importer.outcomes import Outcome
 from importer.plan.make import known_rows
 from importer.plan.staging import CHUNK
@@ -135,10 +134,10 @@ def _compare(page: Page, staging: Staging, ledger: LedgerReader, made: Forecast)
     rows = changed.select("source", "line", "reference", payloads.alias("payload"))
     for chunk in rows.iter_slices(CHUNK):
         references = chunk["reference"].to_list()
-        known, states = ledger.fields(references), ledger.states(references)
+        states = ledger.states(references)
+        changed_in = ledger.changed_fields(dict(zip(references, chunk["payload"], strict=True)))
         for source, line, reference, payload in chunk.iter_rows():
-            held, state = known.get(reference), states.get(reference)
-            differ = () if held is None else fields_that_differ(held, ledger.fields_of(payload))
+            state, differ = states.get(reference), changed_in.get(reference, ())
             if not differ and isinstance(state, Done):
                 # The source is as it was when Moment was seen to hold something else.
                 differ = state.differs

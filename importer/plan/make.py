@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 from array import array
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -24,7 +25,25 @@ if TYPE_CHECKING:
     from importer.plan.frames import Pending
     from importer.plan.staging import Staging
 
-_VERSION = {"index": pl.UInt32, "known": pl.String, "customer_id": pl.String}
+_VERSION = {
+    "index": pl.UInt32,
+    "known": pl.String,
+    "customer_id": pl.String,
+    "first_run": pl.UInt32,
+}
+
+
+class Met(NamedTuple):
+    """What the ledger knew of the valid rows of an input."""
+
+    known: int = 0
+    """Rows whose customer is in Moment."""
+    new: int = 0
+    """Rows whose reference it did not know."""
+    to_update: int = 0
+    """Of the known ones, those that differ and will be updated."""
+    of_series: int = 0
+    """Of the known ones, those that runs of the same series met first."""
 
 
 def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplicate) -> None:
@@ -48,16 +67,26 @@ def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplic
         )
 
 
-def make_plan(staging: Staging, ledger: LedgerReader, *, retry_rejected: bool) -> None:
-    """Give every row that needs no request its outcome."""
+def make_plan(
+    staging: Staging, ledger: LedgerReader, *, retry_rejected: bool, series: Sequence[int] = ()
+) -> Met:
+    """Give every row that needs no request its outcome; ``series`` are the runs of this series."""
+    met = Met()
+    runs = pl.Series(list(series), dtype=pl.UInt32).implode()
     for waiting in staging.waiting():
         known = known_rows(waiting.frame, ledger)
+        met = Met(
+            known=met.known + int((known["first_run"] > 0).sum()),
+            new=met.new + waiting.frame.height - known.height,
+            of_series=met.of_series + int(known["first_run"].is_in(runs).sum()),
+        )
         # What ``decide`` says of a row that is settled and in step, without its objects.
         is_unchanged = (known["known"] == known["fingerprint"]) & (known["customer_id"] != "")
         unchanged = known.filter(is_unchanged)
         staging.settle_unchanged(waiting.segment, unchanged["at"], unchanged["customer_id"])
         for chunk in known.filter(~is_unchanged).iter_slices(CHUNK):
             _decide_each(chunk, staging, ledger, retry_rejected=retry_rejected)
+    return met
 
 
 def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
@@ -72,7 +101,9 @@ def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
         found = [pl.DataFrame(schema=_VERSION)]
     versions = pl.concat(found)
     return rows[versions["index"]].with_columns(
-        versions["known"].str.decode("hex"), versions["customer_id"].fill_null("")
+        versions["known"].fill_null("").str.decode("hex"),
+        versions["customer_id"].fill_null(""),
+        versions["first_run"],
     )
 
 
@@ -118,10 +149,10 @@ def _holds(ascending: array[int], number: int) -> bool:
 
 
 def _with_states(chunk: Sequence[Pending], ledger: LedgerReader) -> Iterator[Planned]:
-    known = ledger.states([row.reference for row in chunk])
+    known, hashed = ledger.states([row.reference for row in chunk]), ledger.hasher()
     for row in chunk:
         state = known.get(row.reference, NEW)
-        fields = ledger.fields_of(row.payload)
+        fields = hashed(row.reference, json.loads(row.payload))
         yield Planned(row.position, row.reference, row.fingerprint, row.payload, state, fields)
 
 

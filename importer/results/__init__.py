@@ -1,8 +1,8 @@
 """Results: what became of every input record, as files for people, spreadsheets and scripts."""
 
-from importer.results.errors_csv import write_errors
+from importer.results.errors_csv import errors_name, write_errors
 from importer.results.report import GroupReport, report
-from importer.results.results_csv import write_results
+from importer.results.results_csv import write_results, write_vanished
 from importer.results.summary import Summary, write_summary
 from importer.results.workspace import Workspace
 
@@ -10,8 +10,10 @@ __all__ = [
     "GroupReport",
     "Summary",
     "Workspace",
+    "errors_name",
     "report",
     "write_errors",
     "write_results",
     "write_summary",
+    "write_vanished",
 ]

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from importer.results.settings_toml import Setting, quoted
-from importer.rows.codes import CODES
+from importer.mapping.toml_text import quoted
+from importer.results.settings_toml import Setting
+from importer.rows.codes import CORRECT, REGISTRY
 from importer.rows.currencies import is_known, is_withdrawn, meant, minor_units
 from importer.rows.mistakes import Mistake
 from importer.rows.text import shown
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from importer.results.groups import Cause
 
-CORRECT = "correct the cells in errors.csv and feed it back"
+LOOK_UP = "look_up_"
+"""What the code of a failed look-up begins with."""
+_LEFT = {"unsettled": "not settled", "conflict": "not in step", "missing": "not in step"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,79 +36,15 @@ class Advice:
     settings: tuple[Setting, ...] = ()
 
 
-_WORDS = {
-    "reference_missing": "is empty",
-    "reference_charset": "holds other characters than a-z, A-Z, 0-9, _ and -",
-    "reference_too_long": "has more than 255 characters",
-    "name_too_long": "has more than 255 characters",
-    "email_syntax": "is no e-mail address",
-    "email_too_long": "is longer than an address may be",
-    "phone_not_e164": "is not in E.164 format",
-    "currency_unknown": "is not an active ISO 4217 code",
-    "currency_missing": "is empty where there is a balance",
-    "balance_not_integer": "is not a whole number of the smallest currency unit",
-    "balance_too_long": "has more digits than can be sent",
-    "metadata_not_object": "does not hold one JSON object",
-    "metadata_too_many_keys": "has more than 10 filled keys",
-    "metadata_key_too_long": "has a key of more than 40 characters",
-    "metadata_key_twice": "gives a key twice",
-    "metadata_value_not_text": "holds a value that is no text",
-    "metadata_value_too_long": "holds a value of more than 500 characters",
-    "not_unicode": "holds half of a surrogate pair, which is no character",
-    "not_integer": "is not a whole number",
-    "phone_invalid": "is not one phone number and nothing else",
-    "amount_unreadable": "is no amount in the number format of the column",
-    "amount_without_currency": "needs a currency with minor units in the same row",
-    "amount_decimals": "has more decimals than the currency",
-    "amount_other_currency": "names another currency than the row",
-    "amount_other_side": "has a sign that contradicts its debit or credit column",
-}
-"""What a column does wrong; a code that is not here is told by its meaning."""
-_RECORDS = {
-    "too_few_fields": "the record has fewer cells than the header",
-    "too_many_fields": "the record has more cells than the header",
-    "stray_quote": "a quote stands where none may stand",
-    "unclosed_quote": "a quote is opened and not closed properly",
-    "not_utf8": "a cell holds a byte that is not UTF-8",
-    "nul_byte": "a cell holds a NUL byte",
-    "field_too_long": "a cell is longer than can be read",
-    "record_too_long": "the record is longer than can be read",
-    "bare_carriage_return": "a carriage return stands in a cell without quotes",
-    "duplicate_conflict": "rows with the same external_reference have different data",
-    "reference_collision": "the mapping makes one external_reference of different cells",
-}
-_FIXES = {
-    "reference_missing": (
-        "fill it in, name a fallback (columns = [...] in [fields.external_reference]),"
-        " or skip lines that are totals (skip_totals = true in [rows])"
-    ),
-    "reference_too_long": "choose a shorter column as reference",
-    "name_too_long": "shorten it; check that the right column is the name",
-    "email_syntax": "correct or empty these cells: a customer needs no e-mail",
-    "email_too_long": "correct or empty these cells: a customer needs no e-mail",
-    "balance_too_long": "check whether two cells ran together",
-    "metadata_not_object": "map each key from a column of its own, as [metadata.KEY]",
-    "metadata_too_many_keys": "keep the ten that matter most: leave out [metadata.KEY] sections",
-    "metadata_key_too_long": "shorten the key",
-    "metadata_key_twice": "give the key once, in metadata or in its own column",
-    "metadata_value_not_text": "write each value in double quotes",
-    "metadata_value_too_long": "shorten it, or leave this key out",
-    "too_few_fields": "check the delimiter, and line breaks in cells without quotes",
-    "too_many_fields": "check the delimiter: a cell that holds it must be in double quotes",
-    "stray_quote": "double each quote within a quoted cell, or export with another delimiter",
-    "unclosed_quote": "close the quote; a cell with quotes must be in double quotes",
-    "duplicate_conflict": (
-        "check that the right column is the reference; else --on-duplicate first or last"
-    ),
-    "reference_collision": "choose a reference column that stays unique",
-    "amount_unreadable": "correct the cells; check number_format in [fields.balance]",
-    "amount_without_currency": 'map the currency, or give a default = "..." in [fields.currency]',
-    "amount_decimals": "correct the cells; check number_format in [fields.balance]",
-    "amount_other_currency": "correct the amount or the currency",
-    "amount_other_side": "write the amount without a sign, in the column of its side",
-    "phone_invalid": 'correct them, or leave the numbers out: on_invalid = "drop"',
-}
 _NEEDS_REGION = {Mistake.NATIONAL, Mistake.DOUBLE_ZERO, Mistake.PUNCTUATION, Mistake.NO_PLUS}
+_NOT_AS_IT_WAS: dict[str, str] = {
+    Mistake.FLOAT: (
+        "export the column as text or as integers: a program has written whole numbers with .0"
+        " (pandas: dtype str or Int64)"
+    ),
+    Mistake.SHORTENED: "export again with the column as text: these digits are lost",
+}
+"""Where the file was damaged before we saw it no setting gives the value back."""
 _MAY_BE_MAJOR = {Mistake.GROUPED, Mistake.BRACKETS, Mistake.MINUS, Mistake.NOT_ONLY_DIGITS}
 
 
@@ -113,12 +52,15 @@ def advice_on(cause: Cause) -> Advice:
     """What to tell about a group with this cause."""
     if cause.outcome == "rejected":
         return _refused(cause)
-    if cause.outcome == "unsettled":
-        return Advice(
-            f"not settled: {_plain(cause.code)}", "the same command again goes on with these rows"
-        )
+    if cause.outcome != "invalid":
+        return _left(cause)
     special = _SPECIAL.get(cause.code)
-    return special(cause) if special else _with(cause, _FIXES.get(cause.code, CORRECT))
+    return special(cause) if special else _with(cause, _fix_of(cause))
+
+
+def _fix_of(cause: Cause) -> str:
+    known = REGISTRY.get(cause.code)
+    return known.fix if known else CORRECT
 
 
 def _with(cause: Cause, fix: str, *settings: Setting) -> Advice:
@@ -126,16 +68,22 @@ def _with(cause: Cause, fix: str, *settings: Setting) -> Advice:
 
 
 def _what(cause: Cause) -> str:
-    code = cause.code
     more = cause.detail
-    if code.startswith("metadata") and cause.detail:
+    if cause.code.startswith("metadata") and cause.detail:
         more = f"key {shown(cause.detail)}"
-    if code in _WORDS and cause.column:
-        text = f"{shown_column(cause.column)} {_WORDS[code]}"
-    else:
+    known = REGISTRY.get(cause.code)
+    if known is None:
         place = f"{shown_column(cause.column)}: " if cause.column else ""
-        meaning = _RECORDS.get(code) or CODES.get(code, "").removesuffix(".") or _plain(code)
-        text = place + meaning
+        text = place + _plain(cause.code)
+    elif known.of_column:
+        text = f"{shown_column(cause.column) if cause.column else 'a cell'} {known.words}"
+    else:
+        # A record that cannot be framed has no column at fault, a cell that is too long has one.
+        text = known.words
+        if cause.column and text.startswith("a cell"):
+            text = text.replace("a cell", shown_column(cause.column), 1)
+        elif cause.column:
+            text = f"{shown_column(cause.column)}: {text}"
     return f"{text}: {more}" if more else text
 
 
@@ -150,8 +98,7 @@ def _currency(cause: Cause) -> Advice:
     column = shown_column(cause.column or "currency")
     if not value:
         text = f"{column} holds a text that is not an active ISO 4217 code"
-        fix = "check that it is the currency column; else map each text: values = { ... }"
-        return Advice(text, fix)
+        return Advice(text, _fix_of(cause))
     text = f"{column} {shown(value)} is not an active ISO 4217 code"
     code = meant(value)
     if minor_units(code) is None:
@@ -173,8 +120,12 @@ def _currency_missing(cause: Cause) -> Advice:
 
 
 def _reference(cause: Cause) -> Advice:
-    fix = "escape them, reversibly; check that the right column is the reference"
-    return _with(cause, fix, Setting("fields.external_reference", "sanitise", '"escape"'))
+    if cause.detail in _NOT_AS_IT_WAS:
+        # Escaped it would be valid, and another customer's than the one that was meant.
+        return _with(cause, _NOT_AS_IT_WAS[cause.detail])
+    return _with(
+        cause, _fix_of(cause), Setting("fields.external_reference", "sanitise", '"escape"')
+    )
 
 
 def _encoding(cause: Cause) -> Advice:
@@ -186,9 +137,9 @@ def _phone(cause: Cause) -> Advice:
     if cause.detail in _NEEDS_REGION:
         note = "the country of the numbers without a country code"
         return _with(cause, "", Setting("fields.phone", "region", '"ZA"', note))
-    if cause.detail == Mistake.SHORTENED:
-        return _with(cause, "export again with phone numbers as text: these digits are lost")
-    return _with(cause, "correct or empty these cells: a customer needs no phone number")
+    if cause.detail in _NOT_AS_IT_WAS:
+        return _with(cause, _NOT_AS_IT_WAS[cause.detail])
+    return _with(cause, _fix_of(cause))
 
 
 def _balance(cause: Cause) -> Advice:
@@ -198,8 +149,14 @@ def _balance(cause: Cause) -> Advice:
         return _with(cause, "", unit)
     if cause.detail in _MAY_BE_MAJOR:
         return _with(cause, "", unit, Setting("fields.balance", "number_format", '"auto"'))
-    if cause.detail == Mistake.SHORTENED:
-        return _with(cause, "export again with all digits: these are lost")
+    if cause.detail == Mistake.FLOAT:
+        fix = (
+            "where these are whole cents, export the column as integers; where they are whole rand,"
+            f" write {unit} in [{unit.section}]"
+        )
+        return _with(cause, fix)
+    if cause.detail in _NOT_AS_IT_WAS:
+        return _with(cause, _NOT_AS_IT_WAS[cause.detail])
     return _with(cause, CORRECT)
 
 
@@ -220,6 +177,16 @@ def _refused(cause: Cause) -> Advice:
         f"Moment refused the row{status}: {_plain(cause.code)}{about}",
         "read Moment's words in errors.csv, correct the rows and feed it back",
     )
+
+
+def _left(cause: Cause) -> Advice:
+    """Rows that are not settled, or not in step."""
+    known = REGISTRY.get(cause.code.removeprefix(LOOK_UP))
+    words = known.words if known else _plain(cause.code)
+    if known and cause.code.startswith(LOOK_UP):
+        words = f"at the look-up {words}"
+    fix = known.fix if known else "the same command again goes on with these rows"
+    return Advice(f"{_LEFT.get(cause.outcome, cause.outcome)}: {words}", fix)
 
 
 def _plain(code: str) -> str:

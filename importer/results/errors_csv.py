@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from importer.errors import BugFound
 from importer.outcomes import IN_MOMENT, Outcome
 from importer.source.csv.formula import escape_cell, escape_formula
-from importer.source.fed_back import ADDED, EXTRA, OWN, Digester
+from importer.source.fed_back import ADDED, EXTRA, FORMAT, OWN, Digester
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -75,7 +75,9 @@ class _ErrorsFile:
         self._extra = extra
         self._digester = Digester(layout.columns)
         names = [layout.columns[i] for i in self._kept]
-        self._write([*names, *ADDED, *([EXTRA] if extra else [])])
+        # In words, as a spreadsheet would make a number of "1,234.56" alone.
+        self._format = [f"as {layout.number_format}"] if layout.number_format else []
+        self._write([*names, *ADDED, *([EXTRA] if extra else []), *(FORMAT for _ in self._format)])
 
     def write(self, row: StagedRow) -> None:
         original = row.cells
@@ -86,7 +88,7 @@ class _ErrorsFile:
         if self._extra:
             added.append(beyond)
         kept = [escape_cell(cells[i]) if i < len(cells) else "" for i in self._kept]
-        self._write([*kept, *added])
+        self._write([*kept, *added, *self._format])
 
     def _write(self, cells: list[str]) -> None:
         writer = self._quoted if any("\r" in cell for cell in cells) else self._plain

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from importer.mapping.toml_text import noted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -21,19 +23,13 @@ class Setting:
     """For example ``fields.currency``."""
     key: str
     value: str
-    """As TOML writes it; for ``values`` one pair, without the braces."""
+    """As ``toml_text`` writes it; for ``values`` one pair, without the braces."""
     note: str = ""
     """A comment: what to check before it is taken over."""
 
     def __str__(self) -> str:
         """The entry on one line, without its note."""
         return f"{self.key} = {{ {self.value} }}" if self.key == VALUES else _entry(self)
-
-
-def quoted(text: str) -> str:
-    """A TOML basic string (TOML 1.0): quotes, backslashes and control characters escaped."""
-    plain = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(one if one.isprintable() else _escaped(one) for one in plain) + '"'
 
 
 def as_toml(settings: Iterable[Setting]) -> str:
@@ -49,24 +45,16 @@ def as_toml(settings: Iterable[Setting]) -> str:
 
 def _section(name: str, settings: list[Setting]) -> list[str]:
     pairs = [one for one in settings if one.key == VALUES]
-    plain = [_noted(_entry(one), one.note) for one in settings if one.key != VALUES]
+    plain = [noted(_entry(one), one.note) for one in settings if one.key != VALUES]
     notes = "; ".join(dict.fromkeys(one.note for one in pairs if one.note))
     if len(pairs) > MOST_INLINE:
-        table = [_noted(one.value, one.note) for one in pairs]
+        table = [noted(one.value, one.note) for one in pairs]
         return [*([f"[{name}]", *plain] if plain else []), f"[{name}.{VALUES}]", *table]
     if pairs:
         inside = ", ".join(one.value for one in pairs)
-        plain.append(_noted(f"{VALUES} = {{ {inside} }}", notes))
+        plain.append(noted(f"{VALUES} = {{ {inside} }}", notes))
     return [f"[{name}]", *plain]
 
 
 def _entry(setting: Setting) -> str:
     return f"{setting.key} = {setting.value}"
-
-
-def _noted(entry: str, note: str) -> str:
-    return f"{entry}  # {note}" if note else entry
-
-
-def _escaped(character: str) -> str:
-    return f"\\U{ord(character):08X}"

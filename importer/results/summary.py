@@ -38,10 +38,14 @@ class Summary:
     """The stop rule or signal that ended the run early, "" if none did."""
     records: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
+    vanished: int = 0
+    """Customers that earlier runs of this series delivered and that the input no longer has."""
     requests: dict[str, int] = field(default_factory=dict)
     """Requests sent by this run: ``post`` and ``get``."""
     errors: list[dict[str, Any]] = field(default_factory=list)
     """The most frequent error codes: outcome, code, rows."""
+    errors_files: dict[str, dict[str, int]] = field(default_factory=dict)
+    """The errors files that hold rows: name, and their rows by outcome."""
     groups: list[GroupReport] = field(default_factory=list)
     """The errors by cause, most frequent first, at most 50, each with what would fix it."""
     groups_found: int = 0

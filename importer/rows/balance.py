@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from importer.rows.currencies import minor_units
-from importer.rows.mistakes import Mistake
+from importer.rows.mistakes import Mistake, number_damage
 from importer.rows.text import shown
 
 NOT_INTEGER = "balance_not_integer"
@@ -14,7 +14,6 @@ TOO_LONG = "balance_too_long"
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 _DECIMAL = re.compile(r"([+-]?)([0-9]+)[.,]([0-9]+)\Z")
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:[,.' \u00a0\u2009\u202f][0-9]{3})+(?:[.,][0-9]+)?\Z")
-_SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+\Z")
 _IN_BRACKETS = re.compile(r"\(\s*([0-9]+)\s*\)\Z")
 _LONGEST_WORKED_OUT = 30
 _LIKE_THOUSANDS = 3
@@ -71,10 +70,13 @@ def _fault(text: str, currency: str) -> tuple[Mistake, str]:  # noqa: PLR0911 - 
     if _GROUPED.match(text) and minor_units(currency) != _LIKE_THOUSANDS:
         hint = "leave out the thousands separators, and count in the smallest unit (cents for ZAR)"
         return Mistake.GROUPED, hint
-    decimal = _DECIMAL.match(text)
+    decimal, damage = _DECIMAL.match(text), number_damage(text)
     if decimal:
-        return Mistake.DECIMALS, _decimal_hint(text, *decimal.groups(), currency=currency)
-    if _SCIENTIFIC.match(text):
+        hint = _decimal_hint(text, *decimal.groups(), currency=currency)
+        if damage is Mistake.FLOAT:
+            return damage, f"{hint}; or export {text} as a whole number, if it is one"
+        return Mistake.DECIMALS, hint
+    if damage is Mistake.SHORTENED:
         return Mistake.SHORTENED, "write all digits; a spreadsheet has shortened this number"
     brackets = _IN_BRACKETS.match(text)
     if brackets:

@@ -64,39 +64,181 @@ _WITHDRAWN = {
 }
 """Codes that were active once, and what replaced them."""
 
-_COMMON = {
-    "$": "USD",
+_WORDS = {
     "DOLLAR": "USD",
     "DOLLARS": "USD",
     "EU": "EUR",
-    "EURO": "EUR",
     "EUROS": "EUR",
-    "KSH": "KES",
     "NAIRA": "NGN",
-    "NTD": "TWD",
     "POUND": "GBP",
     "POUNDS": "GBP",
     "PULA": "BWP",
     "R": "ZAR",
-    "RAND": "ZAR",
     "RANDS": "ZAR",
-    "RMB": "CNY",
     "RUR": "RUB",
-    "STG": "GBP",
     "STERLING": "GBP",
     "UK": "GBP",
     "US": "USD",
-    "US$": "USD",
-    "USD$": "USD",
     "YEN": "JPY",
     "YUAN": "CNY",
     "ZA": "ZAR",
     "ZAR.": "ZAR",
-    "£": "GBP",
-    "¥": "JPY",
-    "€": "EUR",
 }
-"""What people write in place of a code."""
+"""What people write in place of a code, beside signs."""
+_SEVERAL = {
+    "$": "USD ARS AUD BBD BMD BND BSD BZD CAD CLP COP CUP DOP FJD GYD HKD JMD KYD LRD MXN NAD NZD"
+    " SBD SGD SRD TTD TWD UYU XCD ZWG",
+    "£": "GBP EGP FKP GIP LBP SDG SHP SSP SYP",
+    "¥": "JPY CNY",
+    "₨ RS": "INR LKR MUR NPR PKR SCR",
+    "₩ 원": "KRW KPW",
+    "﷼": "IRR OMR QAR SAR YER",
+    "R RAND": "ZAR LSL NAD SZL",
+    "KR": "SEK NOK DKK ISK",
+    "FR": "CHF BIF CDF DJF GNF KMF RWF XAF XOF XPF",
+    "F CFA FCFA": "XAF XOF XPF",
+    "SH": "KES SOS TZS UGX",
+    "B$": "BND BSD",
+    "BR": "BYN ETB",
+    "BS": "BOB VES",
+    "C$": "CAD NIO",
+    "DH DHS": "AED MAD",
+    "K": "ZMW PGK MMK LAK",
+    "KM": "BAM",
+    "L": "HNL LSL SZL",
+    "LEI LEU": "MDL RON",
+    "SR": "SAR SCR",
+}
+_ONE = {
+    "AFN": "؋",
+    "AMD": "֏",
+    "AOA": "KZ",
+    "AUD": "A$ AU$",
+    "AZN": "₼",
+    "BBD": "BDS$",
+    "BDT": "৳ TK",
+    "BHD": "BD",
+    "BRL": "R$",
+    "BWP": "P",
+    "BZD": "BZ$",
+    "CAD": "CA$ CAN$",
+    "CHF": "SFR",
+    "CNY": "CN¥ RMB 元",
+    "CRC": "₡",
+    "CZK": "KČ",
+    "DKK": "DKR",
+    "DOP": "RD$",
+    "DZD": "DA",
+    "EGP": "E£ LE",
+    "EUR": "€ EURO",
+    "FJD": "FJ$",
+    "GBP": "STG",
+    "GEL": "₾",
+    "GHS": "₵ GH₵ GH¢",
+    "GMD": "D",
+    "GTQ": "Q",
+    "GYD": "GY$ G$",
+    "HKD": "HK$",
+    "HUF": "FT",
+    "IDR": "RP",
+    "ILS": "₪ NIS",
+    "INR": "₹",
+    "JMD": "J$",
+    "JOD": "JD",
+    "JPY": "JP¥ 円",
+    "KES": "KSH",
+    "KHR": "៛",
+    "KWD": "KD",
+    "KZT": "₸",
+    "LAK": "₭",
+    "LRD": "L$",
+    "LSL": "M",
+    "LYD": "LD",
+    "MGA": "AR",
+    "MNT": "₮",
+    "MRU": "UM",
+    "MUR": "RE",
+    "MXN": "MX$",
+    "MYR": "RM",
+    "MZN": "MT",
+    "NAD": "N$",
+    "NGN": "₦ N",
+    "NOK": "NKR",
+    "NZD": "NZ$",
+    "OMR": "RO",
+    "PHP": "₱",
+    "PLN": "ZŁ",
+    "PYG": "₲",
+    "QAR": "QR",
+    "RSD": "DIN",
+    "RUB": "₽ РУБ",
+    "RWF": "FRW RF",
+    "SEK": "SKR",
+    "SGD": "S$",
+    "SZL": "E",
+    "THB": "฿",
+    "TND": "DT",
+    "TOP": "T$",
+    "TRY": "₺ TL",
+    "TTD": "TT$",
+    "TWD": "NT$ NTD",
+    "TZS": "TSH",
+    "UAH": "₴ ГРН",
+    "UGX": "USH",
+    "USD": "US$ USD$",
+    "VND": "₫",
+    "XCD": "EC$",
+    "ZWG": "ZIG",
+}
+"""Signs and abbreviations, in capitals, and the codes that each may stand for; where they are
+several, the likeliest stands first. Source: the Unicode CLDR (narrow and usual forms), and what
+accounting programs print."""
+_ALONE = frozenset("£₩")
+"""Signs of several currencies of which one is meant nearly always: the others have their own."""
+_OF_COUNTRY = {
+    **dict.fromkeys(("DE", "AT", "NL", "FR", "ES", "PT", "BE", "IE", "IT", "FI"), "EUR"),
+    "AU": "AUD",
+    "BR": "BRL",
+    "BW": "BWP",
+    "CA": "CAD",
+    "CH": "CHF",
+    "GB": "GBP",
+    "IN": "INR",
+    "KE": "KES",
+    "NA": "NAD",
+    "NG": "NGN",
+    "NZ": "NZD",
+    "US": "USD",
+    "ZA": "ZAR",
+    "ZM": "ZMW",
+}
+
+
+def _signs() -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for signs, codes in _SEVERAL.items():
+        for sign in signs.split():
+            found.setdefault(sign, {}).update(dict.fromkeys(codes.split()))
+    for code, signs in _ONE.items():
+        for sign in signs.split():
+            found.setdefault(sign, {})[code] = None
+    return {sign: tuple(codes) for sign, codes in found.items()}
+
+
+SIGNS = _signs()
+"""Sign or abbreviation, in capitals -> the codes that it may stand for, the likeliest first."""
+
+
+def sure_code(sign: str) -> str:
+    """The one code that a sign in all amounts of a file stands for; "" where it may be another."""
+    codes = SIGNS.get(sign.upper(), ())
+    is_sign = not sign.isalpha() or len(sign) > 1
+    return codes[0] if codes and is_sign and (len(codes) == 1 or sign in _ALONE) else ""
+
+
+def code_of_country(country: str) -> str:
+    """The currency of a country (ISO 3166), for a suggestion; "" for most."""
+    return _OF_COUNTRY.get(country, "")
 
 
 def minor_units(code: str) -> int | None:
@@ -112,7 +254,7 @@ def meant(text: str) -> str:
     upper = text.strip().upper()
     if upper in ACTIVE:
         return upper
-    known = _COMMON.get(upper) or _WITHDRAWN.get(upper)
+    known = _WORDS.get(upper) or _WITHDRAWN.get(upper) or _sign(upper)
     if known:
         return known
     letters = "".join(one for one in upper if "A" <= one <= "Z")
@@ -123,10 +265,19 @@ def meant(text: str) -> str:
     return next(iter(difflib.get_close_matches(letters, sorted(ACTIVE), n=1, cutoff=0.65)), "")
 
 
+def _sign(upper: str) -> str:
+    """The likeliest code of a sign; a single letter may be anything."""
+    return (
+        SIGNS[upper][0]
+        if upper in SIGNS and (len(upper) > 1 or not upper.isascii() or upper == "$")
+        else ""
+    )
+
+
 def is_known(text: str) -> bool:
     """Whether ``text`` is a code, in any case, or one of the words people write in place of one."""
     upper = text.strip().upper()
-    return upper in ACTIVE or upper in _COMMON or upper in _WITHDRAWN
+    return upper in ACTIVE or upper in _WORDS or upper in _WITHDRAWN or bool(_sign(upper))
 
 
 def is_withdrawn(text: str) -> bool:

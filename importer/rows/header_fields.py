@@ -65,6 +65,23 @@ class ColumnMap:
     warnings: tuple[str, ...] = ()
     """One text for each of the first ``COLUMNS_NAMED`` unknown columns, and one for the rest."""
 
+    @property
+    def needed(self) -> frozenset[int]:
+        """Indexes of the columns that are sent."""
+        one_each = (self.balance, self.metadata)
+        return frozenset(
+            {
+                *(index for index, _ in (*self.texts, *self.metadata_keys)),
+                *(index for index in one_each if index is not None),
+            }
+        )
+
+    @property
+    def free_texts(self) -> tuple[int, ...]:
+        """Indexes of the columns whose text no rule checks for sense: names and metadata."""
+        names = tuple(index for index, field in self.texts if field == "name")
+        return (*names, *(index for index, _ in self.metadata_keys))
+
     def column_of_key(self, key: str) -> str:
         """The column that holds a metadata key: its own, else ``metadata``."""
         return PREFIX + key if any(key == known for _, known in self.metadata_keys) else METADATA

@@ -177,6 +177,30 @@ def until_first_invalid(judged: Judged) -> Judged:
     )
 
 
+def leave_out(judged: Judged, lines: Mapping[int, str], code: str) -> Judged:
+    """A batch without the records on some lines; they are skipped, with the text of each line."""
+    valid_here = judged.valid["line"].is_in(list(lines))
+    gone = judged.valid.filter(valid_here)
+    cells = judged.cells.filter(valid_here).rows()
+    skipped = [
+        Row(judged.source, line, reference, None, None, (Problem("", code, lines[line]),), one)
+        for line, reference, one in zip(gone["line"], gone["reference"], cells, strict=True)
+    ]
+    skipped += [
+        replace(row, problems=(Problem("", code, lines[row.line]),))
+        for row in judged.invalid
+        if row.line in lines
+    ]
+    return replace(
+        judged,
+        valid=judged.valid.filter(~valid_here),
+        cells=judged.cells.filter(~valid_here),
+        invalid=tuple(row for row in judged.invalid if row.line not in lines),
+        origins=None if judged.origins is None else judged.origins.filter(~valid_here),
+        skipped=tuple(sorted((*judged.skipped, *skipped), key=_line)),
+    )
+
+
 def _certain_rows(found: pl.DataFrame, lines: pl.Series) -> pl.DataFrame:
     sha256 = hashlib.sha256
     bodies = found[PAYLOAD].cast(pl.Binary).to_list()

@@ -35,6 +35,13 @@ def mask_text(value: str) -> str:
     return _kept(_initial(value) + STARS, value)
 
 
+def mask_words(value: str) -> str:
+    """Each word masked by itself, the signs between them kept: ``J*** S***, A***``."""
+    parts = re.split(r"([\s,;/&()]+)", value)
+    shown = "".join(one if at % 2 or not one else mask_text(one) for at, one in enumerate(parts))
+    return _kept(shown, value)
+
+
 def mask_email(value: str) -> str:
     """``j***@e***.com``; stars for every part that is not as expected."""
     local, at, domain = value.rpartition("@")

@@ -5,6 +5,7 @@ A mistake says nothing about the value but its kind, so it may be shown and logg
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from importer.rows.currencies import is_known
@@ -14,6 +15,7 @@ class Mistake(StrEnum):
     """A kind of mistake; the values are fit to be read after a colon."""
 
     SHORTENED = "shortened by a spreadsheet"
+    FLOAT = "whole numbers written with .0"
     FOREIGN_DIGITS = "other digits than 0 to 9"
     # phone
     NATIONAL = "in national form"
@@ -45,7 +47,16 @@ class Mistake(StrEnum):
     HYPHEN = "a hyphen at the end of a part"
 
 
+_FLOAT = re.compile(r"[+-]?[0-9]+\.0\Z")
+_SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+\Z")
 _SHORT = 3
+
+
+def number_damage(value: str) -> Mistake | None:
+    """What a program made of a number before it came here: ``900.0``, ``1.23E+15``."""
+    if _FLOAT.match(value):
+        return Mistake.FLOAT
+    return Mistake.SHORTENED if _SCIENTIFIC.match(value) else None
 
 
 def shown_currency(value: str) -> str:

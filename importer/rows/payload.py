@@ -14,12 +14,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from importer.rows.balance import balance_problem, read_balance
-from importer.rows.header_fields import METADATA, PREFIX
+from importer.rows.header_fields import FIELDS, METADATA, PREFIX
 from importer.rows.row import Problem
 from importer.rows.text import trim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import polars as pl
 
     from importer.rows.header_fields import ColumnMap
 
@@ -27,6 +29,17 @@ if TYPE_CHECKING:
 NOT_OBJECT = "metadata_not_object"
 KEY_TWICE = "metadata_key_twice"
 _EXAMPLE = 'for example {"customer_type": "premium"}'
+
+
+def carried_fields(payloads: pl.Series) -> dict[str, int]:
+    """How many canonical payloads have each optional field; a quick look, for the volume guard.
+
+    A metadata key that is called as a field counts as that field.
+    """
+    return {
+        name: int(payloads.str.contains(f'"{name}":', literal=True).sum())
+        for name in (*FIELDS[1:], METADATA)
+    }
 
 
 class MetadataError(ValueError):

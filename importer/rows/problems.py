@@ -21,7 +21,7 @@ from importer.rows.currencies import ACTIVE, currency_hint
 from importer.rows.customer import VALIDATOR
 from importer.rows.header_fields import METADATA, PREFIX
 from importer.rows.mask import mask_email, mask_phone, mask_text
-from importer.rows.mistakes import Mistake, shown_currency
+from importer.rows.mistakes import Mistake, number_damage, shown_currency
 from importer.rows.row import Problem
 from importer.rows.text import TRIMMED, character_name, shown, wrong_characters
 
@@ -36,7 +36,6 @@ PHONE_EXAMPLE = "+27820000001"
 _REFERENCE_CHARACTER = re.compile("[a-zA-Z0-9_-]")
 _PHONE = re.compile(r"\+[1-9][0-9]{1,14}\Z")
 _PUNCTUATION = re.compile(r"[\s().\-/\u2010-\u2015\u2212" + TRIMMED + "]")
-_SCIENTIFIC = re.compile(r"\+?[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+\Z")
 _ATEXT = re.compile(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]")
 _LABEL = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?\Z")
 _MAX_LABEL = 63
@@ -66,6 +65,7 @@ def explain_reference(value: str) -> Iterator[Finding]:
             "reference_charset",
             f"holds characters that are not allowed: {shown(value)}",
             f"only a-z, A-Z, 0-9, _ and - are; here is {wrong}",
+            number_damage(value) or "",
         )
     yield from _too_long("reference_too_long", value, rules.MAX_REFERENCE, shown(value))
 
@@ -240,8 +240,11 @@ def _domain_fault(domain: str) -> tuple[Mistake, str] | None:
 
 def _phone_fault(value: str) -> tuple[Mistake, str]:
     example = f"write it in E.164, for example {PHONE_EXAMPLE}"
-    if _SCIENTIFIC.match(value):
-        return Mistake.SHORTENED, f"a spreadsheet has shortened this number; {example}"
+    damage = number_damage(value)
+    if damage is Mistake.SHORTENED:
+        return damage, f"a spreadsheet has shortened this number; {example}"
+    if damage is Mistake.FLOAT:
+        return damage, f"a program has put .0 behind this number; {example}"
     foreign = next((one for one in value if one.isdigit() and not one.isascii()), "")
     if foreign:
         return Mistake.FOREIGN_DIGITS, f"use the digits 0 to 9; {example}"

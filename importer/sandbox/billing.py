@@ -112,7 +112,7 @@ async def answer(core: Core, request: Request, customer: str | None) -> Reply:
     wait = core.take_token(who)
     if wait:
         return _limited(core, account, request, wait)
-    fault = core.draw_fault(request.method, request.reference)
+    fault = core.draw_fault(request.method, _reference_of(core, account, request, customer))
     if fault is None:
         return await _call(core, account, request, customer, None)
     early = _before(core, account, request, fault)
@@ -122,6 +122,16 @@ async def answer(core: Core, request: Request, customer: str | None) -> Reply:
         core.statistics.faults[fault.kind] += 1
     reply = await _call(core, account, request, customer, fault)
     return _after(core, reply, fault)
+
+
+def _reference_of(
+    core: Core, account: Account, request: Request, customer: str | None
+) -> str | None:
+    """The reference that a request is about, by whatever it names its customer."""
+    if customer is None:
+        return request.reference
+    found = core.store.find(account, customer)
+    return found.reference if found else customer
 
 
 async def _call(
@@ -134,7 +144,7 @@ async def _call(
         await anyio.sleep(delay)
     if request.method == "GET":
         return get_customer(core, account, customer)
-    return update_customer(core, account, customer, request)
+    return update_customer(core, account, customer, request, fault)
 
 
 def _refused(core: Core, refusal: Refusal) -> Reply:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 KEY_REUSE = ("replay", "422")
 DUPLICATE_STATUSES = (409, 422, 400)
 RETRY_AFTER = ("seconds", "http-date", "none")
+PATCH_METADATA = ("merge", "replace")
 DEFAULT_MERCHANT = "default"
 
 
@@ -55,6 +56,11 @@ class SandboxConfig:
     """Form of ``Retry-After`` on a 429: ``seconds``, ``http-date`` or ``none``."""
     ratelimit_headers: bool = False
     """Whether a 429 carries ``RateLimit`` and ``RateLimit-Policy``."""
+    patch_metadata: str = "merge"
+    """What a PATCH does with the metadata that it does not name: ``merge`` keeps it, ``replace``
+    does not."""
+    etags: bool = False
+    """Whether answers carry an ``ETag``, and a PATCH with another ``If-Match`` gets 412."""
     lookup_lag_ms: float = 0.0
     """GET answers 404 for this many milliseconds after a create (a stale replica)."""
     key_lifetime_seconds: float = 24 * 3600.0
@@ -75,6 +81,7 @@ class SandboxConfig:
         _one_of("key_reuse", self.key_reuse, KEY_REUSE)
         _one_of("duplicate_status", self.duplicate_status, DUPLICATE_STATUSES)
         _one_of("retry_after", self.retry_after, RETRY_AFTER)
+        _one_of("patch_metadata", self.patch_metadata, PATCH_METADATA)
         parse_faults(self.faults)
 
     @property
@@ -100,6 +107,8 @@ class SandboxConfig:
         store_validation_failures: bool = True,
         retry_after: str = "seconds",
         ratelimit_headers: bool = False,
+        patch_metadata: str = "merge",
+        etags: bool = False,
         lookup_lag: float = 0.0,
     ) -> SandboxConfig:
         """Build the settings from command-line values; latency, jitter and lag in milliseconds.
@@ -124,6 +133,8 @@ class SandboxConfig:
             store_validation_failures=store_validation_failures,
             retry_after=retry_after,
             ratelimit_headers=ratelimit_headers,
+            patch_metadata=patch_metadata,
+            etags=etags,
             lookup_lag_ms=lookup_lag,
         )
 

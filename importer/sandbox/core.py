@@ -69,6 +69,8 @@ class Statistics:
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(method, status or ``reset``) -> answers."""
     replays: int = 0
+    edits: int = 0
+    """Customers that somebody changed by hand."""
     faults: Counter[str] = field(default_factory=Counter)
     """Fault kind -> how often it took effect."""
     defects: list[str] = field(default_factory=list)

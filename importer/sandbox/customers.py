@@ -1,4 +1,4 @@
-"""GET and PATCH /billing/customers/{customer}, by id or by the merchant's own reference.
+"""GET and PATCH /billing/customers/{customer}, by id or by the merchant's own reference; edits.
 
 POST /billing/customers: idempotency, validation, uniqueness, in that order.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from importer.sandbox.contract import FieldError, compile_ecma, field_errors, load_contract
-from importer.sandbox.faults import FaultKind
+from importer.sandbox.faults import PATCH_ONLY, FaultKind
 from importer.sandbox.messages import Malformed, Reply, problem, to_json
 from importer.sandbox.store import Customer, Stored
 
@@ -204,18 +205,74 @@ def get_customer(core: Core, account: Account, name: str) -> Reply:
     age = core.clock.now() - customer.created_at
     if age * 1000 < core.config.lookup_lag_ms:
         return _not_found(core)
-    return Reply(200, customer.body)
+    return _shown(core, customer.body)
 
 
-def update_customer(core: Core, account: Account, name: str, request: Request) -> Reply:
-    """Replace the fields given (metadata as a whole) and answer 200 with the full customer."""
+def update_customer(
+    core: Core, account: Account, name: str, request: Request, fault: Fault | None
+) -> Reply:
+    """Replace the fields given, metadata by its keys or as a whole; answer the full customer."""
     customer = core.store.find(account, name)
     if customer is None:
         return _not_found(core)
-    refusal = refuse_body(core, "UpdateCustomer", request.document)
+    refusal = _stale(core, customer, request.headers.get(b"if-match"))
+    refusal = refusal or refuse_body(core, "UpdateCustomer", request.document)
+    kind = fault.kind if fault else None
+    if refusal is None and kind in PATCH_ONLY:
+        core.statistics.faults[kind] += 1
+        if kind is FaultKind.CONFLICT:
+            return _busy(core)
+        if kind is FaultKind.FAILED:
+            return _internal(core)
     if refusal is not None:
         return refusal
-    merged = json.loads(customer.body) | as_stored_json(request.document)
+    changed = _write(core, account, customer, as_stored_json(request.document))
+    is_written = changed.status == 200  # noqa: PLR2004 - OK
+    return _internal(core) if is_written and kind is FaultKind.FAILED_UPDATED else changed
+
+
+def edit_customer(
+    core: Core, account: Account, customer: Customer, fields: dict[str, Any]
+) -> Reply:
+    """Change a customer as a person does at Moment: metadata by its keys, None takes away."""
+    metadata = {k: v for k, v in fields.get("metadata", {}).items() if v is not None}
+    given = {k: v for k, v in fields.items() if v is not None and k != "metadata"}
+    refusal = refuse_body(
+        core, "UpdateCustomer", given | ({"metadata": metadata} if metadata else {})
+    )
+    if refusal is not None:
+        return refusal
+    held = json.loads(customer.body)
+    held["metadata"] = held.get("metadata", {}) | fields.get("metadata", {})
+    held |= as_stored_json({k: v for k, v in fields.items() if k != "metadata"})
+    held["metadata"] = {k: v for k, v in held["metadata"].items() if v is not None}
+    body = {k: v for k, v in held.items() if v is not None and v != {}}
+    reply = _hold(core, account, customer, body)
+    core.statistics.edits += reply.status == 200  # noqa: PLR2004 - OK
+    return reply
+
+
+def _write(core: Core, account: Account, customer: Customer, fields: dict[str, Any]) -> Reply:
+    held = json.loads(customer.body)
+    merged = held | fields
+    if core.config.patch_metadata == "merge" and "metadata" in fields:
+        merged["metadata"] = held.get("metadata", {}) | fields["metadata"]
+    return _hold(core, account, customer, merged)
+
+
+def _hold(core: Core, account: Account, customer: Customer, merged: dict[str, Any]) -> Reply:
+    too_much = "metadata" in merged and field_errors(
+        "UpdateCustomer", {"metadata": merged["metadata"]}
+    )
+    if too_much:
+        return problem(
+            400,
+            "validation",
+            "Validation failed",
+            f"{len(too_much)} rule(s) are broken by what the metadata would become; see errors.",
+            instance=core.next_instance(),
+            errors=too_much,
+        )
     if "balance" in merged and "currency" not in merged:
         return problem(
             400,
@@ -227,7 +284,41 @@ def update_customer(core: Core, account: Account, name: str, request: Request) -
         )
     body = to_json(merged)
     core.store.replace(account, customer._replace(body=body))
-    return Reply(200, body)
+    return _shown(core, body)
+
+
+def etag(body: bytes) -> bytes:
+    """Name this state of a customer (RFC 9110 section 8.8.3, strong)."""
+    return b'"%s"' % blake2b(body, digest_size=8).hexdigest().encode()
+
+
+def _shown(core: Core, body: bytes) -> Reply:
+    return Reply(200, body, headers=((b"etag", etag(body)),) if core.config.etags else ())
+
+
+def _stale(core: Core, customer: Customer, wanted: bytes | None) -> Reply | None:
+    """Return the 412 of a precondition that fails (RFC 9110 section 13.1.1)."""
+    if wanted is None or not core.config.etags or wanted.strip() == b"*":
+        return None
+    if etag(customer.body) in [one.strip() for one in wanted.split(b",")]:
+        return None
+    return problem(
+        412,
+        "precondition-failed",
+        "Customer changed",
+        "The customer is no longer in the state that If-Match names.",
+        instance=core.next_instance(),
+    )
+
+
+def _busy(core: Core) -> Reply:
+    return problem(
+        409,
+        "customer-busy",
+        "Customer busy",
+        "Another request is changing this customer.",
+        instance=core.next_instance(),
+    )
 
 
 def _not_found(core: Core) -> Reply:

@@ -6,6 +6,7 @@ A spec is a comma-separated list of tokens::
     get:503=0.02          2 % of look-ups meet a 503 (prefix post:, get: or patch:)
     latency@2000=0.1      10 % wait 2,000 ms longer (1,000 without @)
     ref:CUST-7=stored500  the next POST of CUST-7; *3 the next three, * every one
+    ref:CUST-7=patch:409  the next PATCH of CUST-7
 
 Tokens of one reference are used up in the order given, before rates are drawn.
 """
@@ -44,9 +45,16 @@ class FaultKind(StrEnum):
     """503 HTML page of a gateway; not processed, not stored."""
     THROTTLED = "429"
     """429; not processed."""
+    FAILED = "500"
+    """500; not processed. (A PATCH has no key, so nothing is stored.)"""
+    FAILED_UPDATED = "500_updated"
+    """500, although the customer was updated."""
+    CONFLICT = "409"
+    """409; not processed: another request has the customer."""
 
 
 POST_ONLY = frozenset({FaultKind.STORED_500, FaultKind.STORED_500_CREATED, FaultKind.REFUSED})
+PATCH_ONLY = frozenset({FaultKind.FAILED, FaultKind.FAILED_UPDATED, FaultKind.CONFLICT})
 METHODS = ("post", "get", "patch")
 DEFAULT_DELAY_MS = 1000.0
 ALWAYS = -1
@@ -72,8 +80,8 @@ class FaultSpec:
 
     rates: tuple[tuple[str, Fault, float], ...] = ()
     """Method in upper case, fault, probability."""
-    references: tuple[tuple[str, Fault, int], ...] = ()
-    """Reference, fault, how many times (``ALWAYS`` for every time)."""
+    references: tuple[tuple[tuple[str, str], Fault, int], ...] = ()
+    """(Method in upper case, reference), fault, how many times (``ALWAYS`` for every time)."""
 
 
 def parse_faults(spec: str) -> FaultSpec:
@@ -83,7 +91,7 @@ def parse_faults(spec: str) -> FaultSpec:
         UsageError: names the bad token and the valid kinds.
     """
     rates: list[tuple[str, Fault, float]] = []
-    references: list[tuple[str, Fault, int]] = []
+    references: list[tuple[tuple[str, str], Fault, int]] = []
     for token in filter(None, (part.strip() for part in spec.split(","))):
         left, equals, right = token.partition("=")
         if not equals:
@@ -111,33 +119,33 @@ class FaultPlan:
         for method, fault, rate in spec.rates:
             steps = self._rates.setdefault(method, [])
             steps.append(((steps[-1][0] if steps else 0.0) + rate, fault))
-        self._queues: dict[str, list[tuple[Fault, int]]] = {}
-        for reference, fault, times in spec.references:
-            self._queues.setdefault(reference, []).append((fault, times))
+        self._queues: dict[tuple[str, str], list[tuple[Fault, int]]] = {}
+        for aim, fault, times in spec.references:
+            self._queues.setdefault(aim, []).append((fault, times))
 
     def decide(self, method: str, reference: str | None) -> Fault | None:
         """Decide the fault of one request; ``reference`` is None where the request names none."""
-        if method == "POST" and reference in self._queues:
-            return self._next_of(reference)
+        if (aim := (method, reference or "")) in self._queues:
+            return self._next_of(aim)
         steps = self._rates.get(method)
         if steps is None:
             return None
         draw = self._random.random()
         return next((fault for limit, fault in steps if draw < limit), None)
 
-    def _next_of(self, reference: str) -> Fault:
-        queue = self._queues[reference]
+    def _next_of(self, aim: tuple[str, str]) -> Fault:
+        queue = self._queues[aim]
         fault, times = queue[0]
         if times == 1:
             queue.pop(0)
             if not queue:
-                del self._queues[reference]
+                del self._queues[aim]
         elif times != ALWAYS:
             queue[0] = (fault, times - 1)
         return fault
 
 
-def _reference_token(token: str, reference: str, right: str) -> tuple[str, Fault, int]:
+def _reference_token(token: str, reference: str, right: str) -> tuple[tuple[str, str], Fault, int]:
     if not _REFERENCE.fullmatch(reference):
         _bad(token, "the part after ref: is no external_reference")
     match = _TIMES.fullmatch(right)
@@ -148,28 +156,37 @@ def _reference_token(token: str, reference: str, right: str) -> tuple[str, Fault
         times = int(match["times"]) if match["times"] else ALWAYS
         if times == 0:
             _bad(token, "it happens 0 times")
-    return reference, _fault(token, match["fault"]), times
+    method, name = _aimed(token, match["fault"])
+    return (method.upper(), reference), _fault(token, name, method), times
 
 
 def _rate_token(token: str, left: str, right: str) -> tuple[str, Fault, float]:
-    method, colon, name = left.partition(":")
-    if not colon:
-        method, name = "post", left
-    elif method not in METHODS:
-        _bad(token, f"{method}: is none of post:, get:, patch:, ref:")
-    fault = _fault(token, name)
-    if fault.kind in POST_ONLY and method != "post":
-        _bad(token, f"{fault.kind} exists for POST only")
+    method, name = _aimed(token, left)
+    fault = _fault(token, name, method)
     if not _RATE.fullmatch(right) or not 0 <= float(right) <= 1:
         _bad(token, "the rate is no number from 0 to 1")
     return method.upper(), fault, float(right)
 
 
-def _fault(token: str, text: str) -> Fault:
+def _aimed(token: str, text: str) -> tuple[str, str]:
+    """(method, kind) of a kind with or without a method before it."""
+    method, colon, name = text.partition(":")
+    if not colon:
+        return "post", text
+    if method not in METHODS:
+        _bad(token, f"{method}: is none of post:, get:, patch:, ref:")
+    return method, name
+
+
+def _fault(token: str, text: str, method: str) -> Fault:
     match = _KIND.fullmatch(text)
     if match is None or match["kind"] not in set(FaultKind):
         _bad(token, "the kind is unknown")
     kind = FaultKind(match["kind"])
+    if kind in POST_ONLY and method != "post":
+        _bad(token, f"{kind} exists for POST only")
+    if kind in PATCH_ONLY and method != "patch":
+        _bad(token, f"{kind} exists for PATCH only: patch:{kind}")
     if kind is FaultKind.LATENCY:
         return Fault(kind, float(match["ms"] or DEFAULT_DELAY_MS))
     if match["ms"] is not None:

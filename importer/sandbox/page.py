@@ -44,9 +44,22 @@ tr:first-child > * { border-top: 0; }
 th { color: var(--soft); font-weight: 500; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 code { font: .86em ui-monospace, monospace; }
+form { display: flex; flex-wrap: wrap; gap: .6rem; padding: .9rem; align-items: end; }
+label { color: var(--soft); font-size: .85rem; display: grid; gap: .2rem; }
+input, select, button { font: inherit; color: var(--ink); background: var(--paper);
+    border: 1px solid var(--line); border-radius: .4rem; padding: .3rem .6rem; }
 .none { color: var(--soft); padding: .9rem; margin: 0; }
 footer { color: var(--soft); font-size: .85rem; margin-top: 2.5rem; }
 """
+
+
+_EDIT = """<div class="box"><form method="post" action="/_sandbox/edit">
+<label>Customer (reference or id) <input name="customer" required autocomplete="off"></label>
+<label>Field <input name="field" list="fields" required autocomplete="off"></label>
+<label>New value (empty: take it away) <input name="value" autocomplete="off"></label>
+<button>Change it, as somebody at Moment would</button>
+<datalist id="fields"><option>name<option>email<option>phone<option>currency<option>balance
+<option>metadata.status</datalist></form></div>"""
 
 
 def render(core: Core, state: dict[str, Any]) -> str:
@@ -56,6 +69,7 @@ def render(core: Core, state: dict[str, Any]) -> str:
         ("most creations of one reference", state["max_creations_per_reference"]),
         ("requests answered", sum(state["requests"].values())),
         ("answers replayed", state["replays"]),
+        ("edits by hand", state["edits"]),
         ("faults injected", sum(state["faults_injected"].values())),
         ("requests in flight", state["in_flight"]),
     )
@@ -83,11 +97,14 @@ money moves. Reload to see the latest.</p>
 </div>
 <h2>Last {SHOWN} customers</h2>
 {_customers(core.store.newest(SHOWN))}
+<h2>Edit a customer</h2>
+{_EDIT}
 <h2>Settings</h2>
 {_table(_settings(core, state))}
 <footer>For audits: <code>GET /_sandbox/state</code>, <code>GET /_sandbox/customers</code>,
 <code>GET /_sandbox/openapi.json</code>, <code>POST /_sandbox/clock</code>,
-<code>POST /_sandbox/faults</code>, <code>POST /_sandbox/reset</code>.</footer>
+<code>POST /_sandbox/faults</code>, <code>POST /_sandbox/edit</code>,
+<code>POST /_sandbox/reset</code>.</footer>
 </main>
 </body>
 </html>
@@ -113,6 +130,8 @@ def _settings(core: Core, state: dict[str, Any]) -> list[tuple[str, str]]:
         ("Idempotency key with another body", config.key_reuse),
         ("Validation failures stored", _yes(config.store_validation_failures)),
         ("Stored answers live for", f"{lifetime:,.0f} s"),
+        ("Metadata of a PATCH", f"{config.patch_metadata}s"),
+        ("ETag and If-Match", _yes(config.etags)),
         ("Look-up lag", f"{config.lookup_lag_ms:g} ms"),
         ("Clock moved by", f"{state['clock_offset_seconds']:,.0f} s"),
         ("Defects of the sandbox", "; ".join(state["defects"]) or "none"),

@@ -294,6 +294,12 @@ class Store:
         """Look a customer up by id, then by reference."""
         return account.customers.get(account.by_id.get(name, name))
 
+    def holding(self, name: str, account: str) -> list[tuple[Account, Customer]]:
+        """Return the customers of that id or reference, in one account or ("") in all."""
+        among = [one for one in self.accounts.values() if account in {"", one.name}]
+        found = ((one, self.find(one, name)) for one in among)
+        return [(one, customer) for one, customer in found if customer is not None]
+
     def settle(self, account: Account, key: str, stored: Stored, created: Customer | None) -> None:
         """Store the answer to a key together with the customer that it created, if any."""
         if not self._holds(account):

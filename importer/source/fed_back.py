@@ -56,8 +56,10 @@ if TYPE_CHECKING:
 LINE, CODE, ERROR, DIGEST, EXTRA = "_line", "_error_code", "_error", "_digest", "_extra"
 ADDED = (LINE, CODE, ERROR, DIGEST)
 """The columns that an errors file has beside its source's own."""
-OWN = frozenset((*ADDED, EXTRA))
-"""``_extra`` is there only where a record had more cells than the header: those, as JSON."""
+FORMAT = "_number_format"
+OWN = frozenset((*ADDED, EXTRA, FORMAT))
+"""``_extra`` is there only where a record had more cells than the header: those, as JSON;
+``_number_format`` only where it was found in the whole column, which is not in this file."""
 AS_IT_IS = "ok"
 """In ``_error_code``: somebody says that the record is right as it stands."""
 

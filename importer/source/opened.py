@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, Self
 
 from importer.errors import SourceError
 from importer.source.csv.csv_source import CsvSource
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from importer.source.source_options import SourceOptions
 
 
+SourceKind = Literal["csv", "json", "excel", "parquet"]
+_KINDS: dict[type, SourceKind] = {
+    CsvSource: "csv",
+    JsonSource: "json",
+    XlsxSource: "excel",
+    ParquetSource: "parquet",
+}
+
+
 class _Reader(Protocol):
     @property
     def layout(self) -> Layout: ...
@@ -34,6 +43,8 @@ class _Reader(Protocol):
     def encoding(self) -> str: ...
     @property
     def warnings(self) -> Sequence[str]: ...
+    @property
+    def doubts(self) -> Sequence[str]: ...
     def batches(self) -> Iterator[RecordBatch]: ...
     def close(self) -> None: ...
 
@@ -46,6 +57,8 @@ class OpenSource:
         self._stack = stack
         fed_back = is_errors_header(reader.layout.columns)
         self.layout: Layout = replace(reader.layout, fed_back=fed_back)
+        self.kind: SourceKind = _KINDS[type(reader)]
+        """What the source holds, whatever it is called."""
 
     @property
     def encoding(self) -> str:
@@ -56,6 +69,11 @@ class OpenSource:
     def warnings(self) -> tuple[str, ...]:
         """What was decided about the file and may be wrong; final when all has been read."""
         return tuple(self._reader.warnings)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What may be damaged or lost: an error for who is strict; final as above."""
+        return tuple(self._reader.doubts)
 
     def batches(self) -> Iterator[RecordBatch]:
         """All records in input order, once.

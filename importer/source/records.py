@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     import polars as pl
 
@@ -48,6 +49,10 @@ class Layout:
     """One character; ``,`` where the source has none."""
     fed_back: bool = False
     """True where the source is an errors file of an earlier run (its escaping is undone)."""
+    header_row: int | None = None
+    """The line of the header, where that is not the first one that holds anything."""
+    number_format: str = ""
+    """How the source writes its balances, where a mapping found it in the whole column."""
 
 
 SOURCE_CODES = frozenset(
@@ -124,6 +129,8 @@ class Malformed:
     """Best effort, at most as many as the header has; those that are missing are not padded."""
     extra: tuple[str, ...] = ()
     """Cells beyond the header's width, kept so that nothing is lost."""
+    framed: bool = False
+    """Whether the cells are the record's own beyond doubt, and only their number is wrong."""
 
 
 _TEXT_OR_FAULTY = frozenset({Kind.TEXT, Kind.INEXACT, Kind.ERROR})
@@ -195,6 +202,48 @@ class RecordBatch:
             kinds={
                 column: kind if isinstance(kind, Kind) else kind.filter(kept)
                 for column, kind in self.kinds.items()
+            },
+        )
+
+    def completed(self, needed: AbstractSet[int]) -> RecordBatch:
+        """With each record that only lacks cells at its end which nobody needs as a row.
+
+        Spreadsheets leave empty cells at the end of a line out.
+
+        Args:
+            needed: header indexes of the columns that are looked at.
+        """
+        first = max(needed, default=-1) + 1
+        short = [
+            one
+            for one in self.malformed
+            if one.framed and first <= len(one.cells) < self.frame.width
+        ]
+        if not short:
+            return self
+        import polars as pl  # noqa: PLC0415 - as above
+
+        width = self.frame.width
+        more = pl.DataFrame(
+            [(*one.cells, *[None] * (width - len(one.cells))) for one in short],
+            schema=self.frame.schema,
+            orient="row",
+        )
+        lines = pl.Series([*self.lines, *(one.line for one in short)], dtype=pl.Int64)
+        order = lines.arg_sort()
+        places = {old: new for new, old in enumerate(order)}
+        rest = {id(one) for one in short}
+        return replace(
+            self,
+            frame=pl.concat([self.frame, more])[order],
+            lines=lines[order].to_list(),
+            malformed=tuple(one for one in self.malformed if id(one) not in rest),
+            faults=tuple(replace(one, index=places[one.index]) for one in self.faults),
+            kinds={
+                at: kind
+                if isinstance(kind, Kind)
+                else kind.extend_constant(Kind.TEXT.value, len(short))[order]
+                for at, kind in self.kinds.items()
             },
         )
 

@@ -22,11 +22,11 @@ class SourceOptions:
     """Settings that hold for every source of a run.
 
     Raises:
-        UsageError: the delimiter is not one usable ASCII character, or the encoding is unknown.
+        UsageError: the delimiter is no character that can be one, or the encoding is unknown.
     """
 
     delimiter: str | None = None
-    """One ASCII character; None = detected among ``,`` ``;`` tab and ``|``. CSV only."""
+    """One character; None = detected among ``,`` ``;`` tab and ``|``. CSV only."""
     block_bytes: int = BLOCK_BYTES
     """Bytes of text read at once; the results never depend on it."""
 
@@ -34,21 +34,27 @@ class SourceOptions:
     """``auto``, or a text encoding by any of its names; CSV and JSON Lines only."""
     sheet: str | None = None
     """The sheet of an Excel workbook; None = the first that is visible and holds something."""
+    header_row: int | None = None
+    """The physical line (in Excel the row number) that names the columns; None = the first that
+    holds anything. What stands above it is passed over. CSV and Excel only."""
+    find_header: bool = False
+    """Whether a header below a title is taken as such; else that is an error, which names it."""
     folder: Path | None = None
     """Where private temporary files are kept; None = the system's folder for them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encoding", label_of(self.encoding))
         given = self.delimiter
-        if given is None:
-            return
-        usable = len(given) == 1 and (given == "\t" or " " <= given <= "~") and given != '"'
-        if not usable:
+        if given is not None and (len(given) != 1 or given in '"\r\n\0' or given.isalnum()):
             raise UsageError(
                 f"the delimiter {given!r} cannot be used",
-                hint="give one ASCII character that is no quote, for example ; or a tab",
+                hint="give one character that is no letter, digit or quote, for example ; or a tab",
+            )
+        if self.header_row is not None and self.header_row < 1:
+            raise UsageError(
+                f"there is no header row {self.header_row}", hint="lines are counted from 1"
             )
 
     def by_its_own_rules(self) -> SourceOptions:
         """The options for an errors file: what is said of its source does not hold for it."""
-        return replace(self, delimiter=None, encoding=AUTO, sheet=None)
+        return replace(self, delimiter=None, encoding=AUTO, sheet=None, header_row=None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
 import ssl
 import subprocess
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,14 +16,14 @@ import pytest
 
 from importer.clock import WallClock
 from importer.delivery.http.client import CONNECTS, MomentClient
-from importer.delivery.http.connecting import Failure, check_trust, explain, trust
+from importer.delivery.http.connecting import Failure, check_way, explain, proxy_for, trust
 from importer.delivery.http.network import AsyncioTransport
 from importer.delivery.protocol import answers as a
 from importer.delivery.stopping import REASONS
 from importer.errors import UsageError
 from tests.fuzz.answers import WHOLE, once
 from tests.fuzz.asking import create, look_up
-from tests.fuzz.hostile_server import LOOPBACK, serving
+from tests.fuzz.hostile_server import LOOPBACK, last_turns, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -150,7 +152,7 @@ async def test_an_authority_is_trusted_once_it_is_named(
     named = [{"SSL_CERT_FILE": str(files[0])}, {"SSL_CERT_DIR": f"/nonexistent:{hashed}"}]
     async with serving(once(WHOLE), served(files)) as server:
         for environment in named:
-            check_trust(environment)
+            check_way("https://api.momentco.io", environment)
             url = f"https://{LOOPBACK}:{server.port}"
             assert await create(asking(network, url, trust(environment))) == a.Created("bcus_1")
         answer = await create(asking(network, url, trust({})))
@@ -181,7 +183,7 @@ def test_a_wrong_variable_is_refused_before_anything_else(
     elif holding is not None:
         path.mkdir()
     with pytest.raises(UsageError) as caught:
-        check_trust({variable: str(path)})
+        check_way("https://api.momentco.io", {variable: str(path)})
     assert caught.value.message.startswith(f"{variable}: {path} ")
     assert said in caught.value.message
     assert variable in caught.value.hint or not caught.value.hint
@@ -191,13 +193,13 @@ def test_files_without_their_hashes_name_the_command_that_makes_them(tmp_path: P
     """OpenSSL would silently trust nobody."""
     (tmp_path / "company.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     with pytest.raises(UsageError) as caught:
-        check_trust({"SSL_CERT_DIR": str(tmp_path)})
+        check_way("https://api.momentco.io", {"SSL_CERT_DIR": str(tmp_path)})
     assert caught.value.hint.startswith(f"openssl rehash {tmp_path}")
 
 
 def test_variables_that_are_not_set_cost_nothing() -> None:
     """An empty one counts as not set."""
-    check_trust({"SSL_CERT_FILE": "", "SSL_CERT_DIR": ""})
+    check_way("https://api.momentco.io", {"SSL_CERT_FILE": "", "SSL_CERT_DIR": ""})
 
 
 async def test_nothing_listens_here(network: list[httpx.AsyncBaseTransport]) -> None:
@@ -299,3 +301,162 @@ def test_a_librarys_own_error_says_nothing() -> None:
     error = httpx.ConnectError("x")
     error.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "")
     assert explain(error) == Failure("connection_refused", os.strerror(errno.ECONNREFUSED))
+
+
+# Proxies ------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def proxying(answer: bytes = b"HTTP/1.1 200 OK\r\n\r\n") -> AsyncIterator[Relay]:
+    """A proxy that answers CONNECT like this, and then relays."""
+    relay = Relay(answer)
+    listener = await asyncio.start_server(relay.serve, LOOPBACK, 0)
+    relay.port = listener.sockets[0].getsockname()[1]
+    async with listener:
+        yield relay
+    await last_turns()
+
+
+class Relay:
+    """What reached the proxy."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.port = 0
+        self.heads: list[bytes] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One tunnel to this machine, whatever its host is called."""
+        self.heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(self.answer)
+        if b" 200 " in self.answer and self.answer.endswith(b"\r\n\r\n"):
+            target = self.heads[-1].split()[1]
+            behind = await asyncio.open_connection(LOOPBACK, int(target.rpartition(b":")[2]))
+            await asyncio.gather(relayed(reader, behind[1]), relayed(behind[0], writer))
+        writer.close()
+
+
+async def relayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass bytes on until there are no more."""
+    with suppress(ConnectionError):
+        while data := await reader.read(4096):
+            writer.write(data)
+    writer.close()
+
+
+async def test_a_run_goes_through_the_proxy_of_the_environment(
+    tmp_path: Path, network: list[httpx.AsyncBaseTransport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS reaches through it to the API itself, and the login goes to the proxy alone."""
+    files = certificate(tmp_path, name="elsewhere")
+    verify = trust({"SSL_CERT_FILE": str(files[0])})
+    async with serving(once(WHOLE), served(files)) as server, proxying() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://ada:p%40ss@{LOOPBACK}:{proxy.port}")
+        client = asking(network, f"https://api.momentco.io:{server.port}", verify)
+        assert [await create(client) for _ in range(3)] == [a.Created("bcus_1")] * 3
+        await network[-1].aclose()
+        assert server.connections_used == [0, 0, 0]
+        assert b"proxy" not in server.seen[0].head.lower()
+    [head] = proxy.heads
+    where = f"api.momentco.io:{server.port}"
+    assert head.startswith(f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n".encode())
+    assert b"\r\nProxy-Authorization: Basic YWRhOnBAc3M=\r\n" in head
+    assert b"sk_test" not in head
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (b"HTTP/1.1 407 Who are you?\r\n\r\n", "proxy_refused"),
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!", "proxy_refused"),
+        (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "proxy_failed"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + WHOLE, "proxy_failed"),
+        (b"HTTP/1.1 200 OK\r\n", "proxy_failed"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 9000, "proxy_failed"),
+        (b"SSH-2.0-Example\r\n", "proxy_failed"),
+        (b"\x1b[2J\r\n\r\n", "proxy_failed"),
+        (b"", "proxy_failed"),
+    ],
+)
+async def test_a_proxy_that_does_not_let_through_sent_nothing(
+    network: list[httpx.AsyncBaseTransport],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: bytes,
+    code: str,
+) -> None:
+    """Its own words are handed on; a refusal stops the run at once."""
+    async with proxying(answer) as proxy:
+        monkeypatch.setenv("https_proxy", f"{LOOPBACK}:{proxy.port}")
+        client = asking(network, "https://api.momentco.io", ssl.create_default_context())
+        said = await create(client)
+        if code == "proxy_refused":
+            assert isinstance(said, a.RunWrong)
+            assert said.reason == code
+            assert answer[:12].decode() in said.detail
+        else:
+            assert said == a.NotSent(code)
+        assert client.posts == 0
+    assert code in REASONS
+
+
+async def test_a_proxy_that_is_not_there(
+    network: list[httpx.AsyncBaseTransport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named, without its login."""
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://ada:secret@{LOOPBACK}:{port}")
+        client = asking(network, "https://api.momentco.io", ssl.create_default_context())
+        answers = [await create(client) for _ in range(CONNECTS)]
+    assert answers[0] == a.NotSent("proxy_unreachable")
+    said = f"api.momentco.io: {LOOPBACK}:{port}: {os.strerror(errno.ECONNREFUSED)}"
+    assert answers[-1] == a.RunWrong("proxy_unreachable", detail=said)
+
+
+HOST = "api.momentco.io"
+ASKED = {"HTTPS_PROXY": "http://p:3128"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "host", "port"),
+    [
+        ({}, HOST, None),
+        ({"HTTPS_PROXY": ""}, HOST, None),
+        ({"HTTP_PROXY": "http://p:1"}, HOST, None),
+        (ASKED, HOST, 3128),
+        ({"https_proxy": "p:1", **ASKED}, HOST, 1),
+        ({"ALL_PROXY": "http://p"}, HOST, 80),
+        ({"ALL_PROXY": "http://p:1", **ASKED}, HOST, 3128),
+        (ASKED, "localhost", None),
+        (ASKED, "127.0.0.1", None),
+        (ASKED, "::1", None),
+        ({"NO_PROXY": "*", **ASKED}, HOST, None),
+        ({"NO_PROXY": "x, .momentco.io", **ASKED}, HOST, None),
+        ({"no_proxy": "MOMENTCO.IO", **ASKED}, HOST, None),
+        ({"no_proxy": "*.momentco.io", **ASKED}, HOST, None),
+        ({"no_proxy": "api.momentco.io", **ASKED}, HOST, None),
+        ({"no_proxy": "mentco.io,,co.io.uk", **ASKED}, HOST, 3128),
+        ({"no_proxy": "10.0.0.0/8", **ASKED}, "10.1.2.3", None),
+        ({"no_proxy": "10.0.0.0/8", **ASKED}, HOST, 3128),
+        ({"no_proxy": "2001:db8::1", **ASKED}, "2001:db8::1", None),
+    ],
+)
+def test_which_proxy_is_meant(environment: dict[str, str], host: str, port: int | None) -> None:
+    """As curl reads the variables; this machine is always reached directly."""
+    found = proxy_for("https", host, environment)
+    assert (found.port if found else None) == port
+    assert proxy_for("http", host, environment) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["socks5://ada:secret@p:1080", "https://p:3128", "http://", "p:port", "http://p q", "p:99999"],
+)
+def test_a_proxy_that_cannot_be_used_is_refused_early(text: str) -> None:
+    """A usage error that names the variable and shows nothing of what it holds."""
+    with pytest.raises(UsageError) as caught:
+        check_way(f"https://{HOST}", {"ALL_PROXY": text})
+    assert caught.value.message.startswith("ALL_PROXY names ")
+    assert "secret" not in caught.value.message + caught.value.hint
+    check_way("http://127.0.0.1:8787", {"ALL_PROXY": text})

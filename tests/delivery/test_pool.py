@@ -16,7 +16,7 @@ from importer.delivery.pool import Pool, PoolSettings
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol.creating import Policy
 from importer.delivery.protocol.flight import Planned, Settled
-from importer.delivery.protocol.states import NEW, Done, Origin, State
+from importer.delivery.protocol.states import NEW, Done, Origin
 from importer.delivery.stopping import one_cause
 from importer.errors import LedgerFailed, RunStopped
 from importer.outcomes import Outcome
@@ -24,7 +24,8 @@ from importer.outcomes import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from importer.delivery.protocol.states import Attempt, Transition
+    from importer.delivery.protocol.states import Attempt, State, Transition
+    from importer.delivery.protocol.update_states import UpdateState, UpdateTransition
 
 
 class Api:
@@ -65,12 +66,12 @@ class Ledger:
 
     def apply(
         self,
-        transitions: Sequence[Transition],
+        transitions: Sequence[Transition | UpdateTransition],
         attempts: Sequence[Attempt],
         *,
         run_id: str,
         now: float,
-    ) -> list[State | None]:
+    ) -> list[State | UpdateState | None]:
         """Apply all."""
         del attempts, run_id, now
         self.commits += 1
@@ -301,12 +302,12 @@ def test_a_first_row_that_another_importer_settled_is_no_canary() -> None:
     class Contended(Ledger):
         def apply(
             self,
-            transitions: Sequence[Transition],
+            transitions: Sequence[Transition | UpdateTransition],
             attempts: Sequence[Attempt],
             *,
             run_id: str,
             now: float,
-        ) -> list[State | None]:
+        ) -> list[State | UpdateState | None]:
             del attempts, run_id, now
             done = Done(0, b"f", "bcus_1", Origin.CREATED)
             return [done if one.reference == "R0" else None for one in transitions]

@@ -391,11 +391,18 @@ def test_a_field_that_the_answer_lacks_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "lost", [GATEWAY, a.Unknown("read_timeout"), a.Unbelievable(200, "not_our_customer")]
+    "lost",
+    [
+        GATEWAY,
+        a.Unknown("read_timeout"),
+        a.Unbelievable(200, "not_our_customer"),
+        a.Blocked(403, of_api=False),
+    ],
 )
 def test_an_unknown_outcome_stays_open_and_is_read(lost: a.Answer) -> None:
     """Nothing is sent again before Moment was asked what it holds."""
     landed = Story(BASE, values(name="Bea"), SOURCE, lost, shown(name="Bea"))
+    assert landed.waits == [(WaitCause.FAULT, 5.0)]
     assert landed.told == ["CommitUpdate", "Patch", "Wait", "Read", "CommitUpdate", "SettleUpdate"]
     assert landed.outcome is Outcome.UPDATED
     not_landed = Story(
@@ -455,6 +462,13 @@ def test_a_throttled_row_never_fails() -> None:
     rules = replace(SOURCE, max_failures=1)
     story = Story(BASE, values(name="Bea"), rules, *[a.Throttled()] * 20, patched(name="Bea"))
     assert story.outcome is Outcome.UPDATED
+
+
+def test_a_customer_that_the_api_turns_away_is_set_aside() -> None:
+    """403 of the API itself is not about these values: nothing is remembered of them."""
+    story = Story(BASE, values(name="Bea"), SOURCE, a.Blocked(403, of_api=True))
+    assert (story.outcome, story.settled.settle.error_code) == (Outcome.UNSETTLED, "turned_away")
+    assert isinstance(story.state, Updating)
 
 
 @pytest.mark.parametrize("status", [409, 412])

@@ -1,37 +1,32 @@
-"""A client against a hostile server, over each of the transports."""
+"""A client against a hostile server, on each of the event loops."""
 
 from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import httpx
 
 from importer.clock import WallClock
 from importer.delivery.http.client import MomentClient, Timeouts
 from importer.delivery.http.network import AsyncioTransport
-from importer.delivery.http.transport import ShardedTransport
 from importer.delivery.protocol import answers as a
 from tests.fuzz.hostile_server import LOOPBACK
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
-TRANSPORTS = ("asyncio", "uvloop", "httpx")
-"""The default one on both loops, and the one to fall back to."""
+    from importer.delivery.http.client import HashesOf
+    from importer.delivery.protocol.update_states import Hashes
+
+LOOPS = ("asyncio", "uvloop")
+"""The product runs on both."""
 ANSWERS = get_args(a.Answer)
 LOOK_UP_ANSWERS = get_args(a.LookUpAnswer)
 SHORT = Timeouts(connect=2, write=2, read=2, pool=2, total=4)
 REFERENCE = "FUZZ-1"
-
-
-def transport(kind: str, connections: int = 1) -> httpx.AsyncBaseTransport:
-    """One of them, with as few connections as it takes, so that reuse shows."""
-    if kind != "httpx":
-        return AsyncioTransport(verify=_tls())
-    return ShardedTransport(connections, verify=_tls())
 
 
 def _tls() -> ssl.SSLContext:
@@ -46,21 +41,32 @@ _context: ssl.SSLContext | None = None
 
 @asynccontextmanager
 async def asking(
-    kind: str, port: int, *, scheme: str = "http", timeouts: Timeouts = SHORT
+    port: int,
+    *,
+    scheme: str = "http",
+    timeouts: Timeouts = SHORT,
+    hashes: HashesOf | None = None,
 ) -> AsyncIterator[MomentClient]:
     """A client of the server on this port; its connections are closed at the end of the block."""
-    network = transport(kind)
+    network = AsyncioTransport(verify=_tls())
     client = MomentClient(
         base_url=f"{scheme}://{LOOPBACK}:{port}",
         api_key="sk_test_fuzz",
         transport=network,
         clock=WallClock(),
         timeouts=timeouts,
+        hashes=hashes,
     )
     try:
         yield client
     finally:
         await network.aclose()
+
+
+def shown_values(reference: str, document: Mapping[str, Any]) -> Hashes:
+    """In place of hashes: what stands in the document, so that a test can say what was read."""
+    assert reference == document["external_reference"]
+    return tuple(sorted((name, repr(value).encode()) for name, value in document.items()))
 
 
 async def create(client: MomentClient, reference: str = REFERENCE) -> a.Answer:

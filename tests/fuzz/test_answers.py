@@ -1,4 +1,4 @@
-"""Hostile answers over real sockets, against both transports: always typed, never believed."""
+"""Hostile answers over real sockets, on both event loops: always typed, never believed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.fuzz.answers import (
     WHOLE,
     once,
 )
-from tests.fuzz.asking import TRANSPORTS, asking, create, look_up
+from tests.fuzz.asking import LOOPS, asking, create, look_up
 from tests.fuzz.hostile_server import LOOPBACK, customer, last_turns, response, serving
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
     from tests.fuzz.hostile_server import Behaviour, Exchange
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", TRANSPORTS)]
+pytestmark = pytest.mark.anyio
 MIB_TAKEN = 16
 """What the kernel's buffers and a bounded body may take of an endless answer."""
 MEMORY_MIB = 48
 
 
-@pytest.fixture
-def anyio_backend(kind: str) -> tuple[str, dict[str, bool]]:
+@pytest.fixture(params=LOOPS)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
     """Sockets are asyncio's here."""
-    return "asyncio", {"use_uvloop": kind == "uvloop"}
+    return "asyncio", {"use_uvloop": request.param == "uvloop"}
 
 
 def peak_mib() -> int:
@@ -51,17 +51,17 @@ def peak_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit >> 20
 
 
-async def both(kind: str, behaviour: Behaviour) -> tuple[a.Answer, a.LookUpAnswer, list[Exchange]]:
+async def both(behaviour: Behaviour) -> tuple[a.Answer, a.LookUpAnswer, list[Exchange]]:
     """What a POST and then a GET come to."""
-    async with serving(behaviour) as server, asking(kind, server.port) as client:
+    async with serving(behaviour) as server, asking(server.port) as client:
         return await create(client), await look_up(client), server.seen
 
 
 @pytest.mark.parametrize("name", ENDLESS)
-async def test_an_endless_answer_is_cut_off(kind: str, name: str) -> None:
+async def test_an_endless_answer_is_cut_off(name: str) -> None:
     """It ends by its size, not by a timeout; little of it was taken, and memory is bounded."""
     before = peak_mib()
-    answer, looked_up, seen = await both(kind, ENDLESS[name])
+    answer, looked_up, seen = await both(ENDLESS[name])
     assert isinstance(answer, a.Unbelievable | a.Unknown)
     assert isinstance(looked_up, a.LookUpFailed)
     assert seen[0].connection != seen[-1].connection
@@ -70,13 +70,13 @@ async def test_an_endless_answer_is_cut_off(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FLOODS)
-async def test_the_deadline_ends_what_never_ends(kind: str, name: str) -> None:
+async def test_the_deadline_ends_what_never_ends(name: str) -> None:
     """An answer that always has a little more to say costs the total deadline, and no memory."""
     before = peak_mib()
     short = Timeouts(connect=2, write=2, read=2, pool=2, total=0.4)
     async with (
         serving(FLOODS[name]) as server,
-        asking(kind, server.port, timeouts=short) as client,
+        asking(server.port, timeouts=short) as client,
     ):
         answer = await create(client)
     assert isinstance(answer, a.Unknown | a.Unbelievable)
@@ -84,9 +84,9 @@ async def test_the_deadline_ends_what_never_ends(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-async def test_what_is_no_answer_leaves_the_outcome_open(kind: str, name: str) -> None:
+async def test_what_is_no_answer_leaves_the_outcome_open(name: str) -> None:
     """Neither success nor refusal is read out of it, and its connection is not used again."""
-    answer, looked_up, seen = await both(kind, MALFORMED[name])
+    answer, looked_up, seen = await both(MALFORMED[name])
     assert isinstance(answer, a.Unknown | a.Unbelievable)
     assert not isinstance(looked_up, a.Found | a.Absent | a.RunWrong)
     if name != "status 000":  # well-framed, so the connection is still in step
@@ -94,15 +94,15 @@ async def test_what_is_no_answer_leaves_the_outcome_open(kind: str, name: str) -
 
 
 @pytest.mark.parametrize("name", UNBELIEVABLE)
-async def test_a_success_must_be_our_customer(kind: str, name: str) -> None:
+async def test_a_success_must_be_our_customer(name: str) -> None:
     """A 2xx with any other body creates nothing; a look-up finds nothing in it."""
-    answer, looked_up, _ = await both(kind, UNBELIEVABLE[name])
+    answer, looked_up, _ = await both(UNBELIEVABLE[name])
     assert isinstance(answer, a.Unbelievable)
     assert isinstance(looked_up, a.LookUpFailed)
 
 
 @pytest.mark.parametrize("close", ["close", "reset"])
-async def test_no_beginning_of_an_answer_is_believed(kind: str, close: str) -> None:
+async def test_no_beginning_of_an_answer_is_believed(close: str) -> None:
     """Cut at every byte, a valid answer is never taken for the whole."""
     cut = 0
 
@@ -113,14 +113,14 @@ async def test_no_beginning_of_an_answer_is_believed(kind: str, close: str) -> N
         else:
             exchange.close()
 
-    async with serving(behave) as server, asking(kind, server.port) as client:
+    async with serving(behave) as server, asking(server.port) as client:
         for cut in range(len(WHOLE)):  # noqa: B007 - the server reads it
             assert isinstance(await create(client), a.Unknown | a.Unbelievable)
 
 
 @pytest.mark.parametrize("name", TWICE)
 @pytest.mark.parametrize("when", ["at once", "later"])
-async def test_a_second_answer_is_not_taken_for_the_next(kind: str, name: str, when: str) -> None:
+async def test_a_second_answer_is_not_taken_for_the_next(name: str, when: str) -> None:
     """What follows an answer unasked never answers another row's request."""
     sent = asyncio.Event()
 
@@ -136,7 +136,7 @@ async def test_a_second_answer_is_not_taken_for_the_next(kind: str, name: str, w
             await exchange.send(TWICE[name])
         sent.set()
 
-    async with serving(behave) as server, asking(kind, server.port) as client:
+    async with serving(behave) as server, asking(server.port) as client:
         # The first answer may be refused for what follows it.
         assert await create(client) in {a.Created("bcus_1"), a.Unknown("remote_protocol_error")}
         await sent.wait()
@@ -145,27 +145,27 @@ async def test_a_second_answer_is_not_taken_for_the_next(kind: str, name: str, w
             assert server.connections_used == [0, 1]
 
 
-async def test_a_good_connection_is_used_again(kind: str) -> None:
+async def test_a_good_connection_is_used_again() -> None:
     """Caution must not cost a connection for every request."""
 
     async def behave(exchange: Exchange) -> None:
         await exchange.send(response(body=customer(exchange.reference)))
 
-    async with serving(behave) as server, asking(kind, server.port) as client:
+    async with serving(behave) as server, asking(server.port) as client:
         for number in range(5):
             assert isinstance(await create(client, f"FUZZ-{number}"), a.Created)
         assert server.connections_used == [0] * 5
 
 
-async def test_a_lone_surrogate_in_a_problem_is_no_character(kind: str) -> None:
+async def test_a_lone_surrogate_in_a_problem_is_no_character() -> None:
     """The words of a refusal can always be written to a file, a ledger and a terminal."""
     body = b'{"title": "\\ud800 \\u001b[2J \\u202e"}'
-    answer, _, _ = await both(kind, once(response(b"400 X", body)))
+    answer, _, _ = await both(once(response(b"400 X", body)))
     assert isinstance(answer, a.Refused)
     assert answer.message.isprintable()
 
 
-async def test_the_deepest_json_that_can_be_read_can_be_judged(kind: str) -> None:
+async def test_the_deepest_json_that_can_be_read_can_be_judged() -> None:
     """Reading and judging take different amounts of stack; neither may end the run."""
 
     def behave_at(depth: int) -> Behaviour:
@@ -173,15 +173,15 @@ async def test_the_deepest_json_that_can_be_read_can_be_judged(kind: str) -> Non
         return once(response(b"400 X", body))
 
     for depth in range(800, 1000, 3):
-        answer, _, _ = await both(kind, behave_at(depth))
+        answer, _, _ = await both(behave_at(depth))
         assert isinstance(answer, a.Refused | a.Blocked)  # too deep to be read: not the API
 
 
-async def test_nothing_listens(kind: str) -> None:
+async def test_nothing_listens() -> None:
     """A refused connection sent nothing."""
     with socket.socket() as taken:
         taken.bind((LOOPBACK, 0))
-        async with asking(kind, taken.getsockname()[1]) as client:
+        async with asking(taken.getsockname()[1]) as client:
             answer = await create(client)
             assert isinstance(answer, a.RunWrong)
             assert answer.reason == "connection_refused"
@@ -206,18 +206,18 @@ def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
 
 
 async def test_a_certificate_that_nobody_vouches_for_stops_the_run(
-    kind: str, self_signed: ssl.SSLContext
+    self_signed: ssl.SSLContext,
 ) -> None:
     """The request does not leave."""
     async with serving(once(WHOLE), self_signed) as server:
-        async with asking(kind, server.port, scheme="https") as client:
+        async with asking(server.port, scheme="https") as client:
             for answer in (await create(client), await look_up(client)):
                 assert isinstance(answer, a.RunWrong)
                 assert answer.reason == "certificate_unknown_issuer"
         assert server.seen == []
 
 
-async def test_tls_spoken_on_a_plain_port(kind: str) -> None:
+async def test_tls_spoken_on_a_plain_port() -> None:
     """A plain answer to a TLS greeting is a TLS failure; silence is a connection that failed."""
 
     async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -235,22 +235,22 @@ async def test_tls_spoken_on_a_plain_port(kind: str) -> None:
         listener = await asyncio.start_server(handler, LOOPBACK, 0)
         async with listener:
             port = listener.sockets[0].getsockname()[1]
-            async with asking(kind, port, scheme="https", timeouts=short) as client:
+            async with asking(port, scheme="https", timeouts=short) as client:
                 answer = await create(client)
                 assert isinstance(answer, a.RunWrong if handler is plain else a.NotSent)
                 assert code in {getattr(answer, "reason", ""), getattr(answer, "error_code", "")}
             await last_turns()
 
 
-async def test_plain_http_spoken_on_a_tls_port(kind: str, self_signed: ssl.SSLContext) -> None:
+async def test_plain_http_spoken_on_a_tls_port(self_signed: ssl.SSLContext) -> None:
     """The request left and nothing sensible came back."""
-    async with serving(once(WHOLE), self_signed) as server, asking(kind, server.port) as client:
+    async with serving(once(WHOLE), self_signed) as server, asking(server.port) as client:
         assert isinstance(await create(client), a.Unknown)
 
 
-async def test_the_right_answer_is_believed(kind: str) -> None:
+async def test_the_right_answer_is_believed() -> None:
     """The same server, speaking properly, creates and finds: the tests above can fail."""
-    answer, looked_up, _ = await both(kind, once(response(b"200 OK", BODY)))
+    answer, looked_up, _ = await both(once(response(b"200 OK", BODY)))
     assert answer == a.Created("bcus_1", 200)
     assert looked_up == a.Found("bcus_1")
     assert REFERENCE.encode() in BODY

@@ -55,7 +55,7 @@ def ask(kind: str, data: bytes) -> a.Answer:
     """What a POST comes to; nothing is raised, and nothing is created that the bytes do not say."""
     factory = uvloop.new_event_loop if kind == "uvloop" else None
     with asyncio.Runner(loop_factory=factory) as runner:
-        answer = runner.run(_ask(kind, data))
+        answer = runner.run(_ask(data))
     if isinstance(answer, a.Created):
         assert answer.customer_id.encode() in data
         assert REFERENCE.encode() in data
@@ -65,6 +65,6 @@ def ask(kind: str, data: bytes) -> a.Answer:
     return answer
 
 
-async def _ask(kind: str, data: bytes) -> a.Answer:
-    async with serving(once(data, close=True)) as server, asking(kind, server.port) as client:
+async def _ask(data: bytes) -> a.Answer:
+    async with serving(once(data, close=True)) as server, asking(server.port) as client:
         return await create(client)

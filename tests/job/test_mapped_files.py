@@ -118,6 +118,21 @@ def test_an_old_encoding_feeds_back_through_the_same_mapping(job: Job) -> None:
     assert third.summary.requests == {"post": 0, "get": 0}
 
 
+def test_an_errors_file_remembers_how_its_source_writes_numbers(tmp_path: Path) -> None:
+    """Its few amounts could be read in two ways, or in the wrong one; the whole column said it."""
+    rows = "".join(f"K-{n};Bea;{n}.50;\n" for n in range(2, 60))
+    first = checked(tmp_path, HEADER + "K 1;Ada;1,234;\nK-x;Ada;1,23;\n" + rows)
+    assert outcomes(first) == {"would_create": 58, "invalid": 2}
+    errors = (first.results / "errors.csv").read_text()
+    assert errors.splitlines()[0].endswith(";_number_format")
+    second = checked(tmp_path, errors.replace("K 1", "K-1"))
+    assert outcomes(second) == {"would_create": 1, "invalid": 1}
+    (told,) = second.summary.transforms
+    assert told["examples"] == (('"1,234"', '"123400"'),)
+    third = checked(tmp_path, (second.results / "errors.csv").read_text().replace("1,23;", "1.23;"))
+    assert outcomes(third) == {"would_create": 1}
+
+
 def test_the_source_section_holds_for_programs_too(tmp_path: Path) -> None:
     """A mapping that is handed in without the command line is read as it says."""
     tildes = (HEADER + "K-1;a,b,c;1,00;\n").replace(";", "~")

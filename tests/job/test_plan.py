@@ -117,10 +117,11 @@ def _downgrade(path: Path) -> None:
     for table, names in {
         "customer": ["fields"],
         "account": ["version", "plan", "plan_base"],
-        "run": ["plan"],
+        "run": ["plan", "series", "volume"],
     }.items():
         for name in names:
             db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+    db.execute("DROP TABLE total")
     db.execute("PRAGMA user_version = 1")
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     migrate(fresh, STEPS[:1])

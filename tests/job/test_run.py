@@ -274,8 +274,12 @@ def test_a_customer_that_was_found_otherwise_stays_told_of(job: Job) -> None:
     assert results(nights[1])[1]["error"] == "Moment holds other values in: balance"
 
 
-def test_an_empty_file_with_a_header_is_fine(job: Job) -> None:
-    """No rows: nothing is sent, exit code 0, and the results say so."""
+def test_an_empty_file_is_never_a_success(job: Job) -> None:
+    """No rows: nothing is sent, exit code 3, and the results say so; or somebody accepts it."""
     finished = job.run(HEADER)
-    assert finished.exit_code is ExitCode.OK
+    assert finished.exit_code is ExitCode.STOPPED
+    assert finished.stopped_by is not None
+    assert "no records" in finished.stopped_by.message
+    assert job.run(HEADER, accept_drift=True).exit_code is ExitCode.OK
+    assert job.run(HEADER, incremental=True).exit_code is ExitCode.OK
     assert outcomes(finished) == {}

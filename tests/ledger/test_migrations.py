@@ -120,17 +120,23 @@ def test_the_ledger_has_no_column_for_a_payload(tmp_path: Path) -> None:
         "account": {"id", "base_url", "mode", "name", "version", "plan", "plan_base"},
         "run": {
             *("id", "account", "run_id", "started_at", "ended_at", "command", "version"),
+            *("series", "volume"),
             *("key_digest", "sources", "exit_code", "counts", "plan"),
         },
         "customer": {
             *("id", "account", "reference", "state", "generation", "fingerprint"),
             *("first_sent_at", "settled_at", "customer_id", "origin", "differs", "http_status"),
             *("error_code", "attempts", "first_run", "last_run", "fields"),
+            *("hashes", "base", "synced"),
         },
         "total": {"id", "account", "state", "customers"},
         "attempt": {
             *("id", "account", "reference", "at", "run", "event", "generation"),
-            *("http_status", "error_code"),
+            *("http_status", "error_code", "detail"),
+        },
+        "sync": {
+            *("id", "account", "reference", "customer_id", "serial", "base", "ours", "version"),
+            *("memory", "changed_at", "run"),
         },
     }
     assert "WITHOUT ROWID" not in str(schema(db))

@@ -127,7 +127,7 @@ def test_versions_are_the_states_without_their_objects(tmp_path: Path) -> None:
         ]
     assert [
         (asked[start + int(index)], fingerprint, customer)
-        for start, (index, fingerprint, customer) in found
+        for start, (index, fingerprint, customer, _) in found
     ] == [
         (one, every[one].fingerprint.hex().upper(), DONE.customer_id if every[one] is DONE else "")
         for one in asked

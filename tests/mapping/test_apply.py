@@ -129,12 +129,34 @@ def test_totals_lines_are_left_out_and_customers_called_total_are_not() -> None:
     fields = {"name": {"column": "Name"}, "email": {"column": "Mail"}}
     _, mapped = applied(
         mapping_of(fields, rows={"skip_totals": True}),
-        No=["1", "", "Total", "T9", "Summe:", ""],
-        Name=["Total Ltd", "Total", "", "Total", "", "Totally Fictional"],
-        Mail=["a@example.com", "", "", "", "", ""],
+        No=["1", "", "Total", "T9", "Summe:", "", "", "", "Total-7"],
+        Name=["Total", "Total", "", "Total", "", "Totally", "Total Gas CC", "Total ZAR", "Total"],
+        Mail=["a@example.com", "", "", "", "", "", "", "", ""],
     )
-    assert [one.line for one in mapped.skipped] == [3, 4, 6]
-    assert mapped.batch.frame["name"].to_list() == ["Total Ltd", "Total", "Totally Fictional"]
+    assert [one.line for one in mapped.skipped] == [3, 4, 6, 9]
+    kept = ["Total", "Total", "Totally", "Total Gas CC", "Total"]
+    assert mapped.batch.frame["name"].to_list() == kept
+
+
+def test_texts_that_stand_for_an_empty_cell() -> None:
+    """They are empty for every field, rule and template; a name that is alike is none of them."""
+    fields = {
+        "name": {"template": "{First} {Last}"},
+        "balance": {"columns": ["A", "B"]},
+        "phone": {"column": "First", "default": "none"},
+    }
+    _, mapped = applied(
+        mapping_of(fields, source={"empty": ["NULL", "n/a"]}, rows={"drop": {"A": "NULL"}}),
+        No=["1", "2"],
+        First=[" NULL ", "Jennifer"],
+        Last=["Smith", "Null"],
+        A=["n/a", "7"],
+        B=["5", ""],
+    )
+    frame = mapped.batch.frame
+    assert frame["name"].to_list() == ["Smith", "Jennifer Null"]
+    assert frame["balance"].to_list() == ["5", "7"]
+    assert frame["phone"].to_list() == ["none", "Jennifer"]
 
 
 def test_own_words_for_totals() -> None:

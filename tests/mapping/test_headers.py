@@ -56,13 +56,18 @@ def test_any_header_can_be_asked_about(name: str) -> None:
     assert all(0 < weight <= 1 for weight in roles(name).values())
 
 
-@pytest.mark.parametrize("label", ["Summe", "TOTAL:", "Grand Total", "Total général", "Gesamt EUR"])
+@pytest.mark.parametrize(
+    "label", ["Summe", "TOTAL:", "Grand Total", "Total général", "Gesamt EUR", "Total (420)"]
+)
 def test_a_totals_label_is_known(label: str) -> None:
     """Labels of totals lines are known in several languages."""
     assert totals_label(label)
 
 
-@pytest.mark.parametrize("name", ["Totaleweg", "Summer", "K-1", "", "12"])
+@pytest.mark.parametrize(
+    "name",
+    ["Totaleweg", "Summer", "K-1", "", "12", "Total Plumbing CC", "Total Gas", "Sum Yi", "TOTAL-7"],
+)
 def test_what_only_resembles_a_totals_label_is_none(name: str) -> None:
     """A name that begins like a label is no label."""
     assert not totals_label(name)

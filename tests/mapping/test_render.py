@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.mapping.proposing.proposal import Choice, Proposal
-from importer.mapping.proposing.render import render, toml_value
+from importer.mapping.proposing.render import render
+from importer.mapping.toml_text import value as toml_value
 
 VALUES = st.recursive(
     st.text() | st.booleans() | st.integers(-5, 5),

@@ -8,49 +8,71 @@ from __future__ import annotations
 import sys
 import time
 
-from tests.model.explore import Report, explore
+from tests.model.explore import Report, Scene, explore
+from tests.model.sync_variants import SYNC_ABLATIONS, SYNC_LIMITS, SYNC_PROMISES, sync_named
+from tests.model.sync_world import without_update
 from tests.model.variants import ABLATIONS, LIMITS, PROMISES, named
 from tests.model.world import without
 
 
 def main(arguments: list[str]) -> int:
     """Run the variants; ``--short`` leaves the long ones out, ``--traces`` prints every trace."""
-    traces = "--traces" in arguments
-    failed = states = 0
+    judge = Judge(traces="--traces" in arguments)
+    short = "--short" in arguments
     _say("Promises: no violation, no stuck state")
     for variant in PROMISES:
-        if variant.long and "--short" in arguments:
-            continue
-        began = time.perf_counter()
-        report = explore(variant.scene)
-        clean = not report.violations and not report.stuck and report.complete
-        failed += not clean
-        states += report.states
-        _line(variant.name, report, began, "ok" if clean else "FAILED")
-        if not clean:
-            _traces(report)
+        if not (variant.long and short):
+            judge.promise(variant.name, variant.scene)
+    _say("\nPromises of updates: the same, creating and updating in one state space")
+    for update in SYNC_PROMISES:
+        if not (update.long and short):
+            judge.promise(update.name, update.scene)
     _say("\nLimits: what the promises rest on; without it they break")
-    for variant in LIMITS:
-        began = time.perf_counter()
-        report = explore(variant.scene, until=variant.breaks)
-        as_said = variant.breaks in report.violations
-        failed += not as_said
-        _line(variant.name, report, began, variant.breaks if as_said else "FAILED")
-        if traces or not as_said:
-            _traces(report)
+    for limit in LIMITS:
+        judge.must_break(limit.name, limit.scene, limit.breaks)
+    for edge in SYNC_LIMITS:
+        judge.must_break(edge.name, edge.scene, edge.breaks)
     _say("\nAblations: one safeguard off; the checker must notice")
     for ablation in ABLATIONS:
-        began = time.perf_counter()
         scene = without(named(ablation.variant).scene, ablation.safeguard)
-        report = explore(scene, until=ablation.breaks)
-        caught = ablation.breaks in report.violations
-        failed += not caught
         name = f"{ablation.safeguard} off: {ablation.variant}"
-        _line(name, report, began, ablation.breaks if caught else "NOT CAUGHT")
-        if traces or not caught:
+        judge.must_break(name, scene, ablation.breaks)
+    for one in SYNC_ABLATIONS:
+        sync_scene = without_update(sync_named(one.variant).scene, one.safeguard)
+        judge.must_break(f"{one.safeguard} off: {one.variant}", sync_scene, one.breaks)
+    _say(f"\n{judge.states:,} states of the full protocols; {judge.failed} failed")
+    return min(judge.failed, 1)
+
+
+class Judge:
+    """Searches scenes, prints what it finds, and counts."""
+
+    def __init__(self, *, traces: bool) -> None:
+        self._traces = traces
+        self.failed = 0
+        self.states = 0
+        """Of promises."""
+
+    def promise(self, name: str, scene: Scene) -> None:
+        """No violation, no stuck state."""
+        began = time.perf_counter()
+        report = explore(scene)
+        clean = not report.violations and not report.stuck and report.complete
+        self.failed += not clean
+        self.states += report.states
+        _line(name, report, began, "ok" if clean else "FAILED")
+        if not clean:
             _traces(report)
-    _say(f"\n{states:,} states of the full protocol; {failed} failed")
-    return min(failed, 1)
+
+    def must_break(self, name: str, scene: Scene, breaks: str) -> None:
+        """This property breaks: a limit, or a checker that notices."""
+        began = time.perf_counter()
+        report = explore(scene, until=breaks)
+        as_said = breaks in report.violations
+        self.failed += not as_said
+        _line(name, report, began, breaks if as_said else "DOES NOT BREAK")
+        if self._traces or not as_said:
+            _traces(report)
 
 
 def _line(name: str, report: Report, began: float, verdict: str) -> None:

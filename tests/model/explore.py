@@ -4,15 +4,46 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from tests.model.properties import at_the_bound, broken, broken_by, settled
-from tests.model.world import Scene, Steps
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterable, Iterator
 
-    from tests.model.world import World
+
+class Steps(Protocol):
+    """Everything that can happen, and what must not; ``Any`` is the world, a hashable value."""
+
+    def first(self) -> Any:
+        """Nothing has happened yet."""
+        ...
+
+    def of(self, world: Any, /) -> Iterable[tuple[str, Any]]:
+        """Every next event in words, with the world after it."""
+        ...
+
+    def broken(self, world: Any, /) -> str:
+        """The safety property that this world breaks, "" if none."""
+        ...
+
+    def broken_by(self, before: Any, after: Any, /) -> str:
+        """The safety property that this step breaks, "" if none."""
+        ...
+
+    def settled(self, world: Any, /) -> bool:
+        """Nothing is left to be done."""
+        ...
+
+    def at_the_bound(self, world: Any, /) -> bool:
+        """What follows was cut off."""
+        ...
+
+
+class Scene(Protocol):
+    """What can happen in one variant."""
+
+    def steps(self) -> Steps:
+        """Everything that can happen in it."""
+        ...
 
 
 @dataclass(slots=True)
@@ -37,16 +68,16 @@ def explore(scene: Scene, *, until: str = "", limit: int = 5_000_000) -> Report:
         until: end where this property breaks (liveness is then not judged).
         limit: the most states to visit.
     """
-    steps = Steps(scene)
+    steps = scene.steps()
     first = steps.first()
-    worlds = [first]
-    numbers = {first: 0}
+    worlds: list[Hashable] = [first]
+    numbers: dict[Hashable, int] = {first: 0}
     parents = [-1]
     following: list[list[int]] = []
     report = Report()
     for at in _walk(worlds):
         world = worlds[at]
-        wrong = broken(steps, world)
+        wrong = steps.broken(world)
         if wrong and wrong not in report.violations:
             report.violations[wrong] = _trace(steps, worlds, parents, at)
         if until in report.violations or len(worlds) > limit:
@@ -60,7 +91,7 @@ def explore(scene: Scene, *, until: str = "", limit: int = 5_000_000) -> Report:
                 worlds.append(next_world)
                 parents.append(at)
             after.append(number)
-            wrong = broken_by(steps, world, next_world)
+            wrong = steps.broken_by(world, next_world)
             if wrong and wrong not in report.violations:
                 report.violations[wrong] = [*_trace(steps, worlds, parents, at), words]
         following.append(after)
@@ -73,7 +104,7 @@ def explore(scene: Scene, *, until: str = "", limit: int = 5_000_000) -> Report:
     return report
 
 
-def _walk(worlds: list[World]) -> Iterator[int]:
+def _walk(worlds: list[Hashable]) -> Iterator[int]:
     """Numbers of all worlds, also of those that are added on the way."""
     at = 0
     while at < len(worlds):
@@ -81,7 +112,7 @@ def _walk(worlds: list[World]) -> Iterator[int]:
         at += 1
 
 
-def _trace(steps: Steps, worlds: list[World], parents: list[int], at: int) -> list[str]:
+def _trace(steps: Steps, worlds: list[Hashable], parents: list[int], at: int) -> list[str]:
     """The way to a world, in words, found again along the parents."""
     words: list[str] = []
     while parents[at] >= 0:
@@ -91,13 +122,13 @@ def _trace(steps: Steps, worlds: list[World], parents: list[int], at: int) -> li
     return words[::-1]
 
 
-def _stuck(steps: Steps, worlds: list[World], following: list[list[int]]) -> list[int]:
+def _stuck(steps: Steps, worlds: list[Hashable], following: list[list[int]]) -> list[int]:
     """Worlds below the generation bound from which no settled world can be reached."""
     leading: list[list[int]] = [[] for _ in worlds]
     for at, after in enumerate(following):
         for number in after:
             leading[number].append(at)
-    hopeful = [settled(steps, world) for world in worlds]
+    hopeful = [steps.settled(world) for world in worlds]
     queue = deque(at for at, hope in enumerate(hopeful) if hope)
     while queue:
         for before in leading[queue.popleft()]:
@@ -105,5 +136,5 @@ def _stuck(steps: Steps, worlds: list[World], following: list[list[int]]) -> lis
                 hopeful[before] = True
                 queue.append(before)
     return [
-        at for at, hope in enumerate(hopeful) if not hope and not at_the_bound(steps, worlds[at])
+        at for at, hope in enumerate(hopeful) if not hope and not steps.at_the_bound(worlds[at])
     ]

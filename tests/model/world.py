@@ -14,6 +14,7 @@ from importer.delivery.protocol import events as e
 from importer.delivery.protocol.creating import Policy
 from importer.delivery.protocol.states import Sent, Transition, generation
 from importer.ledger.rules import takes
+from tests.model import properties
 from tests.model import server as s
 from tests.model.driver import IDLE, NOW, Driver, Interner, told
 from tests.model.server import Server, ServerRules
@@ -94,6 +95,10 @@ class Scene:
     generations: int = 2
     """The highest generation explored."""
 
+    def steps(self) -> Steps:
+        """Everything that can happen in it."""
+        return Steps(self)
+
 
 class Steps:
     """Everything that can happen in a scene."""
@@ -113,6 +118,22 @@ class Steps:
             Server(), (), self.driver.new, NOTHING, crew, "A", "", NOTHING, "intact",
             scene.duplicates,
         )  # fmt: skip
+
+    def broken(self, world: World) -> str:
+        """The safety property that this world breaks, "" if none."""
+        return properties.broken(self, world)
+
+    def broken_by(self, before: World, after: World) -> str:
+        """The safety property that this step breaks, "" if none."""
+        return properties.broken_by(self, before, after)
+
+    def settled(self, world: World) -> bool:
+        """Nothing is left to be done with the row."""
+        return properties.settled(self, world)
+
+    def at_the_bound(self, world: World) -> bool:
+        """The generation is the highest explored."""
+        return properties.at_the_bound(self, world)
 
     def of(self, world: World) -> Iterator[Move]:
         """Every next event in words, with the world after it."""

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State
+from importer.delivery.protocol.update_states import Synced, UpdateState
+from importer.ledger.field_hashes import hashes_of
 from importer.outcomes import Outcome
 from importer.plan import Staging, decide, make_plan, rows_to_deliver
 from importer.plan.make import settle_duplicates
@@ -16,7 +18,9 @@ from importer.rows import OnDuplicate, Problem, Row
 from importer.rows.fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from importer.ledger.interface import Hasher
 
 OWN = fingerprint("{}")
 OTHER = fingerprint("other")
@@ -43,18 +47,24 @@ class Known:
         for index, one in enumerate(references):
             match self.held.get(one):
                 case Done() as state:
-                    yield index, f"0,{state.fingerprint.hex().upper()},{state.customer_id}"
+                    yield index, f"0,{state.fingerprint.hex().upper()},{state.customer_id},1"
                 case Sent() | Rejected() as state:
-                    yield index, f"0,{state.fingerprint.hex().upper()},"
+                    yield index, f"0,{state.fingerprint.hex().upper()},,1"
 
-    def fields(self, references: Sequence[str]) -> dict[str, bytes]:
-        """As ``Ledger.fields``: nothing was noted."""
-        del references
+    def updates(self, references: Sequence[str]) -> dict[str, UpdateState]:
+        """As ``Ledger.updates``: nothing was ever updated."""
+        known = self.states(references)
+        done = {one: state for one, state in known.items() if isinstance(state, Done)}
+        return {one: Synced(state.customer_id, 0) for one, state in done.items()}
+
+    def hasher(self) -> Hasher:
+        """As ``Ledger.hasher``."""
+        return lambda reference, document: hashes_of(reference, document, b"salt")
+
+    def changed_fields(self, payloads: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """As ``Ledger.changed_fields``: nothing was noted."""
+        del payloads
         return {}
-
-    def fields_of(self, payload: str) -> bytes:
-        """As ``Ledger.fields_of``."""
-        return payload.encode()
 
 
 def row(line: int, reference: str) -> Row:

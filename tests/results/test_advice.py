@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from importer.mapping.toml_text import quoted
 from importer.results.advice import advice_on
 from importer.results.groups import Cause, Group, Groups
 from importer.results.report import MOST_GROUPS, report
-from importer.results.settings_toml import Setting, as_toml, quoted
+from importer.results.settings_toml import Setting, as_toml
 from importer.rows import CODES, Problem, Row
 from importer.rows.mistakes import Mistake, shown_currency
 
@@ -86,6 +87,32 @@ def test_lost_digits_are_no_matter_of_the_mapping(detail: str) -> None:
     """What a spreadsheet cut off cannot come back by a transform."""
     for code in ("phone_not_e164", "balance_not_integer"):
         assert advice_on(invalid(code, detail)).settings == ()
+
+
+@pytest.mark.parametrize("detail", [Mistake.FLOAT, Mistake.SHORTENED])
+@pytest.mark.parametrize("code", ["reference_charset", "phone_not_e164", "balance_not_integer"])
+def test_no_setting_makes_a_damaged_number_valid(code: str, detail: str) -> None:
+    """``900.0`` or ``1.23E+15`` as a reference would be another customer's once it is escaped.
+
+    Whether ``100.0`` counts cents or rand the file does not say, so nothing is there to paste.
+    """
+    advice = advice_on(invalid(code, detail))
+    assert advice.settings == ()
+    assert "export" in advice.fix
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("cell_error", "name holds cells without a value"),
+        ("number_inexact", "name holds numbers that have lost digits"),
+        ("field_too_long", "name is longer than can be read"),
+        ("wrong_type", "name holds values of a type"),
+    ],
+)
+def test_a_group_is_a_sentence_about_its_column(code: str, words: str) -> None:
+    """No group reads like the name of a code."""
+    assert advice_on(invalid(code, "", "name")).text.startswith(words)
 
 
 @pytest.mark.parametrize("code", [*sorted(CODES), "too_few_fields", "a_code_of_tomorrow"])

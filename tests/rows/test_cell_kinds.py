@@ -9,7 +9,14 @@ import polars as pl
 import pytest
 
 from importer.rows import judge_batch, map_columns
-from importer.source.records import CellFault, Kind, Layout, RecordBatch, kind_series
+from importer.source.records import (
+    CellFault,
+    Kind,
+    Layout,
+    Malformed,
+    RecordBatch,
+    kind_series,
+)
 from tests.mapping.applying import apply, bound_to, judged
 
 if TYPE_CHECKING:
@@ -185,3 +192,21 @@ def test_a_batch_in_parts_keeps_its_kinds() -> None:
         assert found.frame["a"].to_list() == ["q", "r"]
         assert (list(found.lines), kinds.to_list()) == ([3, 4], [Kind.DATE, Kind.ERROR])
         assert [one.index for one in found.faults] == [1]
+
+
+def test_short_records_are_complete_where_nobody_needs_the_rest() -> None:
+    """They take their places among the others; one that is cut or lacks a field stays refused."""
+    short = Malformed(3, "too_few_fields", "x", ("2",), (), framed=True)
+    cut = Malformed(5, "too_few_fields", "x", ("4",))
+    frame = pl.DataFrame({"a": ["1", "3"], "b": ["x", "y"], "c": ["p", "q"]})
+    kinds = {0: kind_series([Kind.TEXT, Kind.ERROR])}
+    fault = CellFault(1, "a", "x", "x")
+    batch = RecordBatch(0, frame, [2, 4], (short, cut), (fault,), kinds)
+    done = batch.completed({0})
+    assert done.frame.rows() == [("1", "x", "p"), ("2", None, None), ("3", "y", "q")]
+    assert (list(done.lines), done.malformed) == ([2, 3, 4], (cut,))
+    assert [one.index for one in done.faults] == [2]
+    found = done.kinds[0]
+    assert isinstance(found, pl.Series)
+    assert found.to_list() == [Kind.TEXT, Kind.TEXT, Kind.ERROR]
+    assert batch.completed({0, 1}) is batch

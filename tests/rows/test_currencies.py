@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from importer.rows.currencies import ACTIVE, currency_hint, meant, minor_units
+from importer.rows.currencies import (
+    ACTIVE,
+    SIGNS,
+    code_of_country,
+    currency_hint,
+    is_known,
+    meant,
+    minor_units,
+    sure_code,
+)
 
 
 def test_the_list_has_its_178_codes() -> None:
@@ -80,3 +89,38 @@ def test_hints() -> None:
     assert currency_hint("UK") == "did you mean GBP?"
     assert "withdrawn" in currency_hint("HRK")
     assert "three capital letters" in currency_hint("?")
+
+
+def test_every_sign_stands_for_active_codes_and_is_understood() -> None:
+    """What amounts may carry, what a wrong code meant and what init takes are one table."""
+    for sign, codes in SIGNS.items():
+        assert codes
+        assert set(codes) <= ACTIVE
+        assert len(set(codes)) == len(codes)
+        if is_known(sign):
+            assert meant(sign) in {*codes, sign}
+        assert sure_code(sign) in {"", codes[0]}
+
+
+@pytest.mark.parametrize(
+    ("sign", "code"),
+    [
+        ("€", "EUR"),
+        ("£", "GBP"),
+        ("₦", "NGN"),
+        ("$", ""),
+        ("R", ""),
+        ("kr", ""),
+        ("¥", ""),
+        ("P", ""),
+    ],
+)
+def test_a_sign_that_means_several_is_not_sure(sign: str, code: str) -> None:
+    """Only a sign of one currency says which one a file is in."""
+    assert sure_code(sign) == code
+
+
+def test_a_country_suggests_its_currency() -> None:
+    """For a question, and never taken unasked; most countries have none here."""
+    assert code_of_country("ZA") == "ZAR"
+    assert code_of_country("XX") == ""

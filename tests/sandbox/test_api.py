@@ -160,12 +160,16 @@ def test_a_reference_exists_once(start: Callable[..., Any], status: int) -> None
     assert api.state()["max_creations_per_reference"] == 1
 
 
-def test_patch_replaces_the_fields_given(api: Any) -> None:
-    """PATCH keeps the rest, replaces metadata as a whole, and answers the full customer."""
+@pytest.mark.parametrize("treats", ["merge", "replace"])
+def test_patch_replaces_the_fields_given(start: Callable[..., Any], treats: str) -> None:
+    """PATCH keeps the rest, treats metadata as it is set, and answers the full customer."""
+    api = start(patch_metadata=treats)
     created = api.post("A", **FIELDS).json()
     answer = api.patch(created["id"], name="Other", metadata={"x": "y"}, balance=5.0)
     assert answer.status_code == 200
-    assert answer.json() == {**created, "name": "Other", "metadata": {"x": "y"}, "balance": 5}
+    kept = created["metadata"] if treats == "merge" else {}
+    metadata = {**kept, "x": "y"}
+    assert answer.json() == {**created, "name": "Other", "metadata": metadata, "balance": 5}
     assert api.get("A").json() == answer.json()
     assert api.patch("A").json() == answer.json()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[..., Content]:
-    """Read bytes as a file: ``read(data, block_bytes=..., delimiter=..., encoding=...)``."""
+    """Read bytes as a file: ``read(data, block_bytes=..., delimiter=...)``, and other options."""
 
     def reading(
         data: bytes,
@@ -25,10 +25,11 @@ def read(tmp_path: Path) -> Callable[..., Content]:
         block_bytes: int = 1 << 16,
         delimiter: str | None = None,
         encoding: str = "auto",
+        **options: Any,
     ) -> Content:
         path = tmp_path / "customers.csv"
         path.write_bytes(data)
-        return content_of(str(path), SourceOptions(delimiter, block_bytes, encoding))
+        return content_of(str(path), SourceOptions(delimiter, block_bytes, encoding, **options))
 
     return reading
 

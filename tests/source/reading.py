@@ -33,6 +33,7 @@ class Content:
     batches: int
     encoding: str
     warnings: tuple[str, ...]
+    doubts: tuple[str, ...]
     kinds: list[tuple[Kind, ...]]
     """Of each row."""
 
@@ -57,14 +58,14 @@ def content_of(name: str, options: SourceOptions | None = None) -> Content:
     with open_source(name, 3, options or SourceOptions(), None) as source:
         for batch in source.batches():
             assert batch.source == 3
-            assert tuple(batch.frame.columns) == source.layout.columns
+            assert batch.frame.width == len(source.layout.columns)
             assert len(batch.lines) == batch.frame.height
             rows += list(zip(batch.lines, batch.frame.fill_null("").rows(), strict=True))
             malformed += batch.malformed
             faults += [(batch.lines[one.index], one) for one in batch.faults]
             kinds += [_kinds_of(batch, row) for row in range(batch.frame.height)]
             batches += 1
-        known = (source.encoding, source.warnings)
+        known = (source.encoding, source.warnings, source.doubts)
     return Content(source.layout, rows, malformed, faults, batches, *known, kinds)
 
 

@@ -42,9 +42,8 @@ GOOD = [
     (b'R-2,"Example, Ben",\r\n', ("R-2", "Example, Ben", "")),
     (b'"R-3","two\nlines","q""q"\n', ("R-3", "two\nlines", 'q"q')),
     (b'R-4,"a\r\n\r\nb",",x"\n', ("R-4", "a\r\n\r\nb", ",x")),
-    (b",,\n", ("", "", "")),
     ("R-5,Zoë,😀\n".encode(), ("R-5", "Zoë", "😀")),
-    (b'"","",""\n', ("", "", "")),
+    (b",,x\n", ("", "", "x")),
 ]
 
 
@@ -62,6 +61,7 @@ def test_a_corrupt_record_costs_exactly_itself(
     block_bytes: int,
 ) -> None:
     """Its neighbours keep their cells and lines, and it is named with its own line."""
+    before = [GOOD[0], *before]  # a delimiter too many in every record is no error
     records = [HEADER, *(raw for raw, _ in before), corrupt, *(raw for raw, _ in after)]
     lines = lines_of_records(records, first=1)
     bad = 1 + len(before)
@@ -94,7 +94,7 @@ def test_blocks_never_change_what_is_found(pieces: list[bytes]) -> None:
 @pytest.mark.parametrize("corrupt", list(CORRUPT))
 def test_a_message_holds_no_value(read: Callable[..., Content], corrupt: bytes) -> None:
     """What is wrong is said in one line without the cell's text."""
-    (bad,) = read(HEADER + corrupt.replace(b"x", b"Secret")[:200_000]).malformed
+    (bad,) = read(HEADER + GOOD[0][0] + corrupt.replace(b"x", b"Secret")[:200_000]).malformed
     assert "Secret" not in bad.message
     assert "R-9" not in bad.message
     assert "\n" not in bad.message

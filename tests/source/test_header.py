@@ -81,10 +81,11 @@ def test_the_header_keeps_its_names(read: Callable[..., Content]) -> None:
     assert read(b" a ,B\n").layout.columns == (" a ", "B")
 
 
-def test_a_name_twice_is_refused(refused: Callable[..., SourceError]) -> None:
-    """Every repeated name is named; whitespace makes no difference."""
-    message = refused(b"a,b,a ,c,c\n").message
-    assert message.endswith('more than one column is called "a", "c"')
+def test_a_name_may_stand_twice(read: Callable[..., Content]) -> None:
+    """The columns keep their places; who needs one of them says what is wrong."""
+    content = read(b"a,b,a,c,c\n1,2,3,4,5\n")
+    assert content.layout.columns == ("a", "b", "a", "c", "c")
+    assert content.cells == [("1", "2", "3", "4", "5")]
 
 
 def test_columns_without_a_name_may_hold_nothing(read: Callable[..., Content]) -> None:
@@ -95,10 +96,13 @@ def test_columns_without_a_name_may_hold_nothing(read: Callable[..., Content]) -
 
 
 @pytest.mark.parametrize("row", [b"3,x\n", b'"3",x\n'])
-def test_data_without_a_name_is_refused(refused: Callable[..., SourceError], row: bytes) -> None:
-    """Data that nobody can name stops the run, with its line."""
-    error = refused(b"a,\n1,\n" + row + b"4,y\n")
-    assert error.message.endswith("line 3: column 2 holds data but has no name in the header")
+def test_data_without_a_name_is_told(read: Callable[..., Content], row: bytes) -> None:
+    """It is not read, and its line is named; the index of a pandas frame is the usual case."""
+    content = read(b"a,\n1,\n" + row + b"4,y\n")
+    assert [cells[0] for cells in content.cells] == ["1", "3", "4"]
+    (doubt,) = content.doubts
+    assert "line 3: column 2 holds data but has no name in the header" in doubt
+    assert read(b",a\n0,x\n").cells == [("0", "x")]
 
 
 def test_too_many_columns(
@@ -108,3 +112,99 @@ def test_too_many_columns(
     names = [f"c{i}" for i in range(10_000)]
     assert len(read(",".join(names).encode()).layout.columns) == 10_000
     assert "the header has 10,001 columns" in refused(",".join([*names, "x"]).encode()).message
+
+
+TABLE = b"external_reference,name,balance\nR-1,Ann,5\nR-2,Ben,6\n"
+
+
+@pytest.mark.parametrize(
+    ("above", "line"),
+    [
+        (b"Customer list\n", 2),
+        (b"Customer list, as of 2026-11-01\n\n", 3),
+        (b"Customer list,,\n,,\n", 3),
+        (b'"Customers","2026-11-01"\nprinted by Ann\n\n', 4),
+        (b"sep=,\nCustomers\n", 3),
+    ],
+)
+def test_a_title_above_the_header(
+    read: Callable[..., Content], refused: Callable[..., SourceError], above: bytes, line: int
+) -> None:
+    """It is told with the line of the header; the setting reads it, and init finds it."""
+    error = refused(above + TABLE)
+    assert f"line {line} seems to name the columns" in error.message
+    assert f"--header-row {line}" in error.hint
+    for options in ({"header_row": line}, {"find_header": True}):
+        content = read(above + TABLE, **options)
+        assert content.layout.columns == ("external_reference", "name", "balance")
+        assert content.layout.header_row == line
+        assert content.rows == [
+            (line + 1, ("R-1", "Ann", "5")),
+            (line + 2, ("R-2", "Ben", "6")),
+        ]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        TABLE,
+        b"external_reference\nR-1\nR-2\n",
+        b",external_reference,name\n0,R-1,Ann\n1,R-2,Ben\n",
+        b"external_reference,name,,,\nR-1,Ann,,,\nR-2,Ben,,,\n",
+        b"external_reference,name,tags\nR-1,Ann,a;b;c;d\nR-2,Ben,x;y;z;w\n",
+    ],
+)
+def test_what_is_no_title(read: Callable[..., Content], data: bytes) -> None:
+    """A header stays the header, however few names it has."""
+    assert read(data).layout.header_row is None
+
+
+def test_a_header_row_that_is_not_there(refused: Callable[..., SourceError]) -> None:
+    """It is told as such."""
+    assert "no header on line 9" in refused(TABLE, header_row=9).message
+
+
+@pytest.mark.parametrize("sign", ["^", "~", "\x01", "¦", "§"])
+def test_any_sign_may_delimit(read: Callable[..., Content], sign: str) -> None:
+    """Given, or found where it stands equally often in every line."""
+    data = f"a{sign}b\n1{sign}x\n2{sign}y\n".encode()
+    for options in ({}, {"delimiter": sign}):
+        content = read(data, **options)
+        assert content.layout.delimiter == sign
+        assert content.cells == [("1", "x"), ("2", "y")]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_blanks_about_a_quote_are_no_text(read: Callable[..., Content], delimiter: str) -> None:
+    """In the header, before a quote and behind it; a delimiter within the quotes stays text."""
+    data = 'ref, "name" , "mail"\nSQ-3, "Ben, ""B""" , "b@x.co"\n"SQ-4" , x, y\n'
+    content = read(data.replace(", ", f"{delimiter} ").encode(), delimiter=delimiter)
+    assert [name.strip() for name in content.layout.columns] == ["ref", "name", "mail"]
+    within = f'Ben{delimiter} "B"'
+    assert [tuple(map(str.strip, cells)) for cells in content.cells] == [
+        ("SQ-3", within, "b@x.co"),
+        ("SQ-4", "x", "y"),
+    ]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 1 << 16])
+def test_a_delimiter_at_the_end_of_every_record(
+    read: Callable[..., Content], refused: Callable[..., SourceError], block_bytes: int
+) -> None:
+    """The cells beyond the header are nothing as long as all of them are empty."""
+    data = b"a,b\n1,x,\n2,y,\n"
+    assert read(data, block_bytes=block_bytes).cells == [("1", "x"), ("2", "y")]
+    assert read(data + b'3,"z",\n', block_bytes=block_bytes).cells[2] == ("3", "z")
+    more = data + b"3,z,\n" * 300
+    assert "line 304: the record has more" in refused(more + b"4,z,5\n").message
+    assert read(b"a,b\n1,x,\n2,y\n3,z\n").codes == [(2, "too_many_fields")]
+
+
+def test_a_file_that_is_cut_within_its_last_line(read: Callable[..., Content]) -> None:
+    """It is told where the records before it have a line end; one record alone says nothing."""
+    assert "line 3: the last line has no line end" in read(b"a,b\n1,2\n3,1").doubts[0]
+    assert read(b"a,b\n1,2\n3,1\n").doubts == ()
+    assert read(b"a,b\n1,2").doubts == ()
+    cut = read(b"a,b\n1,2\n3")
+    assert [one.framed for one in cut.malformed] == [False]
+    assert [one.framed for one in read(b"a,b\n1,2\n3\n").malformed] == [True]

@@ -146,11 +146,14 @@ def test_the_name_tells_where_the_first_line_is_bad(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (b'[{"a": 1}]', "is a JSON list"),
+        (b'[{"a": 1}', "line 1: the JSON array ends too early"),
+        (b'[{"a": 1},\n]', "line 2: the JSON array is broken here"),
+        (b'[{"a": 1}\n {"a": 2}]', "line 2: the JSON array is broken here"),
+        (b'[{"a": 1}] x', "is followed by something else"),
+        (b'{\n "rows": [\n  {"a": 1}\n]}', 'holds its records under "rows"'),
+        (b'{\n "a": 1\n}\n', "stand on several lines each"),
         (b"oops\n", "there is no JSON object in it"),
         (b'{"": "1"}\n', "there is no header"),
-        (b'{"a": "1", "": "2"}\n', "holds data but has no name"),
-        (b'{"a": "1", "a ": "2"}\n', "more than one column"),
         (lines({f"k{n}": n for n in range(10_001)}), "10,001 columns"),
     ],
 )
@@ -188,3 +191,29 @@ def test_no_digit_of_a_number_is_lost(number: str) -> None:
     assert text == (number if decimals.strip("0") else whole)
     assert kind == (Kind.NUMBER if not decimals or decimals.strip("0") else Kind.FLOAT)
     assert fault is None
+
+
+@pytest.mark.parametrize("name", ["x.json", "x"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_array_is_read_as_a_stream(tmp_path: Path, name: str, indent: int | None) -> None:
+    """Its elements are numbered; what is no record costs itself."""
+    records = [{"a": str(n), "b": {"c": "]},{"}} for n in range(20_000)]
+    path = tmp_path / name
+    path.write_text(json.dumps([*records, 7, {"a": 1.5}], indent=indent))
+    content = content_of(str(path))
+    assert content.layout.columns == ("a", "b")
+    assert [line for line, _ in content.rows] == [*range(1, 20_001), 20_002]
+    assert content.cells[19_999] == ("19999", '{"c": "]},{"}')
+    assert content.codes == [(20_001, "not_an_object")]
+
+
+def test_one_object_that_holds_the_records(tmp_path: Path) -> None:
+    """In a .json it is told with the key; on a line of JSON Lines it is a record."""
+    data = b'{"n": 1, "data": [{"a": 1}]}\n'
+    path = tmp_path / "x.json"
+    path.write_bytes(data)
+    with pytest.raises(SourceError) as caught:
+        content_of(str(path))
+    assert "jq -c '.data[]'" in (caught.value.hint or "")
+    (tmp_path / "x.jsonl").write_bytes(data)
+    assert content_of(str(tmp_path / "x.jsonl")).layout.columns == ("n", "data")

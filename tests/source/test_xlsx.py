@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import subprocess
 import sys
 import zipfile
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importer.errors import SourceError
+from importer.errors import SourceError, UsageError
 from importer.source import Kind, SourceOptions, open_source
-from importer.source.excel.xlsx_cells import Cell, Style, cell_text, unescaped
+from importer.source.excel.xlsx_cells import Cell, cell_text, unescaped
 from tests.source.reading import content_of
-from tests.source.workbooks import MAIN, Raw, error, styled, write_workbook
+from tests.source.workbooks import MAIN, RELATIONS, Raw, error, styled, write_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +72,22 @@ def book(tmp_path: Path) -> Callable[..., Content]:
         (Raw('<c r="{ref}" t="str"><f>A1</f><v>made</v></c>'), "made"),
         (Raw('<c r="{ref}" t="inlineStr"><is><r><t>a</t></r><r><t>b</t></r></is></c>'), "ab"),
         (Raw('<c r="{ref}" t="d"><v>2024-01-31</v></c>'), "2024-01-31"),
+        (Raw('<c r="{ref}" t="d"><v>2024-01-31T00:00:00.000Z</v></c>'), "2024-01-31"),
+        (Raw('<c r="{ref}" t="b"><v>true</v></c>'), "true"),
+        (styled(42, 6), "CUST-0042"),
+        (styled("4.2E1", 6), "CUST-0042"),
+        (Raw('<c r="{ref}" t="str" s="8"><v>0042</v></c>'), "T-0042"),
+        ("Jo_xD83D__xDE00_", "Jo😀"),
+        ("_x005F_x000D_", "_x000D_"),
+        (Raw('<c r="{ref}" t="inlineStr"><is><t>Jo_xD83D__xDE00_</t></is></c>'), "Jo😀"),
+        (Raw('<c r="{ref}" t="str"><f>IF(1,"","")</f><v></v></c>'), ""),
+        (Raw('<c r="{ref}" t="s"><v/></c>'), ""),
+        (Raw('<c r="{ref}" t="s"/>'), ""),
+        (Raw('<c r="{ref}"><f t="shared" si="0"/><v>3</v></c>'), "3"),
+        (
+            Raw('<c r="{ref}" t="inlineStr"><is><t>山</t><rPh><t>やま</t></rPh></is></c>'),
+            "山",
+        ),
     ],
 )
 def test_a_cell_is_what_is_stored(book: Callable[..., Content], cell: Value, text: str) -> None:
@@ -88,6 +106,18 @@ def test_a_cell_is_what_is_stored(book: Callable[..., Content], cell: Value, tex
         (error("#DIV/0!"), "cell_error", "#DIV/0!"),
         (Raw('<c r="{ref}"><f>A1+1</f></c>'), "cell_error", ""),
         (Raw('<c r="{ref}"><v>abc</v></c>'), "cell_error", "abc"),
+        (Raw('<c r="{ref}"><f>A1+1</f><v/></c>'), "cell_error", ""),
+        (Raw('<c r="{ref}" t="str"><f>A1&amp;""</f></c>'), "cell_error", ""),
+        (Raw('<c r="{ref}"><f t="shared" si="0"/></c>'), "cell_error", ""),
+        (Raw('<c r="{ref}" t="b"><v>2</v></c>'), "cell_error", "2"),
+        (styled(0.42, 7), "cell_error", "0.42"),
+        (styled(42.5, 6), "cell_error", "42.5"),
+        ("Jo_xD83D_", "not_unicode", "Jo\ufffd"),
+        (
+            Raw('<c r="{ref}" t="inlineStr"><is><t>Jo_xD83D_</t></is></c>'),
+            "not_unicode",
+            "Jo\ufffd",
+        ),
     ],
 )
 def test_what_is_no_reference(
@@ -106,6 +136,89 @@ def test_an_error_cell_is_a_fault_in_every_column(book: Callable[..., Content]) 
     content = book({"S": {1: [*HEADER], 2: ["R-1", None, error("#REF!")]}})
     assert [(line, fault.code) for line, fault in content.faults] == [(2, "cell_error")]
     assert "#REF!" in content.faults[0][1].message
+
+
+@pytest.mark.parametrize("value", ["0", "", "0.0"])
+def test_a_formula_that_is_still_to_be_calculated_has_no_value(
+    book: Callable[..., Content], value: str
+) -> None:
+    """Where the workbook asks for it, 0 is only what stands there until then."""
+    cell = Raw(f'<c r="{{ref}}"><f>A1</f><v>{value}</v></c>')
+    rows: dict[str, dict[int, list[Value]]] = {"S": {1: [*HEADER], 2: ["R-1", cell, 0]}}
+    content = book(rows, calculate='<calcPr fullCalcOnLoad="1"/>')
+    assert [(line, one.column, one.code) for line, one in content.faults] == [
+        (2, "name", "cell_error")
+    ]
+    assert content.cells == [("R-1", "", "0")]
+    if value:
+        assert not book(rows).faults
+
+
+def test_a_value_that_may_be_old_is_a_warning(book: Callable[..., Content]) -> None:
+    """A saved value of a formula that is to be calculated again is read, and said."""
+    cell = Raw('<c r="{ref}"><f>A1</f><v>7</v></c>')
+    content = book(
+        {"S": {1: [*HEADER], 2: ["R-1", cell, None]}}, calculate='<calcPr fullCalcOnLoad="true"/>'
+    )
+    assert content.cells == [("R-1", "7", "")]
+    assert "1 formulas are to be calculated when the workbook is opened" in content.warnings[0]
+
+
+def test_a_full_disk_is_no_damage(tmp_path: Path) -> None:
+    """Shared texts that cannot be kept in the temporary file end with its folder's name."""
+    path = tmp_path / "book.xlsx"
+    write_workbook(path, {"S": {1: ["external_reference"], 2: ["R" * 2_000]}})
+
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with (
+        mock.patch("importer.source.excel.xlsx_parts.scratch_file", return_value=Full()),
+        pytest.raises(UsageError, match=f"cannot be written to {tmp_path}: No space left"),
+    ):
+        content_of(str(path), SourceOptions(folder=tmp_path))
+
+
+def test_a_disk_that_fails_is_no_damage(tmp_path: Path) -> None:
+    """What the system says of the file itself is passed on."""
+    path = tmp_path / "book.xlsx"
+    path.write_bytes(_plain())
+    with (
+        mock.patch("zipfile.ZipExtFile.read", side_effect=OSError(errno.EIO, "I/O error")),
+        pytest.raises(SourceError, match="cannot be read: I/O error"),
+    ):
+        content_of(str(path))
+
+
+def test_names_of_parts_in_other_spellings(tmp_path: Path) -> None:
+    """Capitals and backslashes in the archive are those of some writers."""
+    path = tmp_path / "book.xlsx"
+    with (
+        zipfile.ZipFile(io.BytesIO(_plain())) as source,
+        zipfile.ZipFile(path, "w") as target,
+    ):
+        for name in source.namelist():
+            other = name.replace("sharedStrings", "SharedStrings").replace("xl/w", "xl\\W")
+            target.writestr(other, source.read(name))
+    assert content_of(str(path)).cells == [("R-1",), ("R-2",)]
+
+
+def test_a_strict_workbook(tmp_path: Path) -> None:
+    """Other names of the same things (ECMA-376 part 1, ISO/IEC 29500 Strict) change nothing."""
+    path = tmp_path / "book.xlsx"
+    with (
+        zipfile.ZipFile(io.BytesIO(_plain())) as source,
+        zipfile.ZipFile(path, "w") as target,
+    ):
+        for name in source.namelist():
+            text = source.read(name).decode()
+            text = text.replace(MAIN, "http://purl.oclc.org/ooxml/spreadsheetml/main")
+            text = text.replace(
+                RELATIONS, "http://purl.oclc.org/ooxml/officeDocument/relationships"
+            )
+            target.writestr(name, text)
+    assert content_of(str(path)).cells == [("R-1",), ("R-2",)]
 
 
 def test_rows_have_the_numbers_that_excel_shows(book: Callable[..., Content]) -> None:
@@ -239,6 +352,7 @@ def test_any_damage_is_an_error_or_harmless(spoils: list[tuple[int, int]], cut: 
         (["word/document.xml"], "is a Word document"),
         (["mimetype", "content.xml"], "OpenDocument"),
         (["_rels/.rels", "xl/workbook.bin"], "binary Excel workbook"),
+        (["Index/Document.iwa"], "is an Apple Numbers document"),
         (["customers.csv"], "is a zip archive and no Excel workbook"),
     ],
 )
@@ -261,7 +375,7 @@ def test_a_workbook_from_a_pipe() -> None:
 
 BOMB = """
 import resource, sys
-from importer.errors import SourceError
+from importer.errors import SourceError, UsageError
 from importer.source import SourceOptions, open_source
 try:
     with open_source(sys.argv[1], 0, SourceOptions()) as source:
@@ -312,7 +426,7 @@ def test_a_bomb_needs_little_memory(tmp_path: Path, kind: str) -> None:
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_reads_back(value: float) -> None:
     """Its text is the number to 15 digits, without an exponent."""
-    cell = Cell("n", repr(value), Style())
+    cell = Cell("n", repr(value))
     text, kind, fault = cell_text("x", cell, since_1904=False)
     assert kind == (Kind.NUMBER if abs(value) < 1e15 else Kind.INEXACT)
     assert "e" not in text.lower()

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
-FORMATS = ["General", "m/d/yyyy", "00000", "[h]:mm", '0.00" days"', "hh:mm:ss"]
+FORMATS = [
+    "General", "m/d/yyyy", "00000", "[h]:mm", '0.00" days"', "hh:mm:ss",
+    '"CUST-"0000', '"CUST-"0%', '"T-"@',
+]  # fmt: skip
 """Styles by index, for ``styled``."""
 Value = str | int | float | bool | None
 
@@ -42,6 +45,7 @@ def write_workbook(
     hidden: Sequence[str] = (),
     since_1904: bool = False,
     row_attributes: Mapping[int, str] | None = None,
+    calculate: str = "",
 ) -> None:
     """Write sheets of rows by number; text cells share their strings."""
     strings: dict[str, int] = {}
@@ -58,7 +62,8 @@ def write_workbook(
         archive.writestr(
             "xl/workbook.xml",
             f'<workbook xmlns="{MAIN}" xmlns:r="{RELATIONS}">'
-            f'<workbookPr date1904="{int(since_1904)}"/><sheets>{listed}</sheets></workbook>',
+            f'<workbookPr date1904="{int(since_1904)}"/><sheets>{listed}</sheets>'
+            f"{calculate}</workbook>",
         )
         for n, rows in enumerate(sheets.values(), 1):
             body = "".join(

@@ -27,6 +27,7 @@ _EXISTS = re.compile(
     r"already[ _-]?(exist|used|taken|in use)|exists|duplicate|(not|must be) unique|uniqueness|taken"
 )
 _PROBLEM = ("type", "title", "detail")
+_STRONG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]{1,256}"')
 _NOT_CODE = re.compile(r"[^a-z0-9]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -102,6 +103,28 @@ def is_problem(found: Mapping[str, Any] | None, status: int) -> bool:
     if isinstance(found.get("status"), int) and found["status"] != status:
         return False
     return any(isinstance(found.get(name), str) and found[name] for name in _PROBLEM)
+
+
+def metadata_texts(customer: Mapping[str, Any]) -> tuple[tuple[str, str], ...] | None:
+    """A customer's metadata as (key, value as JSON text), sorted; None where it is no object."""
+    metadata = customer.get("metadata")
+    if metadata is None:
+        return ()
+    if not isinstance(metadata, dict):
+        return None
+    try:
+        return tuple((key, json.dumps(metadata[key], allow_nan=False)) for key in sorted(metadata))
+    except (ValueError, RecursionError):
+        # Infinite, as 1e999 is read; or nested deeper than writing can go.
+        return None
+
+
+def strong_etag(text: str) -> str:
+    """An entity tag that If-Match can compare; "" for a weak or a malformed one.
+
+    RFC 9110 sections 8.8.3 and 13.1.1: a weak tag never matches there.
+    """
+    return text.strip() if _STRONG.fullmatch(text.strip()) else ""
 
 
 def problem_code(problem: Mapping[str, Any] | None, status: int) -> str:

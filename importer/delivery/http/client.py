@@ -1,4 +1,4 @@
-"""The API client: one POST and one GET, answered by typed outcomes instead of exceptions.
+"""The API client: POST, GET and PATCH, answered by typed outcomes instead of exceptions.
 
 It sends prebuilt ``httpx.Request`` objects straight to a transport: no redirects, no cookies, no
 compression (so no decompression bombs), bounded bodies, four timeouts and one deadline over all.
@@ -8,42 +8,52 @@ It only encodes and decodes: when a request may go is the valve's to say (pacing
 from __future__ import annotations
 
 import json
-import re
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 import anyio
 import httpx
 
+from importer.base_url import is_loopback
 from importer.delivery.http import answer_reading as reading
 from importer.delivery.http.connecting import explain
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.pacing.server_hints import retry_after
 from importer.delivery.protocol import answers as a
+from importer.delivery.protocol import update_events as u
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from importer.clock import Clock
     from importer.delivery.pacing.server_hints import RateLimitHint
+    from importer.delivery.protocol.update_states import Hashes
+
+    HashesOf = Callable[[str, Mapping[str, Any]], Hashes]
+    """(reference, a row or a customer as Moment shows it) -> hashes of its fields, salted."""
 
 
 MAX_BODY = 1 << 20
 """Bytes of a response body that are read; a customer has a few hundred."""
 
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 CONNECTS = 3
 """Connections in succession that fail before anything was ever answered: then the run is wrong."""
-_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
+_MAY_PASS = frozenset({"name_not_known", "proxy_refused", "proxy_unreachable"})
+"""Certain only as long as nothing has answered: name servers and proxies have moods."""
+_KEY = "metadata."
 _TRANSIENT = frozenset({408, 425})
 _RUN_WRONG = {
     401: "unauthorised",
     407: "proxy_refused",
 }
+_REFUSED_TO_ALL = {403: "forbidden", 405: "no_such_endpoint"}
+"""To a GET or a PATCH of a customer that exists, where the API itself says so."""
 _BLOCKED = frozenset({403, 404, 405})
 """To a POST: not about the payload. Whether it is about the run, other rows tell."""
 
@@ -68,6 +78,7 @@ class _Reply(NamedTuple):
     body_error: str = ""
     replayed: bool = False
     retry_after: float | None = None
+    etag: str = ""
     failure: a.NotSent | a.Unknown | a.RunWrong | None = None
     hint: RateLimitHint | None = None
 
@@ -78,7 +89,7 @@ class _Reply(NamedTuple):
 
 
 class MomentClient:
-    """``POST /billing/customers`` and ``GET /billing/customers/{external_reference}``."""
+    """``POST /billing/customers``; ``GET`` and ``PATCH /billing/customers/{customer}``."""
 
     def __init__(
         self,
@@ -90,6 +101,7 @@ class MomentClient:
         timeouts: Timeouts | None = None,
         safeguards: Safeguards = ALL_ON,
         user_agent: str = "importer",
+        hashes: HashesOf | None = None,
     ) -> None:
         self._create_url = httpx.URL(base_url.rstrip("/") + "/billing/customers")
         self._transport = transport
@@ -124,6 +136,9 @@ class MomentClient:
         """POSTs that left, answered or not."""
         self.gets = 0
         """Look-ups that left, answered or not."""
+        self.patches = 0
+        """PATCHes that left, answered or not."""
+        self._hashes = hashes
 
     async def create(
         self, reference: str, key: str, payload: str
@@ -167,6 +182,53 @@ class MomentClient:
         reply = await self._exchange(request)
         return self._judge_look_up(reply, reference, payload), reply.hint
 
+    async def read(
+        self, customer_id: str, reference: str
+    ) -> tuple[u.ReadAnswer, RateLimitHint | None]:
+        """GET one customer by its id, to see what Moment holds; it must be ours by reference."""
+        request = httpx.Request(
+            "GET",
+            self._url_of(customer_id),
+            headers=list(self._headers),
+            extensions=self._extensions,
+        )
+        reply = await self._exchange(request)
+        return self._judge_read(reply, customer_id, reference), reply.hint
+
+    async def patch(
+        self, patch: u.Patch, payload: str, reference: str
+    ) -> tuple[u.PatchAnswer, RateLimitHint | None]:
+        """PATCH fields of one customer to the row's values.
+
+        Nothing of it is ever repeated by itself: no idempotency key is documented for PATCH.
+
+        Args:
+            patch: which customer, which fields, and what Moment held of metadata.
+            payload: the row's canonical JSON body.
+            reference: the row's ``external_reference``, which the answer must echo.
+
+        Returns:
+            The answer, and what its headers say of a rate limit.
+        """
+        body = patch_body(patch, json.loads(payload))
+        headers = [*self._post_headers, (b"Content-Length", b"%d" % len(body))]
+        if patch.etag:
+            headers.append((b"If-Match", patch.etag.encode("latin-1")))
+        request = httpx.Request(
+            "PATCH",
+            self._url_of(patch.customer_id),
+            headers=headers,
+            stream=httpx.ByteStream(body),
+            extensions=self._extensions,
+        )
+        request.read()
+        reply = await self._exchange(request)
+        answer = self._judge_patch(reply, patch.customer_id, reference, payload)
+        return answer, reply.hint
+
+    def _url_of(self, customer: str) -> httpx.URL:
+        return httpx.URL(f"{self._create_url}/{quote(customer, safe='')}")
+
     # What the answers mean ------------------------------------------------------------------------
 
     def _judge(self, reply: _Reply, reference: str, payload: str) -> a.Answer:
@@ -182,7 +244,8 @@ class MomentClient:
             if customer_id is None:
                 return a.Unbelievable(status, "not_our_customer")
             differs = reading.differences(json.loads(payload), customer) if replayed else ()
-            return a.Created(customer_id, status, replayed, differs)
+            seen = self._hashes(reference, customer) if self._hashes else ()
+            return a.Created(customer_id, status, replayed, differs, seen)
         return self._judge_problem(reply, found, payload)
 
     def _judge_problem(
@@ -220,7 +283,8 @@ class MomentClient:
             customer_id = reading.customer_id(customer, reference, echo_check=self._echo_check)
             if customer_id is None:
                 return a.LookUpFailed(reply.body_error or "not_our_customer", status)
-            return a.Found(customer_id, reading.differences(json.loads(payload), customer))
+            seen = self._hashes(reference, customer) if self._hashes else ()
+            return a.Found(customer_id, reading.differences(json.loads(payload), customer), seen)
         if status == httpx.codes.NOT_FOUND:
             # A gateway's page, or its own JSON, proves nothing about a customer.
             is_problem = reading.is_problem(found, status)
@@ -236,6 +300,72 @@ class MomentClient:
         code = reading.problem_code(found, status)
         return a.LookUpFailed(code, status, retry_after=reply.retry_after)
 
+    def _judge_read(self, reply: _Reply, customer_id: str, reference: str) -> u.ReadAnswer:
+        if isinstance(reply.failure, a.RunWrong):
+            return reply.failure
+        if reply.failure is not None:
+            return a.LookUpFailed(reply.failure.error_code)
+        status, found = reply.status, reading.json_object(reply.body)
+        if status == httpx.codes.OK:
+            if found is None:
+                return a.LookUpFailed(reply.body_error or "not_json", status)
+            metadata = reading.metadata_texts(found)
+            if metadata is None or not self._is_ours(found, customer_id, reference):
+                return a.LookUpFailed("not_our_customer", status)
+            return u.Shown(self._seen(reference, found), metadata, reply.etag)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            return a.LookUpFailed(
+                "throttled", status, throttled=True, retry_after=reply.retry_after
+            )
+        of_api = reading.is_problem(found, status)
+        if status == httpx.codes.NOT_FOUND and of_api:
+            return u.Gone()
+        if (wrong := _wrong_for_updates(status, of_api=of_api)) is not None:
+            return wrong
+        code = reading.problem_code(found, status) if of_api else "not_the_api"
+        return a.LookUpFailed(code, status, retry_after=reply.retry_after)
+
+    def _judge_patch(
+        self, reply: _Reply, customer_id: str, reference: str, payload: str
+    ) -> u.PatchAnswer:
+        if reply.failure is not None:
+            return reply.failure
+        status, found = reply.status, reading.json_object(reply.body)
+        if 200 <= status < 300:  # noqa: PLR2004 - the 2xx class, RFC 9110 section 15.3
+            if found is None:
+                return a.Unbelievable(status, reply.body_error or "not_json")
+            if not self._is_ours(found, customer_id, reference):
+                return a.Unbelievable(status, "not_our_customer")
+            return u.Patched(self._seen(reference, found), status)
+        if status < 200:  # noqa: PLR2004 - no final answer (RFC 9110 section 15.2), or garbage
+            return a.Unknown("no_final_answer")
+        of_api = reading.is_problem(found, status)
+        code = reading.problem_code(found, status)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            return a.Throttled(reply.retry_after)
+        if status == httpx.codes.NOT_FOUND and of_api:
+            return u.Gone()
+        if status in {httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED}:
+            return u.Clashed(status, code)
+        if (wrong := _wrong_for_updates(status, of_api=of_api)) is not None:
+            return wrong
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
+            return a.ServerFault(status, code, retry_after=reply.retry_after)
+        if not of_api:
+            # A gateway's page is not Moment's word: asked again, and nobody is refused by it.
+            return a.ServerFault(status, "not_the_api", retry_after=reply.retry_after)
+        return a.Refused(status, code, reading.problem_message(found, json.loads(payload)))
+
+    def _seen(self, reference: str, document: Mapping[str, Any]) -> Hashes:
+        if self._hashes is None:
+            raise TypeError("a client that reads or updates customers needs a function for hashes")
+        return self._hashes(reference, document)
+
+    def _is_ours(self, customer: dict[str, Any], customer_id: str, reference: str) -> bool:
+        return not self._echo_check or (
+            reading.customer_id(customer, reference, echo_check=True) == customer_id
+        )
+
     # One exchange ---------------------------------------------------------------------------------
 
     async def _exchange(self, request: httpx.Request) -> _Reply:
@@ -246,6 +376,7 @@ class MomentClient:
             if reply is None or reply.has_left:
                 self.posts += request.method == "POST"
                 self.gets += request.method == "GET"
+                self.patches += request.method == "PATCH"
         return reply
 
     async def _send(self, request: httpx.Request) -> _Reply:
@@ -278,6 +409,7 @@ class MomentClient:
             retry_after=retry_after(headers["Retry-After"], self._clock.now())
             if b"retry-after" in names
             else None,
+            etag=reading.strong_etag(headers["ETag"]) if b"etag" in names else "",
             hint=parse_hint(headers) if any(b"ratelimit" in name for name in names) else None,
         )
 
@@ -290,17 +422,51 @@ class MomentClient:
         found = explain(error)
         if found is None:
             return a.NotSent(_error_code(error))
-        certain = found.is_certain and (not self._reached or found.code != "name_not_known")
+        certain = found.is_certain and (not self._reached or found.code not in _MAY_PASS)
         if not certain and not self._reached:
             self._failed_connects += 1
-            is_local = _LOOPBACK.fullmatch(self._create_url.host) is not None
             certain = self._failed_connects >= CONNECTS or (
-                is_local and found.code == "connection_refused"
+                found.code == "connection_refused" and is_loopback(self._create_url.host)
             )
         if not certain:
             return a.NotSent(found.code)
         where = self._create_url.netloc.decode("ascii")
         return a.RunWrong(found.code, detail=f"{where}: {found.said}" if found.said else where)
+
+
+def patch_body(patch: u.Patch, row: Mapping[str, Any]) -> bytes:
+    """The JSON of a PATCH: the named fields as the row has them, and metadata as a whole.
+
+    ``currency`` goes beside ``balance`` (the reference page of the update wants it). Metadata is
+    what Moment held, each value as it stood there, with the row's values of the named keys over
+    it: the same whether the server merges or replaces. ASCII, so that a lone surrogate that
+    Moment holds goes back as it came.
+    """
+    names = {name for name in patch.fields if not name.startswith(_KEY)}
+    if "balance" in names and "currency" in row:
+        names.add("currency")
+    texts = {name: json.dumps(row[name]) for name in names}
+    keys = [name.removeprefix(_KEY) for name in patch.fields if name.startswith(_KEY)]
+    if keys:
+        held = dict(patch.metadata) | {key: json.dumps(row["metadata"][key]) for key in keys}
+        texts["metadata"] = _object_of(held)
+    return _object_of(texts).encode("ascii")
+
+
+def _object_of(texts: Mapping[str, str]) -> str:
+    """A JSON object of values that are JSON texts already."""
+    pairs = ",".join(f"{json.dumps(name)}:{texts[name]}" for name in sorted(texts))
+    return f"{{{pairs}}}"
+
+
+def _wrong_for_updates(status: int, *, of_api: bool) -> a.RunWrong | None:
+    """Where the run is wrong, not the customer; a 403 or 405 only where the API itself says so."""
+    reasons = _RUN_WRONG | (_REFUSED_TO_ALL if of_api else {})
+    if status in reasons:
+        return a.RunWrong(reasons[status], status)
+    if 300 <= status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
+        return a.RunWrong("redirected", status)
+    return None
 
 
 def _is_true(value: str) -> bool:

@@ -1,19 +1,24 @@
-"""Whom a connection trusts, and what the system said where there is none.
+"""How a connection comes about: whom it trusts, by which proxy it goes, and why there is none.
 
 The codes are those of ``stopping.REASONS``, where each has its words and its fix.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import re
 import socket
 import ssl
+from base64 import b64encode
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
 
-from importer.errors import UsageError
+from importer.base_url import is_loopback
+from importer.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,12 +58,16 @@ def trust(environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:
     )
 
 
-def check_trust(environment: Mapping[str, str] = os.environ) -> None:
-    """Find out early whether ``trust`` would fail; the usual list is not loaded for that.
+def check_way(base_url: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Find out early whether the environment lets anyone connect; nothing is connected for that.
 
     Raises:
-        UsageError: see ``trust``.
+        UsageError: see ``trust`` and ``proxy_for``.
     """
+    url = urlsplit(base_url)
+    if url.scheme != "https":
+        return
+    proxy_for(url.scheme, url.hostname or "", environment)
     if environment.get(CA_FILE) or environment.get(CA_DIR):
         trust(environment)
 
@@ -145,6 +154,8 @@ def explain(error: BaseException) -> Failure | None:
 
 
 def _explain_one(cause: BaseException) -> Failure | None:
+    if isinstance(cause, ProxyFailed):
+        return cause.failure
     home = type(cause).__module__
     # A library's own error that is also an SSLError says nothing; the ssl module's does.
     if home == "ssl":
@@ -153,8 +164,10 @@ def _explain_one(cause: BaseException) -> Failure | None:
         unknown = cause.errno in _UNKNOWN_NAME
         code = "name_not_known" if unknown else "name_server_failed"
         return Failure(code, cause.strerror or "", is_certain=unknown)
-    if home != "builtins" or not isinstance(cause, OSError):
-        return None
+    return _of_system(cause) if home == "builtins" and isinstance(cause, OSError) else None
+
+
+def _of_system(cause: OSError) -> Failure | None:
     if type(cause) is TimeoutError and not cause.errno:
         return Failure("connect_timeout", "no connection in time")
     # Where several addresses failed differently, the first code that says something.
@@ -178,3 +191,115 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+# Proxies ------------------------------------------------------------------------------------------
+
+MAX_PROXY_HEAD = 1 << 14
+"""Bytes of a proxy's answer, beyond which it is none."""
+_TUNNELLED = re.compile(rb"HTTP/1\.[01] 2[0-9][0-9]( |\r\n)")
+_REFUSED = re.compile(rb"HTTP/1\.[01] (4[0-9][0-9])( |\r\n)")
+
+
+class Proxy(NamedTuple):
+    """An HTTP proxy, which lets connections through with CONNECT (RFC 9110 section 9.3.6)."""
+
+    host: str
+    port: int
+    authorization: bytes = b""
+    """Value of ``Proxy-Authorization``; "" where the proxy's URL names nobody."""
+
+    @property
+    def where(self) -> str:
+        """For messages; without name and password."""
+        return f"{self.host}:{self.port}"
+
+
+class ProxyFailed(Exception):
+    """The proxy did not let the connection through, so nothing was sent."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.code)
+        self.failure = failure
+
+
+def proxy_for(scheme: str, host: str, environment: Mapping[str, str] = os.environ) -> Proxy | None:
+    """The proxy that the environment wants for this host: HTTPS_PROXY, else ALL_PROXY.
+
+    ``NO_PROXY`` names hosts that are reached directly, as in curl: ``*``, ``.example.com``,
+    ``10.0.0.0/8``. This machine is never asked for by way of a proxy, nor is plain http, which is
+    for this machine only.
+
+    Raises:
+        UsageError: the variable names a proxy that cannot be used; what it holds is not shown.
+    """
+    found = {name.lower(): value for name, value in environment.items() if value and name.isupper()}
+    # Where both spellings are set, the one in small letters counts, as in curl.
+    found |= {name: value for name, value in environment.items() if value and name.islower()}
+    variable = "https_proxy" if found.get("https_proxy") else "all_proxy"
+    text = found.get(variable, "").strip()
+    if not text or scheme != "https" or is_loopback(host):
+        return None
+    if any(_is_direct(host, one.strip()) for one in found.get("no_proxy", "").split(",")):
+        return None
+    return _proxy(text, variable.upper())
+
+
+def _is_direct(host: str, entry: str) -> bool:
+    """Whether an entry of NO_PROXY means this host: a name and all below it, an address, a net."""
+    host, entry = host.lower(), entry.lower().removeprefix("*.").lstrip(".")
+    if entry == "*":
+        return True
+    try:
+        return ip_address(host) in ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return bool(entry) and (host == entry or host.endswith(f".{entry}"))
+
+
+def _proxy(text: str, variable: str) -> Proxy:
+    fix = f"for example {variable}=http://proxy.example.com:3128; or unset it, to connect directly"
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        host, port = parts.hostname, parts.port or 80
+    except ValueError:
+        host, port = None, 0
+    if not host or re.search(r"[^!-~]", text):
+        raise UsageError(f"{variable} names no proxy", hint=fix)
+    if parts.scheme != "http":
+        raise UsageError(
+            f"{variable} names a proxy of a kind that importer cannot use"
+            " (only http://, which carries TLS as it is)",
+            hint=fix,
+        )
+    if parts.username is None:
+        return Proxy(host, port)
+    who = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return Proxy(host, port, b"Basic " + b64encode(who.encode()))
+
+
+async def tunnel(opened: socket.socket, proxy: Proxy, host: str, port: int) -> None:
+    """Have the proxy connect this socket to a host (RFC 9110 section 9.3.6).
+
+    Raises:
+        ProxyFailed: it does not.
+        OSError: the connection to it broke.
+    """
+    loop = asyncio.get_running_loop()
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {where} HTTP/1.1".encode(), f"Host: {where}".encode()]
+    if proxy.authorization:
+        lines.append(b"Proxy-Authorization: " + proxy.authorization)
+    await loop.sock_sendall(opened, b"\r\n".join([*lines, b"", b""]))
+    head = b""
+    while b"\r\n\r\n" not in head and len(head) < MAX_PROXY_HEAD:
+        more = await loop.sock_recv(opened, MAX_PROXY_HEAD)
+        head += more
+        if not more:
+            break
+    # The server behind it speaks only once it is greeted: bytes after the head are nobody's.
+    if _TUNNELLED.match(head) and head.endswith(b"\r\n\r\n") and head.count(b"\r\n\r\n") == 1:
+        return
+    line = printable(head.partition(b"\r\n")[0][:80].decode("latin-1")) or "no answer"
+    refused = _REFUSED.match(head)
+    code = "proxy_refused" if refused else "proxy_failed"
+    raise ProxyFailed(Failure(code, f"{proxy.where} says: {line}", is_certain=bool(refused)))

@@ -27,7 +27,15 @@ import aiohappyeyeballs
 import httptools
 import httpx
 
-from importer.delivery.http.connecting import trust
+from importer.delivery.http.connecting import (
+    Failure,
+    Proxy,
+    ProxyFailed,
+    explain,
+    proxy_for,
+    trust,
+    tunnel,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -281,7 +289,8 @@ Origin = tuple[str, str, int]
 class AsyncioTransport(httpx.AsyncBaseTransport):
     """Keeps as many connections as requests are sent at once, one request on each at a time.
 
-    HTTP/1.1, TLS verified, no cookies, redirects, decompression, proxies or retries. A request is
+    HTTP/1.1, TLS verified, through a proxy where the environment names one; no cookies, redirects,
+    decompression or retries. A request is
     never sent twice. For one asyncio loop.
 
     Raises (from ``handle_async_request`` and while the body is read):
@@ -301,7 +310,9 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         self._open: set[Http1Connection] = set()
         self._all_lost: asyncio.Event | None = None
         self._deadlines = Deadlines()
-        self._addresses: dict[Origin, tuple[float, list[aiohappyeyeballs.AddrInfoType]]] = {}
+        self._addresses: dict[
+            tuple[str, int], tuple[float, list[aiohappyeyeballs.AddrInfoType]]
+        ] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its body must have been read (bytes, no stream)."""
@@ -369,13 +380,15 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
     async def _connect(
         self, origin: Origin, seconds: float | None, loop: asyncio.AbstractEventLoop
     ) -> Http1Connection:
-        scheme, host, _ = origin
+        scheme, host, port = origin
         context = self._context() if scheme == "https" else None
+        proxy = proxy_for(scheme, host)
         try:
             async with asyncio.timeout(seconds):
-                opened = await aiohappyeyeballs.start_connection(
-                    await self._resolve(origin, loop), happy_eyeballs_delay=ATTEMPT_DELAY
-                )
+                if proxy is None:
+                    opened = await self._reach(host, port, loop)
+                else:
+                    opened = await self._through(proxy, host, port, loop)
                 opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 _, connection = await loop.create_connection(
                     partial(Http1Connection, self._lost),
@@ -385,19 +398,33 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
                 )
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time") from error
-        except OSError as error:
+        except (OSError, ProxyFailed) as error:
             raise httpx.ConnectError(str(error)) from error
         self._open.add(connection)
         return connection
 
-    async def _resolve(
-        self, origin: Origin, loop: asyncio.AbstractEventLoop
-    ) -> list[aiohappyeyeballs.AddrInfoType]:
-        known = self._addresses.get(origin)
+    async def _reach(self, host: str, port: int, loop: asyncio.AbstractEventLoop) -> socket.socket:
+        known = self._addresses.get((host, port))
         if known is None or loop.time() - known[0] > ADDRESSES_FOR:
-            found = await loop.getaddrinfo(origin[1], origin[2], type=socket.SOCK_STREAM)
-            known = self._addresses[origin] = (loop.time(), list(found))
-        return known[1]
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            known = self._addresses[host, port] = (loop.time(), list(found))
+        return await aiohappyeyeballs.start_connection(known[1], happy_eyeballs_delay=ATTEMPT_DELAY)
+
+    async def _through(
+        self, proxy: Proxy, host: str, port: int, loop: asyncio.AbstractEventLoop
+    ) -> socket.socket:
+        try:
+            opened = await self._reach(proxy.host, proxy.port, loop)
+        except OSError as error:
+            found = explain(error) or Failure("", str(error))
+            said = f"{proxy.where}: {found.said}"
+            raise ProxyFailed(Failure("proxy_unreachable", said, found.is_certain)) from error
+        try:
+            await tunnel(opened, proxy, host, port)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
 
     def _context(self) -> ssl.SSLContext:
         # Certificates take longer to load than a small file takes to import.

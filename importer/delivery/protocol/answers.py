@@ -6,6 +6,10 @@ The client (client.py) turns every response and every network failure into one o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importer.delivery.protocol.update_states import Hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,9 @@ class Created:
     replayed: bool = False
     differs: tuple[str, ...] = ()
     """Fields whose echoed value is not the one sent; matters for replays only."""
+    seen: Hashes = ()
+    """Of every field that the answer holds: what is equal to what was sent is the base of updates
+    (update_states.py). () where nobody asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,8 @@ class Found:
     customer_id: str
     differs: tuple[str, ...] = ()
     """Fields whose value at Moment differs from the row's payload; () where it matches."""
+    seen: Hashes = ()
+    """Of every field that Moment holds, as in ``Created``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.answers import Refused
     from importer.delivery.protocol.events import Settle, Why
     from importer.delivery.protocol.states import State
+    from importer.delivery.protocol.update_states import Hashes, UpdateState
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Flight(NamedTuple):
     """Times that something other than the API turned the row away."""
     second_key: bool = False
     """A 422 has been tried again under the next key."""
-    fields: bytes | None = None
+    fields: Hashes | None = None
     """Hashes of the payload's fields, which go to the ledger with each change."""
     note: tuple[int, str, str] = (0, "", "")
     """Status, code and message of the latest trouble."""
@@ -95,8 +96,10 @@ class Planned(NamedTuple):
     """Canonical JSON body."""
     state: State
     """What the ledger held when the plan was made."""
-    fields: bytes | None = None
-    """Hashes of the payload's fields, for the ledger; opaque here."""
+    fields: Hashes | None = None
+    """Of the payload; None where nobody needs them."""
+    update: UpdateState | None = None
+    """How the customer is kept in step; None where it is to be created."""
 
 
 class Settled(NamedTuple):

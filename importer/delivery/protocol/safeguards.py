@@ -51,7 +51,7 @@ class UpdateSafeguards:
     collect_ours: bool = True
     """Those values are collected from version to version until one is confirmed."""
     settle_first: bool = True
-    """A newer version waits until a late PATCH of the open older one has landed."""
+    """An open update is looked at only when its PATCH has landed and replicas have caught up."""
     confirm_surprise: bool = True
     """A value that nobody expected is read twice: a replica may lag behind."""
     look_again: bool = True

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importer.delivery.protocol.update_states import Hashes
 
 
 class Origin(StrEnum):
@@ -86,9 +90,11 @@ class Transition:
     new: State
     http_status: int = 0
     """The answer that caused it, 0 if none."""
-    fields: bytes | None = None
-    """Hashes of the fields of the version that ``new`` stands for (``Planned.fields``); None where
-    nobody knows them, or the ledger has them already."""
+    fields: Hashes | None = None
+    """Of the version that ``new`` stands for (``Planned.fields``); None where nobody knows them, or
+    the ledger has them already."""
+    base: Hashes = ()
+    """With a ``Done``: those of the fields that Moment's answer showed as they were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +108,5 @@ class Attempt:
     generation: int
     http_status: int = 0
     error_code: str = ""
+    detail: str = ""
+    """Names of fields, where it is about some of them."""

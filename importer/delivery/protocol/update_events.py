@@ -56,7 +56,8 @@ class Clashed:
 
 
 # A GET that failed is ``LookUpFailed``; a 2xx without our id and reference is ``Unbelievable``
-# of a PATCH, and ``LookUpFailed`` of a GET. ``Refused`` is the API's own 400, 402 or 422.
+# of a PATCH, and ``LookUpFailed`` of a GET. ``Refused`` is the API's own 400, 402 or 422; any
+# other refusal, and each that is no problem document of the API, is ``Blocked``.
 
 
 ReadAnswer = Shown | Gone | a.LookUpFailed | a.RunWrong
@@ -71,6 +72,7 @@ PatchAnswer = (
     | a.Refused
     | a.ServerFault
     | a.Throttled
+    | a.Blocked
     | a.RunWrong
 )
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.protocol import answers as a
+from importer.delivery.protocol.creating import NOT_THE_API, TURNED_AWAY
 from importer.delivery.protocol.events import (
     Begin,
     Committed,
@@ -141,13 +142,13 @@ class UpdateFlight(NamedTuple):
     updated: tuple[str, ...] = ()
     otherwise: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
-    settled_first: bool = False
-    """A late PATCH of an older version would have landed by now."""
     confirmed: bool = False
     """What is read next is the second look at a surprise."""
     absent_once: bool = False
     failures: int = 0
     clashes: int = 0
+    unseen: int = 0
+    """2xx answers in which a written field could not be seen."""
     patches: int = 0
     """PATCHes of this run, for the results file."""
     outcome: Outcome | None = None
@@ -238,22 +239,23 @@ def _todo(state: UpdateState, wanted: Hashes, policy: UpdatePolicy) -> Hashes:
 def _differing(state: UpdateState, wanted: Hashes, policy: UpdatePolicy) -> Hashes:
     taken = {*state.base, *state.memory.otherwise}
     sent = {field for field, _ in state.ours} if isinstance(state, Updating) else set()
-    return tuple(
-        pair
-        for pair in wanted
-        if policy.rule(pair[0]) is not Rule.NEVER and (pair not in taken or pair[0] in sent)
-    )
+    allowed = [pair for pair in wanted if policy.rule(pair[0]) is not Rule.NEVER]
+    differ = {pair for pair in allowed if pair not in taken or pair[0] in sent}
+    if policy.safeguards.one_currency and any(field == CURRENCY for field, _ in differ):
+        # The amount that stands there would change its currency: it goes along.
+        differ |= {pair for pair in allowed if pair[0] == BALANCE}
+    return tuple(sorted(differ))
 
 
 def _known_conflicts(state: UpdateState, wanted: Hashes, policy: UpdatePolicy) -> set[str]:
     """Fields that conflicted before and are wanted as they were then."""
     gives = dict(wanted)
-    known = {
-        field
-        for field, _, value in state.memory.conflicts
-        if gives.get(field) == value and policy.rule(field) is not Rule.SOURCE
-    }
-    return known | {BALANCE} if CURRENCY in known else known
+    same = {field for field, _, value in state.memory.conflicts if gives.get(field) == value}
+    known = {field for field in same if policy.rule(field) is not Rule.SOURCE}
+    if CURRENCY in known:
+        return known | {BALANCE}
+    # A currency that was not written because of its amount waits for that amount.
+    return known | {CURRENCY} if BALANCE in known and CURRENCY in same else known
 
 
 def _left(state: UpdateState, wanted: Hashes, policy: UpdatePolicy) -> tuple[str, ...]:
@@ -278,10 +280,12 @@ def _must_look(state: Synced, todo: Hashes, wanted: Hashes, policy: UpdatePolicy
         return True
     if any(field.startswith(METADATA) for field in fields):
         return True  # for the union
-    if BALANCE not in fields or CURRENCY in fields or not policy.safeguards.one_currency:
+    if not policy.safeguards.one_currency or (BALANCE in fields and CURRENCY in fields):
         return False
+    if CURRENCY in fields:
+        return BALANCE in dict(wanted)
     money = [pair for pair in wanted if pair[0] == CURRENCY]
-    return any(pair not in state.base for pair in money)
+    return BALANCE in fields and any(pair not in state.base for pair in money)
 
 
 # Where a customer goes ----------------------------------------------------------------------------
@@ -295,11 +299,8 @@ def _start(flight: UpdateFlight, policy: UpdatePolicy) -> Step:
         if verdict is not None and expected.outcome is verdict.outcome:
             flight = flight._replace(note=(verdict.http_status, verdict.error_code, ""))
         return _settle(flight, expected.outcome, policy)
-    if isinstance(state, Updating) and state.version != flight.version:
-        if policy.safeguards.settle_first and not flight.settled_first:
-            waiting = flight._replace(settled_first=True, then=Then.READ)
-            return _wait(waiting, WaitCause.CONFIRM, policy.settle_delay)
-        return _read(flight)
+    if isinstance(state, Updating) and policy.safeguards.settle_first:
+        return _wait(flight._replace(then=Then.READ), WaitCause.CONFIRM, policy.settle_delay)
     if expected.reads:
         return _read(flight)
     todo = _todo(state, flight.wanted, policy)
@@ -422,7 +423,7 @@ def _decide(flight: UpdateFlight, shown: Shown, policy: UpdatePolicy) -> Step:
     )
     if not decision.writes:
         return _close(flight, _hashes(decision.base), memory, policy)
-    if flight.patches >= policy.max_failures:
+    if flight.unseen >= policy.max_failures:
         # Answered with 2xx each time, and never to be seen.
         return _give_up(flight._replace(note=(200, "not_stored", "")))
     return _write(flight, _hashes(decision.base), memory, policy)
@@ -490,6 +491,8 @@ def _keep_currency(
     held = seen.get(CURRENCY)
     if money is None:
         return
+    amount = seen.get(BALANCE)
+    other = amount is not None and amount != wanted.get(BALANCE, amount)
     if BALANCE in decision.writes and CURRENCY not in decision.writes:
         unset = held is None and CURRENCY not in base
         if held != money and not unset:
@@ -497,7 +500,7 @@ def _keep_currency(
             decision.conflicts[CURRENCY] = Conflict(CURRENCY, held or b"", money)
             if CURRENCY in base:
                 decision.surprises.add(CURRENCY)
-    elif CURRENCY in decision.writes and BALANCE in decision.conflicts:
+    elif CURRENCY in decision.writes and BALANCE not in decision.writes and other:
         del decision.writes[CURRENCY]
         decision.conflicts[CURRENCY] = Conflict(CURRENCY, held or b"", money)
 
@@ -523,6 +526,10 @@ def _patch_answered(flight: UpdateFlight, answer: PatchAnswer, policy: UpdatePol
             return _clashed(flight, answer, policy)
         case a.Refused():
             return _refused(flight, answer, policy)
+        case a.Blocked(of_api=True):
+            return _give_up(flight._replace(note=(answer.http_status, TURNED_AWAY, "")))
+        case a.Blocked():
+            return _unknown(flight, answer.http_status, NOT_THE_API, policy)
         case a.Throttled():
             noted = flight._replace(note=(429, "too_many_requests", ""), then=_again(flight))
             return _wait(noted, WaitCause.THROTTLED, answer.retry_after or 0.0)
@@ -548,7 +555,10 @@ def _again(flight: UpdateFlight) -> Then:
 def _unknown(
     flight: UpdateFlight, status: int, code: str, policy: UpdatePolicy, *, floor: float = 0.0
 ) -> Step:
-    then = Then.READ if policy.safeguards.look_again else Then.WRITE
+    guard = policy.safeguards
+    then = Then.READ if guard.look_again else Then.WRITE
+    if guard.settle_first:
+        floor = max(floor, policy.settle_delay)
     return _fail(flight._replace(note=(status, code, ""), then=then), policy, floor=floor)
 
 
@@ -573,7 +583,7 @@ def _patched(flight: UpdateFlight, answer: Patched, policy: UpdatePolicy) -> Ste
         note=(answer.http_status, "", ""),
     )
     if unshown:
-        return _read(flight)
+        return _read(flight._replace(unseen=flight.unseen + 1))
     money = dict(flight.wanted).get(CURRENCY)
     if money is not None and BALANCE in dict(flight.writes) and seen.get(CURRENCY) == money:
         base[CURRENCY] = money

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from importer.delivery.protocol.states import Attempt, New, Sent
+from importer.delivery.protocol.states import Attempt, Rejected, Sent, generation
+from importer.errors import BugFound
 from importer.ledger.codec import NOT_REQUESTS, Row, changed, decode, unknown
 from importer.ledger.rules import takes
 
@@ -30,21 +31,28 @@ SIZES = (256, 64, 16, 4, 1)
 
 
 def insert(
-    db: sqlite3.Connection, head: str, rows: Sequence[Sequence[Any]], tail: str = ""
+    db: sqlite3.Connection,
+    head: str,
+    rows: Sequence[Sequence[Any]],
+    tail: str = "",
+    of_tail: tuple[object, ...] = (),
 ) -> None:
-    """Run ``head VALUES (?, ...), (?, ...) tail`` for all rows, in order; all have one length."""
+    """Run ``head VALUES (?, ...), (?, ...) tail`` for all rows, in order; all have one length.
+
+    ``of_tail`` are the values of the ``?`` in ``tail``.
+    """
     start = 0
     for size in SIZES:
         while len(rows) - start >= size:
             part = rows[start : start + size]
             marks = f"({', '.join('?' * len(part[0]))})"
             values = ", ".join([marks] * size)
-            db.execute(f"{head} VALUES {values} {tail}", tuple(chain.from_iterable(part)))
+            db.execute(f"{head} VALUES {values} {tail}", (*chain.from_iterable(part), *of_tail))
             start += size
 
 
-AttemptColumns = tuple[int, str, float, str, int, int, str]
-"""run, reference, at, event, generation, http_status, error_code"""
+AttemptColumns = tuple[int, str, float, str, int, int, str, str]
+"""run, reference, at, event, generation, http_status, error_code, detail"""
 
 
 @dataclass(slots=True)
@@ -91,14 +99,11 @@ def fold(
             continue
         if isinstance(new, Sent) and row.state != "new":
             folded.advances += _left_behind(row, new, run)
-        rows[reference] = changed(
-            row,
-            new,
-            http_status=one.http_status,
-            run=run,
-            now=now,
-            fields=_fields_of(row, one),
-        )
+        grows = generation(new) >= row.generation or not isinstance(new, Sent | Rejected)
+        if guard.compare_and_set and not grows:
+            what = f"generation {generation(new)} of a row after {row.generation}"
+            raise BugFound(what, safe="nothing was sent for it")
+        rows[reference] = changed(row, one, run=run, now=now)
     for attempt in attempts:
         reference = attempt.reference
         row = rows.get(reference) or held.get(reference) or unknown(reference, run)
@@ -110,14 +115,6 @@ def fold(
         if row.reference in held:
             folded.moved[held[row.reference].state] -= 1
     return folded
-
-
-def _fields_of(row: Row, change: Transition) -> bytes | None:
-    if isinstance(change.new, New):
-        return None
-    if row.fields is not None and change.new.fingerprint == row.fingerprint:
-        return row.fields
-    return change.fields
 
 
 def attempt_rows(
@@ -134,6 +131,7 @@ def attempt_rows(
             one.generation,
             one.http_status,
             one.error_code,
+            one.detail,
         )
 
 

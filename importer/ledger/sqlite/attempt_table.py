@@ -24,6 +24,8 @@ class Entry:
     http_status: int
     error_code: str
     run_id: str
+    detail: str = ""
+    """Names of fields, of an update."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def read_history(db: Database, account: Account, account_id: int, ref: str) -> H
     noted = [
         Entry(*columns)
         for columns in db.read(
-            "SELECT at, event, generation, http_status, error_code, run_id FROM attempt"
+            "SELECT at, event, generation, http_status, error_code, run_id, detail FROM attempt"
             " JOIN run ON run.id = attempt.run WHERE attempt.account = ? AND reference = ?"
             " ORDER BY attempt.id",
             (account_id, ref),

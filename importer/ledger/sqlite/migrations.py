@@ -116,7 +116,41 @@ _TOTALS: Step = (
     """,
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS)
+_SERIES: Step = (
+    # Which runs are nights of one file, and the figures that the next one is compared with.
+    "ALTER TABLE run ADD COLUMN series TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE run ADD COLUMN volume TEXT NOT NULL DEFAULT ''",
+)
+
+_UPDATES: Step = (
+    # Hashes of the version's fields, and of those that Moment confirmed: NULL where nobody knows
+    # them, and an empty base stands for all of ``hashes`` (field_hashes.py, codec.py).
+    "ALTER TABLE customer ADD COLUMN hashes BLOB",
+    "ALTER TABLE customer ADD COLUMN base BLOB",
+    # The version of the source that an update left in step, x'' where none is; NULL before any.
+    "ALTER TABLE customer ADD COLUMN synced BLOB",
+    # A customer's first change makes its record; ``ours`` is there while a PATCH may be open.
+    """
+    CREATE TABLE sync (
+        id INTEGER PRIMARY KEY,
+        account INTEGER NOT NULL REFERENCES account (id),
+        reference TEXT NOT NULL,
+        customer_id TEXT NOT NULL,
+        serial INTEGER NOT NULL CHECK (serial > 0),
+        base BLOB NOT NULL,
+        ours BLOB,
+        version BLOB NOT NULL,
+        memory TEXT NOT NULL DEFAULT '',
+        changed_at REAL NOT NULL,
+        run INTEGER NOT NULL REFERENCES run (id),
+        UNIQUE (account, reference)
+    )
+    """,
+    "CREATE INDEX sync_open ON sync (account) WHERE ours IS NOT NULL",
+    "ALTER TABLE attempt ADD COLUMN detail TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES)
 
 
 def version_of(db: sqlite3.Connection) -> int:

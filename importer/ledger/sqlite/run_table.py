@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from importer.ledger.series import series_of
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
@@ -65,12 +67,13 @@ def write_beginning(
     version: str,
     key_digest: str,
     sources: Sequence[str],
+    series: str,
 ) -> None:
     """Write what is known when a run begins (inside a transaction)."""
     db.execute(
-        "UPDATE run SET started_at = ?, command = ?, version = ?, key_digest = ?, sources = ?"
-        " WHERE id = ?",
-        (started_at, command, version, key_digest, json.dumps(list(sources)), run),
+        "UPDATE run SET started_at = ?, command = ?, version = ?, key_digest = ?, sources = ?,"
+        " series = ? WHERE id = ?",
+        (started_at, command, version, key_digest, json.dumps(list(sources)), series, run),
     )
 
 
@@ -81,13 +84,47 @@ def write_end(
     ended_at: float,
     exit_code: int,
     counts: Mapping[str, int] | None,
+    volume: Mapping[str, Any] | None,
 ) -> None:
     """Write how a run ended (inside a transaction); counts that are None stay as they were."""
     told = None if counts is None else json.dumps(dict(counts))
     db.execute(
-        "UPDATE run SET ended_at = ?, exit_code = ?, counts = coalesce(?, counts) WHERE id = ?",
-        (ended_at, int(exit_code), told, run),
+        "UPDATE run SET ended_at = ?, exit_code = ?, counts = coalesce(?, counts), volume = ?"
+        " WHERE id = ?",
+        (
+            ended_at,
+            int(exit_code),
+            told,
+            json.dumps(dict(volume)) if volume is not None else "",
+            run,
+        ),
     )
+
+
+def runs_of_series(db: Database, account: int, series: str) -> list[int]:
+    """The numbers of all runs of a series; those of an older version by their sources."""
+    found = db.read("SELECT id, series, sources FROM run WHERE account = ?", (account,))
+    return [
+        int(run)
+        for run, named, sources in found
+        if (named or series_of(tuple(json.loads(sources)))) == series
+    ]
+
+
+def series_of_run(db: Database, account: int, run_id: str) -> str:
+    """The series of a run; "" where there is no such run, or one of an older version."""
+    found = db.read("SELECT series FROM run WHERE account = ? AND run_id = ?", (account, run_id))
+    return str(found[0][0]) if found else ""
+
+
+def last_volume(db: Database, account: int, series: str) -> dict[str, Any] | None:
+    """What the last run of a series noted that went through (``write_end``); None if none did."""
+    found = db.read(
+        "SELECT volume FROM run WHERE account = ? AND series = ? AND volume <> ''"
+        " ORDER BY id DESC LIMIT 1",
+        (account, series),
+    )
+    return json.loads(found[0][0]) if found else None
 
 
 def last_digest(db: Database, account: int) -> str | None:

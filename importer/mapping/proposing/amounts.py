@@ -4,75 +4,107 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from importer.mapping.money import money_text as money
 from importer.mapping.proposing.headers import OWED, fold
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, counted, most_of
-from importer.rows.currencies import ACTIVE, meant
+from importer.mapping.toml_text import entry as entry_line
+from importer.rows.currencies import ACTIVE, code_of_country, meant, sure_code
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from importer.mapping.proposing.facts import ColumnFacts
     from importer.mapping.proposing.parts import Parts
     from importer.mapping.proposing.proposal import Answers
 
 CURRENCY = ("fields", "currency")
 BALANCE = ("fields", "balance")
-_SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₦": "NGN", "₪": "ILS", "₩": "KRW", "₺": "TRY"}
-"""Signs that mean one currency; ``$``, ``R``, ``kr`` and ``¥`` mean several."""
-_OF_COUNTRY = {
-    **dict.fromkeys(("DE", "AT", "NL", "FR", "ES", "PT", "BE", "IE", "IT", "FI"), "EUR"),
-    "AU": "AUD",
-    "BR": "BRL",
-    "BW": "BWP",
-    "CA": "CAD",
-    "CH": "CHF",
-    "GB": "GBP",
-    "IN": "INR",
-    "KE": "KES",
-    "NA": "NAD",
-    "NG": "NGN",
-    "NZ": "NZD",
-    "US": "USD",
-    "ZA": "ZAR",
-    "ZM": "ZMW",
-}
-"""What is suggested for a country; never taken unasked."""
 _UNIT_REASONS = {
     "major": "its values have decimals",
     "minor": "the columns are named as on the API page, where it counts minor units",
 }
 
 
+NO_BALANCE = "none"
+"""The answer of somebody who wants no amounts in Moment."""
+_PRESENT = 0.5
+"""A lighter column of amounts is one of the past."""
+
+
+def amounts_of(parts: Parts, answers: Answers) -> tuple[ColumnFacts, ...] | Question:
+    """The column that says what customers owe, those of debit and credit, none, or a question."""
+    if answers.balance:
+        named = [name for name in answers.balance if name != NO_BALANCE]
+        return tuple(parts.facts.column(name) for name in named)
+    sides = [parts.best(side) for side in ("debit", "credit")]
+    pair = tuple(one for one in sides if one is not None)
+    both = pair if len(pair) == len(sides) else ()
+    best = parts.best("balance")
+    if best is None:
+        return both
+    near = parts.rivals("balance", best)
+    present = parts.weight("balance", best) >= _PRESENT
+    if present and not near and not both:
+        return (best,)
+    if both and not present:
+        return both
+    return _which_balance([best, *near], both)
+
+
+def _which_balance(columns: list[ColumnFacts], both: tuple[ColumnFacts, ...]) -> Question:
+    suggestions = [
+        Suggestion((one.name,), most_of(one.shapes["amount"], one.sampled, "amounts"))
+        for one in columns
+    ]
+    if both:
+        names = tuple(one.name for one in both)
+        suggestions.append(Suggestion(names, "what is owed less what is had", " less "))
+    suggestions.append(Suggestion((NO_BALANCE,), "no amounts go to Moment"))
+    return Question(
+        "balance",
+        "Which column says what a customer owes now?",
+        "several hold amounts, and Moment asks customers to pay what it is told"
+        if len(suggestions) > 2  # noqa: PLR2004 - a column, and none
+        else f"{shown(columns[0].name)} looks like an amount of the past",
+        '--balance "COLUMN" (twice for debit, then credit; or --balance none)',
+        tuple(suggestions),
+    )
+
+
 def propose_currency(
-    parts: Parts, answers: Answers, region: str | None
+    parts: Parts, answers: Answers, region: str | None, amounts: tuple[ColumnFacts, ...]
 ) -> tuple[Choice | None, Question | None]:
     """A column of codes, one sign in all amounts, or a question; nothing where no amount is."""
-    amounts = parts.best("balance")
     column = parts.best("currency")
     if column is not None:
         return _by_column(parts, column, answers), None
     if answers.currency:
         return Choice(CURRENCY, {"constant": answers.currency}, "high", "you chose it"), None
-    if amounts is None:
+    if not amounts:
         return None, None
-    cells = parts.facts.sample[amounts.name]
-    found = _written(cells.filter(cells != ""))
+    named = " and ".join(shown(one.name) for one in amounts)
+    found = _written(_cells(parts, amounts))
     if found:
-        reason = f"the amounts of {shown(amounts.name)} say so"
+        reason = f"the amounts of {named} say so"
         return Choice(CURRENCY, {"constant": found}, "medium", reason), None
     return None, Question(
         "currency",
-        f"In which currency are the amounts of {shown(amounts.name)}?",
+        f"In which currency are the amounts of {named}?",
         "no column says it, and a balance without its currency is refused",
         "--currency ZAR",
         _suggested(region),
     )
 
 
+def _cells(parts: Parts, columns: tuple[ColumnFacts, ...]) -> pl.Series:
+    """Those of all the columns that are filled."""
+    cells = pl.concat([parts.facts.sample[one.name].alias("amount") for one in columns])
+    return cells.filter(cells != "")
+
+
 def _suggested(region: str | None) -> tuple[Suggestion, ...]:
-    code = _OF_COUNTRY.get(region or "")
+    code = code_of_country(region or "")
     return (Suggestion(code, f"the currency of {region}"),) if code else ()
 
 
@@ -89,15 +121,11 @@ def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
         found = counted(count, "record")
         warnings.append(f"{shown(value)} is no ISO 4217 code{likely} It stands in {found}")
     if wrong:
-        pairs = ", ".join(f'{_quoted(value)} = "{meant(value) or "..."}"' for value, _ in wrong)
-        instead.append(f"values = {{ {pairs} }}  # if that is what they mean")
+        pairs = {value: meant(value) or "..." for value, _ in wrong}
+        instead.append(entry_line("values", pairs, "if that is what they mean"))
     confidence = parts.confidence("currency", column)
     reason = most_of(column.shapes["currency"], column.sampled, "ISO 4217 codes")
     return Choice(CURRENCY, entry, confidence, reason, tuple(warnings), tuple(instead))
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _written(cells: pl.Series) -> str | None:
@@ -108,41 +136,50 @@ def _written(cells: pl.Series) -> str | None:
     if len(around) != 1:
         return None
     sign = str(around[0])
-    return sign if sign in ACTIVE else _SIGNS.get(sign)
+    return sign if sign in ACTIVE else sure_code(sign) or None
 
 
-def propose_balance(parts: Parts, answers: Answers) -> tuple[Choice | None, list[Question]]:
+def propose_balance(
+    parts: Parts, answers: Answers, columns: tuple[ColumnFacts, ...]
+) -> tuple[Choice | None, list[Question]]:
     """The amounts: number format for the whole column, unit, and what a positive one means."""
-    column = parts.best("balance")
-    if column is None:
+    if not columns:
         return None, []
+    column, sides = columns[0], dict(zip(("debit", "credit"), columns, strict=False))
+    two = len(columns) > 1
     entry: dict[str, Any] = {"column": column.name}
-    reasons = ["its name says so"]
+    reasons = ["you chose it" if answers.balance else "its name says so"]
+    if two:
+        entry = {side: one.name for side, one in sides.items()}
+        reasons.append("the balance is what is owed less what the customer has")
     questions: list[Question] = []
-    contract = column.name == "balance" and _api_names(parts)
-    unit = answers.unit or _unit(column, contract=contract)
+    contract = not two and column.name == "balance" and _api_names(parts)
+    named = " and ".join(shown(one.name) for one in columns)
+    unit = answers.unit or _unit(columns, contract=contract)
     if unit is None:
-        questions.append(_which_unit(column))
+        questions.append(_which_unit(named))
     else:
         entry["unit"] = unit
         reasons.append(f"you chose {unit}" if answers.unit else _UNIT_REASONS[unit])
     if unit != "minor":
-        questions += _number_format(parts, column, answers, entry, reasons)
+        questions += _number_format(parts, columns, answers, entry, reasons)
     owed = contract or fold(column.name) in OWED
     positive = answers.positive or ("debit" if owed else None)
-    if positive is None:
+    if two:
+        positive = None
+    elif positive is None:
         questions.append(_which_sign(column))
     else:
         entry["positive"] = positive
         meaning = "owes you" if positive == "debit" else "has credit"
         reasons.append(f"a positive amount means that the customer {meaning}")
-    others = [shown(one.name) for one in parts.all("balance")[1:]]
+    others = [shown(one.name) for one in parts.all("balance") if one not in columns]
     warnings = (f"other columns look like amounts too: {', '.join(others)}",) if others else ()
-    refused = column.sampled - column.shapes["amount"]
+    refused = sum(one.sampled - one.shapes["amount"] for one in columns)
     if refused:
         warnings = (*warnings, f"no amount: {counted(refused, 'value')}, which will be errors")
-    confidence = parts.confidence("balance", column)
-    return Choice(BALANCE, entry, confidence, "; ".join(reasons), warnings), questions
+    sure = "medium" if answers.balance or two else parts.confidence("balance", column)
+    return Choice(BALANCE, entry, sure, "; ".join(reasons), warnings), questions
 
 
 def _api_names(parts: Parts) -> bool:
@@ -150,16 +187,16 @@ def _api_names(parts: Parts) -> bool:
     return any(one.name == "external_reference" for one in parts.facts.columns)
 
 
-def _unit(column: ColumnFacts, *, contract: bool) -> str | None:
-    if column.shapes["decimals"]:
+def _unit(columns: tuple[ColumnFacts, ...], *, contract: bool) -> str | None:
+    if any(one.shapes["decimals"] for one in columns):
         return "major"
     return "minor" if contract else None
 
 
-def _which_unit(column: ColumnFacts) -> Question:
+def _which_unit(named: str) -> Question:
     return Question(
         "unit",
-        f"Are the amounts of {shown(column.name)} whole units (rand) or minor ones (cents)?",
+        f"Are the amounts of {named} whole units (rand) or minor ones (cents)?",
         "none of them has decimals, so 1500 may be 1500 rand or 15 rand",
         "--unit minor",
         (
@@ -183,25 +220,28 @@ def _which_sign(column: ColumnFacts) -> Question:
 
 
 def _number_format(
-    parts: Parts, column: ColumnFacts, answers: Answers, entry: dict[str, Any], reasons: list[str]
+    parts: Parts,
+    columns: tuple[ColumnFacts, ...],
+    answers: Answers,
+    entry: dict[str, Any],
+    reasons: list[str],
 ) -> list[Question]:
     """Fill in the format, or ask where the whole column fits two of them."""
     if answers.number_format:
         entry["number_format"] = answers.number_format
         reasons.append("you chose the number format")
         return []
-    cells = parts.facts.sample[column.name]
     try:
-        found = money.detect([cells.filter(cells != "")])
+        found = money.detect([_cells(parts, columns)])
     except money.Ambiguous as doubt:
         return [
             Question(
                 "number_format",
-                f"How are the amounts of {shown(column.name)} written?",
+                "How are the amounts written?",
                 f"they {doubt}",
                 '--number-format "1.234,56"',
             )
         ]
     entry["number_format"] = str(found)
-    reasons.append(f"every amount can be read as {found}")
+    reasons.append(f"amounts are written as {found}")
     return []

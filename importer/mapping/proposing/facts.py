@@ -6,12 +6,13 @@ habit shows in the first records or not at all.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from importer.mapping.proposing.headers import totals_label
+from importer.mapping.proposing.headers import roles, totals_label
 from importer.rows.currencies import ACTIVE
 
 if TYPE_CHECKING:
@@ -30,25 +31,44 @@ NEARLY_ALL = 0.9
 _UNIQUE_ENOUGH = 0.9
 """A column with more repeats than this in one batch is no reference, and is counted no further."""
 _SHORTEST_COUNT = 5
+NOTHING = (
+    "NULL",
+    "null",
+    "(null)",
+    "<null>",
+    "\\N",
+    "NaN",
+    "nan",
+    "None",
+    "#N/A",
+    "N/A",
+    "n/a",
+    "<NA>",
+)
+"""What programs write for an empty cell. (``NA`` is Namibia, and ``Null`` a family name.)"""
 _FIRST_NUMBERS = (0, 1, 2)
 _COUNTED = 0.98
 """Of the steps from record to record, how many must be one."""
+
+_OF_A_CUSTOMER = {"reference", "email", "phone"}
 
 _SHAPES = {
     "email": r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
     "integer": r"^\d+$",
     # Digits in groups, perhaps with signs, parentheses and a currency sign or code about them.
     "amount": (
-        r"(?i)^[-+(\s]*(?:[a-z]{1,3}|\p{Sc})?[-+(\s]*\d+(?:[.,'\x{2019}\s\x{a0}\x{202f}]\d+)*"
-        r"[-)\s]*(?:[a-z]{2,3}|\p{Sc})?[-)\s]*$"
+        r"(?i)^[-+(\s]*(?:[a-z]{1,3}\.?|\p{Sc})?[-+(\s]*\d+(?:[.,'\x{2019}\s\x{a0}\x{202f}]\d+)*"
+        r"(?:[.,][-\x{2013}-\x{2015}]{1,2}|/[-=])?[-)\s]*(?:[a-z]{2,3}|\p{Sc})?[-)\s]*$"
+        r"|^(?:[a-z]{1,3}|\p{Sc})?\s*[-\x{2013}-\x{2015}]$"
     ),
-    "decimals": r"\d[.,]\d{1,3}\D*$",
+    "decimals": r"\d[.,](?:\d{1,3}\D*|[-\x{2013}-\x{2015}]+\D*)$",
     "date": r"^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?:[T ]\d.*)?$",
     "phone": r"^(?:\+|00)?[\s(]*\d(?:[\s()/.\-]*\d){6,14}$",
     "international": r"^[\s(]*(?:\+|00)",
     "country": r"^[A-Z]{2}$",
     "api_reference": r"^[a-zA-Z0-9_-]{1,255}$",
     "uppercase_domain": r"@[^@]*[A-Z]",
+    "other_domain": r"@[^@]*[^\x00-\x7F]",
     "day_first": r"^(?:1[3-9]|2\d|3[01])[-/.]",
     "month_first": r"^\d{1,2}[-/.](?:1[3-9]|2\d|3[01])[-/.]",
 }
@@ -95,6 +115,10 @@ class Facts:
     """The first records, trimmed, "" where nothing is; without the totals lines."""
     totals: tuple[tuple[int, str, str], ...] = ()
     """(line, column, label) of lines near the end that look like totals."""
+    repeated: tuple[int, ...] = ()
+    """Lines that repeat the header, as where files were joined; no records."""
+    nothing: tuple[tuple[str, int], ...] = ()
+    """(text, cells) of what stands for an empty cell; such cells are empty here."""
 
     def column(self, name: str) -> ColumnFacts:
         """One column by its exact name."""
@@ -110,6 +134,8 @@ class _Seen:
     tail: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     filled: dict[str, int] = field(default_factory=dict)
     hashes: dict[str, list[pl.Series]] = field(default_factory=dict)
+    repeated: list[int] = field(default_factory=list)
+    nothing: Counter[str] = field(default_factory=Counter)
 
 
 def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
@@ -130,13 +156,29 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
         sample = sample.filter(pl.col(column) != label)
     labels = [column for _, column, _ in totals]
     columns = tuple(_column(name, sample[name], seen, labels.count(name)) for name in names)
-    return Facts(layout, seen.records - len(totals), seen.malformed, columns, sample, totals)
+    return Facts(
+        layout,
+        seen.records - len(totals),
+        seen.malformed,
+        columns,
+        sample,
+        totals,
+        tuple(seen.repeated),
+        tuple((text, seen.nothing[text]) for text in NOTHING if seen.nothing[text]),
+    )
 
 
 def _look(seen: _Seen, batch: RecordBatch, where: list[int], names: list[str]) -> None:
     frame = pl.DataFrame(
         [batch.frame.to_series(index).alias(name) for index, name in zip(where, names, strict=True)]
     ).select(pl.all().fill_null("").str.strip_chars())
+    lines = list(batch.lines)
+    if len(names) > 1:
+        again = frame.select(pl.all_horizontal(pl.col(name) == name for name in names)).to_series()
+        if again.any():
+            seen.repeated += [lines[at] for at in again.arg_true()]
+            frame, lines = frame.filter(~again), [lines[at] for at in (~again).arg_true()]
+    frame = _without_nothing(seen, frame)
     seen.records += frame.height
     if seen.kept_rows < SAMPLE_ROWS:
         part = frame.head(SAMPLE_ROWS - seen.kept_rows)
@@ -152,9 +194,21 @@ def _look(seen: _Seen, batch: RecordBatch, where: list[int], names: list[str]) -
         else:
             seen.hashes[name].append(cells.hash())
     last = frame.tail(TAIL_ROWS)
-    lines = list(batch.lines)[-last.height :]
-    seen.tail += zip(lines, last.iter_rows(named=True), strict=True)
+    seen.tail += zip(lines[len(lines) - last.height :], last.iter_rows(named=True), strict=True)
     del seen.tail[:-TAIL_ROWS]
+
+
+def _without_nothing(seen: _Seen, frame: pl.DataFrame) -> pl.DataFrame:
+    found = frame.select(pl.all().is_in(NOTHING).sum()).row(0) if frame.width else ()
+    if not any(found):
+        return frame
+    for name, count in zip(frame.columns, found, strict=True):
+        if count:
+            cells = frame[name]
+            seen.nothing.update(cells.filter(cells.is_in(NOTHING)).to_list())
+    return frame.with_columns(
+        pl.when(pl.all().is_in(NOTHING)).then(pl.lit("")).otherwise(pl.all()).name.keep()
+    )
 
 
 def _totals(
@@ -162,14 +216,18 @@ def _totals(
 ) -> tuple[tuple[tuple[int, str, str], ...], list[str]]:
     """(totals lines, the columns of all their cells that are filled).
 
-    Such a line is one of the last, its first cell is the label of a total, and most others are
-    empty.
+    Such a line is one of the last, its first cell is the label of a total, most others are empty,
+    and it has no reference, no e-mail and no phone number: who has one is a customer.
     """
+    own = [name for name in names if not _OF_A_CUSTOMER.isdisjoint(roles(name))]
     found: list[tuple[int, str, str]] = []
     cells_filled: list[str] = []
     for line, cells in tail:
         filled = [name for name in names if cells[name]]
-        if filled and totals_label(cells[filled[0]]) and len(filled) <= max(2, len(names) // 2):
+        if not filled or not totals_label(cells[filled[0]]):
+            continue
+        reachable = any(cells[name] for name in own if name != filled[0])
+        if not reachable and len(filled) <= max(2, len(names) // 2):
             found.append((line, filled[0], cells[filled[0]]))
             cells_filled += filled
     return tuple(found), cells_filled

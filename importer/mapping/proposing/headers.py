@@ -9,7 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from importer.rows.currencies import ACTIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Role = Literal[
     "reference",
@@ -21,6 +26,8 @@ Role = Literal[
     "phone",
     "currency",
     "balance",
+    "debit",
+    "credit",
     "country",
     "status",
     "kind",
@@ -99,7 +106,7 @@ _NAMES: dict[Role, str] = {
     """,
     "balance": """
         balance|balance due|amount due|amount owed|amount owing|amount outstanding|outstanding
-        |outstanding balance|account balance|current balance|open balance|opening balance|due
+        |outstanding balance|account balance|current balance|closing balance|open balance|due
         |arrears|owing
         |saldo|kontostand|offener betrag|offen|offener saldo|offene posten|forderung|restbetrag
         |solde|solde du|montant du|montant a payer|encours|reste a payer
@@ -107,6 +114,16 @@ _NAMES: dict[Role, str] = {
         |openstaand|openstaand saldo|openstaand bedrag|verschuldigd bedrag|te betalen
         |valor em aberto|saldo devedor|valor devido|montante em divida
         |uitstaande bedrag|uitstaande|bedrag verskuldig|rekeningsaldo
+    """,
+    "debit": """
+        debit|debits|dr|debit amount|debit balance|total debit|amount debit
+        |soll|sollsaldo|soll betrag|debit solde|solde debiteur|debe|saldo deudor|debito|debitos
+        |debet|debetsaldo|debetbedrag|debiet
+    """,
+    "credit": """
+        credit|credits|cr|credit amount|credit balance|total credit|amount credit
+        |haben|habensaldo|haben betrag|solde crediteur|haber|saldo acreedor|credito|creditos
+        |creditsaldo|creditbedrag|krediet|kredietsaldo
     """,
     "country": """
         country|country code|country region|billing country|billing country code|mailing country
@@ -169,6 +186,29 @@ OWED = _listed("""
 """)
 """Folded names of amounts that say themselves that the customer owes what is positive."""
 
+ELSEWHERE = _listed("""
+    invoice invoices order orders payment payments transaction receipt document bill quote ticket
+    statement product products item items sku project job plan file user login sales rep salesman
+    salesperson consultant agent broker manager owner supplier vendor bank branch store shop site
+    employee staff department referrer referred emergency kin driver technician creator modified
+    rechnung rechnungs auftrag auftrags bestell bestellung beleg zahlung zahlungs artikel produkt
+    projekt datei vertreter berater betreuer verkaufer sachbearbeiter filiale lieferant mitarbeiter
+    kontoinhaber facture commande paiement produit fournisseur vendeur commercial banque employe
+    conseiller agence factura pedido pago producto proveedor vendedor banco empleado gestor asesor
+    sucursal factuur bestelling betaling verkoper vertegenwoordiger leverancier medewerker filiaal
+    fatura pagamento produto fornecedor funcionario gerente loja faktuur betaling verkoopspersoon
+    verskaffer tak
+""")
+"""Folded words that make a name about something else than the customer: ``Invoice Reference``."""
+
+STALE = _listed("""
+    opening previous prior last initial former old brought starting begin beginning historic
+    anfang anfangs eroffnung eroffnungs vorjahr vorjahres vorher vortrag alter alt initiale initial
+    precedent precedente ancien ancienne inicial anterior apertura vorige vorig begin oud oude
+    openings beginsaldo anfangsbestand anfangssaldo eroffnungssaldo vorige aanvang aanvangs
+""")
+"""Folded words that make an amount one of the past: ``Opening Balance``."""
+
 INACTIVE = _listed("""
     inactive inaktiv inactif inactivo inactief inativo onaktief closed geschlossen gekundigt
     archived archiviert disabled gesperrt cancelled canceled deleted geloscht ferme cerrado
@@ -177,7 +217,12 @@ INACTIVE = _listed("""
 """)
 """Folded values of a status column that say that the customer has left."""
 
+_OF_THE_CUSTOMER: frozenset[Role] = frozenset(
+    ("reference", "first_name", "last_name", "full_name", "company", "email", "phone", "balance")
+)
 _NO_DECOMPOSITION = str.maketrans({"ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l"})
+_NUMBERED = re.compile(r"[-_/#]\d")
+"""How a key of a customer's goes on: ``TOTAL-7``."""
 _PART = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -187,37 +232,68 @@ def fold(text: str) -> str:
     return "".join(_words(text))
 
 
+_COUNTED = _listed("""
+    amount balance due outstanding owed owing open records rows lines customers clients accounts
+    members debtors of all for count number betrag saldo kunden datensatze zeilen offen alle aller
+    montant solde clients enregistrements de des importe clientes registros bedrag klanten regels
+    van valor registos kliente rekords rand euro euros dollars
+""")
+"""Folded words that may stand beside ``Total`` in a label: what was added up, never a name."""
+
+
 def totals_label(text: str) -> bool:
-    """Whether a cell labels a totals line: ``Summe``, ``Total:``, ``GESAMT (EUR)``."""
+    """Whether a cell is the label of a totals line and nothing else: ``Summe``, ``GESAMT (EUR)``.
+
+    ``Total Plumbing CC`` is none: that is a customer's name.
+    """
     words = _words(text)
-    return bool(words) and (words[0] in _folded("total") or "".join(words[:2]) in _folded("total"))
+    if _NUMBERED.search(text):
+        return False
+    known = _folded("total")
+    rest = [
+        words[size:] for size in (3, 2, 1) if len(words) >= size and "".join(words[:size]) in known
+    ]
+    return any(all(_adds_up(word) for word in one) for one in rest)
+
+
+def _adds_up(word: str) -> bool:
+    return word in _COUNTED or word.isdigit() or word.upper() in ACTIVE
 
 
 def roles(name: str) -> dict[Role, float]:
     """What a column's name may mean, with a weight from 0 to 1.
 
-    1 where the whole name is known, 0.6 where it only ends or begins with a known name
-    (``Billing Email``, ``Saldo EUR``).
+    1 where the whole name is known, 0.6 where it only ends with a known name (``Billing Email``)
+    and 0.5 where it begins with one (``Saldo EUR``), both if it is about the customer; 0.3 for an
+    amount of the past.
     """
     words = _words(name)
     if not words:
         return {}
     whole = "".join(words)
     found: dict[Role, float] = {}
+    elsewhere = not ELSEWHERE.isdisjoint(words)
     for role in _NAMES:
         known = _folded(role)
         if whole in known:
             found[role] = 1.0
-        elif any(
-            len(part) > 2 and part in known  # noqa: PLR2004 - "id" or "no" alone says nothing
-            for cut in range(1, len(words))
-            for part in ("".join(words[cut:]), "".join(words[:cut]))
-        ):
+        elif elsewhere and role in _OF_THE_CUSTOMER:
+            continue
+        elif _known_part(("".join(words[cut:]) for cut in range(1, len(words))), known):
             found[role] = 0.6
+        elif _known_part(("".join(words[:cut]) for cut in range(1, len(words))), known):
+            found[role] = 0.5
+    if "balance" in found and not STALE.isdisjoint((*words, whole)):
+        found["balance"] = 0.3
     if found.get("personal_id") == 1.0:
         # "sa_identification_number" is no reference, whatever else its name resembles.
         return {"personal_id": 1.0}
     return found
+
+
+def _known_part(parts: Iterable[str], known: frozenset[str]) -> bool:
+    # "id" or "no" alone says nothing.
+    return any(len(part) > 2 and part in known for part in parts)  # noqa: PLR2004
 
 
 def _words(text: str) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from importer.mapping.filters import is_totals_label
 from importer.mapping.proposing.facts import FEW, NEARLY_ALL
 from importer.mapping.proposing.headers import INACTIVE, fold
 from importer.mapping.proposing.proposal import Choice, counted
+from importer.mapping.toml_text import entry as entry_line
 from importer.rows.api_limits import MAX_METADATA_KEY
 from importer.rows.header_fields import PREFIX
 from importer.rows.text import shown
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from importer.mapping.proposing.parts import Parts
 
 
+_LISTED = 5
 MAX_KEYS = 10
 """Metadata keys that Moment takes."""
 _LEFT_OUT = {
@@ -28,17 +31,29 @@ _LEFT_OUT = {
 }
 
 
-def propose_rows(parts: Parts) -> Choice | None:
-    """Totals lines that were seen are skipped; customers who left are kept, with a hint."""
+def propose_rows(parts: Parts, reference: str) -> Choice | None:
+    """Totals lines and repeated headers are left out; who left is kept, with a hint.
+
+    Args:
+        parts: the columns.
+        reference: the column of the reference, "" where it is open.
+    """
     entry: dict[str, Any] = {}
     reasons: list[str] = []
     totals = parts.facts.totals
     if totals:
         column = totals[-1][1]
         labels = sorted({label for _, where, label in totals if where == column})
-        entry["skip_totals"] = {"column": column, "starts_with": labels}
+        usual = all(is_totals_label(label) for _, _, label in totals)
+        entry["skip_totals"] = usual or {"column": column, "starts_with": labels}
         lines = ", ".join(str(line) for line, _, _ in totals)
         reasons.append(f"line {lines} is a totals line, no customer")
+    repeated = parts.facts.repeated
+    if repeated:
+        column = reference or parts.facts.columns[0].name
+        entry["drop"] = {column: column}
+        lines = ", ".join(str(line) for line in repeated[:_LISTED])
+        reasons.append(f"line {lines} repeats the header, as where files were joined")
     instead: list[str] = []
     warnings: list[str] = []
     status = parts.best("status")
@@ -52,16 +67,11 @@ def propose_rows(parts: Parts) -> Choice | None:
                 f"{shown(status.name)} is {named} in {counted(number, 'record')}: imported too,"
                 " unless you keep only the others"
             )
-            listed = ", ".join(_quoted(value) for value in live)
-            instead.append(f"keep = {{ {_quoted(status.name)} = [{listed}] }}")
+            instead.append(entry_line("keep", {status.name: live}))
     if not entry and not instead:
         return None
     reason = "; ".join(reasons) or "every record is a customer"
     return Choice(("rows",), entry, "high", reason, tuple(warnings), tuple(instead))
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def propose_metadata(parts: Parts, used: set[str]) -> tuple[list[Choice], list[tuple[str, str]]]:

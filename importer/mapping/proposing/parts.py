@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import polars as pl
 
 from importer.mapping.proposing.headers import roles
 
@@ -18,11 +21,17 @@ _NEEDED: dict[Role, tuple[str, float]] = {
     "email": ("email", 0.5),
     "phone": ("phone", 0.5),
     "balance": ("amount", 0.5),
+    "debit": ("amount", 0.5),
+    "credit": ("amount", 0.5),
     "date": ("date", 0.5),
 }
 _BY_VALUES: tuple[tuple[Role, str], ...] = (("email", "email"), ("currency", "currency"))
 """Parts that values alone give away."""
 _SURE = 0.9
+_FAR = 0.4
+"""A candidate whose weight is so much smaller is no rival."""
+BY_VALUES = 0.4
+"""The weight of a column whose name says nothing."""
 
 
 @dataclass(slots=True)
@@ -40,10 +49,27 @@ class Parts:
         """All columns of a part, best first."""
         return [column for _, column in self.by_role.get(role, ())]
 
+    def weight(self, role: Role, column: ColumnFacts) -> float:
+        """How well a column plays a part, from 0 to 1."""
+        return next((score for score, one in self.by_role.get(role, ()) if one is column), 0.0)
+
+    def rivals(self, role: Role, column: ColumnFacts) -> list[ColumnFacts]:
+        """Other columns that may play the part as well, and hold other values."""
+        least = self.weight(role, column) - _FAR
+        cells = self.facts.sample[column.name]
+        return [
+            one
+            for score, one in self.by_role.get(role, ())
+            if one is not column
+            and score > least
+            and one.filled
+            and not cells.equals(self.facts.sample[one.name])
+        ]
+
     def confidence(self, role: Role, column: ColumnFacts) -> Confidence:
-        """How sure the part of a column is."""
-        score = next((score for score, one in self.by_role[role] if one is column), 0.0)
-        return "high" if score >= _SURE else "medium"
+        """How sure the part of a column is; a near rival takes the certainty away."""
+        sure = self.weight(role, column) >= _SURE and not self.rivals(role, column)
+        return "high" if sure else "medium"
 
 
 def assign(facts: Facts) -> Parts:
@@ -71,14 +97,39 @@ def _fitting(column: ColumnFacts) -> dict[Role, float]:
             found[role] = weight
     for role, shape in _BY_VALUES:
         if role not in found and column.sampled and column.share(shape) >= _SURE:
-            found[role] = 0.7
+            found[role] = BY_VALUES
     return found
 
 
 def _settle_names(parts: Parts) -> None:
-    """``Name`` beside ``Vorname`` is the family name, as German and Dutch exports have it."""
-    if parts.by_role.get("first_name") and not parts.by_role.get("last_name"):
-        whole = parts.by_role.pop("full_name", [])
-        if whole:
-            parts.by_role["last_name"] = whole[:1]
-            parts.by_role["full_name"] = whole[1:]
+    """``Name`` beside ``Vorname`` is the family name, as German and Dutch exports have it.
+
+    Not where its cells hold the first name too.
+    """
+    first = parts.best("first_name")
+    if first is None or parts.best("last_name") is not None:
+        return
+    whole = parts.by_role.get("full_name", [])
+    if whole and share_within(parts, first, whole[0][1]) < _MOSTLY:
+        parts.by_role["last_name"] = whole[:1]
+        parts.by_role["full_name"] = whole[1:]
+
+
+_MOSTLY = 0.5
+_LOOKED_AT = 5_000
+
+
+def share_within(parts: Parts, first: ColumnFacts, name: ColumnFacts) -> float:
+    """In how many records, 0 to 1, a name begins or ends with the first name beside it."""
+    sample = parts.facts.sample.select(first=first.name, name=name.name)
+    both = sample.filter(pl.all_horizontal(pl.all() != "")).head(_LOOKED_AT)
+    if not both.height:
+        return 0.0
+    within = sum(_is_within(*row) for row in both.iter_rows())
+    return within / both.height
+
+
+def _is_within(first: str, name: str) -> bool:
+    given, words = (re.findall(r"\w+", text.casefold()) for text in (first, name))
+    size = len(given)
+    return 0 < size < len(words) and given in (words[:size], words[-size:])

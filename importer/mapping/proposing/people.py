@@ -9,11 +9,13 @@ import phonenumbers
 import polars as pl
 
 from importer.mapping.phone import to_e164
+from importer.mapping.proposing.parts import BY_VALUES, share_within
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, most_of
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
     from importer.mapping.proposing.facts import ColumnFacts
+    from importer.mapping.proposing.headers import Role
     from importer.mapping.proposing.parts import Parts
     from importer.mapping.proposing.proposal import Answers
 
@@ -27,21 +29,21 @@ _TRIED_REGIONS = (
 _SHOWN_REGIONS = 4
 _COUNTRY_CELLS = 0.9
 _FIRM_SHARE = 0.8
+_WHOLE = 0.5
+"""Where so many last names hold the first name too, they are whole names."""
+_SLIPS = 0.02
 
 
-def propose_name(parts: Parts) -> Choice | None:
+def propose_name(parts: Parts, answers: Answers) -> Choice | Question | None:
     """One column, or first and last name; a firm stands in where people have no name."""
+    key = ("fields", "name")
+    if answers.name is not None:
+        entry = {"template" if "{" in answers.name else "column": answers.name}
+        return Choice(key, entry, "medium", "you chose it")
     first, last = parts.best("first_name"), parts.best("last_name")
     firm, whole = parts.best("company"), parts.best("full_name")
-    key = ("fields", "name")
     if first and last and not any(sign in first.name + last.name for sign in "{}"):
-        names = [first.name, last.name]
-        reason = "first and last name stand in two columns"
-        if firm and _fills_gaps(parts, firm, first):
-            names.insert(0, firm.name)
-            reason += f"; {shown(firm.name)} is filled where they are empty"
-        template = " ".join("{" + name + "}" for name in names)
-        return Choice(key, {"template": template}, "high", reason)
+        return _of_two(parts, first, last, firm)
     if whole and firm and whole.filled < parts.facts.records:
         columns = [whole.name, firm.name]
         reason = "its name says so; the firm's name is used where it is empty"
@@ -49,7 +51,47 @@ def propose_name(parts: Parts) -> Choice | None:
     found = whole or firm or last
     if found is None:
         return None
-    return Choice(key, {"column": found.name}, "high" if whole else "medium", "its name says so")
+    rivals = parts.rivals("full_name", whole) if whole else []
+    listed = ", ".join(shown(one.name) for one in rivals)
+    warnings = (f"it may as well be {listed}; look which one Moment is to show",) if rivals else ()
+    confidence = parts.confidence("full_name", whole) if whole else "medium"
+    return Choice(key, {"column": found.name}, confidence, "its name says so", warnings)
+
+
+def _of_two(
+    parts: Parts, first: ColumnFacts, last: ColumnFacts, firm: ColumnFacts | None
+) -> Choice | Question:
+    key = ("fields", "name")
+    within = share_within(parts, first, last)
+    if within >= _WHOLE:
+        reason = f"it holds the first name too, which stands in {shown(first.name)} again"
+        return Choice(key, {"column": last.name}, "medium", reason)
+    names = [first.name, last.name]
+    if within > _SLIPS:
+        return _which_name(names, within)
+    reason = "first and last name stand in two columns"
+    if firm and _fills_gaps(parts, firm, first):
+        names.insert(0, firm.name)
+        reason += f"; {shown(firm.name)} is filled where they are empty"
+    return Choice(key, {"template": _template(names)}, "high", reason)
+
+
+def _template(names: list[str]) -> str:
+    return " ".join("{" + name + "}" for name in names)
+
+
+def _which_name(names: list[str], within: float) -> Question:
+    first, last = names
+    return Question(
+        "name",
+        f"Does {shown(last)} hold the last name, or the whole name?",
+        f"in {within:.0%} of the records it holds what stands in {shown(first)} too",
+        '--name "COLUMN", or --name "{FIRST} {LAST}"',
+        (
+            Suggestion(last, "the whole name stands there"),
+            Suggestion(_template(names), "the last name stands there"),
+        ),
+    )
 
 
 def _fills_gaps(parts: Parts, firm: ColumnFacts, first: ColumnFacts) -> bool:
@@ -61,22 +103,35 @@ def _fills_gaps(parts: Parts, firm: ColumnFacts, first: ColumnFacts) -> bool:
 
 
 def propose_email(parts: Parts) -> Choice | None:
-    """All e-mail columns, the fullest first; domains are lower-cased where any is not."""
-    found = parts.all("email")
+    """The e-mail columns, the surest first; domains are written as Moment takes them."""
+    found = _named(parts, "email")
     if not found:
         return None
-    found.sort(key=lambda one: -one.filled)
     entry: dict[str, Any] = _column_or_columns(found)
     if any(one.shapes["uppercase_domain"] for one in found):
         entry["lowercase_domain"] = True
+    if any(one.shapes["other_domain"] for one in found):
+        entry["punycode"] = True
     best = found[0]
     reason = most_of(best.shapes["email"], best.sampled, "e-mail addresses")
-    return Choice(("fields", "email"), entry, parts.confidence("email", best), reason)
+    instead = ('on_invalid = "drop"  # keeps a customer whose address Moment would refuse',)
+    confidence = parts.confidence("email", best)
+    return Choice(("fields", "email"), entry, confidence, reason, instead=instead)
+
+
+def _named(parts: Parts, role: Role) -> list[ColumnFacts]:
+    """The columns whose names say so, the fullest of equals first; one of values alone otherwise.
+
+    A further column with addresses may be somebody else's: a manager, a sales representative.
+    """
+    found = sorted(parts.all(role), key=lambda one: (-parts.weight(role, one), -one.filled))
+    named = [one for one in found if parts.weight(role, one) > BY_VALUES]
+    return named or found[:1]
 
 
 def propose_phone(parts: Parts, answers: Answers) -> tuple[Choice | None, Question | None]:
     """All phone columns, and how their national numbers become international."""
-    found = parts.all("phone")
+    found = _named(parts, "phone")
     if not found:
         return None, None
     entry: dict[str, Any] = _column_or_columns(found)
@@ -147,10 +202,14 @@ def _country_column(parts: Parts) -> ColumnFacts | None:
 
 
 def _region_of_file(name: str) -> str | None:
-    """``ZA_acme_moment_all-customers_2026-11-20.csv``: Moment's own names begin with a country."""
+    """The country that Moment's own names begin with.
+
+    ``ZA_acme_moment_all-customers_2026-11-20.csv``, and ``ZA_acme_dailyfile_2026-11-20.csv``.
+    """
     stem = PurePath(name).name
     country = stem.split("_")[0]
-    return country if "_moment_" in stem and country in phonenumbers.SUPPORTED_REGIONS else None
+    is_moments = "_moment_" in stem or "_dailyfile_" in stem
+    return country if is_moments and country in phonenumbers.SUPPORTED_REGIONS else None
 
 
 def _which_region(national: pl.Series) -> Question:

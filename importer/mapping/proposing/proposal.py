@@ -45,21 +45,25 @@ class Suggestion:
     """One possible answer."""
 
     answer: str | tuple[str, ...]
-    """A value; for ``reference`` the columns."""
+    """A value; for ``reference`` and ``balance`` the columns."""
     note: str
     """What speaks for it or against it."""
+    joined: str = ", else "
+    """What stands between several columns in words."""
 
     @property
     def text(self) -> str:
         """The answer in words."""
-        return self.answer if isinstance(self.answer, str) else ", else ".join(self.answer)
+        return self.answer if isinstance(self.answer, str) else self.joined.join(self.answer)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What the file cannot say."""
 
-    answer: Literal["reference", "region", "currency", "number_format", "positive", "unit"]
+    answer: Literal[
+        "reference", "name", "region", "currency", "balance", "number_format", "positive", "unit"
+    ]
     """The field of ``Answers`` that answers it."""
     text: str
     why: str
@@ -75,10 +79,14 @@ class Answers:
 
     reference: tuple[str, ...] = ()
     """Columns of the reference: the first that is not empty counts."""
+    name: str | None = None
+    """The column of the name, or a template of several: ``{First} {Last}``."""
     region: str | None = None
     """ISO 3166 alpha-2."""
     currency: str | None = None
     """ISO 4217."""
+    balance: tuple[str, ...] = ()
+    """The column of the amounts, or those of debit and credit; ``none`` for no amounts."""
     number_format: str | None = None
     """As in the mapping file: ``1.234,56``."""
     positive: str | None = None

@@ -6,12 +6,17 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from importer.errors import UsageError
-from importer.mapping.proposing.amounts import propose_balance, propose_currency
+from importer.mapping.proposing.amounts import (
+    NO_BALANCE,
+    amounts_of,
+    propose_balance,
+    propose_currency,
+)
 from importer.mapping.proposing.facts import NEARLY_ALL
 from importer.mapping.proposing.other_columns import propose_metadata, propose_rows
 from importer.mapping.proposing.parts import assign
 from importer.mapping.proposing.people import propose_email, propose_name, propose_phone
-from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question
+from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question, counted
 from importer.mapping.proposing.reference import propose_reference
 from importer.rows.header_fields import nearest
 from importer.rows.text import shown
@@ -24,6 +29,8 @@ _COMPLETED_BY_FILE = ("region", "region_column", "number_format", "unit", "posit
 """What the file shows or the user says of a field is added to the preset's entry."""
 _ANSWERED_BY = {
     "reference": ("external_reference", ()),
+    "name": ("name", ()),
+    "balance": ("balance", ()),
     "region": ("phone", ("region", "region_column")),
     "currency": ("currency", ()),
     "number_format": ("balance", ("number_format",)),
@@ -52,13 +59,17 @@ def propose(facts: Facts, answers: Answers, preset: dict[str, Any] | None = None
     reference = propose_reference(parts, answers)
     phone, which_region = propose_phone(parts, answers)
     region = answers.region or (phone.entry.get("region") if phone else None)
-    currency, which_currency = propose_currency(parts, answers, region)
-    balance, of_balance = propose_balance(parts, answers)
-    found = (reference, propose_name(parts), propose_email(parts), phone, currency, balance)
+    amounts = amounts_of(parts, answers)
+    columns = () if isinstance(amounts, Question) else amounts
+    currency, which_currency = propose_currency(parts, answers, region, columns)
+    balance, of_balance = propose_balance(parts, answers, columns)
+    name = propose_name(parts, answers)
+    found = (reference, name, propose_email(parts), phone, currency, balance)
     proposal.choices = [one for one in found if isinstance(one, Choice)]
-    asked = (reference, which_region, which_currency, *of_balance)
+    asked = (reference, name, which_region, amounts, which_currency, *of_balance)
     proposal.questions = [one for one in asked if isinstance(one, Question)]
-    rows = propose_rows(parts)
+    own = reference.entry.get("column", "") if isinstance(reference, Choice) else ""
+    rows = propose_rows(parts, own)
     if rows is not None:
         proposal.choices.append(rows)
     if preset is not None:
@@ -72,18 +83,26 @@ def propose(facts: Facts, answers: Answers, preset: dict[str, Any] | None = None
 
 def _check(facts: Facts, answers: Answers) -> None:
     names = [one.name for one in facts.columns]
-    for name in answers.reference:
+    named = _PLACEHOLDER.findall(answers.name or "") or [answers.name]
+    given = [("--reference", name, "external_reference") for name in answers.reference]
+    given += [("--name", name, "name") for name in named if name is not None]
+    given += [("--balance", name, "balance") for name in answers.balance if name != NO_BALANCE]
+    for flag, name, field in given:
         if name not in names:
-            near = [one for one in names if nearest(one) == "external_reference"] or names
+            near = [one for one in names if nearest(one) == field] or names
             raise UsageError(
-                f"--reference {shown(name)}: {facts.layout.name} has no such column",
+                f"{flag} {shown(name)}: {facts.layout.name} has no such column",
                 hint="its columns are " + ", ".join(shown(one) for one in (near + names)[:12]),
             )
+    if len(answers.balance) > 2:  # noqa: PLR2004 - debit and credit
+        raise UsageError(
+            "--balance is given more than twice", hint="one column, or that of debit, then credit"
+        )
 
 
 def columns_of(entry: dict[str, Any]) -> set[str]:
     """The columns that an entry reads."""
-    found = {entry[key] for key in ("column", "region_column") if key in entry}
+    found = {entry[key] for key in ("column", "region_column", "debit", "credit") if key in entry}
     found |= set(entry.get("columns", ()))
     found |= set(_PLACEHOLDER.findall(entry.get("template", "")))
     for rule in ("keep", "drop"):
@@ -146,6 +165,11 @@ def _notes(parts: Parts) -> list[str]:
         for column in parts.facts.columns
         if column.share("date") > NEARLY_ALL
     ]
+    for text, count in parts.facts.nothing:
+        notes.append(
+            f"{shown(text)} stands in {counted(count, 'cell')} and is read as an empty cell:"
+            " empty in [source]"
+        )
     if parts.facts.malformed:
         notes.append(f"{parts.facts.malformed:,} records cannot be read; check will name them")
     return notes

@@ -27,11 +27,15 @@ def propose_reference(parts: Parts, answers: Answers) -> Choice | Question:
         return _choice(parts, columns, "medium", "you chose it")
     candidates = [one for one in parts.all("reference") if _usable(one)]
     sure = [one for one in candidates if not _doubts(parts, one)]
-    if sure and (len(sure) == 1 or parts.confidence("reference", sure[0]) == "high"):
+    if sure and not set(_names(parts.rivals("reference", sure[0]))) & set(_names(sure)):
         best = sure[0]
         reason = f"its name says so, and {_uniqueness(best)}"
         return _choice(parts, [best], parts.confidence("reference", best), reason)
     return _question(parts)
+
+
+def _names(columns: list[ColumnFacts]) -> list[str]:
+    return [one.name for one in columns]
 
 
 def _choice(parts: Parts, columns: list[ColumnFacts], confidence: Any, reason: str) -> Choice:

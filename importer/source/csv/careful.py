@@ -15,9 +15,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from importer.source.header import padded_cells, spaced_quote
 from importer.source.limits import MAX_FIELD, MAX_RECORD, MAX_RECORD_LINES
 from importer.source.naming import numbered_column
 from importer.source.records import Malformed
@@ -44,7 +45,7 @@ class Breakage:
         self._delimiter = delimiter
         self._columns = columns
         mark = re.escape(delimiter)
-        field = rf'(?:"(?:[^"]++|"")*+"|[^"{mark}\r\n]*+)'
+        field = rf'(?: *+"(?:[^"]++|"")*+"|[^"{mark}\r\n]*+)'
         self._field = re.compile(rf"{field}(?={mark})")
         self._record = re.compile(rf"{field}(?:{mark}{field})*+\r*\n")
 
@@ -52,7 +53,9 @@ class Breakage:
         """True if every quote of the record is where RFC 4180 section 2 allows one."""
         return self._record.fullmatch(text) is not None
 
-    def width(self, line: int, cells: Sequence[str], text: str, *, single: bool) -> Malformed:
+    def width(
+        self, line: int, cells: Sequence[str], text: str, *, single: bool, sure: bool = False
+    ) -> Malformed:
         """Too few or too many cells; ``text`` is the first physical line."""
         expected = len(self._columns)
         found = f"{len(cells)} cell{'s' if len(cells) != 1 else ''} where the header has {expected}"
@@ -63,7 +66,8 @@ class Breakage:
             message = f"the record has {found}; quote a cell that holds the delimiter"
             code = "too_many_fields"
         parts = cells if single else self._split(text)
-        return self._made(line, code, message, parts)
+        made = self._made(line, code, message, parts)
+        return replace(made, framed=single and sure)
 
     def quote(self, line: int, text: str, *, single: bool) -> Malformed:
         """A quote in the wrong place (``single``: it shows on the first physical line)."""
@@ -188,10 +192,20 @@ class Framer:
         delimiter: str,
         columns: tuple[str, ...],
         encoding: Callable[[], str] = lambda: UTF8,
+        surplus: int = 0,
     ) -> None:
-        """``encoding`` is what the text was in before it became UTF-8, for messages."""
+        """Frame records of a header.
+
+        Args:
+            delimiter: one character.
+            columns: the header.
+            encoding: what the text was in before it became UTF-8, for messages.
+            surplus: empty cells that a record may have beyond the header.
+        """
         self._delimiter = delimiter
+        self._spaced = spaced_quote(delimiter)
         self._width = len(columns)
+        self._surplus = surplus
         self._broken = Breakage(delimiter, columns, encoding)
         self._in_vain = 0
 
@@ -203,7 +217,7 @@ class Framer:
             first_line: the physical line of its first byte.
             final: nothing follows, so an open quote is an error and not a reason to wait.
         """
-        work = _Work(block, first_line)
+        work = _Work(block, first_line, spaced=self._spaced.search(block) is not None)
         at = 0
         while at < len(work.lines):
             after = self._stretch(work, at, final=final)
@@ -212,16 +226,20 @@ class Framer:
             at = after
         return work.finish()
 
-    def _stretch(self, work: _Work, at: int, *, final: bool) -> int | None:
+    def _stretch(self, work: _Work, at: int, *, final: bool) -> int | None:  # noqa: C901
         """Frame up to the next malformed record; the line to go on at, None at an open end."""
         patient = self._in_vain < _PATIENCE
         feed = _Feed(work.lines, at, MAX_RECORD_LINES if patient else _IMPATIENT_LINES)
-        reader = csv.reader(feed, delimiter=self._delimiter, strict=True)
+        reader = csv.reader(
+            feed, delimiter=self._delimiter, strict=True, skipinitialspace=work.spaced
+        )
         out = work.out
         try:
             for cells in reader:
                 first = feed.first
                 single = feed.at == first + 1
+                if self._surplus:
+                    cells = self._without_surplus(cells)  # noqa: PLW2901
                 if (len(cells) != self._width) or not (single and work.plain):
                     wrong = self._judge(work, cells, first, feed.at) if cells else None
                     if wrong is not None:
@@ -241,11 +259,29 @@ class Framer:
             kind = str(error)
             if kind.startswith("unexpected end") and not final:
                 return None
-            out.malformed.append(self._failed(work, feed, kind))
+            self._refused(work, feed, kind)
         else:
             return feed.at
         work.done = feed.first + 1
         return self._resume(feed)
+
+    def _without_surplus(self, cells: list[str]) -> list[str]:
+        """A record without the empty cells that it may have beyond the header."""
+        if any(map(str.strip, cells[self._width :])):
+            return cells
+        return cells[: max(self._width, len(cells) - self._surplus)]
+
+    def _refused(self, work: _Work, feed: _Feed, kind: str) -> None:
+        """Take a line that csv refuses where only blanks stand about its quotes."""
+        first = feed.first
+        line = work.lines[first]
+        about_quotes = "expected after" in kind and _is_clean(line)
+        cells = padded_cells(line, self._delimiter) if about_quotes else None
+        if cells is not None and len(cells) == self._width:
+            work.out.records.append(cells)
+            work.out.lines.append(work.first_line + first)
+        else:
+            work.out.malformed.append(self._failed(work, feed, kind))
 
     def _resume(self, feed: _Feed) -> int:
         self._in_vain += feed.at - feed.first - 1
@@ -265,7 +301,7 @@ class Framer:
                 # csv lets quotes within bare cells pass. Across lines that is an unclosed quote.
                 return self._broken.quote(line, text, single=False)
         if len(cells) != self._width:
-            return self._broken.width(line, cells, text, single=single)
+            return self._broken.width(line, cells, text, single=single, sure=_is_clean(text))
         return None if work.plain else self._judge_bytes(line, cells)
 
     def _judge_bytes(self, line: int, cells: list[str]) -> Malformed | None:
@@ -296,6 +332,10 @@ class Framer:
         return self._broken.endless(line, text)
 
 
+def _is_clean(line: str) -> bool:
+    return len(line) <= MAX_RECORD and "\0" not in line and is_utf8(line)
+
+
 # These cost the whole record: its lines belong together beyond doubt.
 _WELL_FRAMED = {"nul_byte", "not_utf8", "undefined_byte"}
 
@@ -307,7 +347,9 @@ class _TooFarError(Exception):
 class _Work:
     """One block, its lines and what came of them."""
 
-    def __init__(self, block: bytes, first_line: int) -> None:
+    def __init__(self, block: bytes, first_line: int, *, spaced: bool) -> None:
+        """``spaced``: blanks before a quote that opens a cell are no part of it."""
+        self.spaced = spaced
         try:
             text, intact = block.decode(), True
         except UnicodeDecodeError:

@@ -11,15 +11,25 @@ so many full lines must hold, so where none has too many, none has too few eithe
 
 from __future__ import annotations
 
+import csv
 import io
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from importer.errors import SourceError
 from importer.source.csv.careful import Framer
-from importer.source.header import Header, check_unnamed, header_of, split_header
+from importer.source.header import (
+    HEADER_LINES,
+    Header,
+    Unnamed,
+    find_header,
+    header_of,
+    split_header,
+    title_above,
+)
 from importer.source.limits import (
     CAREFUL_BYTES,
     CAREFUL_LINES,
@@ -30,7 +40,7 @@ from importer.source.limits import (
     SAMPLE_BYTES,
 )
 from importer.source.naming import called, source_name
-from importer.source.records import Layout, RecordBatch
+from importer.source.records import Layout, Malformed, RecordBatch
 from importer.source.source_options import DELIMITERS
 from importer.source.text.blocks import Blocks
 from importer.source.text.sniff import UTF8_BOM, check_text
@@ -49,7 +59,8 @@ _CALLED = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 def detect_delimiter(name: str, lines: Sequence[str]) -> str:
     """The delimiter that splits the most records as the header, then the one with most columns.
 
-    Quotes are respected. A header that no delimiter splits is one column: ``,``.
+    Quotes are respected. Where none of the usual ones splits the header, another sign is taken that
+    stands equally often in every line; else it is one column: ``,``.
 
     Args:
         name: the source, for messages.
@@ -58,15 +69,9 @@ def detect_delimiter(name: str, lines: Sequence[str]) -> str:
     Raises:
         SourceError: two delimiters fit equally well.
     """
-    scores: dict[str, tuple[float, int]] = {}
-    for delimiter in DELIMITERS:
-        split = split_header(lines, delimiter)
-        if split is not None and len(split[0]) > 1:
-            cells, used = split
-            records = lines[used : used + SAMPLE_LINES]
-            scores[delimiter] = (_share(records, delimiter, cells), len(cells))
+    scores = _scores(lines)
     if not scores:
-        return ","
+        return _other_delimiter(lines) or ","
     best = max(scores.values())
     fitting = [delimiter for delimiter, score in scores.items() if score == best]
     if len(fitting) > 1:
@@ -76,6 +81,31 @@ def detect_delimiter(name: str, lines: Sequence[str]) -> str:
             hint="say which one it is with --delimiter",
         )
     return fitting[0]
+
+
+def _scores(lines: Sequence[str]) -> dict[str, tuple[float, int]]:
+    """For each delimiter that splits the header: (share of the records like it, its columns)."""
+    scores: dict[str, tuple[float, int]] = {}
+    for delimiter in DELIMITERS:
+        split = split_header(lines, delimiter)
+        if split is not None and len(split[0]) > 1:
+            cells, used = split
+            records = lines[used : used + SAMPLE_LINES]
+            scores[delimiter] = (_share(records, delimiter, cells), len(cells))
+    return scores
+
+
+_MAY_DELIMIT = "^~¦§#!:*\x01\x1f"
+_FEWEST_LINES = 3
+
+
+def _other_delimiter(lines: Sequence[str]) -> str:
+    sample = [line for line in lines[:SAMPLE_LINES] if line.strip()]
+    for sign in _MAY_DELIMIT:
+        counts = {line.count(sign) for line in sample}
+        if len(sample) >= _FEWEST_LINES and len(counts) == 1 and counts != {0}:
+            return sign
+    return ""
 
 
 def _share(lines: Sequence[str], delimiter: str, header: list[str]) -> float:
@@ -99,6 +129,7 @@ def parse_fast(block: bytes, delimiter: str, columns: tuple[str, ...]) -> pl.Dat
     rows, width = block.count(b"\n"), len(columns)
     if (
         width == 1  # a blank line would look like an empty cell
+        or not delimiter.isascii()
         or b'"' in block
         or block.count(b"\r") != block.count(b"\r\n")
         or block.count(delimiter.encode()) != rows * (width - 1)
@@ -138,6 +169,8 @@ def _within_limits(frame: pl.DataFrame) -> bool:
 
 
 _QUOTED = re.compile(rb'"[^"]*"')
+_BLANKS = ' \t\r\n,;|"'
+"""A line of nothing else holds nothing, whatever the delimiter is."""
 # Excel's own first line, which names the delimiter.
 _SEP_LINE = re.compile(r"sep=([ -~\t])\r*\n", re.IGNORECASE)
 
@@ -155,18 +188,28 @@ class CsvSource:
         self._index = index
         self._stream = stream
         self._blocks = Blocks(stream.read, options.block_bytes)
+        self._options = options
         self._line = 1
         """The physical line at which the next block starts."""
-        delimiter, self._header = self._open(options.delimiter)
-        self.layout = Layout(name, self._header.columns, delimiter)
-        self._framer = Framer(delimiter, self._header.columns, lambda: stream.encoding)
+        self._header_row: int | None = None
+        self._surplus = 0
+        """Empty cells that every record has beyond the header."""
+        delimiter, self._header = self._open()
+        columns = self._header.columns
+        self.layout = Layout(name, columns, delimiter, header_row=self._header_row)
+        self._framer = Framer(delimiter, columns, lambda: stream.encoding, self._surplus)
+        beyond = (f"_beyond_{number}" for number in range(self._surplus))
+        self._physical = (*self._header.keys, *beyond)
+        self._unnamed = Unnamed(name, self._header)
+        self._records = 0
+        self._blank = 0
 
     def batches(self) -> Iterator[RecordBatch]:
         """All records in input order; reading again is not possible.
 
         Raises:
-            SourceError: the rest cannot be read, the file changed meanwhile, or a column without
-                a name holds data.
+            SourceError: the rest cannot be read, the file changed meanwhile, or a cell beyond the
+                header holds data where all others are empty.
         """
         rest = b""
         while True:
@@ -174,7 +217,8 @@ class CsvSource:
             if not block:
                 break
             batch, rest = self._batch(block, len(rest))
-            check_unnamed(self._name, self._header, batch.frame, batch.lines)
+            self._unnamed.look(batch.frame, batch.lines)
+            self._records += batch.frame.height + len(batch.malformed)
             if batch.frame.height or batch.malformed:
                 yield batch
         self._stream.check_unchanged()
@@ -187,7 +231,22 @@ class CsvSource:
     @property
     def warnings(self) -> Sequence[str]:
         """What was decided and may be wrong; complete at the end."""
-        return self._stream.warnings
+        if not self._blank:
+            return self._stream.warnings
+        rows = "row holds" if self._blank == 1 else "rows hold"
+        blank = f"{source_name(self._name)}: {self._blank:,} {rows} nothing but delimiters"
+        return (*self._stream.warnings, f"{blank}: no records")
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What may be damaged; complete at the end."""
+        doubts = list(self._unnamed.found)
+        if self._blocks.unended and self._records > 1:
+            doubts.append(
+                f"{source_name(self._name)}: line {self._line - 1}: the last line has no line end,"
+                " and those before it have one: the file may be cut off within its last value"
+            )
+        return doubts
 
     def close(self) -> None:
         """Close the file."""
@@ -197,18 +256,40 @@ class CsvSource:
         """Frame a block; its first ``waiting`` bytes are a record that is still open."""
         first = self._line
         if not waiting:
-            frame = parse_fast(block, self.layout.delimiter, self.layout.columns)
-            if frame is not None:
+            frame = parse_fast(block, self.layout.delimiter, self._physical)
+            if frame is not None and self._nothing_beyond(frame):
                 self._line += frame.height
-                return RecordBatch(self._index, frame, range(first, self._line)), b""
+                frame = frame.select(self._header.keys) if self._surplus else frame
+                return self._made(frame, range(first, self._line), ()), b""
         block = self._shortened(block, waiting)
         framed = self._framer.frame(block, first, final=self._blocks.ended)
         self._line = framed.rest_line
-        frame = _text_frame(self.layout.columns, framed.records)
-        return (
-            RecordBatch(self._index, frame, framed.lines, tuple(framed.malformed)),
-            framed.rest,
-        )
+        frame = _text_frame(self._header.keys, framed.records)
+        self._check_beyond(framed.malformed)
+        found = framed.malformed
+        last = found[-1] if found else None
+        if last is not None and self._blocks.ended and self._blocks.unended and not framed.rest:
+            # Of a record that the end of the file has cut, nobody knows what is missing.
+            cut = last.line > max(framed.lines, default=0) and not _is_blank(last)
+            found[-1] = replace(last, framed=last.framed and not cut)
+        malformed = [one for one in found if not _is_blank(one)]
+        self._blank += len(found) - len(malformed)
+        return self._made(frame, framed.lines, tuple(malformed)), framed.rest
+
+    def _nothing_beyond(self, frame: pl.DataFrame) -> bool:
+        beyond = frame.get_columns()[len(self._header.keys) :]
+        return not any((one.str.strip_chars() != "").any() for one in beyond)
+
+    def _check_beyond(self, malformed: Sequence[Malformed]) -> None:
+        wide = next((one for one in malformed if one.code == "too_many_fields"), None)
+        if self._surplus and wide is not None:
+            width = len(self.layout.columns)
+            raise SourceError(
+                f"{source_name(self._name)}: line {wide.line}: the record has more than the"
+                f" {width} cells of the header, where every record before it ends in an empty one:"
+                " the header may lack a name",
+                hint="name every column in the header, or quote a cell that holds the delimiter",
+            )
 
     def _shortened(self, block: bytes, waiting: int) -> bytes:
         """Enough lines for the careful path; what follows may be fast again."""
@@ -219,20 +300,35 @@ class CsvSource:
         self._blocks.put_back(block[cut:])
         return block[:cut]
 
-    def _open(self, delimiter: str | None) -> tuple[str, Header]:
+    def _made(
+        self, frame: pl.DataFrame, lines: Sequence[int], malformed: tuple[Malformed, ...]
+    ) -> RecordBatch:
+        batch = RecordBatch(self._index, frame, lines, malformed)
+        if frame.width == 1:
+            return batch  # who writes "" there means it
+        # Cheap first: where the first cell is filled, the row is not blank.
+        blank = _is_empty(frame.to_series(0))
+        if not blank.any():
+            return batch
+        for column in frame.get_columns()[1:]:
+            blank &= _is_empty(column)
+        self._blank += int(blank.sum())
+        return batch.filter(~blank) if blank.any() else batch
+
+    def _open(self) -> tuple[str, Header]:
         head = self._blocks.take()
         while len(head) < SAMPLE_BYTES and (more := self._blocks.take()):
             head += more
         check_text(self._name, head)
         head = head.removeprefix(UTF8_BOM)
         lines = self._sample(head)
-        used = 0
-        while used < len(lines) and not lines[used].strip("\r\n"):
+        delimiter, used = self._options.delimiter, 0
+        while used < len(lines) and not lines[used].strip(_BLANKS):
             used += 1
         if (match := _SEP_LINE.fullmatch(lines[used]) if used < len(lines) else None) is not None:
             delimiter = delimiter or match[1]
             used += 1
-        delimiter = delimiter or detect_delimiter(self._name, lines[used:])
+        delimiter, used = self._header_at(lines, used, delimiter)
         split = split_header(lines[used:], delimiter) if used < len(lines) else ([], 0)
         if split is None:
             raise SourceError(
@@ -243,9 +339,39 @@ class CsvSource:
         used += header_lines
         size = sum(len(one.encode(errors="surrogateescape")) for one in lines[:used])
         header = header_of(self._name, self._utf8(cells))
+        self._surplus = _surplus(lines[used : used + SAMPLE_LINES], delimiter, len(cells))
         self._blocks.put_back(head[size:])
         self._line = 1 + used
         return delimiter, header
+
+    def _header_at(self, lines: list[str], first: int, delimiter: str | None) -> tuple[str, int]:
+        """The delimiter, and the index of the line that names the columns.
+
+        Raises:
+            SourceError: a title stands above it, and nobody has said so.
+        """
+        wanted = self._options.header_row
+        if wanted is not None:
+            if wanted > len(lines):
+                raise SourceError(
+                    f"{source_name(self._name)}: there is no header on line {wanted:,}",
+                    hint="check the header row: lines are counted from 1",
+                )
+            at = wanted - 1
+        else:
+            candidates = (delimiter,) if delimiter else _may_split(lines[first:])
+            found = [(_below_title(lines[first:], one), one) for one in candidates]
+            # With the right delimiter the header has the most names.
+            (at, _), best = max(found, key=lambda one: one[0][1])
+            if at:
+                line = first + at + 1
+                if not self._options.find_header:
+                    raise title_above(self._name, line, first + 1)
+                self._header_row, delimiter = line, best
+            at += first
+        if wanted is not None and at > first:
+            self._header_row = wanted
+        return delimiter or detect_delimiter(self._name, lines[at:]), at
 
     def _sample(self, head: bytes) -> list[str]:
         """The first lines, which hold the header.
@@ -278,6 +404,58 @@ class CsvSource:
                 hint="name its encoding, for example --encoding windows-1252",
             ) from None
         return cells
+
+
+def _may_split(lines: list[str]) -> tuple[str, ...]:
+    """The delimiters to try: one where the first line is like most others, else any."""
+    scores = _scores(lines)
+    best = max(scores, key=lambda one: scores[one], default="")
+    return (best,) if best and scores[best][0] >= _MOST else DELIMITERS
+
+
+_MOST = 0.5
+
+
+def _below_title(lines: list[str], delimiter: str) -> tuple[int, int]:
+    """(how many lines stand above the header, how many columns it names); (0, 0) for no title."""
+    reader = csv.reader(lines[: 2 * HEADER_LINES], delimiter=delimiter, strict=True)
+    starts: list[int] = []
+    rows: list[list[str]] = []
+    start = 0
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                starts.append(start)
+                rows.append(cells)
+            start = reader.line_num
+    except csv.Error:
+        return 0, 0
+    at = find_header(rows) if rows else 0
+    return (starts[at], len(rows[at])) if at else (0, 0)
+
+
+def _surplus(lines: Sequence[str], delimiter: str, width: int) -> int:
+    """How many empty cells every one of the first records has beyond the header; 0 if not all."""
+    widths: list[int] = []
+    try:
+        for cells in csv.reader(lines, delimiter=delimiter, strict=True):
+            if not any(map(str.strip, cells)):
+                continue
+            if any(map(str.strip, cells[width:])) or len(cells) == width:
+                return 0
+            widths.append(len(cells))
+    except csv.Error:
+        return 0
+    wide = [one for one in widths if one > width]
+    return max(wide) - width if 2 * len(wide) > len(widths) else 0
+
+
+def _is_blank(record: Malformed) -> bool:
+    return record.framed and not any(map(str.strip, (*record.cells, *record.extra)))
+
+
+def _is_empty(column: pl.Series) -> pl.Series:
+    return (column.str.strip_chars() == "").fill_null(value=True)
 
 
 def _text_frame(columns: tuple[str, ...], records: list[list[str]]) -> pl.DataFrame:

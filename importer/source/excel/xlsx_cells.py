@@ -2,12 +2,12 @@
 
 | cell | kind | text |
 | --- | --- | --- |
-| text | TEXT | as it is |
+| text | TEXT | as it is, with what its format writes around it |
 | number | NUMBER | decimal digits, at most 15 of them: Excel keeps no more; INEXACT beyond |
-| number shown as 00000 | TEXT | with the zeros that Excel shows |
+| number whose format makes a key of it (00000, "CUST-"0000) | TEXT | as Excel shows it |
 | date, time | DATE | ISO 8601 |
 | TRUE, FALSE | BOOLEAN | ``true`` / ``false`` |
-| #N/A and other errors, a formula without a value | ERROR | the error's name, or nothing |
+| #N/A and other errors, a formula without a value, half a surrogate pair | ERROR | what there is |
 """
 
 from __future__ import annotations
@@ -18,6 +18,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from importer.source.excel.number_format import (
+    GENERAL,
+    InapplicableError,
+    NumberFormat,
+    built_in,
+    parsed,
+)
 from importer.source.limits import MAX_FIELD
 from importer.source.naming import column_name
 from importer.source.records import Kind
@@ -35,23 +42,11 @@ _LAST_DAY = 2_958_466
 _LEAP_1900 = 60
 """Excel counts a 29 February 1900, which never was."""
 _SECONDS = 86_400
-_BUILT_IN_DATES = frozenset((*range(14, 23), *range(27, 37), 45, 46, 47, *range(50, 59)))
-_ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
-_NO_CODE = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
-_ZEROS = re.compile(r"0{2,30}\Z")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_MIDNIGHT = re.compile(r"T00:00:00(?:\.0+)?Z?\Z")
+_TRUE, _FALSE = frozenset({"1", "true"}), frozenset({"0", "false"})
 _AS_TEXT = "format the column as text and enter the value again"
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """What a number format makes of a number."""
-
-    date: bool = False
-    elapsed: bool = False
-    """``[h]:mm``: hours beyond 24."""
-    zeros: int = 0
-    """Digits that are shown at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +54,27 @@ class Cell:
     """One cell as it is stored."""
 
     kind: str
-    """``s`` text, ``n`` number, ``b`` boolean, ``d`` ISO date, ``e`` error, ``f`` no value."""
+    """``s`` text, ``n`` number, ``b`` boolean, ``d`` ISO date, ``e`` error, ``f`` a formula without
+    a value."""
     text: str
-    style: Style = Style()
+    format: NumberFormat = GENERAL
 
 
-def style_of(format_id: int, codes: Mapping[int, str]) -> Style:
-    """The style of a number format (ECMA-376 part 1, 18.8.30)."""
+def format_of(format_id: int, codes: Mapping[int, str]) -> NumberFormat:
+    """The number format of a style; ``codes`` are those that the workbook defines."""
     code = codes.get(format_id)
-    if code is None:
-        return Style(date=format_id in _BUILT_IN_DATES, elapsed=format_id == 46)  # noqa: PLR2004
-    if _ELAPSED.search(code):
-        return Style(date=True, elapsed=True)
-    positive = _NO_CODE.sub("", code.partition(";")[0])
-    if _ZEROS.match(positive):
-        return Style(zeros=len(positive))
-    return Style(date=re.search("[ymdhsYMDHS]", positive) is not None)
+    return built_in(format_id) if code is None else parsed(code)
 
 
 def unescaped(text: str) -> str:
     """``_x000D_`` stands for a character that XML cannot hold (ECMA-376 part 1, 22.9.2.19)."""
     if "_x" not in text:
         return text
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+    units = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+    if not _SURROGATES.search(units):
+        return units
+    # Two escapes are one character beyond the first 65,536; half a pair stays what it is.
+    return units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def cell_text(column: str, cell: Cell, *, since_1904: bool) -> tuple[str, Kind, Fault | None]:
@@ -89,9 +82,9 @@ def cell_text(column: str, cell: Cell, *, since_1904: bool) -> tuple[str, Kind, 
     place = f"column {column_name(column)}"
     match cell.kind:
         case "s":
-            return _string(place, cell.text)
+            return _string(place, cell.format.text(cell.text))
         case "b":
-            return "true" if cell.text.strip() == "1" else "false", Kind.BOOLEAN, None
+            return _boolean(place, cell.text.strip())
         case "e":
             message = f"{place} holds the Excel error {_error_name(cell.text)}; correct the formula"
             return cell.text[:20], Kind.ERROR, ("cell_error", message)
@@ -99,12 +92,22 @@ def cell_text(column: str, cell: Cell, *, since_1904: bool) -> tuple[str, Kind, 
             message = f"{place} holds a formula without a value; open it in Excel and save it"
             return "", Kind.ERROR, ("cell_error", message)
         case "d":
-            return cell.text, Kind.DATE, None
+            return _MIDNIGHT.sub("", cell.text.strip()), Kind.DATE, None
         case _:
             return _number(place, cell, since_1904=since_1904)
 
 
+def _boolean(place: str, text: str) -> tuple[str, Kind, Fault | None]:
+    if text in _TRUE | _FALSE:
+        return "true" if text in _TRUE else "false", Kind.BOOLEAN, None
+    message = f"{place} holds a truth value that cannot be read; correct it"
+    return text, Kind.ERROR, ("cell_error", message)
+
+
 def _string(place: str, text: str) -> tuple[str, Kind, Fault | None]:
+    if _SURROGATES.search(text):
+        message = f"{place} holds half of a surrogate pair, which is no character; remove it"
+        return _SURROGATES.sub("\ufffd", text)[:MAX_FIELD], Kind.ERROR, ("not_unicode", message)
     if len(text) <= MAX_FIELD:
         return text, Kind.TEXT, None
     message = f"{place} has more than {MAX_FIELD:,} characters; shorten it"
@@ -117,8 +120,8 @@ def _number(place: str, cell: Cell, *, since_1904: bool) -> tuple[str, Kind, Fau
     except ValueError:
         message = f"{place} holds a number that cannot be read; correct it"
         return cell.text, Kind.ERROR, ("cell_error", message)
-    if cell.style.date:
-        text = _moment(value, elapsed=cell.style.elapsed, since_1904=since_1904)
+    if cell.format.date:
+        text = _moment(value, elapsed=cell.format.elapsed, since_1904=since_1904)
         if text:
             return text, Kind.DATE, None
     if not abs(value) < _TOO_LARGE:
@@ -128,9 +131,17 @@ def _number(place: str, cell: Cell, *, since_1904: bool) -> tuple[str, Kind, Fau
         )
         return _plain(value), Kind.INEXACT, ("number_inexact", message)
     text = str(int(value)) if value.is_integer() else _plain(value)
-    if cell.style.zeros and text.isdigit():
-        # What is shown with its zeros is a key, and not an amount.
-        return text.zfill(cell.style.zeros), Kind.TEXT, None
+    try:
+        shown = cell.format.number(value)
+    except InapplicableError:
+        message = (
+            f"{place} holds a number whose format writes more than the number, and it cannot be"
+            f" told what; {_AS_TEXT}"
+        )
+        return text, Kind.ERROR, ("cell_error", message)
+    if shown is not None:
+        # What is shown with zeros or a prefix is a key, and not an amount.
+        return shown, Kind.TEXT, None
     return text, Kind.NUMBER, None
 
 

@@ -6,6 +6,7 @@ as a text, so neither could be told any more.
 
 from __future__ import annotations
 
+import errno
 import posixpath
 import re
 import struct
@@ -19,13 +20,15 @@ from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
 
 from importer.errors import SourceError
-from importer.source.excel.xlsx_cells import Style, style_of, unescaped
+from importer.source.excel.xlsx_cells import format_of, unescaped
 from importer.source.limits import MAX_FIELD
-from importer.source.private import scratch_file
+from importer.source.private import scratch_file, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from importer.source.excel.number_format import NumberFormat
 
 
 Attributes = dict[str, str]
@@ -72,6 +75,10 @@ def in_words(name: str) -> Iterator[None]:
             hint="save the sheet as CSV UTF-8 in Excel, and import that",
         ) from None
     except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
+            raise SourceError(
+                f"{name}: cannot be read: {error.strerror}", hint="check the file and its disk"
+            ) from None
         if isinstance(error, RuntimeError) and "password" in str(error):
             raise SourceError(
                 f"{name}: the workbook is protected by a password", hint="save it without one"
@@ -91,12 +98,15 @@ class Workbook:
         self._folder = folder
         self.since_1904 = False
         self.sheets: list[Sheet] = []
-        self.part_names = frozenset(self._zip.namelist())
+        # The names of parts are the same in upper and lower case (OPC, ECMA-376 part 2, 6.2.2.3).
+        self._entries = {_part(name): name for name in self._zip.namelist()}
+        self.recalculated = False
+        """Whether the saved values of formulas are to be calculated when it is opened."""
         self._main = self._main_part()
         self._read_sheets()
 
-    def styles(self) -> list[Style]:
-        """The style of each cell format, by index."""
+    def formats(self) -> list[NumberFormat]:
+        """The number format of each style of cells, by index."""
         codes: dict[int, str] = {}
         formats: list[int] = []
         path: list[str] = []
@@ -111,7 +121,7 @@ class Workbook:
         part = self._related("/styles")
         if part:
             self._parse(part, start, lambda _: path.pop(), most=_MOST_SMALL)
-        return [style_of(one, codes) for one in formats]
+        return [format_of(one, codes) for one in formats]
 
     def strings(self) -> Strings:
         """The texts that cells share."""
@@ -121,6 +131,7 @@ class Workbook:
             reader = _StringReader(strings)
             try:
                 self._parse(part, reader.start, reader.end, reader.text)
+                strings.flush()
             except BaseException:
                 strings.close()
                 raise
@@ -129,9 +140,10 @@ class Workbook:
     def pieces(self, part: str, most: int = _MOST_PART) -> Iterator[bytes]:
         """The content of one part."""
         done = 0
-        if self._zip.getinfo(part).compress_type not in _METHODS:
+        entry = self._entries[_part(part)]
+        if self._zip.getinfo(entry).compress_type not in _METHODS:
             raise ValueError("another compression than Excel's")
-        with self._zip.open(part) as content:
+        with self._zip.open(entry) as content:
             while piece := content.read(_PIECE):
                 done += len(piece)
                 if done > most:
@@ -168,6 +180,8 @@ class Workbook:
         def start(tag: str, attributes: Attributes) -> None:
             if tag == "workbookPr":
                 self.since_1904 = attributes.get("date1904") in {"1", "true"}
+            elif tag == "calcPr":
+                self.recalculated = attributes.get("fullCalcOnLoad") in {"1", "true"}
             elif tag == "sheet":
                 key = next(value for name, value in attributes.items() if name.endswith(":id"))
                 part = targets[key]
@@ -179,7 +193,7 @@ class Workbook:
 
     def _related(self, kind: str) -> str:
         found = [target for type_, target, _ in self._relations(self._main) if type_.endswith(kind)]
-        return found[0] if found and found[0] in self.part_names else ""
+        return found[0] if found and _part(found[0]) in self._entries else ""
 
     def _relations(self, part: str) -> list[tuple[str, str, str]]:
         """(type, target part, id) of what a part refers to."""
@@ -200,7 +214,9 @@ class Strings:
     """Texts by number, kept in a private temporary file."""
 
     def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
         self._file = scratch_file(folder)
+        self._waiting = bytearray()
         self._ends = array("Q", [0])
         self._cached = lru_cache(maxsize=_CACHED)(self._read)
 
@@ -208,9 +224,23 @@ class Strings:
         """Add the next text."""
         if len(self._ends) > _MOST_STRINGS:
             raise TooLargeError(f"has more than {_MOST_STRINGS:,} texts")
-        data = text.encode(errors="replace")
-        self._file.write(data)
+        # Half a surrogate pair is kept: its cell is an error, and no other.
+        data = text.encode(errors="surrogatepass")
+        self._waiting += data
         self._ends.append(self._ends[-1] + len(data))
+        if len(self._waiting) > _PIECE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits; call it before anything is read.
+
+        Raises:
+            UsageError: the disk is full.
+        """
+        with writing(self._folder):
+            self._file.write(self._waiting)
+            self._file.flush()
+        self._waiting.clear()
 
     def __getitem__(self, index: int) -> str:
         return self._cached(index)
@@ -220,7 +250,7 @@ class Strings:
             raise IndexError(index)
         start = self._ends[index]
         self._file.seek(start)
-        return self._file.read(self._ends[index + 1] - start).decode()
+        return self._file.read(self._ends[index + 1] - start).decode(errors="surrogatepass")
 
     def close(self) -> None:
         """Remove the file."""
@@ -290,6 +320,10 @@ def xml_feed(
             raise TooLargeError(f"holds a tag of more than {_MOST_TOKEN >> 20} MiB")
 
     return feed
+
+
+def _part(name: str) -> str:
+    return name.replace("\\", "/").lstrip("/").lower()
 
 
 def _check_directory(file: BinaryIO) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import polars as pl
 
 from importer.errors import SourceError
-from importer.source.excel.xlsx_cells import Cell, Style, cell_text, unescaped
+from importer.source.excel.number_format import GENERAL
+from importer.source.excel.xlsx_cells import Cell, cell_text, unescaped
 from importer.source.excel.xlsx_parts import (
     DAMAGED,
     Attributes,
@@ -22,7 +23,7 @@ from importer.source.excel.xlsx_parts import (
     in_words,
     xml_feed,
 )
-from importer.source.header import check_unnamed, header_of
+from importer.source.header import Unnamed, header_of
 from importer.source.limits import MAX_FIELD, MAX_RECORD
 from importer.source.naming import column_name
 from importer.source.raw import changed, stamp_of
@@ -39,14 +40,16 @@ from importer.source.text.encodings import UTF8
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from importer.source.excel.number_format import NumberFormat
     from importer.source.excel.xlsx_parts import Sheet, Strings
     from importer.source.source_options import SourceOptions
 
 
+_NO_VALUE = frozenset({"0", "0.0"})
+"""What writers of workbooks put where they cannot calculate."""
 MOST_ROWS = 1_048_576
 MOST_COLUMNS = 16_384
 """Excel's own limits."""
-_GENERAL = Style()
 Row = tuple[int, dict[int, Cell]]
 """The row's number from 1, and its cells that hold something by column from 0."""
 
@@ -54,9 +57,15 @@ Row = tuple[int, dict[int, Cell]]
 class RowReader:
     """Reads the rows that hold something. Raises what ``in_words`` takes."""
 
-    def __init__(self, strings: Strings, styles: Sequence[Style]) -> None:
+    def __init__(
+        self, strings: Strings, formats: Sequence[NumberFormat], *, recalculated: bool
+    ) -> None:
+        """``recalculated``: a formula's 0 is no value, but what stands there until one is."""
         self._strings = strings
-        self._styles = styles
+        self._formats = formats
+        self._recalculated = recalculated
+        self.recalculated = 0
+        """Formulas whose saved value may be an old one."""
         self._rows: list[Row] = []
         self._number = 0
         self._cells: dict[int, Cell] = {}
@@ -138,16 +147,22 @@ class RowReader:
         text = "".join(self._parts)
         kind = self._kind
         if kind == "s":
-            text = self._strings[int(text)] if self._valued else ""
-            kind = "s"
+            text = self._strings[int(text)] if text else ""
         elif kind in {"str", "inlineStr"}:
             text = unescaped(text)
             kind = "s"
-        if text:
-            style = self._styles[int(self._style)] if self._style and self._styles else _GENERAL
-            self._cells[self._column] = Cell(kind, text, style)
-        elif self._formula and not self._valued:
+        if self._formula and self._without_value(kind, text):
             self._cells[self._column] = Cell("f", "")
+        elif text:
+            self.recalculated += self._formula and self._recalculated
+            at = int(self._style) if self._style and self._formats else -1
+            self._cells[self._column] = Cell(kind, text, self._formats[at] if at >= 0 else GENERAL)
+
+    def _without_value(self, kind: str, text: str) -> bool:
+        """Whether nobody has calculated a formula; "" is a value that one may have."""
+        if not text:
+            return kind != "s" or not self._valued or self._recalculated
+        return self._recalculated and kind == "n" and text.strip() in _NO_VALUE
 
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -156,6 +171,7 @@ _AS_XLSX = "save it as .xlsx or CSV UTF-8"
 _OTHERS = (
     ("xl/workbook.bin", "is a binary Excel workbook (.xlsb)", _AS_XLSX),
     ("content.xml", "is an OpenDocument file (.ods)", _AS_XLSX),
+    ("Index/Document.iwa", "is an Apple Numbers document", "export it as .xlsx or CSV UTF-8"),
     ("word/document.xml", "is a Word document", "give the customers as a table"),
 )
 _MOST_CELLS = 200_000
@@ -184,11 +200,11 @@ class XlsxSource:
             with in_words(name):
                 self._book = self._open(options)
                 stack.callback(self._book.close)
-                self._styles = self._book.styles()
+                self._formats = self._book.formats()
                 self._strings = self._book.strings()
                 stack.callback(self._strings.close)
                 sheet = self._chosen(options.sheet)
-                self._reader = RowReader(self._strings, self._styles)
+                self._reader = self._row_reader()
                 self._rows = self._reader.rows(self._book.pieces(sheet.part))
                 first = next(self._rows, None)
             if first is None:
@@ -199,13 +215,18 @@ class XlsxSource:
             self._header = header_of(name, self._names(first[1]))
             self._resources = stack.pop_all()
         self.layout = Layout(name, self._header.columns)
+        self._unnamed = Unnamed(name, self._header)
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What may be damaged; complete at the end."""
+        return self._unnamed.found
 
     def batches(self) -> Iterator[RecordBatch]:
         """All rows that hold something, in order.
 
         Raises:
-            SourceError: the workbook is damaged, changed meanwhile, or a column without a name
-                holds data.
+            SourceError: the workbook is damaged, or changed meanwhile.
         """
         size = max(1, _MOST_CELLS // len(self.layout.columns))
         while True:
@@ -214,12 +235,18 @@ class XlsxSource:
             if not rows:
                 break
             batch = self._batch(rows)
-            check_unnamed(self._name, self._header, batch.frame, batch.lines)
+            self._unnamed.look(batch.frame, batch.lines)
             yield batch
         if self._reader.hidden:
             self.warnings.append(
                 f"{self._name}: {self._reader.hidden:,} rows that Excel does not show (hidden or"
                 " filtered out) are read like all others"
+            )
+        if self._reader.recalculated:
+            self.warnings.append(
+                f"{self._name}: {self._reader.recalculated:,} formulas are to be calculated when"
+                " the workbook is opened, so their saved values may be old ones; open it in Excel"
+                " and save it"
             )
         if stamp_of(self._file) != self._stamp:
             raise changed(self._name)
@@ -271,8 +298,10 @@ class XlsxSource:
         return filled[0]
 
     def _holds_something(self, sheet: Sheet) -> bool:
-        reader = RowReader(self._strings, self._styles)
-        return next(reader.rows(self._book.pieces(sheet.part)), None) is not None
+        return next(self._row_reader().rows(self._book.pieces(sheet.part)), None) is not None
+
+    def _row_reader(self) -> RowReader:
+        return RowReader(self._strings, self._formats, recalculated=self._book.recalculated)
 
     def _names(self, cells: dict[int, Cell]) -> list[str]:
         texts = {column: self._text("", cell)[0] for column, cell in cells.items()}
@@ -310,7 +339,7 @@ class XlsxSource:
         frame = pl.DataFrame(
             [
                 pl.Series(name, values, dtype=pl.String)
-                for name, values in zip(columns, texts, strict=True)
+                for name, values in zip(self._header.keys, texts, strict=True)
             ]
         )
         by_row = {

@@ -1,5 +1,7 @@
 """One JSON Lines source: the keys of all lines make the header, so it is read twice.
 
+An array of objects is read in the same way: its elements stand for the lines.
+
 One line of JSON Lines becomes text cells without loss. Pure.
 
 | value | kind | text |
@@ -16,6 +18,7 @@ One line of JSON Lines becomes text cells without loss. Pure.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from decimal import Decimal
@@ -24,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from importer.errors import SourceError
-from importer.source.header import check_unnamed, header_of
+from importer.source.header import Unnamed, header_of
 from importer.source.limits import MAX_COLUMNS, MAX_FIELD, MAX_RECORD
 from importer.source.naming import column_name, source_name
 from importer.source.private import spooled
@@ -40,7 +43,7 @@ from importer.source.text.blocks import Blocks
 from importer.source.text.sniff import UTF8_BOM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from importer.source.source_options import SourceOptions
     from importer.source.text.text_stream import TextStream
@@ -186,15 +189,17 @@ _DECODER = json.JSONDecoder(
     object_pairs_hook=_once, parse_float=Number, parse_int=Number, parse_constant=_no_number
 )
 
-_NAMED = re.compile(r"\.(?:jsonl|ndjson)(?:\.gz|\.zst)?\Z", re.IGNORECASE)
-_OBJECT = re.compile(rb'\s*\{\s*(?:"|\}|\Z)')
+_NAMED = re.compile(r"\.(?:jsonl|ndjson|json)(?:\.gz|\.zst)?\Z", re.IGNORECASE)
+_OBJECT = re.compile(rb'\s*(?:\{\s*(?:"|\}|\Z)|\[\s*(?:\{|\]|\Z))')
 _PIECE = 256 << 10
+MAX_ARRAY_ELEMENT = 4 * MAX_RECORD
+"""Characters that are looked through for the end of one element of an array."""
 _MOST_CELLS = 1_000_000
 """Cells of one batch: lines may have few of many keys each."""
 
 
 def is_json_lines(name: str, head: bytes) -> bool:
-    """Whether the text begins with a JSON object, or the name says that it will."""
+    """Whether the text begins with a JSON object or a list of them, or the name says that."""
     text = head.removeprefix(UTF8_BOM)
     return bool(_OBJECT.match(text[:_PIECE])) or _NAMED.search(name) is not None
 
@@ -212,11 +217,8 @@ class JsonSource:
         self._name = name
         self._index = index
         self._stream = stream
-        if stream.peek().removeprefix(UTF8_BOM).lstrip()[:1] == b"[":
-            raise SourceError(
-                f"{source_name(name)}: is a JSON list",
-                hint="write one object on each line: jq -c '.[]' FILE > FILE.jsonl",
-            )
+        self._is_document = name.lower().endswith(".json")
+        self._is_array = stream.peek().removeprefix(UTF8_BOM).lstrip()[:1] == b"["
         self._spool = spooled(stream.read, options.folder)
         self._block_bytes = options.block_bytes
         try:
@@ -229,6 +231,7 @@ class JsonSource:
             self._spool.close()
             raise
         self.layout = Layout(name, self._header.columns)
+        self._unnamed = Unnamed(name, self._header)
 
     @property
     def encoding(self) -> str:
@@ -240,19 +243,20 @@ class JsonSource:
         """What was decided and may be wrong."""
         return self._stream.warnings
 
-    def batches(self) -> Iterator[RecordBatch]:
-        """All records in input order.
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What may be damaged; complete at the end."""
+        return self._unnamed.found
 
-        Raises:
-            SourceError: a key without a name holds data.
-        """
+    def batches(self) -> Iterator[RecordBatch]:
+        """All records in input order."""
         most = max(1, _MOST_CELLS // len(self.layout.columns))
-        work = _Work(self._index, self.layout.columns, self._keys)
-        for line, content in self._lines():
+        work = _Work(self._index, self._header.keys, self._keys)
+        for line, content in self._texts():
             work.add(line, content)
             if work.size >= self._block_bytes or len(work.lines) + len(work.malformed) >= most:
                 yield self._checked(work.batch())
-                work = _Work(self._index, self.layout.columns, self._keys)
+                work = _Work(self._index, self._header.keys, self._keys)
         if work.lines or work.malformed:
             yield self._checked(work.batch())
 
@@ -262,26 +266,60 @@ class JsonSource:
         self._stream.close()
 
     def _checked(self, batch: RecordBatch) -> RecordBatch:
-        check_unnamed(self._name, self._header, batch.frame, batch.lines)
+        self._unnamed.look(batch.frame, batch.lines)
         return batch
 
     def _all_keys(self) -> list[str]:
         keys: dict[str, None] = {}
-        for _, content in self._lines():
+        records, bad = 0, 0
+        for _, content in self._texts():
             try:
                 found = parse_record(_decoded(content)).keys()
             except NotARecord:
+                bad += not records
                 continue
+            records += 1
             if not found <= keys.keys():
                 keys.update(dict.fromkeys(found))
             if len(keys) > MAX_COLUMNS:
                 break  # header_of says what is wrong
-        if not keys:
-            raise SourceError(
-                f"{source_name(self._name)}: there is no JSON object in it",
-                hint='write one object on each line: {"external_reference": "...", ...}',
-            )
+        if not keys or bad or (records == 1 and self._is_document):
+            self._refuse_document(keys)
         return list(keys)
+
+    def _refuse_document(self, keys: Iterable[str]) -> None:
+        """Say what a file is that holds no object on a line of its own, or one that holds all.
+
+        Raises:
+            SourceError: unless its only object is a record.
+        """
+        shown = source_name(self._name)
+        self._spool.seek(0)
+        head = self._spool.read(_PIECE).removeprefix(UTF8_BOM).decode(errors="replace")
+        key = _KEY_OF_ARRAY.search(head) if head.lstrip().startswith("{") else None
+        if key is not None:
+            raise SourceError(
+                f"{shown}: is one JSON object, which holds its records under {column_name(key[1])}",
+                hint=f"write them one on each line: jq -c '.{key[1]}[]' FILE > FILE.jsonl",
+            )
+        if any(keys):
+            return
+        if head.lstrip().startswith("{"):
+            raise SourceError(
+                f"{shown}: its JSON objects stand on several lines each",
+                hint="write one object on each line: jq -c . FILE > FILE.jsonl",
+            )
+        raise SourceError(
+            f"{shown}: there is no JSON object in it",
+            hint='write one object on each line: {"external_reference": "...", ...}',
+        )
+
+    def _texts(self) -> Iterator[tuple[int, bytes]]:
+        """Line and text of each record: those of the lines, or the elements of one array."""
+        if not self._is_array:
+            return self._lines()
+        self._spool.seek(0)
+        return _Array(self._name, self._spool.read).elements()
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """Number and content of each line that is not blank."""
@@ -345,6 +383,92 @@ class _Work:
         }
         malformed, faults = tuple(self.malformed), tuple(self._faults)
         return RecordBatch(self._index, frame, self.lines, malformed, faults, kinds)
+
+
+_BLANK = re.compile(r"[ \t\r\n]*")
+_KEY_OF_ARRAY = re.compile(r'"([A-Za-z_][A-Za-z0-9_]*)"\s*:\s*\[\s*\{')
+
+
+class _Array:
+    """The elements of one JSON array, as a stream."""
+
+    def __init__(self, name: str, read: Callable[[int], bytes]) -> None:
+        self._name = name
+        self._read = read
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="surrogateescape")
+        self._scan = json.JSONDecoder().raw_decode
+        self._text = ""
+        self._at = 0
+        self._line = 1
+        """Physical line of ``_at``."""
+        self._ended = False
+
+    def elements(self) -> Iterator[tuple[int, bytes]]:
+        """The number of each element from 1, and its text.
+
+        Raises:
+            SourceError: it is no JSON, or ends too early: nobody could say where the next begins.
+        """
+        self._sign()
+        self._skip(1)  # the bracket that opens it
+        number = 0
+        while (sign := self._sign()) != "]" or number:
+            end = self._end()
+            number += 1
+            yield number, self._text[self._at : end].encode(errors="surrogateescape")
+            self._skip(end - self._at)
+            sign = self._sign()
+            if sign == "]":
+                break
+            if sign != ",":
+                raise self._broken(self._at)
+            self._skip(1)
+        self._skip(1)
+        if self._sign():
+            raise self._broken(self._at, "is followed by something else")
+
+    def _end(self) -> int:
+        """Where the element ends that begins here."""
+        while True:
+            try:
+                _, end = self._scan(self._text, self._at)
+            except (json.JSONDecodeError, RecursionError) as error:
+                if self._ended or len(self._text) - self._at > MAX_ARRAY_ELEMENT:
+                    place = error.pos if isinstance(error, json.JSONDecodeError) else self._at
+                    raise self._broken(place) from None
+            else:
+                # A number may go on in what was not read yet.
+                if end < len(self._text) or self._ended:
+                    return end
+            self._fill()
+
+    def _sign(self) -> str:
+        """The next character that is no blank; "" at the end."""
+        while True:
+            blank = _BLANK.match(self._text, self._at)
+            self._skip(len(blank[0]) if blank is not None else 0)
+            if self._at < len(self._text) or self._ended:
+                return self._text[self._at : self._at + 1]
+            self._fill()
+
+    def _fill(self) -> None:
+        piece = self._read(_PIECE)
+        self._ended = not piece
+        self._text = self._text[self._at :] + self._decoder.decode(piece, self._ended)
+        self._at = 0
+
+    def _skip(self, characters: int) -> None:
+        self._line += self._text.count("\n", self._at, self._at + characters)
+        self._at += characters
+
+    def _broken(self, place: int, what: str = "") -> SourceError:
+        line = self._line + self._text.count("\n", self._at, place)
+        at_end = self._ended and place >= len(self._text.rstrip())
+        what = what or ("ends too early" if at_end else "is broken here")
+        return SourceError(
+            f"{source_name(self._name)}: line {line:,}: the JSON array {what}",
+            hint="export it again, or write one object on each line (JSON Lines)",
+        )
 
 
 def _reader(read: Callable[[int], bytes]) -> Callable[[], bytes]:

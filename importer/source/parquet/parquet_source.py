@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import SourceError, printable
-from importer.source.header import check_unnamed, header_of
+from importer.source.header import Unnamed, header_of
 from importer.source.limits import BLOCK_BYTES, PARQUET_ROWS
 from importer.source.raw import Stamp, changed
 from importer.source.records import CellFault, Kind, Layout, RecordBatch
@@ -27,7 +27,7 @@ from importer.source.text.encodings import UTF8
 from importer.source.typed_cells import text_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 _REFUSED = 3
@@ -109,6 +109,7 @@ class ParquetSource:
             raise self._damaged(error) from None
         self._header = header_of(name, self._names)
         self.layout = Layout(name, self._header.columns)
+        self._unnamed = Unnamed(name, self._header)
 
     @property
     def encoding(self) -> str:
@@ -120,12 +121,16 @@ class ParquetSource:
         """None."""
         return ()
 
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What may be damaged; complete at the end."""
+        return self._unnamed.found
+
     def batches(self) -> Iterator[RecordBatch]:
         """All rows in order.
 
         Raises:
-            SourceError: the file is damaged, changed meanwhile, or a column without a name holds
-                data.
+            SourceError: the file is damaged, or changed meanwhile.
         """
         for start in range(0, self._rows, PARQUET_ROWS):
             typed = self._slice(start)
@@ -134,7 +139,7 @@ class ParquetSource:
             step = max(1, typed.height * BLOCK_BYTES // size)
             for at in range(0, typed.height, step):
                 batch = self._batch(typed.slice(at, step), start + at + 1)
-                check_unnamed(self._name, self._header, batch.frame, batch.lines)
+                self._unnamed.look(batch.frame, batch.lines)
                 yield batch
         self._check_unchanged()
 
@@ -163,7 +168,7 @@ class ParquetSource:
                 text = text_column(name, series)
             except _BROKEN as error:
                 raise self._damaged(error) from None
-            columns.append(text.cells.alias(name))
+            columns.append(text.cells.alias(self._header.keys[at]))
             faults += text.faults
             if text.kind is not Kind.TEXT:
                 kinds[at] = text.kind

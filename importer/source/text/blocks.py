@@ -25,6 +25,8 @@ class Blocks:
         self._buffer = bytearray()
         self._at_end = False
         self._begun = False
+        self.unended = False
+        """True once it is known that the last line has no line end of its own."""
         self._within = False
         """Whether what comes next is the rest of a first line that was cut."""
 
@@ -71,6 +73,7 @@ class Blocks:
     def _last(self) -> bytes:
         taken = bytes(self._buffer)
         self._buffer.clear()
+        self.unended = self.unended or bool(taken)
         return taken + b"\n" if taken else b""
 
     def _too_long(self, *, first: bool) -> bytes:

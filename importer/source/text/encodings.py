@@ -19,13 +19,51 @@ NAMED = (
     "iso-8859-15",
     "macroman",
     "windows-1250",
+    "iso-8859-2",
     "windows-1251",
+    "koi8-r",
+    "koi8-u",
+    "windows-1253",
+    "iso-8859-7",
+    "windows-1254",
+    "iso-8859-9",
+    "windows-1255",
+    "windows-1256",
+    "windows-1257",
+    "iso-8859-13",
+    "windows-1258",
+    "shift-jis",
+    "euc-jp",
+    "iso-2022-jp",
+    "gb18030",
+    "big5",
+    "cp949",
     "cp850",
+    "cp852",
     "cp437",
+    "cp866",
 )
 """What messages offer; any other text encoding of Python's can be declared too."""
 
-_ALSO = {"utf-8-sig": UTF8, "mac": "macroman", "mac-roman": "macroman", "ansi": "windows-1252"}
+_WINDOWS = {
+    "shift-jis": "cp932",
+    "big5": "cp950",
+    "euc-kr": "cp949",
+    "gbk": "gb18030",
+    "gb2312": "gb18030",
+}
+"""Files that are said to be in the one are in what Windows made of it: it holds more characters,
+and reads those of the other alike."""
+_ALSO = {
+    "utf-8-sig": UTF8,
+    "mac": "macroman",
+    "mac-roman": "macroman",
+    "ansi": "windows-1252",
+    "sjis": "shift-jis",
+    "cp932": "shift-jis",
+    "windows-31j": "shift-jis",
+    "cp950": "big5",
+}
 _LABELS = {codecs.lookup(name).name: name for name in NAMED}
 _NOT_OF_FILES = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 
@@ -54,3 +92,8 @@ def label_of(encoding: str) -> str:
             hint=f"{meant}one of {', '.join((AUTO, *NAMED))}",
         )
     return _LABELS.get(found.name, found.name)
+
+
+def codec_of(label: str) -> str:
+    """What Python calls the encoding of a label."""
+    return _WINDOWS.get(label, label)

@@ -21,8 +21,8 @@ from importer.errors import SourceError
 from importer.source.limits import MAX_LINE_BYTES, SAMPLE_BYTES
 from importer.source.naming import source_name
 from importer.source.private import spooled
-from importer.source.text.detect import Sample, Verdict, detect
-from importer.source.text.encodings import AUTO, UTF8
+from importer.source.text.detect import Sample, Verdict, detect, is_utf8, looks_like_utf8
+from importer.source.text.encodings import AUTO, UTF8, codec_of
 from importer.source.text.sniff import (
     byte_order_mark,
     check_format,
@@ -71,7 +71,12 @@ def transcoded(read: Callable[[], bytes], encoding: str) -> Callable[[], bytes]:
 
 
 _HIGH = re.compile(rb"[\x80-\xff]")
+_ESCAPE = b"\x1b"
+_JIS = re.compile(rb"\x1b\$[@B]")
+"""How ISO-2022-JP (RFC 1468) says that Japanese follows, in bytes that are all ASCII."""
 _PIECE = 1 << 20
+_FEW_LINES = 3
+"""More than so many lines are not UTF-8 by chance."""
 
 
 class TextStream:
@@ -155,7 +160,7 @@ class TextStream:
 
     def _transcode(self, encoding: str, head: bytes) -> bytes:
         self.encoding = encoding
-        self._next = transcoded(_joined(head, self._raw.read), encoding)
+        self._next = transcoded(_joined(head, self._raw.read), codec_of(encoding))
         return self._next()
 
     def _ascii(self) -> bytes:
@@ -163,6 +168,12 @@ class TextStream:
 
     def _undecided(self, piece: bytes) -> bytes:
         """Hand out a piece of ASCII; at the first line that is none, decide."""
+        if _ESCAPE in piece:
+            while piece.endswith((_ESCAPE, b"\x1b$")) and (more := self._raw.read()):
+                piece += more
+            if _JIS.search(piece) and piece.isascii():
+                self._warn("is read as iso-2022-jp: it holds that encoding's escape sequences")
+                return self._transcode("iso-2022-jp", piece)
         high = None if piece.isascii() else _HIGH.search(piece)
         if high is None:
             self._lines += piece.count(b"\n")
@@ -174,12 +185,11 @@ class TextStream:
                 end = len(piece)
                 break
             piece += more
-        line = piece[high.start() : end if end >= 0 else len(piece)]
-        try:
-            codecs.getincrementaldecoder(UTF8)().decode(line, end >= 0)
-        except UnicodeDecodeError:
-            return self._legacy(piece)
-        return self._plain(piece)
+        ended = end >= 0
+        line = piece[piece.rfind(b"\n", 0, high.start()) + 1 : end if ended else len(piece)]
+        if is_utf8(line, ended=ended) and looks_like_utf8(line):
+            return self._plain(piece)
+        return self._legacy(piece)
 
     def _legacy(self, piece: bytes) -> bytes:
         spool = self._spool = spooled(_joined(piece, self._raw.read), self._folder)
@@ -192,20 +202,26 @@ class TextStream:
         if self._declared not in {AUTO, UTF8, "utf-16"}:
             # An errors file: the encoding that was named for its source is the likeliest.
             self.encoding = self._declared
-            self._next = transcoded(read, self._declared)
+            self._next = transcoded(read, codec_of(self._declared))
             return self._next()
-        if sample.utf8 >= sample.other:
-            self._next = read
-            return read()
-        if sample.utf8:
+        by_chance = sample.chance == sample.other
+        if sample.utf8 >= sample.other or (by_chance and sample.other > _FEW_LINES):
+            return self._spooled(read)
+        if sample.utf8 and not by_chance:
             raise self._mixed(sample)
         verdict = detect(sample)
         if not verdict.encoding:
             raise self._doubtful(verdict)
+        if verdict.encoding == UTF8:
+            return self._spooled(read)
         self._warn(_explained(verdict, sample))
         self.encoding = verdict.encoding
-        self._next = transcoded(read, verdict.encoding)
+        self._next = transcoded(read, codec_of(verdict.encoding))
         return self._next()
+
+    def _spooled(self, read: Callable[[], bytes]) -> bytes:
+        self._next = read
+        return read()
 
     def _warn(self, text: str) -> None:
         self.warnings.append(f"{source_name(self._name)}: {text}")
@@ -220,23 +236,24 @@ class TextStream:
 
     def _doubtful(self, verdict: Verdict) -> SourceError:
         readings = ", ".join(
-            f"{one.character} in {one.encoding} ({one.context})" for one in verdict.readings
+            f"{one.encoding} ({', '.join(one.contexts)})" for one in verdict.readings
         )
+        lines = ", ".join(f"{line:,}" for line in verdict.lines)
+        where = f"line {lines}" if len(verdict.lines) == 1 else f"lines {lines}"
         named = " or ".join(f"--encoding {one.encoding}" for one in verdict.readings)
         return SourceError(
-            f"{source_name(self._name)}: line {verdict.line}: the text is not UTF-8, and its"
-            f" encoding cannot be told: the byte 0x{verdict.byte:02X} would be {readings}",
-            hint=f"say which it is: {named}; utf-8 makes such records invalid",
+            f"{source_name(self._name)}: the text is not UTF-8, and its encoding cannot be told:"
+            f" {where} would be read as {readings}",
+            hint=f"see which is spelt as it should be, and say so: {named}; or export it as UTF-8",
         )
 
 
 def _explained(verdict: Verdict, sample: Sample) -> str:
-    one = verdict.readings[0]
+    (reading,) = verdict.readings
     return (
         f"is not UTF-8 and is read as {verdict.encoding}, in which letters stand where letters"
-        f" stand: on line {verdict.line} the byte 0x{verdict.byte:02X} is {one.character}"
-        f" ({one.context}), {sample.other:,} lines hold such bytes;"
-        " another encoding can be named with --encoding"
+        f" stand: line {verdict.lines[0]:,} holds {reading.contexts[0]}, {sample.other:,} lines"
+        " hold such bytes; another encoding can be named with --encoding"
     )
 
 

@@ -1,0 +1,131 @@
+"""Gathers the figures of the volume guard, and what vanished; plan.volume_guard decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from importer.errors import RunStopped
+from importer.ledger.series import series_of
+from importer.plan.volume_guard import (
+    NO_TWINS,
+    Bounds,
+    Drift,
+    Twins,
+    Volume,
+    drifts,
+    find_twins,
+    in_words,
+    missing_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from importer.job.job_settings import DeliverySettings, InputSettings
+    from importer.job.source_reading import Input
+    from importer.ledger import Ledger
+    from importer.plan import Staging
+    from importer.plan.make import Met
+
+VOLUME_GUARD = "volume_guard"
+"""The reason of a run that was stopped because its input is unlike the last good one."""
+_PAGE = 5000
+_CUSTOMER = {"reference": pl.String, "customer_id": pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the guard saw."""
+
+    drifts: tuple[Drift, ...]
+    vanished: int = 0
+    """Customers of this series that the input no longer has."""
+
+    @property
+    def words(self) -> str:
+        """What is unlike the last good run; "" where nothing is."""
+        return in_words(self.drifts)
+
+
+class VolumeCheck:
+    """The volume of one input against one ledger."""
+
+    def __init__(self, ledger: Ledger, inputs: InputSettings, delivery: DeliverySettings) -> None:
+        self._ledger = ledger
+        self._delivery = delivery
+        # A fed-back errors file lies in the folder of the run that wrote it, and is of its series.
+        folders = {PurePath(one).parent.name for one in inputs.sources}
+        before = ledger.series_of_run(folders.pop()) if len(folders) == 1 else ""
+        self.series = delivery.series or before or series_of(inputs.sources)
+        self.runs = ledger.series_runs(self.series)
+        self.measure: dict[str, Any] | None = None
+        """The figures that the next run is compared with, once ``look`` has gathered them."""
+
+    def look(self, staging: Staging, read: Input, met: Met) -> Look:
+        """Compare the planned input with the last good run."""
+        fed_back = bool(read.layouts) and all(one.fed_back for one in read.layouts)
+        partial = self._delivery.incremental or (fed_back and read.records > 0)
+        volume = Volume(read.records, met.known, met.to_update, met.new, dict(read.carried))
+        before = self._ledger.last_volume(self.series)
+        delivered = 0 if partial else self._ledger.delivered_by(self.runs)
+        # As many as runs of this series made are in the input: then none is missing.
+        vanished = 0
+        if delivered > met.of_series:
+            vanished = sum(1 for _ in self.vanished(staging))
+        found = drifts(
+            volume,
+            Volume.of_json(before) if before is not None else None,
+            self._bounds(incremental=partial),
+            twins=self._twins(staging) if met.new else NO_TWINS,
+            vanished=vanished,
+            delivered=delivered,
+        )
+        # A fed-back errors file, or a part of the customers, is no measure of the next night.
+        self.measure = None if partial or fed_back else volume.as_json()
+        return Look(tuple(found), vanished)
+
+    def stop_rule(self, look: Look) -> RunStopped | None:
+        """Why nothing may be sent; None where nothing is unlike, or somebody accepts it."""
+        if not look.drifts or self._delivery.accept_drift:
+            return None
+        return RunStopped(
+            f"{look.words}: nothing was sent",
+            reason=VOLUME_GUARD,
+            hint="look at the input; if it is right, the same command with --accept-drift sends"
+            " it this once (docs/syncing.md)",
+        )
+
+    def vanished(self, staging: Staging) -> Iterator[tuple[str, str]]:
+        """(reference, customer id) of the series' customers that the input has no record of."""
+        gone = missing_of(
+            self._customers, lambda: (page.frame["reference"] for page in staging.pages())
+        )
+        return (row for page in gone for row in page.iter_rows())
+
+    def _customers(self) -> Iterator[pl.DataFrame]:
+        rows = self._ledger.customers_of(self.runs)
+        while page := list(islice(rows, _PAGE)):
+            yield pl.DataFrame(page, schema=_CUSTOMER, orient="row")
+
+    def _twins(self, staging: Staging) -> Twins:
+        if not sum(self._ledger.totals().values()):
+            return NO_TWINS
+        return find_twins(
+            lambda: (one.frame["reference"] for one in staging.waiting()),
+            lambda: (pl.Series(page, dtype=pl.String) for page in self._ledger.references()),
+        )
+
+    def _bounds(self, *, incremental: bool) -> Bounds:
+        asked = self._delivery
+        return Bounds(
+            fewer=asked.max_fewer,
+            changed=asked.max_changed,
+            new=asked.max_new,
+            vanished=asked.max_vanished,
+            incremental=incremental,
+        )

@@ -1,0 +1,211 @@
+"""How customers are kept in step: one record each, from its first update on.
+
+What is decided here (which change is taken, what it writes, what the history says) is pure.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from importer.delivery.protocol.states import Attempt
+from importer.delivery.protocol.update_states import (
+    NOTHING,
+    Conflict,
+    Hashes,
+    Memory,
+    Synced,
+    UpdateState,
+    Updating,
+    Verdict,
+    takes_update,
+)
+from importer.errors import BugFound
+from importer.ledger.codec import Row, base_of
+from importer.ledger.field_hashes import packed, unpacked
+from importer.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from importer.delivery.protocol.safeguards import Safeguards
+    from importer.delivery.protocol.update_states import UpdateTransition
+
+
+class Record(NamedTuple):
+    """One record as stored; the fields are the columns, in order. Times in epoch seconds."""
+
+    reference: str
+    customer_id: str
+    serial: int
+    base: bytes
+    ours: bytes | None
+    version: bytes
+    memory: str
+    """JSON, "" for none."""
+    changed_at: float
+    run: int
+
+
+_FIELDS = ", ".join(Record._fields)
+INSERT = f"INSERT INTO sync (account, {_FIELDS})"
+UPDATE = "ON CONFLICT (account, reference) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in Record._fields if name != "reference"
+)
+_SELECT = (
+    f"SELECT {', '.join(f'customer.{name}' for name in Row._fields)},"  # noqa: S608 - constant names
+    f" {', '.join(f'sync.{name}' for name in Record._fields)}"
+    " FROM customer LEFT JOIN sync"
+    " ON sync.account = customer.account AND sync.reference = customer.reference"
+    " WHERE customer.account = ? AND customer.state = 'done' AND customer.reference IN ({})"
+)
+
+
+def read_state(columns: Sequence[Any]) -> tuple[str, UpdateState]:
+    """The reference and the state of one row of ``select``."""
+    row = Row._make(columns[: len(Row._fields)])
+    if columns[len(Row._fields)] is not None:
+        return row.reference, decode(Record._make(columns[len(Row._fields) :]))
+    base = base_of(row)
+    # Whole where Moment confirmed every field of the version: an empty base stands for that.
+    version = row.fingerprint if row.base == b"" and row.differs is None else None
+    return row.reference, Synced(row.customer_id or "", 0, base, version or b"")
+
+
+def decode(record: Record) -> UpdateState:
+    """The state that a record stands for."""
+    base, memory = unpacked(record.base), _memory(record.memory)
+    if record.ours is None:
+        return Synced(record.customer_id, record.serial, base, record.version, memory)
+    ours = unpacked(record.ours)
+    return Updating(record.customer_id, record.serial, base, ours, record.version, memory)
+
+
+def encode(reference: str, state: UpdateState, *, run: int, now: float) -> Record:
+    """The inverse of ``decode``."""
+    return Record(
+        reference,
+        state.customer_id,
+        state.serial,
+        packed(state.base),
+        packed(state.ours) if isinstance(state, Updating) else None,
+        state.version,
+        _text(state.memory),
+        now,
+        run,
+    )
+
+
+def _text(memory: Memory) -> str:
+    if memory == NOTHING:
+        return ""
+    verdict = memory.verdict
+    told: dict[str, Any] = {
+        "otherwise": _hex(memory.otherwise),
+        "conflicts": [[one.field, one.seen.hex(), one.wanted.hex()] for one in memory.conflicts],
+        "verdict": verdict
+        and [verdict.outcome.value, _hex(verdict.wanted), verdict.http_status, verdict.error_code],
+    }
+    return json.dumps({name: value for name, value in told.items() if value})
+
+
+def _memory(text: str) -> Memory:
+    if not text:
+        return NOTHING
+    told = json.loads(text)
+    conflicts = (
+        Conflict(name, bytes.fromhex(seen), bytes.fromhex(wanted))
+        for name, seen, wanted in told.get("conflicts", ())
+    )
+    verdict = None
+    if found := told.get("verdict"):
+        outcome, wanted, status, code = found
+        verdict = Verdict(Outcome(outcome), _pairs(wanted), status, code)
+    return Memory(_pairs(told.get("otherwise", ())), tuple(conflicts), verdict)
+
+
+def _hex(pairs: Hashes) -> list[list[str]]:
+    return [[name, value.hex()] for name, value in pairs]
+
+
+def _pairs(told: Iterable[Sequence[str]]) -> Hashes:
+    return tuple((name, bytes.fromhex(value)) for name, value in told)
+
+
+@dataclass(slots=True)
+class Synchronised:
+    """The outcome of a batch of updates."""
+
+    states: dict[str, UpdateState] = field(default_factory=dict)
+    """To be written, by reference."""
+    results: list[UpdateState | None] = field(default_factory=list)
+    """One a transition: None if applied, else the state that is held."""
+    events: list[Attempt] = field(default_factory=list)
+    """What the history says of it."""
+
+
+def fold_updates(
+    held: Mapping[str, UpdateState],
+    transitions: Sequence[UpdateTransition],
+    *,
+    now: float,
+    guard: Safeguards,
+) -> Synchronised:
+    """Apply the transitions in the order given; one that is refused writes nothing.
+
+    Raises:
+        BugFound: an update of something that is no customer, or a serial that does not grow.
+    """
+    folded = Synchronised()
+    for one in transitions:
+        state = folded.states.get(one.reference) or held.get(one.reference)
+        if state is None:
+            raise BugFound("an update of what is no customer", safe="nothing was sent for it")
+        if not takes_update(state, one, guard):
+            folded.results.append(state)
+            continue
+        if guard.compare_and_set and one.new.serial != state.serial + 1:
+            what = f"change {one.new.serial} of a customer after {state.serial}"
+            raise BugFound(what, safe="nothing was sent for it")
+        folded.results.append(None)
+        folded.states[one.reference] = one.new
+        folded.events += _told(one, state, now)
+    return folded
+
+
+def _told(change: UpdateTransition, held: UpdateState, now: float) -> list[Attempt]:
+    """What happened, with the names of the fields that it is about."""
+    new = change.new
+
+    def event(name: str, fields: Iterable[str], status: int = 0, code: str = "") -> Attempt:
+        about = ", ".join(dict.fromkeys(sorted(fields)))
+        return Attempt(change.reference, now, name, new.serial, status, code, about)
+
+    ours = held.ours if isinstance(held, Updating) else ()
+    if isinstance(new, Updating) and new.memory.verdict is None:
+        # What is sent now, or again: the values of this version.
+        sent = {name for name, value in new.ours if (name, value) not in ours} or dict(new.ours)
+        return [event("updating", sent)]
+    told = []
+    verdict = new.memory.verdict
+    if verdict is not None and verdict != held.memory.verdict:
+        names = dict(verdict.wanted)
+        told.append(event(verdict.outcome.value, names, verdict.http_status, verdict.error_code))
+    elif isinstance(held, Updating):
+        taken = {*new.base, *new.memory.otherwise}
+        written = {name for name, value in ours if (name, value) in taken}
+        moved = {name for name, _ in {*new.base} - {*held.base}} & dict(ours).keys()
+        told.append(event("updated", written | moved, change.http_status))
+    elif moved := {name for name, _ in {*new.base} ^ {*held.base}}:
+        told.append(event("in_step", moved))
+    if fresh := {one.field for one in new.memory.conflicts} - {
+        one.field for one in held.memory.conflicts
+    }:
+        told.append(event("conflict", fresh))
+    return told
+
+
+def select(count: int) -> str:
+    """The query for the customers of so many references, with their records."""
+    return _SELECT.format(", ".join("?" * count))

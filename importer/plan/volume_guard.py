@@ -1,0 +1,287 @@
+"""The volume guard: is this input like the last good one of its series? Pure.
+
+A wrong or half-written export is the commonest way in which syncs destroy data, and there is no
+call that deletes a customer. So what differs too much stops the run before anything is sent, with
+its figures; whoever looked says ``--accept-drift`` once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Self
+
+    Pages = Callable[[], Iterable[pl.Series]]
+
+EXAMPLES = 3
+_EMPTY = pl.Series(dtype=pl.UInt64)
+_HALF = 50
+_FEW = 3
+"""Records: fewer than these never count as half of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """The figures of one run that the next one of its series is compared with."""
+
+    records: int = 0
+    known: int = 0
+    """Valid records whose customer the ledger knew."""
+    changed: int = 0
+    """Of those, records that differ from what the ledger knows."""
+    new: int = 0
+    """Valid records whose reference the ledger did not know."""
+    carried: dict[str, int] = field(default_factory=dict)
+    """Valid records that had a value, by field."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What the ledger keeps of it."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, found: Mapping[str, Any]) -> Self:
+        """What ``as_json`` gave; what an older version did not note is 0."""
+        known = {name: found[name] for name in cls.__dataclass_fields__ if name in found}
+        return cls(**known)
+
+
+class Bound(Protocol):
+    """So many of so many are still alike (job.limit.ErrorLimit)."""
+
+    @property
+    def tolerated(self) -> int:
+        """So few are never too many, whatever their share; 0 where a user gave the bound."""
+        ...
+
+    def exceeded(self, number: int, of: int, /) -> bool:
+        """Whether so many of so many are too many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may differ; each is a number of records or a share."""
+
+    fewer: Bound
+    """Records that are missing, of those of the last good run."""
+    changed: Bound
+    """Records that changed, of those that the ledger knows."""
+    new: Bound
+    """Records with a new reference, of all valid ones."""
+    vanished: Bound
+    """Customers of this series that the input no longer has, where vanished ones are marked."""
+    incremental: bool = False
+    """Each input holds what is new or changed only: its volume says nothing."""
+
+
+class Twins(NamedTuple):
+    """New references that differ from known ones by their spelling only."""
+
+    number: int = 0
+    examples: tuple[tuple[str, str], ...] = ()
+    """(new, known)."""
+
+
+NO_TWINS = Twins()
+
+
+class Drift(NamedTuple):
+    """One way in which the input is not like the last one."""
+
+    code: str
+    text: str
+
+
+def empty_input() -> Drift:
+    """What is said of an input without records, by every command."""
+    return Drift("no_records", "the input has no records at all")
+
+
+def drifts(
+    now: Volume,
+    before: Volume | None,
+    bounds: Bounds,
+    *,
+    twins: Twins = NO_TWINS,
+    vanished: int = 0,
+    delivered: int = 0,
+    marks: bool = False,
+) -> list[Drift]:
+    """Everything that is unlike the last good run, the gravest first; empty to go on.
+
+    Args:
+        now: this input.
+        before: the last good run of the series; None where there is none.
+        bounds: what is still alike.
+        twins: new references that are known ones in another spelling.
+        vanished: customers of this series that the input no longer has.
+        delivered: all customers of this series.
+        marks: whether vanished customers would be marked.
+    """
+    found = _twins(twins)
+    if bounds.incremental:
+        return found
+    if not now.records:
+        return [empty_input(), *found]
+    if before is None:
+        return found
+    missing = before.records - now.records
+    if _beyond(bounds.fewer, missing, before.records, half=True):
+        found.append(
+            Drift(
+                "far_fewer_records",
+                f"{now.records:,} records where the last good run had {before.records:,}"
+                f" ({_share(missing, before.records)} fewer, the bound is {bounds.fewer})",
+            )
+        )
+    found += _lost_fields(now, before)
+    valid = now.known + now.new
+    if before.known + before.new and bounds.new.exceeded(now.new, valid):
+        found.append(
+            Drift(
+                "many_new_references",
+                f"{now.new:,} of {valid:,} references are new"
+                f" ({_share(now.new, valid)}, the bound is {bounds.new})",
+            )
+        )
+    if bounds.changed.exceeded(now.changed, now.known):
+        found.append(
+            Drift(
+                "many_changed",
+                f"{now.changed:,} of {now.known:,} known records changed"
+                f" ({_share(now.changed, now.known)}, the bound is {bounds.changed})",
+            )
+        )
+    if marks and _beyond(bounds.vanished, vanished, delivered, half=False):
+        found.append(
+            Drift(
+                "many_vanished",
+                f"{vanished:,} of {delivered:,} customers are gone from the input and would be"
+                f" marked ({_share(vanished, delivered)}, the bound is {bounds.vanished})",
+            )
+        )
+    return found
+
+
+def twin_keys(references: pl.Series) -> pl.Series:
+    """A hash for each reference, the same for spellings that differ in nothing of substance.
+
+    That is leading zeros of a number, upper and lower case, blanks and apostrophes (as a mapping
+    escapes them), and an ``.0`` behind (a number that was a float for a while).
+    """
+    plain = references.str.to_lowercase()
+    for pattern, kept in _SPELLINGS:
+        plain = plain.str.replace_all(pattern, kept)
+    return plain.hash()
+
+
+_SPELLINGS = (
+    # U+0020, U+0027, U+0060, U+00A0, U+2018, U+2019 as mapping.references writes them.
+    ("_(?:20|27|60|c2a0|e28098|e28099)_", ""),
+    ("_2e_0+$", ""),
+    ("(^|[^0-9])0+([0-9])", "${1}${2}"),
+)
+
+
+def find_twins(new: Pages, known: Pages) -> Twins:
+    """New references that are known ones in another spelling.
+
+    Both are gone through twice: of all of them only hashes are kept, so that memory stays small.
+
+    Args:
+        new: makes an iterator over the new references, in parts of any size.
+        known: the same for every reference that the ledger knows; not asked where none is new.
+    """
+    shared = _all_keys(new).unique()
+    if shared.len():
+        shared = _among(shared, _all_keys(known))
+    if not shared.len():
+        return NO_TWINS
+    spelt = pl.concat([_with_keys(part, shared) for part in known()])
+    spellings = dict(spelt.select("key", "text").iter_rows())
+    number = 0
+    examples: list[tuple[str, str]] = []
+    for part in new():
+        # A row that is sent again is known by this very spelling.
+        twins = _with_keys(part, shared).join(spelt, on="text", how="anti")
+        number += twins.height
+        for text, key in twins.head(max(0, EXAMPLES - len(examples))).iter_rows():
+            examples.append((text, spellings[key]))
+    return Twins(number, tuple(examples))
+
+
+def missing_of(
+    customers: Callable[[], Iterable[pl.DataFrame]], present: Pages
+) -> Iterator[pl.DataFrame]:
+    """The customers whose reference is not present; gone through twice, as in ``find_twins``.
+
+    Args:
+        customers: makes an iterator over frames with the column ``reference``.
+        present: the same for the references that the input has.
+    """
+    there = pl.concat([_EMPTY, *(part.hash() for part in present())])
+    held = pl.concat([_EMPTY, *(page["reference"].hash() for page in customers())])
+    gone = held.to_frame("key").join(there.to_frame("key"), on="key", how="anti")
+    for page in customers() if gone.height else ():
+        keyed = page.with_columns(key=page["reference"].hash())
+        yield keyed.join(gone, on="key", how="semi").drop("key")
+
+
+def _all_keys(pages: Pages) -> pl.Series:
+    return pl.concat([_EMPTY, *(twin_keys(part) for part in pages())])
+
+
+def _among(keys: pl.Series, others: pl.Series) -> pl.Series:
+    found = keys.to_frame("key").join(others.to_frame("key"), on="key", how="semi")
+    return found["key"]
+
+
+def _with_keys(references: pl.Series, keys: pl.Series) -> pl.DataFrame:
+    frame = pl.DataFrame({"text": references, "key": twin_keys(references)})
+    return frame.join(keys.to_frame("key"), on="key", how="semi")
+
+
+def in_words(found: Sequence[Drift]) -> str:
+    """All of it in one sentence."""
+    return "; ".join(one.text for one in found)
+
+
+def _twins(twins: Twins) -> list[Drift]:
+    if not twins.number:
+        return []
+    shown = ", ".join(f"{new} (known as {known})" for new, known in twins.examples)
+    return [
+        Drift(
+            "spelling_changed",
+            f"{twins.number:,} new references are known ones in another spelling, and would become"
+            f" second customers: {shown}{', ...' * (twins.number > len(twins.examples))}",
+        )
+    ]
+
+
+def _lost_fields(now: Volume, before: Volume) -> list[Drift]:
+    lost = [name for name, had in before.carried.items() if had and not now.carried.get(name)]
+    return [
+        Drift(
+            "field_lost",
+            f"no record has a {name}; {before.carried[name]:,} of {before.records:,} had one in"
+            " the last good run (has the file lost a column?)",
+        )
+        for name in lost
+    ]
+
+
+def _beyond(bound: Bound, number: int, of: int, *, half: bool) -> bool:
+    """Beyond the bound; or more than half of a file that is too small for its tolerance."""
+    if bound.exceeded(number, of):
+        return True
+    return half and bound.tolerated > 0 and number >= _FEW and number * 100 > _HALF * of
+
+
+def _share(part: int, of: int) -> str:
+    return f"{part * 100 / of:.3g} %" if of else "all"

@@ -1,0 +1,117 @@
+r"""Finds names and metadata that look damaged before they came here; nothing is changed. Pure.
+
+Three kinds: text that was read in a wrong encoding once (``MÃ¼ller``), letters that are lost for
+good (U+FFFD), and what a program writes for no value (``NULL``, ``\N``, ``nan``). They are valid
+texts, and people are called None and Null: so this is a warning, and an error for who is strict.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import polars as pl
+
+_LINES_NAMED = 5
+_HIGH = (
+    "\u0080-\u00bf\u20ac\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u017d"
+    "\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178"
+)
+"""What the second byte of a character in UTF-8 is in Latin-1 or Windows-1252."""
+_MAY_BE_MISREAD = f"[\u00c2-\u00f4][{_HIGH}]"
+_MISREAD = re.compile(f"[\u00c2-\u00f4][{_HIGH}]{{1,3}}")
+_LOST = "\ufffd"
+_WORDS = "null|none|nan|nat|nil|undefined|n/a|#n/a"
+_NOTHING = rf"^(?i:{_WORDS}|\\n|[(<\[]\s*(?:{_WORDS}|na|blank)\s*[)>\]])$"
+_WITHIN = r"(?:^|\s)(?:NULL|None|nan|NaN|NaT|<NA>|#N/A|\\N|undefined)(?:\s|$)"
+"""As a part of a name that was joined of several columns; so spelt by programs only."""
+_KINDS = (
+    (
+        "misread",
+        "look like text that was read in a wrong encoding once",
+        "export them again as UTF-8",
+    ),
+    (
+        "lost",
+        "hold U+FFFD, which stands for a letter that is lost",
+        "export them again from where the letters are still there",
+    ),
+    (
+        "nothing",
+        "are what a program writes for no value (NULL, None, nan, \\N)",
+        'leave such cells empty, or say empty = ["NULL"] under [source]',
+    ),
+)
+
+
+@dataclass(slots=True)
+class _Found:
+    count: int = 0
+    lines: list[int] = field(default_factory=list)
+
+
+class DamagedText:
+    """What was found in one source."""
+
+    def __init__(self, source: str) -> None:
+        """``source`` is its name, for messages."""
+        self._source = source
+        self._found: dict[tuple[str, str], _Found] = {}
+
+    def look(self, columns: Iterable[tuple[str, pl.Series]], lines: Sequence[int]) -> None:
+        """Look at the fields of some records; only names are looked through for no value."""
+        for name, text in columns:
+            if name == "name":
+                self._note(name, "nothing", text.str.contains(f"{_NOTHING}|{_WITHIN}"), lines)
+            may_be = text.str.contains(f"{_MAY_BE_MISREAD}|{_LOST}").fill_null(value=False)
+            if may_be.any():
+                self._note(name, "lost", text.str.contains(_LOST, literal=True), lines)
+                wrong = [at for at in may_be.arg_true() if _is_misread(text[at])]
+                self._note_rows(name, "misread", wrong, lines)
+
+    def doubts(self) -> list[str]:
+        """One text for each field and kind, with the number and the first lines."""
+        said = {key: (what, hint) for key, what, hint in _KINDS}
+        texts = []
+        for (name, kind), found in self._found.items():
+            what, hint = said[kind]
+            lines = ", ".join(f"{line:,}" for line in found.lines)
+            more = ", ..." if found.count > len(found.lines) else ""
+            plural = "s" if found.count > 1 else ""
+            texts.append(
+                f"{self._source}: {found.count:,} of the values of {name} {what}"
+                f" (line{plural} {lines}{more}); {hint}"
+            )
+        return texts
+
+    def _note(self, name: str, kind: str, hits: pl.Series, lines: Sequence[int]) -> None:
+        self._note_rows(name, kind, hits.fill_null(value=False).arg_true().to_list(), lines)
+
+    def _note_rows(self, name: str, kind: str, rows: list[int], lines: Sequence[int]) -> None:
+        if rows:
+            found = self._found.setdefault((name, kind), _Found())
+            found.count += len(rows)
+            found.lines += [lines[at] for at in rows[: _LINES_NAMED - len(found.lines)]]
+
+
+def _is_misread(text: str) -> bool:
+    """Whether some letters of it are one letter in UTF-8 when taken back to their bytes."""
+    for match in _MISREAD.finditer(text):
+        letters = match.group()
+        for length in range(len(letters), 1, -1):
+            try:
+                if len(_bytes(letters[:length]).decode()) == 1:
+                    return True
+            except UnicodeDecodeError:
+                continue
+    return False
+
+
+def _bytes(letters: str) -> bytes:
+    return b"".join(
+        one.encode("latin-1") if one <= "\u00ff" else one.encode("cp1252") for one in letters
+    )

@@ -1,0 +1,131 @@
+"""What is printed to be typed next works when it is pasted, and means what was typed before."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from importer.cli import main
+from importer.sandbox import SandboxConfig, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+GOOD = "external_reference,name\nA-1,Ann\nA-2,Bob\n"
+BAD = b"external_reference;name;email\nB-1;Zo\xeb;\nB-2;Cid;x\n"
+Type = Callable[[str], tuple[int, list[str]]]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[str]:
+    """A sandbox; its base URL."""
+    with running(SandboxConfig()) as base_url:
+        yield base_url
+
+
+@pytest.fixture
+def type_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Type:
+    """Types a command on a terminal: its exit code, and the commands that it proposes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MOMENT_API_KEY", "sk_test_of_these_tests")
+    monkeypatch.setenv("COLUMNS", "60")
+
+    def typed(command: str) -> tuple[int, list[str]]:
+        words = shlex.split(command, comments=True)
+        monkeypatch.setattr(sys, "argv", words)
+        monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True)
+        with pytest.raises(SystemExit) as left:
+            main()
+        shown = capsys.readouterr()
+        assert "error:" not in shown.err, shown.err
+        lines = shown.out.partition("next:\n")[2].splitlines()
+        return int(left.value.code or 0), [line.strip() for line in lines]
+
+    return typed
+
+
+def customers(base_url: str) -> set[str]:
+    """The references of what the sandbox holds."""
+    text = httpx.get(f"{base_url}/_sandbox/customers").text
+    return {json.loads(line)["external_reference"] for line in text.splitlines()}
+
+
+def test_a_rehearsal_by_flags_goes_on_where_it_began(
+    tmp_path: Path, sandbox: str, type_in: Type
+) -> None:
+    """The errors are in the second source: its file is named, with every flag that was typed."""
+    (tmp_path / "good file.csv").write_text(GOOD)
+    (tmp_path / "bad.csv").write_bytes(BAD)
+    code, proposed = type_in(
+        "importer run 'good file.csv' bad.csv --ledger 'my ledger.db' --account shop"
+        f" --base-url {sandbox} --encoding windows-1252 --on-duplicate first --max-errors 90%"
+        " --out 'my results'"
+    )
+    assert code == 1
+    words = shlex.split(proposed[0], comments=True)
+    assert words[2].endswith("/errors-2.csv")
+    errors = tmp_path / words[2]
+    text = errors.read_text()
+    assert "'my ledger.db'" in proposed[1]
+    errors.write_text(text.replace("Cid;x;", "Cid;;"))
+    code, proposed = type_in(proposed[0])
+    assert code == 0
+    assert customers(sandbox) == {"A-1", "A-2", "B-1", "B-2"}
+    for command in proposed[1:]:
+        assert type_in(command)[0] == 0
+    assert "B-2" in (tmp_path / "ids.csv").read_text()
+
+
+def test_a_plan_s_settings_are_given_to_what_follows_no_plan(
+    tmp_path: Path, sandbox: str, type_in: Type
+) -> None:
+    """Errors of a run that followed a plan are fed back with the settings that the plan had."""
+    (tmp_path / "bad.csv").write_bytes(BAD)
+    flags = f"--ledger l.db --account shop --base-url {sandbox} --encoding windows-1252"
+    code, proposed = type_in(f"importer plan bad.csv {flags}")
+    assert proposed[0].startswith("importer plan bad.csv ")
+    code, proposed = type_in(proposed[0])
+    assert proposed == ["importer run --plan plan.json  # do this"]
+    code, proposed = type_in(proposed[0])
+    assert code == 1
+    words = shlex.split(proposed[0], comments=True)
+    assert words[2].endswith("/errors.csv")
+    for flag in (f"--base-url {sandbox}", "--account shop", "--ledger l.db"):
+        assert flag in proposed[0]
+
+
+def test_a_check_proposes_the_same_reading(tmp_path: Path, sandbox: str, type_in: Type) -> None:
+    """No file without rows is named, and what was said of the source is said again."""
+    (tmp_path / "bad.csv").write_bytes(BAD.replace(b";x", b";"))
+    (tmp_path / "map.toml").write_text(
+        "version = 1\n[fields]\nexternal_reference.column = 'external_reference'\n"
+        f"[run]\nbase_url = '{sandbox}'\n"
+    )
+    flags = "--config map.toml --encoding windows-1252 --delimiter ';' --quiet"
+    assert type_in(f"importer check bad.csv {flags}") == (0, [])
+    code, proposed = type_in(f"importer check bad.csv {flags.replace('--quiet', '')}")
+    assert code == 0
+    told = [one.partition("  #")[0].rstrip() for one in proposed]
+    same = "bad.csv --config map.toml --delimiter ';' --encoding windows-1252"
+    assert told == [f"importer plan {same}", f"importer run {same}"]
+    assert type_in(proposed[1])[0] == 0
+    assert customers(sandbox) == {"B-1", "B-2"}
+
+
+def test_a_dry_run_proposes_to_send(tmp_path: Path, sandbox: str, type_in: Type) -> None:
+    """The same command without --dry-run comes next."""
+    (tmp_path / "good.csv").write_text(GOOD)
+    code, proposed = type_in(f"importer run good.csv --dry-run --base-url {sandbox} --limit 1")
+    assert code == 0
+    assert proposed[0].startswith(f"importer run good.csv --base-url {sandbox} --limit 1 ")
+    assert type_in(proposed[0])[0] == 1
+    assert customers(sandbox) == {"A-1"}

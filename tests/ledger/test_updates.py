@@ -1,0 +1,229 @@
+"""How customers are kept in step: what is stored, what is taken, and what the history says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from importer.delivery.protocol.safeguards import ALL_ON
+from importer.delivery.protocol.states import NEW, Done, Origin, Transition
+from importer.delivery.protocol.update_states import (
+    Conflict,
+    Memory,
+    Synced,
+    UpdateState,
+    UpdateTransition,
+    Updating,
+    Verdict,
+    hashes,
+)
+from importer.errors import BugFound
+from importer.ledger import Ledger
+from importer.ledger.sqlite import sync_table
+from importer.ledger.sqlite.sync_table import decode, encode, fold_updates
+from importer.outcomes import Outcome
+from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, raw, sent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROW = {"name": "Ada", "balance": 5, "metadata": {"plan": "gold"}}
+FIELD = st.sampled_from(["name", "balance", "metadata.plan", "metadata.\u00e9"])
+HASH = st.binary(min_size=8, max_size=8)
+PAIRS = st.lists(st.tuples(FIELD, HASH), max_size=4).map(hashes)
+MEMORY = st.builds(
+    Memory,
+    PAIRS,
+    st.lists(st.builds(Conflict, FIELD, HASH | st.just(b""), HASH), max_size=2).map(tuple),
+    st.none()
+    | st.builds(
+        Verdict,
+        st.sampled_from([Outcome.REJECTED, Outcome.MISSING, Outcome.CONFLICT]),
+        PAIRS,
+        st.sampled_from([0, 404, 422]),
+        st.sampled_from(["", "missing"]),
+    ),
+)
+PRINT = st.sampled_from([b"", PRINT_A, PRINT_B])
+STATES = st.builds(Synced, st.just("bcus_1"), st.just(3), PAIRS, PRINT, MEMORY) | st.builds(
+    Updating, st.just("bcus_1"), st.just(3), PAIRS, PAIRS, PRINT, MEMORY
+)
+
+
+@given(STATES)
+def test_a_record_is_its_state(state: UpdateState) -> None:
+    """Whatever is stored is read back as it was."""
+    assert decode(encode("A", state, run=1, now=2.0)) == state
+
+
+def settled(ledger: Ledger, *references: str, base: bool = True) -> dict[str, UpdateState]:
+    """Customers that were created, and how each is kept in step."""
+    for name in references:
+        fields = ledger.hasher()(name, ROW)
+        ledger.apply([replace(sent(name), fields=fields)], [], run_id="r", now=1.0)
+        change = Transition(name, SENT, DONE, 201, base=fields if base else ())
+        assert ledger.apply([change], [], run_id="r", now=2.0) == [None]
+    return ledger.updates(references)
+
+
+def test_what_moment_confirmed_at_creation_is_the_base(tmp_path: Path) -> None:
+    """A customer that was never updated is in step if all of its row was confirmed."""
+    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        every = ledger.hasher()("A", ROW)
+        assert settled(ledger, "A") == {"A": Synced("bcus_1", 0, every, PRINT_A)}
+        assert settled(ledger, "B", base=False) == {"B": Synced("bcus_1", 0)}
+        some = ledger.hasher()("C", {"name": "Ada"})
+        ledger.apply([replace(sent("C"), fields=every)], [], run_id="r", now=1.0)
+        found = Done(0, PRINT_A, "bcus_3", Origin.FOUND, ("balance",))
+        ledger.apply([Transition("C", SENT, found, base=some)], [], run_id="r", now=2.0)
+        ledger.apply([sent("D")], [], run_id="r", now=2.0)
+        assert ledger.updates(["C", "D", "E"]) == {"C": Synced("bcus_3", 0, some)}
+
+
+def test_an_older_ledger_has_no_base(tmp_path: Path) -> None:
+    """Nobody noted what Moment confirmed: such customers are settled, and nothing more is known."""
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path, ACCOUNT) as ledger:
+        settled(ledger, "A")
+        raw(path).execute("UPDATE customer SET hashes = NULL, base = NULL")
+        assert ledger.updates(["A"]) == {"A": Synced("bcus_1", 0)}
+
+
+def test_an_update_is_open_until_it_is_closed(tmp_path: Path) -> None:
+    """Each change takes the next serial, is durable, and moves the ledger's version."""
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path, ACCOUNT) as ledger:
+        start = settled(ledger, "A", "B")["A"]
+        later = ledger.hasher()("A", {**ROW, "balance": 6})
+        ours = hashes(set(later) - set(start.base))
+        open_now = Updating("bcus_1", 1, start.base, ours, PRINT_B)
+        versions = [ledger.version()]
+        assert ledger.apply([UpdateTransition("A", start, open_now)], [], run_id="r", now=3.0) == [
+            None
+        ]
+        versions.append(ledger.version())
+        assert ledger.updates(["A", "B"])["A"] == open_now
+        assert ledger.open_updates() == 1
+        # An open update is not in step with any version.
+        [(_, lines)] = ledger.versions(["A"])
+        assert lines == "0,,bcus_1,1"
+        closed = Synced("bcus_1", 2, later, PRINT_B)
+        ledger.apply([UpdateTransition("A", open_now, closed, 200)], [], run_id="r", now=4.0)
+        versions.append(ledger.version())
+    assert len(set(versions)) == 3
+    with Ledger.open(path, ACCOUNT, read_only=True) as ledger:
+        assert ledger.updates(["A"])["A"] == closed
+        assert ledger.open_updates() == 0
+        [(_, lines)] = ledger.versions(["A"])
+        assert lines == f"0,{PRINT_B.hex().upper()},bcus_1,1"
+        assert ledger.states(["A"]) == {"A": DONE}
+        history = ledger.history("A")
+    assert history is not None
+    told = [
+        (one.at, one.event, one.http_status, one.detail) for one in history.entries if one.detail
+    ]
+    assert told == [(3.0, "updating", 0, "balance"), (4.0, "updated", 200, "balance")]
+    assert history.requests == 2
+
+
+def test_who_expects_something_else_changes_nothing(tmp_path: Path) -> None:
+    """Compare-and-set on customer and serial; the state that is held comes back."""
+    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        start = settled(ledger, "A")["A"]
+        mine = Updating("bcus_1", 1, start.base, (), PRINT_B)
+        late = UpdateTransition("A", replace(start, serial=4), replace(mine, serial=5))
+        other = UpdateTransition("A", replace(start, customer_id="bcus_2"), mine)
+        change = UpdateTransition("A", start, mine)
+        results = ledger.apply([late, other, change, change], [], run_id="r", now=3.0)
+        assert results == [start, start, None, mine]
+        assert ledger.updates(["A"]) == {"A": mine}
+
+
+def test_both_kinds_of_change_share_a_commit(tmp_path: Path) -> None:
+    """Results stand in the order in which the changes were given."""
+    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        start = settled(ledger, "A")["A"]
+        change = UpdateTransition("A", start, Updating("bcus_1", 1, start.base, (), PRINT_B))
+        mixed: list[Transition | UpdateTransition]
+        mixed = [sent("B"), change, Transition("C", SENT, DONE), Transition("A", NEW, SENT)]
+        assert ledger.apply(mixed, [], run_id="r", now=3.0) == [None, None, None, DONE]
+
+
+def test_what_breaks_an_invariant_is_not_written(tmp_path: Path) -> None:
+    """An update of nobody's, and a serial that jumps, are bugs; all of the batch is dropped."""
+    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        start = settled(ledger, "A")["A"]
+        jump = UpdateTransition("A", start, Synced("bcus_1", 2))
+        nobody = UpdateTransition("B", Synced("bcus_1", 0), Synced("bcus_1", 1))
+        back = [Transition("C", NEW, replace(SENT, generation=2)), Transition("C", SENT, SENT)]
+        back[1] = replace(back[1], expected=replace(SENT, generation=2))
+        for bad in ([jump], [nobody], back):
+            with pytest.raises(BugFound, match="this is a bug in importer"):
+                ledger.apply([sent("Z"), *bad], [], run_id="r", now=3.0)
+        assert ledger.states(["Z", "C"]) == {}
+        assert ledger.updates(["A"]) == {"A": start}
+
+
+def test_what_was_committed_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that does not hold what was written to it stops the run at once."""
+    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        start = settled(ledger, "A")["A"]
+        monkeypatch.setattr(ledger, "_rows", lambda *_: iter(()))
+        with pytest.raises(BugFound, match="does not hold what was written"):
+            ledger.apply([sent("B")], [], run_id="r", now=3.0)
+        monkeypatch.undo()
+        monkeypatch.setattr(sync_table, "decode", lambda _: start)
+        change = UpdateTransition("A", start, Synced("bcus_1", 1))
+        with pytest.raises(BugFound, match="does not hold what was written"):
+            ledger.apply([change], [], run_id="r", now=3.0)
+
+
+CONFLICT = Conflict("email", b"s" * 8, b"w" * 8)
+REFUSED = Verdict(Outcome.REJECTED, (("name", b"n" * 8),), 422, "invalid_name")
+OPEN = Updating("bcus_1", 1, (), (("balance", b"1" * 8), ("name", b"n" * 8)), PRINT_A)
+
+
+@pytest.mark.parametrize(
+    ("held", "new", "told"),
+    [
+        (Synced("bcus_1", 0), OPEN, [("updating", 0, "", "balance, name")]),
+        (
+            OPEN,
+            replace(OPEN, serial=2, ours=(*OPEN.ours, ("phone", b"p" * 8))),
+            [("updating", 0, "", "phone")],
+        ),
+        (OPEN, replace(OPEN, serial=2), [("updating", 0, "", "balance, name")]),
+        (
+            OPEN,
+            Synced("bcus_1", 2, (("balance", b"1" * 8),), b"", Memory(conflicts=(CONFLICT,))),
+            [("updated", 200, "", "balance"), ("conflict", 0, "", "email")],
+        ),
+        (
+            OPEN,
+            Synced("bcus_1", 2, (), b"", Memory((("name", b"n" * 8),))),
+            [("updated", 200, "", "name")],
+        ),
+        (
+            OPEN,
+            Synced("bcus_1", 2, (), b"", Memory(verdict=REFUSED)),
+            [("rejected", 422, "invalid_name", "name")],
+        ),
+        (
+            Synced("bcus_1", 1),
+            Synced("bcus_1", 2, (("name", b"n" * 8),)),
+            [("in_step", 0, "", "name")],
+        ),
+    ],
+)
+def test_the_history_names_the_fields(
+    held: UpdateState, new: UpdateState, told: list[tuple[str, int, str, str]]
+) -> None:
+    """What was sent, what became of it, and why it was not: each with its fields."""
+    change = UpdateTransition("A", held, new, 200)
+    folded = fold_updates({"A": held}, [change], now=5.0, guard=ALL_ON)
+    events = [(one.event, one.http_status, one.error_code, one.detail) for one in folded.events]
+    assert events == told

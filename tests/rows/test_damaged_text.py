@@ -1,0 +1,55 @@
+"""Names that were damaged before they came here."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from importer.rows.damaged_text import DamagedText
+
+
+def doubts(*values: str | None, column: str = "name") -> list[str]:
+    """What is said of some values, the first of them on line 2."""
+    found = DamagedText("x.csv")
+    text = pl.Series(values, dtype=pl.String)
+    found.look([(column, text)], range(2, 2 + len(values)))
+    return found.doubts()
+
+
+@pytest.mark.parametrize("name", ["Müller", "José Peña", "Zoë", "Řehoř", "Иван", "SÃO PAULO"])
+@pytest.mark.parametrize("wrong", ["cp1252", "latin-1"])
+def test_utf_8_that_was_read_as_western_text(name: str, wrong: str) -> None:
+    """Every name that such a reading has changed is found, and none that is as it was."""
+    misread = name.encode().decode(wrong, errors="ignore")
+    if name.encode().decode(wrong, errors="replace") == misread:
+        assert "wrong encoding once (line 3)" in doubts("Ann", misread)[0]
+    assert doubts("Ann", name) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["NULL", "null", "Null", "None", "nan", "NaN", "\\N", "N/A", "<NA>", "(null)", "[blank]",
+     "Jane NULL", "nan nan", "None Smith"],
+)  # fmt: skip
+def test_what_stands_for_no_value(name: str) -> None:
+    """Alone, or as a part of a name that a mapping joined."""
+    (doubt,) = doubts("Ann", name, None)
+    assert "no value" in doubt
+    assert "(line 3)" in doubt
+    assert doubts(name, column="metadata.k") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["Nan Goldin", "Nanette", "Nonesuch", "Na", "Nullmeyer", "Anna None-Smith", "Nil Desai"]
+)
+def test_people_whose_names_begin_so(name: str) -> None:
+    """They are nobody's missing value."""
+    assert doubts(name) == []
+
+
+def test_letters_that_are_lost() -> None:
+    """The number is told, and the first lines."""
+    (doubt,) = doubts(*["Zo\ufffd"] * 7, column="metadata.town")
+    assert "7 of the values of metadata.town hold U+FFFD" in doubt
+    assert "(lines 2, 3, 4, 5, 6, ...)" in doubt
+    assert "Zo" not in doubt

@@ -1,0 +1,113 @@
+"""Lines at the edges of a file that look like no customers."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from importer.rows import judge_batch, map_columns
+from importer.rows.not_customers import EdgeLines
+from importer.source.records import Layout, Malformed, RecordBatch
+
+HEADER = ("external_reference", "name", "currency", "balance")
+LAYOUT = Layout("x.csv", HEADER)
+CUSTOMERS = [(f"R-{n}", f"Ann {n}", "ZAR", "5") for n in range(20)]
+
+
+def found(
+    *records: tuple[str, ...], cut: int = 100, malformed: tuple[Malformed, ...] = ()
+) -> dict[int, str]:
+    """Line and look of what is found among records that begin on line 2."""
+    padded = [(*one, *[""] * (len(HEADER) - len(one))) for one in records]
+    frame = pl.DataFrame(padded, schema=dict.fromkeys(HEADER, pl.String), orient="row")
+    batches = [
+        RecordBatch(0, frame[at : at + cut], range(at + 2, at + 2 + frame[at : at + cut].height))
+        for at in range(0, frame.height, cut)
+    ]
+    if malformed:
+        batches.append(RecordBatch(0, frame.clear(), [], malformed))
+    edges = EdgeLines(LAYOUT)
+    columns = map_columns(LAYOUT, strict=False)
+    return {
+        one.line: one.looks_like
+        for batch in edges.watched(batches)
+        for one in edges.take(judge_batch(batch, columns))
+    }
+
+
+@pytest.mark.parametrize(
+    ("record", "looks_like"),
+    [
+        (("Total", "", "ZAR", "300"), "a line of totals"),
+        (("", "Grand Total:", "", "300"), "a line of totals"),
+        (("Total (ZAR)", "", "", "300"), "a line of totals"),
+        (("Totals for all customers",), "a line of totals"),
+        (("Summe", "", "EUR", "300"), "a line of totals"),
+        (("------", "----"), "a line of dashes"),
+        (("======",), "a line of dashes"),
+        (("EOF", "3"), "an end mark"),
+        (("*** END OF REPORT ***",), "an end mark"),
+        (("TRAILER", "000020"), "an end mark"),
+        (("T", "20"), "a count of the records"),
+        (("(20 rows affected)",), "a count of the records"),
+        (("20 rows selected.",), "a count of the records"),
+        (("Record count:", "20"), "a count of the records"),
+        (("Page 1 of 3",), "the foot of a page or report"),
+        (("Printed on 2026-11-01",), "the foot of a page or report"),
+        (HEADER, "the header once more"),
+    ],
+)
+@pytest.mark.parametrize("cut", [1, 7, 100])
+def test_a_line_that_is_no_customer(record: tuple[str, ...], looks_like: str, cut: int) -> None:
+    """It is found at the end, whatever the batches are."""
+    assert found(*CUSTOMERS, record, cut=cut) == {22: looks_like}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        ("Total Plumbing CC", "A99", "ZAR", "5"),
+        ("TOTAL-7", "Ann", "ZAR", "5"),
+        ("Total", "Total SA", "", "billing@total.example"),
+        ("R-99", "Total Fitness", "ZAR", "5"),
+        ("End-Street-Bakery", "End Street Bakery"),
+        ("R-98", "20"),
+        ("page-turner", "Page Turner"),
+        ("R-97", "-"),
+    ],
+)
+def test_a_customer_is_one(record: tuple[str, ...]) -> None:
+    """However they are called."""
+    assert found(*CUSTOMERS, record) == {}
+
+
+@pytest.mark.parametrize("cut", [1, 7, 100])
+def test_a_word_in_the_middle_is_a_customer_and_a_second_header_is_not(cut: int) -> None:
+    """Rules and headers are none anywhere; all else is looked at near the edges only."""
+    total = ("Total", "", "ZAR", "300")
+    half = CUSTOMERS[:10]
+    assert found(*half, total, *half, cut=cut) == {}
+    assert found(*half, HEADER, *half, ("---", "---"), *half, cut=cut) == {
+        12: "the header once more",
+        23: "a line of dashes",
+    }
+    assert found(("---", "---"), total, *half, cut=cut) == {
+        2: "a line of dashes",
+        3: "a line of totals",
+    }
+
+
+def test_a_record_that_is_malformed_too() -> None:
+    """A count stands in one cell where there are four."""
+    broken = Malformed(22, "too_few_fields", "x", ("(20 rows affected)",))
+    assert found(*CUSTOMERS, malformed=(broken,)) == {22: "a count of the records"}
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=9), st.text(max_size=9)), max_size=30), st.integers(1, 9)
+)
+def test_batches_never_change_what_is_found(records: list[tuple[str, str]], cut: int) -> None:
+    """Nor does any text break the search."""
+    assert found(*records, cut=cut) == found(*records)
