@@ -42,7 +42,7 @@ def check_base_url(text: str) -> str:
     scheme, authority, path = _parts(text)
     host_text, port = _host_and_port(authority)
     host = _host(host_text)
-    if scheme == "http" and not _is_loopback(host):
+    if scheme == "http" and not is_loopback(host):
         raise UsageError(
             f"--base-url http://{host} is plain http: the key would travel in the clear",
             hint="use https; plain http is for the sandbox on this machine only",
@@ -110,14 +110,14 @@ def _no_scheme(text: str) -> NoReturn:
     if found := _SCHEME.match(text):
         _refuse("has no :// after its scheme", f"write {found[1].lower()}://")
     try:
-        host = _host(_host_and_port(re.split("[/?#]", text)[0])[0])
+        host, port = _host_and_port(re.split("[/?#]", text)[0])
+        host = _host(host)
     except UsageError:
-        host = ""
+        host, port = "", None
     # A word without a dot may be anything, also a key.
     is_name = "." in host or host == "localhost"
-    scheme = "http" if _is_loopback(host) else "https"
-    fix = f"write {scheme}://{host} ..." if is_name else f"for example {DEFAULT_BASE_URL}"
-    _refuse("has no scheme", fix)
+    right = f"{'http' if is_loopback(host) else 'https'}://{host}" + (f":{port}" if port else "")
+    _refuse("has no scheme", f"write {right}" if is_name else f"for example {DEFAULT_BASE_URL}")
 
 
 def _host_and_port(authority: str) -> tuple[str, int | None]:
@@ -231,7 +231,8 @@ def _path(path: str, origin: str, host: str) -> str:
     return path
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine; an IPv6 address with or without its brackets."""
     if host == "localhost":
         return True
     try:

@@ -213,7 +213,9 @@ def init(settings: InitSettings) -> None:
     _show(proposal)
     if proposal.questions:
         raise _open(proposal)
-    text = render(proposal, settings.source, _reading(facts, kind, encoding, settings.options))
+    reading = _reading(facts, kind, encoding, settings.options)
+    billing = preset is not None and "balance" in preset.get("fields", {})
+    text = render(proposal, settings.source, reading, billing=billing)
     mapping = _write(settings.out, text, force=settings.force)
     for line in preview(mapping, proposal, facts, settings.options):
         typer.echo(printable(line))

@@ -21,6 +21,7 @@ import typer
 from importer.errors import UsageError, printable
 from importer.job.job_settings import TABLE, DeliverySettings, DisplaySettings, InputSettings
 from importer.job.settings_table import PREFIX, READS
+from importer.mapping.updates import updates_text
 
 if TYPE_CHECKING:
     from importer.job.plan_file import SavedPlan
@@ -271,9 +272,11 @@ def _sections(mapping: Mapping) -> list[tuple[str, str, Any]]:
     """What stands in the sections that hold settings: (section, key, value)."""
     source = mapping.source.model_dump(exclude_none=True)
     known = _options_of_source()
+    updates = mapping.update.rules
     return [
         *(("source", key, value) for key, value in source.items() if key in known),
         *(("guard", key, value) for key, value in mapping.guard.items()),
+        *((("update", "update", updates_text(updates)),) if updates else ()),
     ]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from importer.base_url import DEFAULT_BASE_URL, check_base_url
 from importer.delivery.pacing.valve import PATIENCE
+from importer.delivery.protocol.updating import METADATA, Rule, UpdatePolicy
 from importer.errors import UsageError
 from importer.job.limit import (
     DEFAULT_CHANGED,
@@ -23,12 +24,16 @@ from importer.job.limit import (
     parse_limit,
 )
 from importer.job.settings_table import ONLY_RUN, READS, SENDS, Setting, setting, settings_in
-from importer.outcomes import OnDuplicate
+from importer.outcomes import OnDuplicate, Outcome
 
 if TYPE_CHECKING:
     from importer.mapping import Mapping
 
 DEFAULT_LEDGER = Path("importer-ledger.db")
+UPDATABLE = ("name", "email", "phone", "currency", "balance", "metadata")
+"""Fields of a customer that the source may win in; of metadata also each key by itself."""
+VANISHED = "vanished"
+"""What ``--fail-on`` calls customers that the input has no record of any more."""
 LOG_FORMATS = ("auto", "console", "json")
 _NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
 
@@ -85,6 +90,51 @@ def parse_duplicate_policy(text: str) -> OnDuplicate:
         raise UsageError(
             f"--on-duplicate {text!r} is not known", hint="error, first or last"
         ) from None
+
+
+def parse_update(text: str) -> str:
+    """The update policies that ``FIELD=POLICY,...`` gives, in their canonical spelling.
+
+    Raises:
+        UsageError: a field or a policy is not known, or a field is given twice.
+    """
+    rules: dict[str, str] = {}
+    for one in filter(None, (part.strip() for part in text.split(","))):
+        name, _, rule = (part.strip() for part in one.partition("="))
+        known = name in UPDATABLE or (name.startswith(METADATA) and name != METADATA)
+        if not known or "=" in rule:
+            raise UsageError(
+                f"--update {one!r}: {name!r} is no field that can be updated",
+                hint=f"one of {', '.join(UPDATABLE)}, or metadata.KEY, as in balance=source",
+            )
+        if rule not in set(Rule):
+            raise UsageError(
+                f"--update {one!r}: {rule!r} is no policy", hint=f"one of {', '.join(Rule)}"
+            )
+        if rules.setdefault(name, rule) != rule:
+            raise UsageError(f"--update gives {name} twice", hint="say once who wins")
+    # What is never updated need not be said, but where a rule for all metadata would hold.
+    told = {
+        name: rule
+        for name, rule in rules.items()
+        if rule != Rule.NEVER or name.startswith(METADATA)
+    }
+    return ",".join(f"{name}={rule}" for name, rule in sorted(told.items()))
+
+
+def parse_fail_on(text: str) -> str:
+    """The outcomes that ``--fail-on`` names, in their canonical spelling.
+
+    Raises:
+        UsageError: it names one that is not known.
+    """
+    names = {part.strip() for part in text.split(",")} - {""}
+    known = {one.value for one in Outcome} | {VANISHED}
+    if unknown := sorted(names - known):
+        raise UsageError(
+            f"--fail-on {unknown[0]!r} is no outcome", hint=f"any of {', '.join(sorted(known))}"
+        )
+    return ",".join(sorted(names))
 
 
 def parse_log_format(text: str) -> str:
@@ -270,6 +320,22 @@ class DeliverySettings:
     max_vanished: ErrorLimit = _guard_bound(
         DEFAULT_VANISHED, "vanished", "vanished customers, where they are marked"
     )
+    update: str = setting(
+        "",
+        "Fields that a settled customer gets from the source: FIELD=source|if_untouched|never,...",
+        commands=SENDS,
+        parse=parse_update,
+        metavar="FIELD=POLICY",
+    )
+    """Canonical: sorted, without blanks, never ``never``; ``updates`` is what it says."""
+    fail_on: str = setting(
+        "",
+        "Further outcomes that count as not done (exit code 1): changed, found, vanished ...",
+        commands=ONLY_RUN,
+        parse=parse_fail_on,
+        metavar="OUTCOME",
+    )
+    """Canonical: sorted, joined by commas."""
     live: bool = setting(
         default=False, help="Live money keys are meant.", commands=SENDS, each_time=True
     )
@@ -280,6 +346,13 @@ class DeliverySettings:
         each_time=True,
     )
     """Another key than last time is meant: it is the same merchant's."""
+
+    @property
+    def updates(self) -> UpdatePolicy:
+        """Who wins in which field of a settled customer."""
+        pairs = (one.partition("=") for one in self.update.split(",") if one)
+        rules = tuple((field, Rule(rule)) for field, _, rule in pairs)
+        return UpdatePolicy(rules=rules, retry_rejected=self.retry_rejected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pydantic import model_validator as validates
 
 from importer.mapping.money.money_format import FORMATS
 from importer.mapping.template import parse
+from importer.mapping.updates import KEY, Policy, Updates, updates_of
 from importer.rows.api_limits import MAX_METADATA_KEY
 from importer.rows.currencies import ACTIVE
 
@@ -231,6 +232,38 @@ class RowsSection(Strict):
     """What is done with lines at the edges of a file that look like no customers."""
 
 
+class UpdateSection(Strict):
+    """Which fields of a customer follow the source, and who wins; nothing does unasked."""
+
+    name: Policy | None = None
+    email: Policy | None = None
+    phone: Policy | None = None
+    currency: Policy | None = None
+    balance: Policy | None = None
+    metadata: Policy | dict[StrictStr, Policy] | None = None
+    """Of all keys, or of each; ``"*"`` are those that have none of their own."""
+
+    @validates(mode="after")
+    def _known(self) -> Self:
+        updates_of(self._named())
+        return self
+
+    @property
+    def rules(self) -> Updates:
+        """The policies by field, as ``--update`` gives them."""
+        return updates_of(self._named())
+
+    def _named(self) -> dict[str, str]:
+        given = self.model_dump(exclude_none=True)
+        metadata = given.pop("metadata", {})
+        if isinstance(metadata, str):
+            return {**given, "metadata": metadata}
+        keys = {KEY + key: policy for key, policy in metadata.items() if key != _OTHERS}
+        others = {"metadata": metadata[_OTHERS]} if _OTHERS in metadata else {}
+        return {**given, **others, **keys}
+
+
+_OTHERS = "*"
 MetadataKey = Annotated[StrictStr, Field(min_length=1, max_length=MAX_METADATA_KEY)]
 
 
@@ -247,3 +280,4 @@ class Mapping(Strict):
     fields: Fields
     metadata: dict[MetadataKey, TextField] = {}
     rows: RowsSection = RowsSection()
+    update: UpdateSection = UpdateSection()

@@ -227,7 +227,8 @@ def update_customer(
     if refusal is not None:
         return refusal
     changed = _write(core, account, customer, as_stored_json(request.document))
-    return _internal(core) if kind is FaultKind.FAILED_UPDATED else changed
+    is_written = changed.status == 200  # noqa: PLR2004 - OK
+    return _internal(core) if is_written and kind is FaultKind.FAILED_UPDATED else changed
 
 
 def edit_customer(

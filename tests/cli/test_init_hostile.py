@@ -69,7 +69,7 @@ def test_cells_and_headers_stay_values(
         assert "open" in refused.message or "no records" in refused.message  # noqa: PT017 - not what is tested
         return
     proposal = propose(facts, answers)
-    tables: dict[str, object] = {"version": 1, "run": {}}
+    tables: dict[str, object] = {"version": 1, "run": {}, "update": {}}
     for choice in proposal.choices:
         table, *rest = choice.key
         if rest:

@@ -73,7 +73,7 @@ BAD = {
     "https://xn--a.example": "xn--",
     "api.momentco.io": "write https://api.momentco.io",
     "api.momentco.io:443/x": "write https://api.momentco.io",
-    "localhost:8787": "write http://localhost",
+    "localhost:8787": "write http://localhost:8787",
     "127.0.0.1:8787": "write http://127.0.0.1",
     "//api.momentco.io": "scheme",
     "://api.momentco.io": "scheme",

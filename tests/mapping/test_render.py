@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,4 +40,21 @@ def test_no_name_from_the_file_leaves_its_comment(name: str, source: str) -> Non
         "run": {},
         "source": {"delimiter": ";"},
         "metadata": {name: {"column": name}},
+        "update": {},
     }
+
+
+@pytest.mark.parametrize("billing", [True, False])
+def test_updates_are_explained_and_never_switched_on(
+    billing: bool,  # noqa: FBT001 - given by pytest
+) -> None:
+    """Every field that is made has its line; a billing file proposes its balance as a comment."""
+    choices = [Choice(("fields", one), {"column": one}, "high", "") for one in ("name", "balance")]
+    choices.append(Choice(("metadata", "a"), {"column": "a"}, "high", ""))
+    text = render(Proposal(choices=choices), "a.csv", {}, billing=billing)
+    assert tomllib.loads(text)["update"] == {}
+    policy = "source" if billing else "never"
+    assert '# name = "never"\n' in text
+    assert f'# balance = "{policy}"' in text
+    assert '# metadata = "never"' in text
+    assert "# email" not in text

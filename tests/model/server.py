@@ -41,6 +41,8 @@ class ServerRules:
     """500 answers, with and without a customer created, that are stored under the key."""
     gateway: bool = True
     """503 answers in front of it: nothing processed, nothing stored."""
+    pages: bool = False
+    """A firewall or a gateway turns requests away in its own words, and the API with a 403."""
     throttles: bool = False
     keeps_throttled: bool = False
     slow: bool = False
@@ -97,6 +99,9 @@ def process(
         yield "Moment answers 429", a.Throttled(), server
     if rules.gateway:
         yield "a gateway answers 503", a.ServerFault(503, "http_503"), server
+    if rules.pages:
+        yield "a firewall answers 403", a.Blocked(403, of_api=False), server
+        yield "Moment answers 403", a.Blocked(403, of_api=True), server
     if generation in running:
         yield (
             "Moment answers 409: the first request is running",
@@ -202,6 +207,8 @@ def look_up(
     """Everything that a GET may answer to an importer that holds ``version``."""
     if rules.look_up_fails:
         yield "the look-up fails with 503", a.LookUpFailed("http_503", 503)
+    if rules.pages:
+        yield "a gateway answers the look-up with 404", a.LookUpFailed("not_the_api", 404)
     for customer in server.customers[:1]:
         differs = ("name",) if customer.version != version else ()
         yield "the look-up finds the customer", a.Found(customer_id(0), differs)

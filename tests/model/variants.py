@@ -6,7 +6,7 @@ is a variant that is clean with every safeguard and must break with one of them 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from importer.delivery.protocol.creating import Policy
 from tests.model.server import ServerRules
@@ -67,6 +67,14 @@ PROMISES = (
             rules=ServerRules(valid=ONLY_B, keeps_refusals=EITHER, taken=("conflict", "silent")),
             changes=CORRECTED,
             duplicates=1,
+        ),
+    ),
+    Variant(
+        "corrected row, pages that are not the API's",
+        Scene(
+            rules=ServerRules(valid=ONLY_B, pages=True),
+            policy=replace(BRIEF, max_failures=2, max_blocked=2),
+            changes=CORRECTED,
         ),
     ),
     Variant(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
+from importer.delivery.pacing.valve import Valve
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 
 
@@ -38,3 +40,70 @@ ABLATIONS = {
         Ablation("confirm_absence", "stale replicas", 200),
     )
 }
+
+
+def _is_problem_always(*_: object) -> bool:
+    return True
+
+
+def _patient_valve(*settings: Any, **named: Any) -> Valve:
+    return Valve(*settings, **(named | {"patience": 4000.0}))
+
+
+@dataclass(frozen=True, slots=True)
+class LivelyAblation:
+    """One rule that keeps a row's trouble from the others is off, by way of what stands for it."""
+
+    rule: str
+    target: str
+    """The name in the product that is replaced, dotted."""
+    value: object
+    theme: str
+    """Of every history (scene.LIVELY)."""
+    seeds: int
+    breaks: tuple[str, ...]
+    """The violations by which it is noticed."""
+
+
+LIVELY_ABLATIONS = (
+    LivelyAblation(
+        "other rows are tried when the first one is in trouble",
+        "importer.delivery.pool.OTHERS",
+        0,
+        "every other row fails for ever",
+        12,
+        ("starved",),
+    ),
+    LivelyAblation(
+        "one row that is told to wait for hours does not stop the run",
+        "importer.delivery.pool.TOLD_ROWS",
+        1,
+        "some rows ask to wait for hours",
+        6,
+        ("starved",),
+    ),
+    LivelyAblation(
+        "one row that is turned away does not stop the run",
+        "importer.delivery.http.client._RUN_WRONG",
+        {401: "unauthorised", 407: "proxy_refused", 403: "forbidden"},
+        "pages that are not Moment's",
+        6,
+        ("starved",),
+    ),
+    LivelyAblation(
+        "a page that is not the API's rejects nobody",
+        "importer.delivery.http.answer_reading.is_problem",
+        _is_problem_always,
+        "pages that are not Moment's",
+        6,
+        ("wrong rejection",),
+    ),
+    LivelyAblation(
+        "a run that settles nothing is given up",
+        "importer.job.deliver.Valve",
+        _patient_valve,
+        "takes nobody",
+        12,
+        ("ends late", "hangs"),
+    ),
+)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.simulation.moment import Customer, Moment
     from tests.simulation.process import Importer
 
-LONGEST = 3600.0
+LONGEST = 1800.0
 """Seconds of simulated time in which a run ends that has nothing but rows' own faults, or whose
 server takes nobody (each row may fail eight times, and a run without progress is given up)."""
 IN_MOMENT = {"created", "found", "unchanged", "changed"}

@@ -169,7 +169,7 @@ class Theme:
     """No other fault happens than those of ``rates``."""
 
 
-_LIVELY: dict[str, Any] = {"lively": True, "rows": 60, "runs": 3, "tail": 0.5}
+_LIVELY: dict[str, Any] = {"lively": True, "rows": 40, "runs": 2, "tail": 0.5}
 _GROWS = {"row added": 0.7, "crash at an await point": 0.2}
 ANYTHING = "anything"
 THEMES = {
@@ -214,7 +214,7 @@ LIVELY = {
     ),
     "many rows out of attempts": Theme(
         _GROWS,
-        scene=_LIVELY | {"rows": 120, "curses": (("500, stored", 0.3),)},
+        scene=_LIVELY | {"rows": 80, "curses": (("500, stored", 0.3),)},
         alone=True,
     ),
     "pages that are not Moment's": Theme(
@@ -227,7 +227,7 @@ LIVELY = {
         scene=_LIVELY | {"curses": (("503 for hours", 0.1), ("429 for one row", 0.03))},
         alone=True,
     ),
-    "takes nobody": Theme(scene={"rows": 40, "runs": 2}, alone=True),
+    "takes nobody": Theme(scene={"rows": 20, "runs": 1}, alone=True),
 }
 """Faults that belong to a row, and servers that take nobody: what liveness is checked by."""
 

@@ -14,10 +14,10 @@ import pytest
 from importer.delivery.protocol.creating import Policy
 from importer.delivery.protocol.safeguards import Safeguards
 from importer.plan import StagedRow, Staging
-from tests.simulation.ablations import ABLATIONS
+from tests.simulation.ablations import ABLATIONS, LIVELY_ABLATIONS, LivelyAblation
 from tests.simulation.campaign import campaign
 from tests.simulation.history import play
-from tests.simulation.scene import DISK, RUN, SERVER, WIRE
+from tests.simulation.scene import DISK, LIVELY, RUN, SERVER, WIRE
 from tests.simulation.sweep import sweep
 
 if TYPE_CHECKING:
@@ -53,6 +53,29 @@ def test_a_safeguard_that_is_off_is_noticed(name: str) -> None:
     )
 
     assert len(figures.violations) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", list(LIVELY))
+def test_one_row_never_stops_the_others(theme: str) -> None:
+    """Every row that the server takes is taken in each run; one that takes nobody ends it soon."""
+    figures = campaign(range(2), jobs=1, theme=theme)
+
+    assert figures.violations == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ablation", LIVELY_ABLATIONS, ids=lambda one: one.rule)
+def test_a_row_that_stops_the_others_is_noticed(
+    ablation: LivelyAblation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The liveness checker is awake: without this rule it finds a row that was not taken."""
+    monkeypatch.setattr(ablation.target, ablation.value)
+
+    figures = campaign(range(ablation.seeds), jobs=1, theme=ablation.theme, stop_at=1)
+
+    (told,) = figures.violations.values()
+    assert told.startswith(ablation.breaks)
 
 
 @pytest.mark.slow

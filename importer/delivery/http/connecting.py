@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from importer.base_url import is_loopback
 from importer.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -274,11 +275,6 @@ def _proxy(text: str, variable: str) -> Proxy:
         return Proxy(host, port)
     who = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     return Proxy(host, port, b"Basic " + b64encode(who.encode()))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    return re.fullmatch(r"localhost|127\.[0-9.]+|::1", host) is not None
 
 
 async def tunnel(opened: socket.socket, proxy: Proxy, host: str, port: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -88,20 +89,25 @@ def propose_metadata(parts: Parts, used: set[str]) -> tuple[list[Choice], list[t
             continue
         role = role_of.get(column.name)
         key = column.name.removeprefix(PREFIX)
-        if key not in {"", column.name} and len(choices) < MAX_KEYS:
+        taken = {one.key[1] for one in choices}
+        named = key not in {"", column.name, *taken} and len(key) <= MAX_METADATA_KEY
+        if named and len(choices) < MAX_KEYS:
             reason = "its name says so"
             choices.append(Choice(("metadata", key), {"column": column.name}, "high", reason))
         elif role == "kind" and 0 < len(column.top) <= FEW and len(choices) < MAX_KEYS:
-            choices.append(_metadata(column))
+            choices.append(_metadata(column, taken))
         else:
             left_out.append((column.name, _why(column, role)))
     return choices, left_out
 
 
-def _metadata(column: ColumnFacts) -> Choice:
-    key = re.sub(r"[^a-z0-9]+", "_", fold_words(column.name)).strip("_")[:MAX_METADATA_KEY]
+def _metadata(column: ColumnFacts, taken: set[str]) -> Choice:
+    word = re.sub(r"[^a-z0-9]+", "_", fold_words(column.name)).strip("_") or "group"
+    tried = (f"{word[: MAX_METADATA_KEY - 4]}_{number}" for number in range(2, MAX_KEYS + 2))
+    keys = itertools.chain((word[:MAX_METADATA_KEY],), tried)
+    key = next(one for one in keys if one not in taken)
     reason = f"one of {len(column.top)} groups, nothing personal"
-    return Choice(("metadata", key or "group"), {"column": column.name}, "medium", reason)
+    return Choice(("metadata", key), {"column": column.name}, "medium", reason)
 
 
 def fold_words(name: str) -> str:
