@@ -11,8 +11,6 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from importer.rows.currencies import ACTIVE
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -230,8 +228,6 @@ _OF_THE_CUSTOMER: frozenset[Role] = frozenset(
     ("reference", "first_name", "last_name", "full_name", "company", "email", "phone", "balance")
 )
 _NO_DECOMPOSITION = str.maketrans({"ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l"})
-_NUMBERED = re.compile(r"[-_/#]\d")
-"""How a key of a customer's goes on: ``TOTAL-7``."""
 _PART = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -239,34 +235,6 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 def fold(text: str) -> str:
     """Letters and digits only, without accents and case: ``E-Mail`` is ``email``."""
     return "".join(_words(text))
-
-
-_COUNTED = _listed("""
-    amount balance due outstanding owed owing open records rows lines customers clients accounts
-    members debtors of all for count number betrag saldo kunden datensatze zeilen offen alle aller
-    montant solde clients enregistrements de des importe clientes registros bedrag klanten regels
-    van valor registos kliente rekords rand euro euros dollars
-""")
-"""Folded words that may stand beside ``Total`` in a label: what was added up, never a name."""
-
-
-def totals_label(text: str) -> bool:
-    """Whether a cell is the label of a totals line and nothing else: ``Summe``, ``GESAMT (EUR)``.
-
-    ``Total Plumbing CC`` is none: that is a customer's name.
-    """
-    words = _words(text)
-    if _NUMBERED.search(text):
-        return False
-    known = _folded("total")
-    rest = [
-        words[size:] for size in (3, 2, 1) if len(words) >= size and "".join(words[:size]) in known
-    ]
-    return any(all(_adds_up(word) for word in one) for one in rest)
-
-
-def _adds_up(word: str) -> bool:
-    return word in _COUNTED or word.isdigit() or word.upper() in ACTIVE
 
 
 def roles(name: str) -> dict[Role, float]:

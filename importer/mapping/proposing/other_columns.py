@@ -6,7 +6,6 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
-from importer.mapping.filters import is_totals_label
 from importer.mapping.proposing.facts import FEW, NEARLY_ALL
 from importer.mapping.proposing.headers import INACTIVE, fold
 from importer.mapping.proposing.proposal import Choice, counted
@@ -43,10 +42,7 @@ def propose_rows(parts: Parts, reference: str) -> Choice | None:
     reasons: list[str] = []
     totals = parts.facts.totals
     if totals:
-        column = totals[-1][1]
-        labels = sorted({label for _, where, label in totals if where == column})
-        usual = all(is_totals_label(label) for _, _, label in totals)
-        entry["skip_totals"] = usual or {"column": column, "starts_with": labels}
+        entry["skip_totals"] = True
         lines = ", ".join(str(line) for line, _, _ in totals)
         reasons.append(f"line {lines} is a totals line, no customer")
     repeated = parts.facts.repeated
