@@ -269,7 +269,7 @@ class Columns:
         # A sign says the opposite of what the column says, and either may be meant.
         for column, turned in (("debit", "^-0*[1-9]"), ("credit", "^[+]?0*[1-9]")):
             for row in rows[column].str.contains(turned).arg_true():
-                errors.setdefault(row, Failed(row, money.SIDE, f"{_SIDE} {column} column"))
+                errors.setdefault(row, Failed(row, money.SIDE, _SIDE))
         neither = pl.all_horizontal(pl.all() == "")
         made = rows.select(
             pl.when(neither)
@@ -288,7 +288,7 @@ class Columns:
 
 
 _NUMBERS = [Kind.NUMBER.value, Kind.FLOAT.value]
-_SIDE = "a sign or CR or DR turns the amount round; write it without in the"
+_SIDE = "a sign, CR or DR contradicts its column; write the amount without, in the column it is for"
 
 
 def _sum(debit: str, credit: str) -> str:

@@ -61,12 +61,13 @@ _NAMES: dict[Role, str] = {
         |klientnommer|klient nr|klientkode|rekeningnommer|lidnommer|verwysing|kliente nommer
     """,
     "first_name": """
-        first name|firstname|given name|givenname|forename|name first
-        |vorname|rufname|prenom|nombre|nombre de pila|primer nombre|voornaam|primeiro nome
+        first name|firstname|first names|given name|givenname|given names|forename|forenames
+        |name first|vorname|vornamen|rufname|prenom|prenoms|nombre|nombres|nombre de pila
+        |primer nombre|voornaam|voornamen|primeiro nome|nomes
         |voornaam klient|billing first name
     """,
     "last_name": """
-        last name|lastname|surname|family name|familyname|name last
+        last name|lastname|surname|surnames|last names|family name|familyname|name last
         |nachname|familienname|zuname|nom de famille|apellido|apellidos|primer apellido
         |achternaam|familienaam|sobrenome|apelido|ultimo nome|van|billing last name
     """,
@@ -186,6 +187,14 @@ OWED = _listed("""
 """)
 """Folded names of amounts that say themselves that the customer owes what is positive."""
 
+_ALSO = _listed("""
+    secondary second alternative alternate alt other additional extra work home private business
+    personal mobile office main primary zweite zweites weitere privat geschaftlich dienstlich
+    autre second secondaire professionnel otro otra segundo secundario trabajo casa andere tweede
+    werk thuis prive outro outra trabalho ander tweede huis
+""")
+"""Folded words that make a second address or number of the same customer's."""
+
 ELSEWHERE = _listed("""
     invoice invoices order orders payment payments transaction receipt document bill quote ticket
     statement product products item items sku project job plan file user login sales rep salesman
@@ -264,7 +273,7 @@ def roles(name: str) -> dict[Role, float]:
     """What a column's name may mean, with a weight from 0 to 1.
 
     1 where the whole name is known, 0.6 where it only ends with a known name (``Billing Email``)
-    and 0.5 where it begins with one (``Saldo EUR``), both if it is about the customer; 0.3 for an
+    and 0.5 where it begins with one (``Saldo EUR``), both if it is about the customer; 0.1 for an
     amount of the past.
     """
     words = _words(name)
@@ -284,11 +293,20 @@ def roles(name: str) -> dict[Role, float]:
         elif _known_part(("".join(words[:cut]) for cut in range(1, len(words))), known):
             found[role] = 0.5
     if "balance" in found and not STALE.isdisjoint((*words, whole)):
-        found["balance"] = 0.3
+        found["balance"] = 0.1
     if found.get("personal_id") == 1.0:
         # "sa_identification_number" is no reference, whatever else its name resembles.
         return {"personal_id": 1.0}
     return found
+
+
+def is_further(name: str, role: Role) -> bool:
+    """Whether a column holds one more address or number of a customer: ``Work Tel``, ``Email 2``.
+
+    Any other word may make it somebody else's: ``Teacher Email``.
+    """
+    own = [word for word in _words(name) if not word.isdigit() and word not in _ALSO]
+    return "".join(own) in _folded(role) or "".join(_words(name)) in _folded(role)
 
 
 def _known_part(parts: Iterable[str], known: frozenset[str]) -> bool:

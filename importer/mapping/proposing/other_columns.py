@@ -97,7 +97,8 @@ def propose_metadata(parts: Parts, used: set[str]) -> tuple[list[Choice], list[t
         elif role == "kind" and 0 < len(column.top) <= FEW and len(choices) < MAX_KEYS:
             choices.append(_metadata(column, taken))
         else:
-            left_out.append((column.name, _why(column, role)))
+            others = {one.name for one in parts.all(role)} & used if role else set()
+            left_out.append((column.name, _why(column, role, taken=bool(others))))
     return choices, left_out
 
 
@@ -115,12 +116,12 @@ def fold_words(name: str) -> str:
     return "_".join(fold(part) for part in re.split(r"[\W_]+", name) if part)
 
 
-def _why(column: ColumnFacts, role: str | None) -> str:
+def _why(column: ColumnFacts, role: str | None, *, taken: bool) -> str:
     if not column.filled:
         return "empty"
     if role in _LEFT_OUT:
         return _LEFT_OUT[role]
-    if role is not None:
+    if role is not None and taken:
         return f"another column is used as {role.replace('_', ' ')}"
     if column.share("date") > NEARLY_ALL:
         return _LEFT_OUT["date"]
