@@ -8,7 +8,7 @@ busy pool shares one fsync among many rows.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from importer.clock import Clock
     from importer.delivery.protocol.states import Attempt, State, Transition
+    from importer.delivery.protocol.update_states import UpdateState, UpdateTransition
     from importer.ledger.interface import LedgerWriter
 
 T = TypeVar("T")
@@ -43,8 +44,8 @@ class Offload(Protocol):
 class _Asked(NamedTuple):
     """Transitions that one caller asked for, and what is called with their results."""
 
-    transitions: Sequence[Transition]
-    then: Callable[[list[State | None]], None]
+    transitions: Sequence[Transition | UpdateTransition]
+    then: Callable[[list[Any]], None]
 
 
 class Committer:
@@ -98,6 +99,24 @@ class Committer:
         await done.wait()
         return results
 
+    async def commit_updates(
+        self, transitions: Sequence[UpdateTransition]
+    ) -> list[UpdateState | None]:
+        """The same for updates, which share the group commits."""
+        results: list[UpdateState | None] = []
+        if not transitions:
+            return results
+        done = anyio.Event()
+
+        def then(found: list[UpdateState | None]) -> None:
+            results.extend(found)
+            done.set()
+
+        self._ask(transitions, then)
+        self._hurry.set()
+        await done.wait()
+        return results
+
     async def submit(self, transition: Transition, then: Callable[[State | None], None]) -> None:
         """Make the transition durable soon; ``then`` hears what ``commit`` would have returned.
 
@@ -119,7 +138,9 @@ class Committer:
         return self._write_ahead or not isinstance(transition.new, Sent)
 
     def _ask(
-        self, transitions: Sequence[Transition], then: Callable[[list[State | None]], None]
+        self,
+        transitions: Sequence[Transition | UpdateTransition],
+        then: Callable[[list[Any]], None],
     ) -> None:
         self._queue.append(_Asked(transitions, then))
         self._work.set()
@@ -162,7 +183,7 @@ class Committer:
         results = await self._offload(
             lambda: self._ledger.apply(transitions, attempts, run_id=self._run_id, now=now)
         )
-        found = iter(cast("list[State | None]", results))
+        found = iter(results)
         for asked in batch:
             asked.then(list(islice(found, len(asked.transitions))))
         self._room.set()
