@@ -165,5 +165,5 @@ def _requests(summary: Summary) -> str:
         return ""
     posts, gets = summary.requests.get("post", 0), summary.requests.get("get", 0)
     patches = summary.requests.get("patch", 0)
-    written = f"{posts:,} POST, {patches:,} PATCH" if patches else f"{posts:,} POST"
-    return f"{written} and {gets:,} look-up requests were sent"
+    writes = f"{posts:,} POST, {patches:,} PATCH" if patches else f"{posts:,} POST"
+    return f"{writes} and {gets:,} look-up requests were sent"

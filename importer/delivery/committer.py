@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 import anyio
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.delivery.protocol.states import Sent
+from importer.delivery.protocol.states import Sent, Transition, generation
+from importer.errors import BugFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from importer.clock import Clock
-    from importer.delivery.protocol.states import Attempt, State, Transition
+    from importer.delivery.protocol.states import Attempt, State
     from importer.delivery.protocol.update_states import UpdateState, UpdateTransition
     from importer.ledger.interface import LedgerWriter
 
@@ -142,6 +143,9 @@ class Committer:
         transitions: Sequence[Transition | UpdateTransition],
         then: Callable[[list[Any]], None],
     ) -> None:
+        for one in transitions:
+            if isinstance(one, Transition) and generation(one.new) < generation(one.expected):
+                raise BugFound("a generation goes back", safe="nothing was sent for it")
         self._queue.append(_Asked(transitions, then))
         self._work.set()
 
@@ -160,6 +164,7 @@ class Committer:
 
         Raises:
             LedgerFailed: a batch could not be written; none of it is in the ledger.
+            BugFound: the ledger answered something else than was asked.
         """
         while True:
             await self._work.wait()
@@ -183,6 +188,9 @@ class Committer:
         results = await self._offload(
             lambda: self._ledger.apply(transitions, attempts, run_id=self._run_id, now=now)
         )
+        if len(results) != len(transitions):
+            what = f"{len(transitions)} changes of the ledger have {len(results)} results"
+            raise BugFound(what, safe="everything that was sent is in the ledger")
         found = iter(results)
         for asked in batch:
             asked.then(list(islice(found, len(asked.transitions))))

@@ -25,7 +25,7 @@ from importer.delivery.protocol import update_events as u
 from importer.delivery.protocol import updating
 from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
-from importer.delivery.protocol.states import Done, New, Rejected, State
+from importer.delivery.protocol.states import Done, New, Rejected, Sent, State
 from importer.delivery.protocol.updating import UpdateFlight, UpdatePhase, UpdatePolicy
 from importer.delivery.stopping import (
     Refusals,
@@ -33,7 +33,7 @@ from importer.delivery.stopping import (
     one_cause,
     stop_error,
 )
-from importer.errors import RunStopped
+from importer.errors import BugFound, RunStopped
 from importer.outcomes import Outcome
 from importer.plan.update_words import told
 
@@ -80,6 +80,7 @@ BACK_SHARE = 4
 MOST_ASIDE = 10_000
 """Waiting rows; beyond them a row whose trouble is its own is left before its attempts are spent,
 so that memory is bounded and no number of such rows keeps an untried one from its turn."""
+IN_LEDGER = "everything that was sent is in the ledger"
 _ANY = 1 << 30
 
 
@@ -138,6 +139,8 @@ class _Ride:
     key: str = ""
     returned: bool = False
     """It comes back from a wait, or from a lost compare-and-set."""
+    settled: bool = False
+    """It has its outcome."""
     refused: bool = False
     """It has been counted among the refused rows."""
     update: UpdateFlight | None = None
@@ -302,6 +305,8 @@ class Pool:
 
         Raises:
             RunStopped: a stop rule fired or the ledger failed. Rows keep their state.
+            BugFound: an invariant does not hold: one outcome a row, nothing sent before it is
+                written ahead, generations only grow.
         """
         self._rows = rows
         self._progress_at = self._monotonic()
@@ -315,6 +320,8 @@ class Pool:
             raise one_cause(group) from None
         for ride in [*self._turns.back, *self._turns.untried]:
             self._leave(ride)
+        if self._alive and not self._stop.is_set():
+            raise BugFound(f"{self._alive} rows have no outcome", safe=IN_LEDGER)
         if self._stopped_by is None and self._was_told and not self._stop.is_set():
             self._stopped_by = stop_error("told_to_wait")
         if self._stopped_by is not None:
@@ -489,6 +496,7 @@ class Pool:
                     [actual] = await self._committer.commit([_with_base(ride, transition)])
                     event = _after_commit(actual)(self._clock.now())
                 case e.Send(generation):
+                    _check_written_ahead(ride.flight.state, generation)
                     ride.key = idempotency_key(planned.reference, generation)
                     event = await self._ask(ride, command, finishing=finishing)
                     finishing = True
@@ -685,6 +693,9 @@ class Pool:
             self._halt(stop_error("refused_alike", detail=words))
 
     def _settle(self, ride: _Ride, settle: e.Settle) -> None:
+        if ride.settled:
+            raise BugFound("a row has two outcomes", safe=IN_LEDGER)
+        ride.settled = True
         asked = ride.trail.asked
         if settle.outcome is not Outcome.UNSETTLED:
             self._progress_at = self._monotonic()
@@ -744,3 +755,9 @@ def _with_base(ride: _Ride, transition: Transition) -> Transition:
     if not isinstance(transition.new, Done) or not shown or transition.fields is None:
         return transition
     return replace(transition, base=tuple(pair for pair in transition.fields if pair in shown))
+
+
+def _check_written_ahead(held: State, generation: int) -> None:
+    """What is about to leave must be what the ledger holds; a wrong key makes a second customer."""
+    if not isinstance(held, Sent) or held.generation != generation:
+        raise BugFound("a request is not written ahead", safe="it was not sent")
