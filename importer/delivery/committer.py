@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 import anyio
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.delivery.protocol.states import Sent
+from importer.delivery.protocol.states import Sent, generation
+from importer.errors import BugFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,6 +122,9 @@ class Committer:
     def _ask(
         self, transitions: Sequence[Transition], then: Callable[[list[State | None]], None]
     ) -> None:
+        for one in transitions:
+            if generation(one.new) < generation(one.expected):
+                raise BugFound("a generation goes back", safe="nothing was sent for it")
         self._queue.append(_Asked(transitions, then))
         self._work.set()
 
@@ -139,6 +143,7 @@ class Committer:
 
         Raises:
             LedgerFailed: a batch could not be written; none of it is in the ledger.
+            BugFound: the ledger answered something else than was asked.
         """
         while True:
             await self._work.wait()
@@ -162,6 +167,9 @@ class Committer:
         results = await self._offload(
             lambda: self._ledger.apply(transitions, attempts, run_id=self._run_id, now=now)
         )
+        if len(results) != len(transitions):
+            what = f"{len(transitions)} changes of the ledger have {len(results)} results"
+            raise BugFound(what, safe="everything that was sent is in the ledger")
         found = iter(cast("list[State | None]", results))
         for asked in batch:
             asked.then(list(islice(found, len(asked.transitions))))

@@ -22,14 +22,14 @@ from importer.delivery.protocol import creating as protocol
 from importer.delivery.protocol import events as e
 from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
-from importer.delivery.protocol.states import Done, New, Rejected, State
+from importer.delivery.protocol.states import Done, New, Rejected, Sent, State
 from importer.delivery.stopping import (
     Refusals,
     first_rows_failed,
     one_cause,
     stop_error,
 )
-from importer.errors import RunStopped
+from importer.errors import BugFound, RunStopped
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ BACK_SHARE = 4
 MOST_ASIDE = 10_000
 """Waiting rows; beyond them a row whose trouble is its own is left before its attempts are spent,
 so that memory is bounded and no number of such rows keeps an untried one from its turn."""
+IN_LEDGER = "everything that was sent is in the ledger"
 _ANY = 1 << 30
 
 
@@ -119,6 +120,8 @@ class _Ride:
     key: str = ""
     returned: bool = False
     """It comes back from a wait, or from a lost compare-and-set."""
+    settled: bool = False
+    """It has its outcome."""
     refused: bool = False
     """It has been counted among the refused rows."""
 
@@ -262,6 +265,8 @@ class Pool:
 
         Raises:
             RunStopped: a stop rule fired or the ledger failed. Rows keep their state.
+            BugFound: an invariant does not hold: one outcome a row, nothing sent before it is
+                written ahead, generations only grow.
         """
         self._rows = rows
         self._progress_at = self._monotonic()
@@ -275,6 +280,8 @@ class Pool:
             raise one_cause(group) from None
         for ride in [*self._turns.back, *self._turns.untried]:
             self._leave(ride)
+        if self._alive and not self._stop.is_set():
+            raise BugFound(f"{self._alive} rows have no outcome", safe=IN_LEDGER)
         if self._stopped_by is None and self._was_told and not self._stop.is_set():
             self._stopped_by = stop_error("told_to_wait")
         if self._stopped_by is not None:
@@ -422,6 +429,7 @@ class Pool:
                     [actual] = await self._committer.commit([transition])
                     event = _after_commit(actual)(self._clock.now())
                 case e.Send(generation):
+                    _check_written_ahead(ride.flight.state, generation)
                     ride.key = idempotency_key(planned.reference, generation)
                     event = await self._ask(ride, command, finishing=finishing)
                     finishing = True
@@ -543,6 +551,9 @@ class Pool:
             self._halt(stop_error("refused_alike", detail=words))
 
     def _settle(self, ride: _Ride, settle: e.Settle) -> None:
+        if ride.settled:
+            raise BugFound("a row has two outcomes", safe=IN_LEDGER)
+        ride.settled = True
         asked = ride.trail.asked
         if settle.outcome is not Outcome.UNSETTLED:
             self._progress_at = self._monotonic()
@@ -573,3 +584,9 @@ class Pool:
 
 def _after_commit(actual: State | None) -> Callable[[float], e.Event]:
     return e.Committed if actual is None else partial(e.Lost, actual)
+
+
+def _check_written_ahead(held: State, generation: int) -> None:
+    """What is about to leave must be what the ledger holds; a wrong key makes a second customer."""
+    if not isinstance(held, Sent) or held.generation != generation:
+        raise BugFound("a request is not written ahead", safe="it was not sent")
