@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from importer.base_url import DEFAULT_BASE_URL, check_base_url
 from importer.delivery.pacing.valve import PATIENCE
-from importer.delivery.protocol.updating import METADATA, Rule, UpdatePolicy
+from importer.delivery.protocol.updating import Rule, UpdatePolicy
 from importer.errors import UsageError
 from importer.job.limit import (
     DEFAULT_CHANGED,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from importer.mapping import Mapping
 
 DEFAULT_LEDGER = Path("importer-ledger.db")
-UPDATABLE = ("name", "email", "phone", "currency", "balance", "metadata")
-"""Fields of a customer that the source may win in; of metadata also each key by itself."""
 VANISHED = "vanished"
 """What ``--fail-on`` calls customers that the input has no record of any more."""
 LOG_FORMATS = ("auto", "console", "json")
@@ -93,33 +91,14 @@ def parse_duplicate_policy(text: str) -> OnDuplicate:
 
 
 def parse_update(text: str) -> str:
-    """The update policies that ``FIELD=POLICY,...`` gives, in their canonical spelling.
+    """The update policies that ``FIELD=POLICY,...`` gives, in their one spelling.
 
     Raises:
         UsageError: a field or a policy is not known, or a field is given twice.
     """
-    rules: dict[str, str] = {}
-    for one in filter(None, (part.strip() for part in text.split(","))):
-        name, _, rule = (part.strip() for part in one.partition("="))
-        known = name in UPDATABLE or (name.startswith(METADATA) and name != METADATA)
-        if not known or "=" in rule:
-            raise UsageError(
-                f"--update {one!r}: {name!r} is no field that can be updated",
-                hint=f"one of {', '.join(UPDATABLE)}, or metadata.KEY, as in balance=source",
-            )
-        if rule not in set(Rule):
-            raise UsageError(
-                f"--update {one!r}: {rule!r} is no policy", hint=f"one of {', '.join(Rule)}"
-            )
-        if rules.setdefault(name, rule) != rule:
-            raise UsageError(f"--update gives {name} twice", hint="say once who wins")
-    # What is never updated need not be said, but where a rule for all metadata would hold.
-    told = {
-        name: rule
-        for name, rule in rules.items()
-        if rule != Rule.NEVER or name.startswith(METADATA)
-    }
-    return ",".join(f"{name}={rule}" for name, rule in sorted(told.items()))
+    from importer.mapping.updates import parse_updates, updates_text  # noqa: PLC0415 - few runs
+
+    return updates_text(parse_updates(text))
 
 
 def parse_fail_on(text: str) -> str:
@@ -326,8 +305,9 @@ class DeliverySettings:
         commands=SENDS,
         parse=parse_update,
         metavar="FIELD=POLICY",
+        section="update",
     )
-    """Canonical: sorted, without blanks, never ``never``; ``updates`` is what it says."""
+    """In its one spelling (mapping.updates); ``updates`` is what it says."""
     fail_on: str = setting(
         "",
         "Further outcomes that count as not done (exit code 1): changed, found, vanished ...",
