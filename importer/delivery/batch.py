@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
     from importer.clock import Clock
     from importer.delivery.committer import Offload
+    from importer.delivery.http.client import HashesOf
     from importer.delivery.pacing.outage import HealthSettings
     from importer.delivery.protocol.flight import Planned, Settled
     from importer.delivery.protocol.safeguards import Safeguards
+    from importer.delivery.protocol.updating import UpdatePolicy
     from importer.ledger.interface import LedgerWriter
 
 
@@ -78,6 +80,7 @@ class BatchSettings:
     patience: float = PATIENCE
     """Seconds without one settled row after which the batch stops."""
     retry_rejected: bool = False
+    updates: UpdatePolicy | None = None
     pool: PoolSettings | None = None
     health: HealthSettings | None = None
 
@@ -92,6 +95,7 @@ class Batch:
         around: Around,
         *,
         on_settled: Callable[[Settled], None],
+        hashes: HashesOf | None = None,
     ) -> None:
         self._transport = around.network(settings.concurrency)
         self._client = MomentClient(
@@ -101,6 +105,7 @@ class Batch:
             clock=around.clock,
             safeguards=around.safeguards,
             user_agent=settings.user_agent,
+            hashes=hashes,
         )
         self._valve = Valve(
             PaceSettings(max_in_flight=settings.concurrency, rate_ceiling=settings.rate),
@@ -124,6 +129,7 @@ class Batch:
             policy=Policy(retry_rejected=settings.retry_rejected, safeguards=around.safeguards),
             on_settled=on_settled,
             settings=settings.pool or PoolSettings.of(settings.concurrency),
+            updates=settings.updates,
             monotonic=around.monotonic,
         )
 
@@ -142,9 +148,9 @@ class Batch:
         self._pool.stop()
 
     @property
-    def requests(self) -> tuple[int, int]:
-        """POSTs and GETs that have left, answered or not."""
-        return self._client.posts, self._client.gets
+    def requests(self) -> tuple[int, int, int]:
+        """POSTs, GETs and PATCHes that have left, answered or not."""
+        return self._client.posts, self._client.gets, self._client.patches
 
     @property
     def in_flight(self) -> int:

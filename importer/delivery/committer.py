@@ -8,19 +8,20 @@ busy pool shares one fsync among many rows.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.delivery.protocol.states import Sent, generation
+from importer.delivery.protocol.states import Sent, Transition, generation
 from importer.errors import BugFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from importer.clock import Clock
-    from importer.delivery.protocol.states import Attempt, State, Transition
+    from importer.delivery.protocol.states import Attempt, State
+    from importer.delivery.protocol.update_states import UpdateState, UpdateTransition
     from importer.ledger.interface import LedgerWriter
 
 T = TypeVar("T")
@@ -44,8 +45,8 @@ class Offload(Protocol):
 class _Asked(NamedTuple):
     """Transitions that one caller asked for, and what is called with their results."""
 
-    transitions: Sequence[Transition]
-    then: Callable[[list[State | None]], None]
+    transitions: Sequence[Transition | UpdateTransition]
+    then: Callable[[list[Any]], None]
 
 
 class Committer:
@@ -99,6 +100,24 @@ class Committer:
         await done.wait()
         return results
 
+    async def commit_updates(
+        self, transitions: Sequence[UpdateTransition]
+    ) -> list[UpdateState | None]:
+        """The same for updates, which share the group commits."""
+        results: list[UpdateState | None] = []
+        if not transitions:
+            return results
+        done = anyio.Event()
+
+        def then(found: list[UpdateState | None]) -> None:
+            results.extend(found)
+            done.set()
+
+        self._ask(transitions, then)
+        self._hurry.set()
+        await done.wait()
+        return results
+
     async def submit(self, transition: Transition, then: Callable[[State | None], None]) -> None:
         """Make the transition durable soon; ``then`` hears what ``commit`` would have returned.
 
@@ -120,10 +139,12 @@ class Committer:
         return self._write_ahead or not isinstance(transition.new, Sent)
 
     def _ask(
-        self, transitions: Sequence[Transition], then: Callable[[list[State | None]], None]
+        self,
+        transitions: Sequence[Transition | UpdateTransition],
+        then: Callable[[list[Any]], None],
     ) -> None:
         for one in transitions:
-            if generation(one.new) < generation(one.expected):
+            if isinstance(one, Transition) and generation(one.new) < generation(one.expected):
                 raise BugFound("a generation goes back", safe="nothing was sent for it")
         self._queue.append(_Asked(transitions, then))
         self._work.set()
@@ -170,7 +191,7 @@ class Committer:
         if len(results) != len(transitions):
             what = f"{len(transitions)} changes of the ledger have {len(results)} results"
             raise BugFound(what, safe="everything that was sent is in the ledger")
-        found = iter(cast("list[State | None]", results))
+        found = iter(results)
         for asked in batch:
             asked.then(list(islice(found, len(asked.transitions))))
         self._room.set()

@@ -39,6 +39,7 @@ class Delivered:
 
     posts: int = 0
     gets: int = 0
+    patches: int = 0
     stopped_by: RunStopped | None = None
     signum: int | None = None
 
@@ -81,11 +82,13 @@ class Delivery:
                 rate=settings.rate,
                 patience=settings.patience,
                 retry_rejected=settings.retry_rejected,
+                updates=settings.updates,
                 pool=pool,
                 health=health,
             ),
             world,
             on_settled=self._settled,
+            hashes=reader.hasher(),
         )
 
     def stop(self) -> None:
@@ -112,7 +115,8 @@ class Delivery:
             raise one_cause(group) from None
         finally:
             self._record()
-            self.delivered.posts, self.delivered.gets = self._batch.requests
+            requests = self._batch.requests
+            self.delivered.posts, self.delivered.gets, self.delivered.patches = requests
         return self.delivered
 
     async def _deliver(self, rows: Iterator[Planned]) -> None:

@@ -25,6 +25,7 @@ from importer.outcomes import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from importer.delivery.protocol import update_events as u
     from importer.delivery.protocol.states import Attempt, State
     from importer.delivery.protocol.update_states import UpdateState, UpdateTransition
 
@@ -49,6 +50,16 @@ class Api:
         await trio.sleep(0.1)
         self.busy -= 1
         return self.rule(reference, self.posts[reference]), None
+
+    async def read(self, customer_id: str, reference: str) -> tuple[u.ReadAnswer, None]:
+        """Nothing is kept in step here."""
+        raise NotImplementedError
+
+    async def patch(
+        self, patch: u.Patch, payload: str, reference: str
+    ) -> tuple[u.PatchAnswer, None]:
+        """Nothing is kept in step here."""
+        raise NotImplementedError
 
     async def look_up(self, reference: str, payload: str) -> tuple[a.LookUpAnswer, None]:
         """GET: nobody is there."""
