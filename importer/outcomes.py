@@ -21,6 +21,7 @@ class Outcome(StrEnum):
     UNSETTLED = "unsettled"
     SKIPPED = "skipped"
     WOULD_CREATE = "would_create"
+    WOULD_UPDATE = "would_update"
 
 
 IN_MOMENT = frozenset(
@@ -37,6 +38,10 @@ IN_MOMENT = frozenset(
 
 A ``conflict`` is there as well, but not in step with its source: it counts as not done.
 """
+
+
+NOT_FAILED = IN_MOMENT | {Outcome.WOULD_CREATE, Outcome.WOULD_UPDATE, Outcome.SKIPPED}
+"""Outcomes of which nobody has to put anything right."""
 
 
 class OnDuplicate(StrEnum):

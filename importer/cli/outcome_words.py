@@ -12,6 +12,7 @@ OUTCOME_WORDS: dict[str, str] = {
     "missing": "is not in Moment any more; it is not created again by itself",
     "duplicate": "repeats a reference of this input",
     "would_create": "is valid and would be delivered",
+    "would_update": "differs, and would be changed in Moment",
     "skipped": "is no customer by a rule of the mapping",
     "invalid": "breaks a rule of the API; see errors.csv",
     "rejected": "was refused by Moment; see errors.csv",
@@ -25,5 +26,6 @@ SENDING_WORDS: dict[str, str] = {
     "in_flight": "was sent by an earlier run, outcome unknown; would be asked for again",
     "corrected": "was refused by Moment and differs now; would be sent",
     "retried": "was refused by Moment; would be sent again, as asked",
+    "would_update": "differs, and would be changed in Moment as [update] says",
 }
 """Why a plan would send a row, in words."""

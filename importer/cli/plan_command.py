@@ -12,6 +12,7 @@ from rich.table import Table
 from importer.cli.next_commands import after_plan, no_flags
 from importer.cli.outcome_words import OUTCOME_WORDS, SENDING_WORDS, VANISHED_WORDS
 from importer.errors import printable
+from importer.plan.forecast import Sending
 
 if TYPE_CHECKING:
     from importer.cli.next_commands import Flags
@@ -37,6 +38,8 @@ def show_plan(
     console.print(_outcomes(made))
     if made.forecast.changed_fields or made.forecast.unknown_fields:
         console.print(_changes(made))
+    if made.forecast.updated_fields:
+        console.print(_updates(made))
     if made.transforms:
         console.print(_transforms(made.transforms))
     for outcome, code, rows in made.errors[:ERRORS_SHOWN]:
@@ -87,6 +90,27 @@ def _changes(made: Planning) -> Table:
     if made.forecast.unknown_fields:
         unknown = f"{made.forecast.unknown_fields:,}"
         table.add_row(UNKNOWN, unknown, "settled before fields were noted, or a rare likeness")
+    return table
+
+
+def _updates(made: Planning) -> Table:
+    told = made.forecast
+    table = Table(title="would be updated, field by field", title_justify="left")
+    table.add_column("field")
+    table.add_column("records", justify="right")
+    table.add_column("for example, masked", overflow="fold")
+    several = len(made.sources) > 1
+    for name, number in told.updated_fields.most_common():
+        examples = [
+            f"{one.reference} ({_place(made, one.source, one.line, several=several)}): {one.value}"
+            for one in told.update_examples.get(name, ())
+        ]
+        cells = (printable(name), f"{number:,}", printable("; ".join(examples)))
+        table.add_row(*map(escape, cells))
+    patches = told.outcomes.get(Sending.UPDATE.value, 0)
+    table.add_section()
+    costs = f"{patches:,} PATCH at most, and {told.update_reads:,} GET before them"
+    table.add_row("requests", f"{patches + told.update_reads:,}", costs)
     return table
 
 

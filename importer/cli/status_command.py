@@ -10,6 +10,7 @@ from rich.table import Table
 
 from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, Rejected, generation, kind
+from importer.delivery.protocol.update_states import Updating
 from importer.errors import printable
 from importer.job.world import iso
 from importer.ledger import Ledger, read_accounts
@@ -17,6 +18,7 @@ from importer.ledger import Ledger, read_accounts
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from importer.delivery.protocol.update_states import UpdateState
     from importer.ledger import Account, History, Run
 
 
@@ -39,6 +41,8 @@ def show_ledger(path: Path) -> None:
             console.print(f"[bold]{escape(printable(account.label))}[/]")
             for state, number in sorted(ledger.totals().items()):
                 console.print(f"  {number:>11,} {STATE_WORDS.get(state, state)}")
+            if number := ledger.open_updates():
+                console.print(f"  {number:>11,} with an update that is not settled yet")
             console.print(_runs_table(ledger.runs(LAST_RUNS)))
 
 
@@ -62,14 +66,16 @@ def show_customer(path: Path, reference: str) -> bool:
         with Ledger.open(path, account, read_only=True) as ledger:
             if (history := ledger.history(reference)) is not None:
                 known = True
-                _show_history(console, account, history)
+                _show_history(console, account, history, ledger.updates([reference]))
     if not known:
         shown = printable(f"the ledger {path} does not know {reference!r}")
         console.print(escape(shown))
     return known
 
 
-def _show_history(console: Console, account: Account, history: History) -> None:
+def _show_history(
+    console: Console, account: Account, history: History, updates: dict[str, UpdateState]
+) -> None:
     state = history.state
     console.print(f"[bold]{escape(history.reference)}[/] for {escape(account.label)}")
     console.print(f"  state             {STATE_WORDS.get(kind(state), kind(state))}")
@@ -81,6 +87,7 @@ def _show_history(console: Console, account: Account, history: History) -> None:
         case Rejected():
             code = escape(printable(state.error_code))
             console.print(f"  refused with      HTTP {state.http_status} {code}")
+    _show_update(console, updates.get(history.reference))
     at = generation(state)
     console.print(f"  generation        {at}")
     console.print(f"  idempotency key   {idempotency_key(history.reference, max(at, 0))}")
@@ -89,4 +96,23 @@ def _show_history(console: Console, account: Account, history: History) -> None:
         status = f" HTTP {entry.http_status}" if entry.http_status else ""
         code = f" {escape(printable(entry.error_code))}" if entry.error_code else ""
         about = f" (generation {entry.generation})"
+        if entry.detail:
+            about = f" ({escape(printable(entry.detail))})"
         console.print(f"  {iso(entry.at)} {entry.event}{status}{code}{about} run {entry.run_id}")
+
+
+def _show_update(console: Console, state: UpdateState | None) -> None:
+    """How the customer is kept in step, if it was ever updated."""
+    if state is None or not state.serial:
+        return
+    if isinstance(state, Updating):
+        fields = ", ".join(dict.fromkeys(name for name, _ in state.ours))
+        console.print(f"  update            open: {escape(printable(fields))}")
+    memory = state.memory
+    if memory.conflicts:
+        fields = ", ".join(one.field for one in memory.conflicts)
+        console.print(f"  conflict          {escape(printable(fields))}")
+    if memory.verdict is not None:
+        code = escape(printable(memory.verdict.error_code))
+        what = memory.verdict.outcome.value
+        console.print(f"  {what:<17} HTTP {memory.verdict.http_status} {code}")

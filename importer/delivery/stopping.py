@@ -185,8 +185,9 @@ class Refusals:
 
     def refused(self, reference: str, refusal: Refused) -> str:
         """Moment refuses this row; what it says, if it says that to nearly all."""
-        said = f"{refusal.http_status} {refusal.error_code}: {refusal.message}".rstrip(": ")
-        words = _OWN.sub("#", said.replace(reference, "#"))
+        said = f"{refusal.error_code}: {refusal.message}".rstrip(": ")
+        own = _OWN.sub("#", said.replace(reference, "#"))
+        words = f"HTTP {refusal.http_status}, {own}"
         self._streak = self._streak + 1 if words == self._words else 1
         self._words = words
         self._add(words)

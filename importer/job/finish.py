@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import Done, Origin, Rejected, State
+from importer.delivery.protocol.update_states import Synced, UpdateState
 from importer.errors import BugFound, ExitCode, LedgerFailed, UsageError
 from importer.job.world import iso
-from importer.outcomes import IN_MOMENT, Outcome
+from importer.outcomes import NOT_FAILED, Outcome
 from importer.plan.decide import differing
 from importer.results import (
     errors_name,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from importer.plan.frames import Pending
     from importer.results import Summary, Workspace
 
-COMPLETE = IN_MOMENT | {Outcome.WOULD_CREATE, Outcome.SKIPPED}
-
 
 def fill_in_from_ledger(staging: Staging, ledger: LedgerReader, *, why: str) -> LedgerFailed | None:
     """Give the rows that delivery did not report on their outcome, from what the ledger holds.
@@ -45,13 +44,22 @@ def fill_in_from_ledger(staging: Staging, ledger: LedgerReader, *, why: str) -> 
     failed: LedgerFailed | None = None
     for chunk in staging.pending():
         known: dict[str, State] = {}
+        updates: dict[str, UpdateState] = {}
         if failed is None:
             try:
-                known = ledger.states([row.reference for row in chunk])
+                references = [row.reference for row in chunk]
+                known, updates = ledger.states(references), ledger.updates(references)
             except LedgerFailed as error:
                 failed = error
         staging.settle(
-            (row.position, *(_unread() if failed else _outcome(row, known.get(row.reference), why)))
+            (
+                row.position,
+                *(
+                    _unread()
+                    if failed
+                    else _outcome(row, known.get(row.reference), updates.get(row.reference), why)
+                ),
+            )
             for row in chunk
         )
     return failed
@@ -62,8 +70,17 @@ def _unread() -> tuple[Outcome, str, str, str]:
     return Outcome.UNSETTLED, "", "ledger_unreadable", text
 
 
-def _outcome(row: Pending, state: State | None, why: str) -> tuple[Outcome, str, str, str]:
+def _outcome(
+    row: Pending, state: State | None, update: UpdateState | None, why: str
+) -> tuple[Outcome, str, str, str]:
+    if update is not None and update.serial and isinstance(state, Done):
+        in_step = isinstance(update, Synced) and update.version == row.fingerprint
+        if in_step:
+            return Outcome.UPDATED, update.customer_id, "", ""
     match state:
+        case Done() if state.fingerprint != row.fingerprint and not state.differs:
+            # It is there, and the update of it was not reached.
+            return Outcome.UNSETTLED, state.customer_id, "not_reached", why
         case Done():
             outcome = Outcome.FOUND if state.origin is Origin.FOUND else Outcome.CREATED
             code, text = ("differs", differing(state.differs)) if state.differs else ("", "")
@@ -75,9 +92,13 @@ def _outcome(row: Pending, state: State | None, why: str) -> tuple[Outcome, str,
             return Outcome.UNSETTLED, "", "not_reached", why
 
 
-def exit_code(outcomes: dict[str, int]) -> ExitCode:
-    """0 if every record is in Moment (or would be), else 1."""
-    left = sum(number for outcome, number in outcomes.items() if outcome not in COMPLETE)
+def exit_code(outcomes: dict[str, int], fail_on: Iterable[str] = ()) -> ExitCode:
+    """0 if every record is in Moment and in step (or would be), else 1.
+
+    ``fail_on`` are further outcomes that count as not done.
+    """
+    done = NOT_FAILED - {*fail_on}
+    left = sum(number for outcome, number in outcomes.items() if outcome not in done)
     return ExitCode.ROWS_LEFT if left else ExitCode.OK
 
 

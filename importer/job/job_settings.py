@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from importer.base_url import DEFAULT_BASE_URL, check_base_url
 from importer.delivery.pacing.valve import PATIENCE
+from importer.delivery.protocol.updating import Rule, UpdatePolicy
 from importer.errors import UsageError
 from importer.job.limit import (
     DEFAULT_CHANGED,
@@ -23,12 +24,14 @@ from importer.job.limit import (
     parse_limit,
 )
 from importer.job.settings_table import ONLY_RUN, READS, SENDS, Setting, setting, settings_in
-from importer.outcomes import OnDuplicate
+from importer.outcomes import OnDuplicate, Outcome
 
 if TYPE_CHECKING:
     from importer.mapping import Mapping
 
 DEFAULT_LEDGER = Path("importer-ledger.db")
+VANISHED = "vanished"
+"""What ``--fail-on`` calls customers that the input has no record of any more."""
 LOG_FORMATS = ("auto", "console", "json")
 _NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
 
@@ -85,6 +88,32 @@ def parse_duplicate_policy(text: str) -> OnDuplicate:
         raise UsageError(
             f"--on-duplicate {text!r} is not known", hint="error, first or last"
         ) from None
+
+
+def parse_update(text: str) -> str:
+    """The update policies that ``FIELD=POLICY,...`` gives, in their one spelling.
+
+    Raises:
+        UsageError: a field or a policy is not known, or a field is given twice.
+    """
+    from importer.mapping.updates import parse_updates, updates_text  # noqa: PLC0415 - few runs
+
+    return updates_text(parse_updates(text))
+
+
+def parse_fail_on(text: str) -> str:
+    """The outcomes that ``--fail-on`` names, in their canonical spelling.
+
+    Raises:
+        UsageError: it names one that is not known.
+    """
+    names = {part.strip() for part in text.split(",")} - {""}
+    known = {one.value for one in Outcome} | {VANISHED}
+    if unknown := sorted(names - known):
+        raise UsageError(
+            f"--fail-on {unknown[0]!r} is no outcome", hint=f"any of {', '.join(sorted(known))}"
+        )
+    return ",".join(sorted(names))
 
 
 def parse_log_format(text: str) -> str:
@@ -280,6 +309,23 @@ class DeliverySettings:
     max_vanished: ErrorLimit = _guard_bound(
         DEFAULT_VANISHED, "vanished", "vanished customers, where they are marked"
     )
+    update: str = setting(
+        "",
+        "Fields that a settled customer gets from the source: FIELD=source|if_untouched|never,...",
+        commands=SENDS,
+        parse=parse_update,
+        metavar="FIELD=POLICY",
+        section="update",
+    )
+    """In its one spelling (mapping.updates); ``updates`` is what it says."""
+    fail_on: str = setting(
+        "",
+        "Further outcomes that count as not done (exit code 1): changed, found, vanished ...",
+        commands=ONLY_RUN,
+        parse=parse_fail_on,
+        metavar="OUTCOME",
+    )
+    """Canonical: sorted, joined by commas."""
     live: bool = setting(
         default=False, help="Live money keys are meant.", commands=SENDS, each_time=True
     )
@@ -290,6 +336,13 @@ class DeliverySettings:
         each_time=True,
     )
     """Another key than last time is meant: it is the same merchant's."""
+
+    @property
+    def updates(self) -> UpdatePolicy:
+        """Who wins in which field of a settled customer."""
+        pairs = (one.partition("=") for one in self.update.split(",") if one)
+        rules = tuple((field, Rule(rule)) for field, _, rule in pairs)
+        return UpdatePolicy(rules=rules, retry_rejected=self.retry_rejected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ SHOWN = 12
 """Digits of a digest that a message shows."""
 FREE = frozenset({"config", "fail_fast", "mapping", "out", "sources"})
 """Fields of ``InputSettings`` that do not decide what a run does; the files are held apart."""
-DECIDING = ("account", "base_url", "ledger", "retry_rejected")
+DECIDING = ("account", "base_url", "ledger", "retry_rejected", "update")
 """Fields of ``DeliverySettings`` that do."""
 
 

@@ -142,7 +142,11 @@ def _look(
         if ledger is not None:
             volume = VolumeCheck(ledger, inputs, delivery)
             met = make_plan(
-                staging, ledger, retry_rejected=delivery.retry_rejected, series=volume.runs
+                staging,
+                ledger,
+                retry_rejected=delivery.retry_rejected,
+                series=volume.runs,
+                updates=delivery.updates,
             )
             look = volume.look(staging, read, met)
             vanished = look.vanished
@@ -151,7 +155,7 @@ def _look(
         elif not read.records and not delivery.incremental:
             observer.warning(VOLUME_GUARD, empty_input().text)
         rows_sha256 = digest_of(staging) if digests else ""
-        made = forecast(staging, ledger)
+        made = forecast(staging, ledger, delivery.updates)
         errors = tuple(staging.error_codes())
         if digests and ledger is not None and ledger.version() != version:
             raise UsageError(

@@ -13,6 +13,7 @@ from importer import __version__
 from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import exit_code, fill_in_from_ledger, write_all
+from importer.job.job_settings import VANISHED
 from importer.job.judging import mapping_file
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
@@ -23,11 +24,11 @@ from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, loop_options, new_run_id
 from importer.ledger import Account, Ledger, RunLock
 from importer.plan import Staging, make_plan
-from importer.plan.make import settle_duplicates, would_create
+from importer.plan.make import settle_duplicates, would_deliver
 from importer.results import Summary, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from importer.clock import Clock
@@ -125,12 +126,16 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             delivered = Delivered(stopped_by=stop_rule(inputs, read, staging))
             volume = VolumeCheck(reader, inputs, delivery)
             met = make_plan(
-                staging, reader, retry_rejected=delivery.retry_rejected, series=volume.runs
+                staging,
+                reader,
+                retry_rejected=delivery.retry_rejected,
+                series=volume.runs,
+                updates=delivery.updates,
             )
             plan.check_rows(staging)
             summary.vanished = _guard(volume.look(staging, read, met), volume, delivered, observer)
             if delivery.dry_run and delivered.stopped_by is None:
-                would_create(staging)
+                would_deliver(staging, reader)
             counts = staging.counts()
             to_deliver = counts.pop("", 0) if delivered.stopped_by is None else 0
             observer.planned(counts, to_deliver)
@@ -171,7 +176,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             delivered,
             staging.counts(),
             now=world.clock.now(),
-            keep_history=delivery.keep_history,
+            delivery=delivery,
             measure=None if delivery.dry_run else volume.measure,
         )
         gone = volume.vanished(staging) if summary.vanished else None
@@ -284,11 +289,13 @@ def _note_end(
     counts: dict[str, int],
     *,
     now: float,
-    keep_history: int,
+    delivery: DeliverySettings,
     measure: dict[str, Any] | None,
 ) -> None:
     """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
-    code = _exit_code(delivered, counts)
+    fail_on = [one for one in delivery.fail_on.split(",") if one]
+    outcomes = {**counts, **({VANISHED: summary.vanished} if VANISHED in fail_on else {})}
+    code = _exit_code(delivered, outcomes, fail_on)
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
     try:
         went_through = delivered.stopped_by is None and delivered.signum is None
@@ -299,20 +306,20 @@ def _note_end(
             counts=counts,
             volume=measure if went_through else None,
         )
-        ledger.forget_attempts(now - keep_history * _DAY)
+        ledger.forget_attempts(now - delivery.keep_history * _DAY)
     except LedgerFailed as failed:
         delivered.stopped_by = delivered.stopped_by or failed
-        code = _exit_code(delivered, counts)
+        code = _exit_code(delivered, outcomes, fail_on)
     summary.exit_code = code
     summary.stopped_by = _stopped_by(delivered)
 
 
-def _exit_code(delivered: Delivered, outcomes: dict[str, int]) -> ExitCode:
+def _exit_code(delivered: Delivered, outcomes: dict[str, int], fail_on: Sequence[str]) -> ExitCode:
     if delivered.signum is not None:
         return exit_code_of(delivered.signum)
     if delivered.stopped_by is not None:
         return delivered.stopped_by.exit_code
-    return exit_code(outcomes)
+    return exit_code(outcomes, fail_on)
 
 
 def _stopped_by(delivered: Delivered) -> str:

@@ -17,7 +17,7 @@ from importer.rows.payload import carried_fields
 from importer.source import SourceOptions, open_source, shown_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from importer.job.job_settings import InputSettings
@@ -133,10 +133,9 @@ class _Reading:
             for text in source.warnings:
                 self._warn("source_interpreted", text)
             self._check_edges(source.layout.name)
-            for text in (*source.doubts, *judge.doubts()):
-                if self._settings.strict:
-                    raise SourceError(text, hint="correct it, or leave --strict out to be warned")
-                self._warn("source_doubtful", text)
+            # A mapping names what it needs; without one, a column too many may be a mistake.
+            self._doubt("column_ignored", source.unnamed if bound is None else ())
+            self._doubt("source_doubtful", (*source.doubts, *judge.doubts()))
         self._note_transforms(judge.transforms)
         return goes_on
 
@@ -156,6 +155,17 @@ class _Reading:
             skipped=tuple(self._skipped),
             carried=self._carried,
         )
+
+    def _doubt(self, code: str, texts: Sequence[str]) -> None:
+        """Warn of what may be wrong.
+
+        Raises:
+            SourceError: the user is strict.
+        """
+        for text in texts:
+            if self._settings.strict:
+                raise SourceError(text, hint="correct it, or leave --strict out to be warned")
+            self._warn(code, text)
 
     def _check_edges(self, name: str) -> None:
         """Stop where lines look like no customers, and nobody has said what they are.

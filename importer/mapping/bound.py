@@ -269,7 +269,7 @@ class Columns:
         # A sign says the opposite of what the column says, and either may be meant.
         for column, turned in (("debit", "^-0*[1-9]"), ("credit", "^[+]?0*[1-9]")):
             for row in rows[column].str.contains(turned).arg_true():
-                errors.setdefault(row, Failed(row, money.SIDE, f"{_SIDE} {column} column"))
+                errors.setdefault(row, Failed(row, money.SIDE, _SIDE))
         neither = pl.all_horizontal(pl.all() == "")
         made = rows.select(
             pl.when(neither)
@@ -288,7 +288,7 @@ class Columns:
 
 
 _NUMBERS = [Kind.NUMBER.value, Kind.FLOAT.value]
-_SIDE = "a sign or CR or DR turns the amount round; write it without in the"
+_SIDE = "a sign, CR or DR contradicts its column; write the amount without, in the column it is for"
 
 
 def _sum(debit: str, credit: str) -> str:
@@ -477,14 +477,19 @@ class Bound:
         unread = {name: kinds.unreadable(name) for name in looked_at}
         named = zip(looked_at, self._filters(), strict=True)
         rules = [(name, test, filters.FILTERED, text) for name, (test, text) in named]
-        rules += [("", test, filters.TOTALS, text) for test, text in self._totals()]
+        column, looks = self._totals_look_at()
+        if column:
+            unread.setdefault(column, kinds.unreadable(column))
+        rules += [(column, test, filters.TOTALS, text) for test, text in self._totals()]
+        # Its own fields tell what is wrong with a record that only looks like a totals line.
+        blind = {row for name in looks for row in kinds.unreadable(name)}
         left_out = pl.repeat(value=False, n=trimmed.height, dtype=pl.Boolean, eager=True)
         found: dict[int, tuple[str, str]] = {}
         for name, test, code, text in rules:
             hit = trimmed.select(test.fill_null(value=False)).to_series()
-            if unread.get(name):
+            if doubtful := list(unread.get(name, blind)):
                 # Nobody can say whether such a record is to be left out.
-                hit &= ~pl.int_range(trimmed.height, eager=True).is_in(list(unread[name]))
+                hit &= ~pl.int_range(trimmed.height, eager=True).is_in(doubtful)
             for index in hit.arg_true():
                 found.setdefault(index, (code, text))
             left_out |= hit
@@ -510,6 +515,14 @@ class Bound:
     def _filters(self) -> list[tuple[pl.Expr, str]]:
         rows = self._mapping.rows
         return filters.rules(rows.keep, rows.drop, self._cell)
+
+    def _totals_look_at(self) -> tuple[str, tuple[str, ...]]:
+        """(the column that tells a totals line, or "" and those of reference and contacts)."""
+        wanted, fields = self._mapping.rows.skip_totals, self._mapping.fields
+        if not isinstance(wanted, bool):
+            return trim(wanted.column), ()
+        told = [one for one in (fields.external_reference, fields.email, fields.phone) if one]
+        return "", tuple(trim(name) for one in told for name in one.names)
 
     def _totals(self) -> list[tuple[pl.Expr, str]]:
         wanted = self._mapping.rows.skip_totals

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 FILTERED = "filtered"
 TOTALS = "totals_line"
 _WORDS = (
-    "total|totals|grand total|subtotal|sub-total|sum|summe|gesamt|gesamtsumme|zwischensumme|totaal"
-    "|subtotaal|totaux|sous-total|suma|soma|totale"
+    "total|totals|grand total|subtotal|sub-total|sub total|sum|summe|gesamt|gesamtsumme"
+    "|zwischensumme|total general|totaux|somme|sous-total|sous total|suma|soma|total geral|totaal"
+    "|subtotaal|eindtotaal|som|totale|subtotale|groottotaal|records|record count|anzahl"
+    "|end of file|eof"
 )
 _BESIDE = (
     "amount|amounts|balance|balances|due|outstanding|owed|owing|open|records|rows|lines|customers"

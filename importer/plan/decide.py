@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import Done, Rejected, State
+from importer.delivery.protocol.updating import Foreseen, UpdatePolicy, foresee
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from importer.delivery.protocol.update_states import Hashes, UpdateState
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,43 @@ def decide(state: State, fingerprint: bytes, *, retry_rejected: bool) -> Decisio
             )
         case _:
             return DELIVER
+
+
+def decide_update(
+    state: UpdateState, fingerprint: bytes, wanted: Hashes, policy: UpdatePolicy
+) -> tuple[Decision, Foreseen]:
+    """The decision for a customer that is settled, and what a run would ask and write.
+
+    Args:
+        state: how the customer is kept in step.
+        fingerprint: of the row's payload.
+        wanted: hashes of the fields that the row gives.
+        policy: who wins in which field.
+    """
+    foreseen = foresee(state, fingerprint, wanted, policy)
+    match foreseen.outcome:
+        case None:
+            return DELIVER, foreseen
+        case Outcome.UNCHANGED:
+            return Decision(Outcome.UNCHANGED, state.customer_id), foreseen
+        case Outcome.CHANGED:
+            text = "the row differs from what is in Moment, in fields that are never updated"
+            return Decision(foreseen.outcome, state.customer_id, "changed_since", text), foreseen
+        case outcome:
+            return _remembered(outcome, state, wanted), foreseen
+
+
+def _remembered(outcome: Outcome, state: UpdateState, wanted: Hashes) -> Decision:
+    """A conflict or a refusal of an earlier night that holds still."""
+    verdict = state.memory.verdict
+    if verdict is not None and verdict.outcome is outcome:
+        fields = ", ".join(name for name, _ in verdict.wanted)
+        text = (
+            f"HTTP {verdict.http_status} for {fields}, and unchanged since"
+            " (--retry-rejected asks again)"
+        )
+        return Decision(outcome, state.customer_id, verdict.error_code, text)
+    gives = dict(wanted)
+    known = [one.field for one in state.memory.conflicts if gives.get(one.field) == one.wanted]
+    text = f"Moment holds what somebody else wrote in: {', '.join(known)}; that was left alone"
+    return Decision(outcome, state.customer_id, "changed_at_moment", text)

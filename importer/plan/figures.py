@@ -27,7 +27,8 @@ _INVALID_BY_SOURCE = (
 # A row that was not reached has nothing wrong: why not is the run's business.
 _FAILURES = (
     "SELECT position, outcome, http_status, error_code, error FROM outcome"
-    " WHERE outcome IN ('invalid', 'rejected', 'unsettled') AND error_code <> 'not_reached'"
+    " WHERE outcome IN ('invalid', 'rejected', 'unsettled', 'conflict', 'missing')"
+    " AND error_code <> 'not_reached'"
     " AND position > ? ORDER BY position LIMIT ?"
 )
 

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from importer.delivery.protocol.states import Done, Rejected, Sent
+from importer.ledger.field_hashes import METADATA
 from importer.outcomes import Outcome
-from importer.plan.make import known_rows
+from importer.plan.decide import decide_update
+from importer.plan.frames import source_and_line
+from importer.plan.make import NO_UPDATES, known_rows
 from importer.plan.staging import CHUNK
 from importer.rows.mask import mask_email, mask_phone, mask_text
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from importer.delivery.protocol.states import State
+    from importer.delivery.protocol.updating import UpdatePolicy
     from importer.ledger.interface import LedgerReader
     from importer.plan.frames import Page
     from importer.plan.staging import Staging
@@ -58,6 +62,7 @@ class Sending(StrEnum):
     IN_FLIGHT = "in_flight"
     CORRECTED = "corrected"
     RETRIED = "retried"
+    UPDATE = "would_update"
 
 
 class Example(NamedTuple):
@@ -81,6 +86,11 @@ class Forecast:
     unknown_fields: int = 0
     """Changed rows of which nobody noted the fields, or whose few bits are alike by chance."""
     examples: dict[str, list[Example]] = field(default_factory=dict)
+    updated_fields: Counter[str] = field(default_factory=Counter)
+    """Of the rows to update: how many would write each field."""
+    update_examples: dict[str, list[Example]] = field(default_factory=dict)
+    update_reads: int = 0
+    """Customers that Moment is asked for before they are written: one GET each."""
 
     @property
     def to_deliver(self) -> int:
@@ -88,22 +98,27 @@ class Forecast:
         return sum(self.outcomes.get(why, 0) for why in Sending)
 
 
-def forecast(staging: Staging, ledger: LedgerReader | None) -> Forecast:
+def forecast(
+    staging: Staging, ledger: LedgerReader | None, updates: UpdatePolicy = NO_UPDATES
+) -> Forecast:
     """The forecast of a plan that was made; ``ledger`` is None where there is none yet."""
     counts = staging.counts()
     to_send = counts.pop("", 0)
+    made = Forecast()
     if ledger is None or not to_send:
         sending = Counter({Sending.NEW: to_send} if to_send else {})
     else:
-        sending = _sending(staging, ledger)
-    made = Forecast({**{why.value: sending[why] for why in Sending if sending[why]}, **counts})
+        sending = _sending(staging, ledger, updates, made)
+    made.outcomes = {**{why.value: sending[why] for why in Sending if sending[why]}, **counts}
     if ledger is not None and counts.get(Outcome.CHANGED):
         for page in staging.pages():
             _compare(page, staging, ledger, made)
     return made
 
 
-def _sending(staging: Staging, ledger: LedgerReader) -> Counter[Sending]:
+def _sending(
+    staging: Staging, ledger: LedgerReader, updates: UpdatePolicy, made: Forecast
+) -> Counter[Sending]:
     counts: Counter[Sending] = Counter()
     for waiting in staging.waiting():
         known = known_rows(waiting.frame, ledger)
@@ -112,7 +127,32 @@ def _sending(staging: Staging, ledger: LedgerReader) -> Counter[Sending]:
             states = ledger.states(rows["reference"].to_list())
             for reference, fingerprint in rows.select("reference", "fingerprint").iter_rows():
                 counts[_why(states.get(reference), fingerprint)] += 1
+            settled = [one for one, state in states.items() if isinstance(state, Done)]
+            if settled:
+                differ = rows.filter(pl.col("reference").is_in(settled))
+                payloads = staging.payloads(waiting.segment).gather(differ["at"])
+                _foresee(differ.with_columns(payload=payloads), ledger, updates, made)
     return counts
+
+
+def _foresee(
+    rows: pl.DataFrame, ledger: LedgerReader, updates: UpdatePolicy, made: Forecast
+) -> None:
+    """Count what the updates of these rows would write, and what they cost."""
+    synced, hashed = ledger.updates(rows["reference"].to_list()), ledger.hasher()
+    columns = rows.select("position", "reference", "fingerprint", "payload")
+    for at, reference, fingerprint, payload in columns.iter_rows():
+        wanted = hashed(reference, json.loads(payload))
+        _, foreseen = decide_update(synced[reference], fingerprint, wanted, updates)
+        made.updated_fields.update(foreseen.fields)
+        made.update_reads += foreseen.reads
+        few = [
+            name for name in foreseen.fields if len(made.update_examples.get(name, ())) < EXAMPLES
+        ]
+        source, line = source_and_line(at)
+        for name, value in _masked(few, payload):
+            example = Example(source, line, reference, value)
+            made.update_examples.setdefault(name, []).append(example)
 
 
 def _why(state: State | None, fingerprint: bytes) -> Sending:
@@ -122,6 +162,8 @@ def _why(state: State | None, fingerprint: bytes) -> Sending:
         case Rejected():
             same = state.fingerprint == fingerprint
             return Sending.RETRIED if same else Sending.CORRECTED
+        case Done():
+            return Sending.UPDATE
         case _:
             return Sending.NEW
 
@@ -153,4 +195,7 @@ def _compare(page: Page, staging: Staging, ledger: LedgerReader, made: Forecast)
 def _masked(names: Sequence[str], payload: str) -> Iterator[tuple[str, str]]:
     if names:
         masked = masked_fields(payload)
-        yield from ((name, masked.get(name, "left out now")) for name in names)
+        for name in names:
+            # A key of metadata is named alone: its value is anybody's.
+            key = name.startswith(METADATA)
+            yield name, "another value" if key else masked.get(name, "left out now")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from importer.delivery.protocol.flight import Planned
-from importer.delivery.protocol.states import NEW, Sent
+from importer.delivery.protocol.states import NEW, Done, Sent
+from importer.delivery.protocol.updating import UpdatePolicy
 from importer.outcomes import OnDuplicate, Outcome
-from importer.plan.decide import decide
+from importer.plan.decide import decide, decide_update
 from importer.plan.frames import source_and_line
 from importer.plan.staging import CHUNK
 from importer.rows.duplicates import Member, resolve
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from importer.plan.frames import Pending
     from importer.plan.staging import Staging
 
+NO_UPDATES = UpdatePolicy()
 _VERSION = {
     "index": pl.UInt32,
     "known": pl.String,
@@ -68,9 +70,18 @@ def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplic
 
 
 def make_plan(
-    staging: Staging, ledger: LedgerReader, *, retry_rejected: bool, series: Sequence[int] = ()
+    staging: Staging,
+    ledger: LedgerReader,
+    *,
+    retry_rejected: bool,
+    series: Sequence[int] = (),
+    updates: UpdatePolicy = NO_UPDATES,
 ) -> Met:
-    """Give every row that needs no request its outcome; ``series`` are the runs of this series."""
+    """Give every row that needs no request its outcome.
+
+    ``series`` are the runs of this series; ``updates`` says which fields of a settled customer
+    may be written.
+    """
     met = Met()
     runs = pl.Series(list(series), dtype=pl.UInt32).implode()
     for waiting in staging.waiting():
@@ -79,13 +90,22 @@ def make_plan(
             known=met.known + int((known["first_run"] > 0).sum()),
             new=met.new + waiting.frame.height - known.height,
             of_series=met.of_series + int(known["first_run"].is_in(runs).sum()),
+            to_update=met.to_update,
         )
         # What ``decide`` says of a row that is settled and in step, without its objects.
         is_unchanged = (known["known"] == known["fingerprint"]) & (known["customer_id"] != "")
         unchanged = known.filter(is_unchanged)
         staging.settle_unchanged(waiting.segment, unchanged["at"], unchanged["customer_id"])
-        for chunk in known.filter(~is_unchanged).iter_slices(CHUNK):
-            _decide_each(chunk, staging, ledger, retry_rejected=retry_rejected)
+        others = known.filter(~is_unchanged)
+        if others.is_empty():
+            continue
+        payloads = staging.payloads(waiting.segment)
+        for chunk in others.iter_slices(CHUNK):
+            rows = chunk.with_columns(payload=payloads.gather(chunk["at"]))
+            to_update = _decide_each(
+                rows, staging, ledger, retry_rejected=retry_rejected, updates=updates
+            )
+            met = met._replace(to_update=met.to_update + to_update)
     return met
 
 
@@ -108,21 +128,36 @@ def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
 
 
 def _decide_each(
-    rows: pl.DataFrame, staging: Staging, ledger: LedgerReader, *, retry_rejected: bool
-) -> None:
-    known = ledger.states(rows["reference"].to_list())
-    decisions = (
-        (at, decide(known[reference], fingerprint, retry_rejected=retry_rejected))
-        for at, reference, fingerprint in rows.select(
-            "position", "reference", "fingerprint"
-        ).iter_rows()
-        if reference in known
-    )
-    staging.settle(
-        (at, decision.outcome, decision.customer_id, decision.error_code, decision.error)
-        for at, decision in decisions
-        if decision.outcome is not None
-    )
+    rows: pl.DataFrame,
+    staging: Staging,
+    ledger: LedgerReader,
+    *,
+    retry_rejected: bool,
+    updates: UpdatePolicy,
+) -> int:
+    """Decide row by row; how many of them are to be updated."""
+    references = rows["reference"].to_list()
+    known, synced = ledger.states(references), ledger.updates(references)
+    hashed = ledger.hasher()
+    settled: list[tuple[int, Outcome, str, str, str]] = []
+    to_update = 0
+    for at, reference, fingerprint, payload in rows.select(
+        "position", "reference", "fingerprint", "payload"
+    ).iter_rows():
+        state, update = known.get(reference), synced.get(reference)
+        if state is None:
+            continue
+        if update is not None and (updates.rules or update.serial):
+            wanted = hashed(reference, json.loads(payload))
+            decision, _ = decide_update(update, fingerprint, wanted, updates)
+            to_update += decision.outcome is None
+        else:
+            decision = decide(state, fingerprint, retry_rejected=retry_rejected)
+        if decision.outcome is not None:
+            one = (at, decision.outcome, decision.customer_id, decision.error_code, decision.error)
+            settled.append(one)
+    staging.settle(settled)
+    return to_update
 
 
 def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]:
@@ -150,14 +185,35 @@ def _holds(ascending: array[int], number: int) -> bool:
 
 def _with_states(chunk: Sequence[Pending], ledger: LedgerReader) -> Iterator[Planned]:
     known, hashed = ledger.states([row.reference for row in chunk]), ledger.hasher()
+    settled = [one for one, state in known.items() if isinstance(state, Done)]
+    updates = ledger.updates(settled) if settled else {}
     for row in chunk:
-        state = known.get(row.reference, NEW)
-        fields = hashed(row.reference, json.loads(row.payload))
-        yield Planned(row.position, row.reference, row.fingerprint, row.payload, state, fields)
+        yield Planned(
+            row.position,
+            row.reference,
+            row.fingerprint,
+            row.payload,
+            known.get(row.reference, NEW),
+            hashed(row.reference, json.loads(row.payload)),
+            updates.get(row.reference),
+        )
+
+
+def would_deliver(staging: Staging, ledger: LedgerReader) -> None:
+    """Mark every row that a run would create or update (``--dry-run``)."""
+    for chunk in staging.pending():
+        known = ledger.states([row.reference for row in chunk])
+        states = ((row, known.get(row.reference)) for row in chunk)
+        staging.settle(
+            (row.position, Outcome.WOULD_UPDATE, state.customer_id, "", "")
+            for row, state in states
+            if isinstance(state, Done)
+        )
+    would_create(staging)
 
 
 def would_create(staging: Staging) -> None:
-    """Mark every row that a run would deliver (``--dry-run``)."""
+    """Mark every row that a first run would deliver."""
     staging.settle_rest(Outcome.WOULD_CREATE)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from importer.errors import UsageError
-from importer.outcomes import IN_MOMENT, Outcome
+from importer.outcomes import NOT_FAILED, Outcome
 from importer.plan.figures import Figures
 from importer.plan.frames import (
     OUTCOME,
@@ -52,7 +52,7 @@ _SETTLE = (
     f"INSERT OR REPLACE INTO outcome ({', '.join(OUTCOME)})"  # noqa: S608 - constant names
     f" VALUES ({', '.join('?' * len(OUTCOME))})"
 )
-_NOT_FAILED = sorted(one.value for one in (*IN_MOMENT, Outcome.WOULD_CREATE, Outcome.SKIPPED))
+_NOT_FAILED = sorted(one.value for one in NOT_FAILED)
 
 
 class Staging(Figures, Suspects):

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, TextIO
 
 from importer.errors import BugFound
-from importer.outcomes import IN_MOMENT, Outcome
+from importer.outcomes import NOT_FAILED
 from importer.source.csv.formula import escape_cell, escape_formula
 from importer.source.fed_back import ADDED, EXTRA, FORMAT, OWN, Digester
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from importer.plan import StagedRow
     from importer.results.workspace import Workspace
     from importer.source.records import Layout
-
-_NOT_FAILED = IN_MOMENT | {Outcome.WOULD_CREATE, Outcome.SKIPPED}
 
 
 def errors_name(source: int) -> str:
@@ -52,7 +50,7 @@ def write_errors(
             return _ErrorsFile(file, layouts[source], extra=with_extra[source])
 
         for row in rows:
-            if row.outcome not in _NOT_FAILED:
+            if row.outcome not in NOT_FAILED:
                 while begun <= row.source:
                     writer, begun = begin(begun), begun + 1
                 if writer is None or begun != row.source + 1:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from importer.rows.text import trim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    import polars as pl
 
     from importer.rows.judged import Judged
     from importer.source.records import Layout, RecordBatch
@@ -93,7 +93,12 @@ class EdgeLines:
     def __init__(self, layout: Layout) -> None:
         self._names = [trim(name).casefold() for name in layout.columns]
         named = [at for at, name in enumerate(layout.columns) if not name.startswith("_unnamed_")]
-        self._named = named[:1]
+        self._may_be: tuple[int, str] | None = None
+        """A column, and how its cell begins in a rule or another header."""
+        if named:
+            name = pl.escape_regex(trim(layout.columns[named[0]]))
+            pattern = rf"(?i)^\s*(?:[^\p{{L}}\p{{N}}]{{2,}}|{name})\s*$"
+            self._may_be = named[0], pattern
         self._off = layout.fed_back
         self._count = 0
         self._noted: dict[int, NoCustomer] = {}
@@ -157,14 +162,11 @@ class EdgeLines:
 
     def _anywhere(self, frame: pl.DataFrame) -> list[int]:
         """Rows that may be a rule or another header: both are none wherever they stand."""
-        rows: list[int] = []
-        for at in self._named:
-            cell = frame.to_series(at).str.strip_chars()
-            may = cell.str.contains(r"^[^\p{L}\p{N}]{2,}$") | (
-                cell.str.to_lowercase() == self._names[at]
-            )
-            rows += may.fill_null(value=False).arg_true().to_list()
-        return rows
+        if self._may_be is None:
+            return []
+        at, pattern = self._may_be
+        may = frame.to_series(at).str.contains(pattern)
+        return may.fill_null(value=False).arg_true().to_list()
 
     def _shape(self, cells: Sequence[str | None], *, at_edge: bool) -> str:
         """What a record looks like, if it looks like no customer; else ""."""

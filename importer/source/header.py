@@ -154,7 +154,8 @@ def find_header(rows: Sequence[Sequence[str]]) -> int:
     if 2 * len(filled[0]) > usual and len(rows[0]) >= usual:
         return 0
     for index, cells in enumerate(filled[1:], 1):
-        if 2 * len(cells) > usual and index + 1 < len(filled):
+        below = filled[index + 1 : index + 2]
+        if 2 * len(cells) > usual and below and 2 * len(below[0]) > usual:
             names = {cell.casefold() for cell in cells}
             named = len(names) == len(cells) and not any(map(_VALUE.fullmatch, cells))
             return index if named else 0

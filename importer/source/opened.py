@@ -44,6 +44,8 @@ class _Reader(Protocol):
     @property
     def warnings(self) -> Sequence[str]: ...
     @property
+    def unnamed(self) -> Sequence[str]: ...
+    @property
     def doubts(self) -> Sequence[str]: ...
     def batches(self) -> Iterator[RecordBatch]: ...
     def close(self) -> None: ...
@@ -69,6 +71,11 @@ class OpenSource:
     def warnings(self) -> tuple[str, ...]:
         """What was decided about the file and may be wrong; final when all has been read."""
         return tuple(self._reader.warnings)
+
+    @property
+    def unnamed(self) -> tuple[str, ...]:
+        """The columns without a name that hold something, a text for each; final as above."""
+        return tuple(self._reader.unnamed)
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -139,7 +146,8 @@ def open_source(
             reader = ParquetSource(shown, index, Path(path))
         elif head == ZIP_MAGIC:
             _check_seekable(shown, file, "Excel")
-            if options.sheet is not None and _is_errors_workbook(path, index, options):
+            said = options.sheet is not None or options.header_row is not None
+            if said and _is_errors_workbook(path, index, options):
                 options = options.by_its_own_rules()
             reader = XlsxSource(shown, index, options, file)
         else:

@@ -49,8 +49,9 @@ def test_one_row_is_no_outage_however_often_it_fails() -> None:
 
 def test_where_few_rows_are_left_all_of_them_are_enough() -> None:
     """A small file, or the end of a large one."""
-    assert after([1, 2], among=2).out
-    assert not after([1, 1], among=2).out
+    assert after([1, 2, 3], among=3).out
+    assert not after([1, 2, 2], among=3).out
+    assert not after([1, 2], among=2).out
 
 
 def test_an_outage_pauses_the_run_longer_and_longer_up_to_a_limit() -> None:

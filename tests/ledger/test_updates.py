@@ -75,7 +75,8 @@ def test_what_moment_confirmed_at_creation_is_the_base(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
         every = ledger.hasher()("A", ROW)
         assert settled(ledger, "A") == {"A": Synced("bcus_1", 0, every, PRINT_A)}
-        assert settled(ledger, "B", base=False) == {"B": Synced("bcus_1", 0)}
+        taken = Memory(ledger.hasher()("B", ROW))
+        assert settled(ledger, "B", base=False) == {"B": Synced("bcus_1", 0, memory=taken)}
         some = ledger.hasher()("C", {"name": "Ada"})
         ledger.apply([replace(sent("C"), fields=every)], [], run_id="r", now=1.0)
         found = Done(0, PRINT_A, "bcus_3", Origin.FOUND, ("balance",))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.mapping.proposing.headers import roles, totals_label
+from importer.mapping.filters import is_totals_label
+from importer.mapping.proposing.headers import roles
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_any_header_can_be_asked_about(name: str) -> None:
 )
 def test_a_totals_label_is_known(label: str) -> None:
     """Labels of totals lines are known in several languages."""
-    assert totals_label(label)
+    assert is_totals_label(label)
 
 
 @pytest.mark.parametrize(
@@ -70,4 +71,4 @@ def test_a_totals_label_is_known(label: str) -> None:
 )
 def test_what_only_resembles_a_totals_label_is_none(name: str) -> None:
     """A name that begins like a label is no label."""
-    assert not totals_label(name)
+    assert not is_totals_label(name)

@@ -416,6 +416,22 @@ def test_somebody_elses_columns_are_not_the_customers() -> None:
     assert open_answers(propose(facts_of(alone), Answers())) == ["reference"]
 
 
+def test_a_second_address_is_the_customers_only_if_its_name_says_so() -> None:
+    """``E-Mail 2`` and ``Work Tel`` are; a teacher's is pointed out and not used."""
+    mails = [f"p{number}@b.za" for number in range(ROWS)]
+    numbers = [f"+2782000{number:04d}" for number in range(ROWS)]
+    columns = customers(
+        **{"E-Mail 2": mails[::-1], "Email": mails, "Teacher Email": [*mails[1:], ""]}
+    )
+    columns |= {"Cell": numbers, "Work Tel": numbers[::-1], "Learner Phone": [*numbers[1:], ""]}
+    proposal = propose(facts_of(columns), Answers())
+    email, phone = (choice(proposal, "fields", one) for one in ("email", "phone"))
+    assert email.entry["columns"] == ["Email", "E-Mail 2"]
+    assert phone.entry["columns"] == ["Cell", "Work Tel"]
+    assert "Teacher Email" in email.warnings[0]
+    assert "Learner Phone" in phone.warnings[0]
+
+
 def test_two_references_are_asked_about() -> None:
     """Two columns that are both unique and named so: only a person knows which one lasts."""
     columns = customers() | {"Account Number": [f"A{number * 3}" for number in range(ROWS)]}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import date
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from importer.job.check import check
@@ -90,6 +92,13 @@ def workbook(tmp_path: Path, *rows: Sequence[object]) -> bytes:
     return path.read_bytes()
 
 
+def parquet(tmp_path: Path, **columns: list[object]) -> bytes:
+    """A Parquet file with these columns."""
+    path = tmp_path / "made.parquet"
+    pl.DataFrame(columns).write_parquet(path)
+    return path.read_bytes()
+
+
 def changed(table: Table, column: str, value: str) -> Table:
     """The table with another value in its first record."""
     at = table[0].index(column)
@@ -161,6 +170,21 @@ HIDDEN: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
         lambda _: b'{"external_reference": "T3", "name": "Ann \\ud83d"}\n',
         "not_unicode",
     ),
+    "a floating point reference": (
+        "s.parquet",
+        lambda folder: parquet(folder, external_reference=[17.5], name=["Ann"]),
+        "number_inexact",
+    ),
+    "a date as a name": (
+        "s.parquet",
+        lambda folder: parquet(folder, external_reference=["T3"], name=[date(2026, 11, 25)]),
+        "wrong_type",
+    ),
+    "bytes as a name": (
+        "s.parquet",
+        lambda folder: parquet(folder, external_reference=["T3"], name=[b"Ann"]),
+        "wrong_type",
+    ),
     "no JSON": (
         "s.jsonl",
         lambda _: b'{"external_reference": "T1", "name": "Bo"}\n{"external_reference": "T3"\n',
@@ -187,7 +211,9 @@ def test_a_refused_record_that_comes_back_unchanged_stays_refused(
         assert [row[table[0].index("_error")] for row in table[1:]] == reasons
 
 
-@pytest.mark.parametrize("kind", sorted(HIDDEN.keys() - {"no JSON", "a long number"}))
+@pytest.mark.parametrize(
+    "kind", sorted(HIDDEN.keys() - {"no JSON", "a long number", "a floating point reference"})
+)
 def test_a_corrected_record_goes_through(feeding: Feeding, kind: str) -> None:
     """Once the cell, or the record, is right, it is judged like any other."""
     name, content, _ = HIDDEN[kind]
@@ -435,6 +461,34 @@ def test_a_rule_for_rows_does_not_judge_a_damaged_cell(feeding: Feeding, rule: s
     }
     assert first["2"][1] == first["3"][1] == "cell_error"
     assert {found[0] for found in feeding.again().values()} == {"invalid"}
+
+
+@pytest.mark.parametrize("rule", ["true", "{ column = 'Name', starts_with = 'Total' }"])
+def test_a_totals_line_is_none_where_its_cells_cannot_be_read(feeding: Feeding, rule: str) -> None:
+    """A customer called Total whose reference is a broken formula is an error, not left out."""
+    rows = (
+        ["id", "Name"],
+        ["1", "Ann"],
+        [
+            NO_VALUE if rule == "true" else "2",
+            "Total Plumbing" if rule == "true" else error("#N/A"),
+        ],
+        [None, "Total"],
+    )
+    feeding.use(
+        "external_reference.column = 'id'\nname.column = 'Name'", rows=f"skip_totals = {rule}"
+    )
+    found = feeding.check("s.xlsx", workbook(feeding.folder, *rows))
+    assert [one[0] for one in found.values()] == ["would_create", "invalid", "skipped"]
+
+
+def test_the_kind_of_a_cell_comes_back_and_is_judged_anew(feeding: Feeding) -> None:
+    """True is no name, however often it is fed back; a mapping may send it to metadata instead."""
+    feeding.check("s.jsonl", b'{"external_reference": "T3", "name": true, "since": "x"}\n')
+    assert feeding.again() == {"T3": ("invalid", "wrong_type")}
+    errors = feeding.errors.read_bytes()
+    feeding.use("external_reference.column = 'external_reference'\n[metadata.vip]\ncolumn='name'")
+    assert feeding.check("again.csv", errors) == {"T3": ("would_create", "")}
 
 
 def test_extra_cells_come_back_as_json(feeding: Feeding) -> None:

@@ -34,6 +34,7 @@ class Content:
     encoding: str
     warnings: tuple[str, ...]
     doubts: tuple[str, ...]
+    unnamed: tuple[str, ...]
     kinds: list[tuple[Kind, ...]]
     """Of each row."""
 
@@ -65,7 +66,7 @@ def content_of(name: str, options: SourceOptions | None = None) -> Content:
             faults += [(batch.lines[one.index], one) for one in batch.faults]
             kinds += [_kinds_of(batch, row) for row in range(batch.frame.height)]
             batches += 1
-        known = (source.encoding, source.warnings, source.doubts)
+        known = (source.encoding, source.warnings, source.doubts, source.unnamed)
     return Content(source.layout, rows, malformed, faults, batches, *known, kinds)
 
 

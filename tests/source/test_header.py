@@ -100,8 +100,8 @@ def test_data_without_a_name_is_told(read: Callable[..., Content], row: bytes) -
     """It is not read, and its line is named; the index of a pandas frame is the usual case."""
     content = read(b"a,\n1,\n" + row + b"4,y\n")
     assert [cells[0] for cells in content.cells] == ["1", "3", "4"]
-    (doubt,) = content.doubts
-    assert "line 3: column 2 holds data but has no name in the header" in doubt
+    (told,) = content.unnamed
+    assert "line 3: column 2 holds data but has no name in the header" in told
     assert read(b",a\n0,x\n").cells == [("0", "x")]
 
 

@@ -439,3 +439,25 @@ def test_text_without_escapes_stays(text: str) -> None:
     """Only ``_xHHHH_`` means another character."""
     if "_x" not in text:
         assert unescaped(text) == text
+
+
+@pytest.mark.parametrize("row", [3, 70])
+def test_a_title_above_the_header(tmp_path: Path, row: int) -> None:
+    """It is told with the row of the header, which init finds and the setting reads."""
+    rows: dict[int, list[Value]] = {1: ["Customers", None], row: ["external_reference", "name", 5]}
+    rows[row][2] = "town"
+    rows |= {row + 1: ["R-1", "Ann", "Ulm"], row + 3: ["R-2", "Ben", "Bonn"]}
+    path = tmp_path / "book.xlsx"
+    write_workbook(path, {"S": rows})
+    with pytest.raises(SourceError, match=f"row {row}|line {row}") as caught:
+        content_of(str(path), SourceOptions(folder=tmp_path))
+    assert f"--header-row {row}" in (caught.value.hint or "")
+    for options in (SourceOptions(header_row=row), SourceOptions(find_header=True)):
+        content = content_of(str(path), options)
+        assert content.layout.header_row == row
+        assert content.rows == [
+            (row + 1, ("R-1", "Ann", "Ulm")),
+            (row + 3, ("R-2", "Ben", "Bonn")),
+        ]
+    with pytest.raises(SourceError, match="no header on line 2"):
+        content_of(str(path), SourceOptions(header_row=2))

@@ -52,8 +52,6 @@ _RUN_WRONG = {
     401: "unauthorised",
     407: "proxy_refused",
 }
-_REFUSED_TO_ALL = {403: "forbidden", 405: "no_such_endpoint"}
-"""To a GET or a PATCH of a customer that exists, where the API itself says so."""
 _BLOCKED = frozenset({403, 404, 405})
 """To a POST: not about the payload. Whether it is about the run, other rows tell."""
 
@@ -320,7 +318,7 @@ class MomentClient:
         of_api = reading.is_problem(found, status)
         if status == httpx.codes.NOT_FOUND and of_api:
             return u.Gone()
-        if (wrong := _wrong_for_updates(status, of_api=of_api)) is not None:
+        if (wrong := _wrong_for_updates(status)) is not None:
             return wrong
         code = reading.problem_code(found, status) if of_api else "not_the_api"
         return a.LookUpFailed(code, status, retry_after=reply.retry_after)
@@ -347,13 +345,12 @@ class MomentClient:
             return u.Gone()
         if status in {httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED}:
             return u.Clashed(status, code)
-        if (wrong := _wrong_for_updates(status, of_api=of_api)) is not None:
+        if (wrong := _wrong_for_updates(status)) is not None:
             return wrong
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
             return a.ServerFault(status, code, retry_after=reply.retry_after)
-        if not of_api:
-            # A gateway's page is not Moment's word: asked again, and nobody is refused by it.
-            return a.ServerFault(status, "not_the_api", retry_after=reply.retry_after)
+        if status in _BLOCKED or not of_api:
+            return a.Blocked(status, of_api)
         return a.Refused(status, code, reading.problem_message(found, json.loads(payload)))
 
     def _seen(self, reference: str, document: Mapping[str, Any]) -> Hashes:
@@ -459,11 +456,10 @@ def _object_of(texts: Mapping[str, str]) -> str:
     return f"{{{pairs}}}"
 
 
-def _wrong_for_updates(status: int, *, of_api: bool) -> a.RunWrong | None:
-    """Where the run is wrong, not the customer; a 403 or 405 only where the API itself says so."""
-    reasons = _RUN_WRONG | (_REFUSED_TO_ALL if of_api else {})
-    if status in reasons:
-        return a.RunWrong(reasons[status], status)
+def _wrong_for_updates(status: int) -> a.RunWrong | None:
+    """Where the run is wrong, whatever the customer."""
+    if status in _RUN_WRONG:
+        return a.RunWrong(_RUN_WRONG[status], status)
     if 300 <= status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
         return a.RunWrong("redirected", status)
     return None

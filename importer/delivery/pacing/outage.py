@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+FEWEST = 3
+"""Rows that can be an outage at all, where no more are left."""
+
 
 class Said(StrEnum):
     """What one exchange says about Moment, whatever it says about the row."""
@@ -110,7 +113,7 @@ def troubled(
         blocked=blocked and (health.blocked or not health.troubled),
         asking_until=0.0,
     )
-    if not health.out and len(known) < min(settings.outage_after, max(1, rows)):
+    if not health.out and len(known) < min(settings.outage_after, max(FEWEST, rows)):
         return health
     pause = min(settings.longest_pause, settings.pause * 2 ** min(health.probes, 16))
     return health._replace(probes=health.probes + 1, paused_until=now + pause)

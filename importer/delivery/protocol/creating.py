@@ -1,8 +1,50 @@
 """The delivery protocol of one row as a pure state machine: an event in, a command out.
 
-The rules are those of docs/delivery.md, in its order; there the reasons stand. Nothing here does
-I/O, reads a clock or draws a random number, so the same code is model-checked (tests/model),
-simulated (tests/simulation) and run.
+Nothing here does I/O, reads a clock or draws a random number, so the same code is model-checked
+(tests/model), simulated (tests/simulation) and run.
+
+Theory of operation. The API stores the first answer to an idempotency key, whatever it was, and
+replays it for a day; then it forgets the key. So a key alone does not make reruns safe, and the
+key is a function of the reference **and a generation**. The ledger holds ``New``, ``Sent``,
+``Done`` or ``Rejected`` of each row. ``Sent`` is durable before its request leaves (write-ahead)
+and never changes within a generation (write-once). The generation only ever grows, and only
+where a *finished* request and a 404 to a look-up prove that nothing of ours exists. An answer
+that proves nothing changes nothing: the same key again, or a look-up. Trouble that may be the
+run's is never charged to the row; whose it is, the pool finds out by other rows.
+
+The rules (a test holds them equal to docs/delivery.md, where the reasons stand)::
+
+    what the ledger holds                            what is done
+    -----------------------------------------------  -------------------------------------------
+    Done                                             settle: unchanged, or changed
+    Rejected, same version                           settle: rejected
+    Rejected, other version                          generation + 1, POST
+    New                                              commit Sent(0), POST
+    Sent, stale or with another version              look up; found: Done; 404: generation + 1
+    Sent otherwise                                   POST, same key
+
+    answer to the POST                               what is done
+    -----------------------------------------------  -------------------------------------------
+    2xx, well-formed, our reference                  Done
+    2xx with anything else                           look up; 404: backoff, same key
+    replayed, and not 2xx                            look up; 404: generation + 1
+    refused by the API (400, 402, 422 ...)           look up, see the next table
+    409                                              look up; 404: backoff, same key
+    429                                              wait, same key
+    connection failed before a byte was written      backoff, same key
+    timeout, reset, fresh 5xx                        backoff, same key
+    403, 404, 405 of the API itself                  settle: unsettled (turned_away)
+    a 4xx that is no problem document of the API     look up; 404: backoff, same key, three times
+    401, 407, redirect, TLS failure, no such host    stop the run
+
+    refused, and the look-up says                    what is done
+    -----------------------------------------------  -------------------------------------------
+    found                                            Done
+    404, the refusal speaks of the idempotency key   generation + 1
+    404, the first 422 of this run                   generation + 1
+    404, the refusal says that the reference exists  ask again later; unsettled in the end
+    404, the row may have been sent before           ask again after settle_delay, then Rejected
+    404, never sent before                           Rejected
 """
 
 from __future__ import annotations

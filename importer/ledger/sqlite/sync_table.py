@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from importer.delivery.protocol.states import Attempt
+from importer.delivery.protocol.states import Attempt, Origin
 from importer.delivery.protocol.update_states import (
     NOTHING,
     Conflict,
@@ -70,7 +70,19 @@ def read_state(columns: Sequence[Any]) -> tuple[str, UpdateState]:
     base = base_of(row)
     # Whole where Moment confirmed every field of the version: an empty base stands for that.
     version = row.fingerprint if row.base == b"" and row.differs is None else None
-    return row.reference, Synced(row.customer_id or "", 0, base, version or b"")
+    memory = Memory(_taken(row, base)) if row.origin != Origin.FOUND else NOTHING
+    return row.reference, Synced(row.customer_id or "", 0, base, version or b"", memory)
+
+
+def _taken(row: Row, base: Hashes) -> Hashes:
+    """What Moment took when the customer was made, without showing in what form it holds it."""
+    known = {name for name, _ in base}
+    other = set((row.differs or "").split("\n"))
+    return tuple(
+        (name, value)
+        for name, value in unpacked(row.hashes or b"")
+        if name not in known and not {name, name.partition(".")[0]} & other
+    )
 
 
 def decode(record: Record) -> UpdateState:

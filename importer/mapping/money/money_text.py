@@ -42,7 +42,7 @@ _WITHOUT_CENTS = r"([0-9])([.,])(?:-{1,2}|[\u2014\u2015])(\s|\p{L}|\p{Sc}|\)|$)"
 """``5.-`` and ``1.234,--``: no cents, as people write in Switzerland, Germany, Scandinavia."""
 _WITHOUT_SHILLINGS = r"([0-9])/[-=](\s|\p{L}|\p{Sc}|\)|$)"
 """``500/-`` and ``500/=``, as people write in India and East Africa."""
-_NOTHING = rf"^({_NAME})?\s*[-\u2014\u2015]\s*({_NAME})?$"
+_NOTHING = rf"^({_NAME})?\s*[-\u2014\u2015](?:[.,][-\u2014\u2015]{{1,2}})?\s*({_NAME})?$"
 """A dash in place of an amount is zero: accounting formats print it so."""
 _AS_PEOPLE_WRITE = (
     (_WITHOUT_CENTS, "${1}${2}00${3}"),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from importer.mapping.proposing.headers import roles, totals_label
+from importer.mapping.filters import is_totals_label
+from importer.mapping.proposing.headers import roles
 from importer.rows.currencies import ACTIVE
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def _totals(
     cells_filled: list[str] = []
     for line, cells in tail:
         filled = [name for name in names if cells[name]]
-        if not filled or not totals_label(cells[filled[0]]):
+        if not filled or not is_totals_label(cells[filled[0]]):
             continue
         reachable = any(cells[name] for name in own if name != filled[0])
         if not reachable and len(filled) <= max(2, len(names) // 2):

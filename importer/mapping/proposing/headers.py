@@ -11,8 +11,6 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from importer.rows.currencies import ACTIVE
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -61,12 +59,13 @@ _NAMES: dict[Role, str] = {
         |klientnommer|klient nr|klientkode|rekeningnommer|lidnommer|verwysing|kliente nommer
     """,
     "first_name": """
-        first name|firstname|given name|givenname|forename|name first
-        |vorname|rufname|prenom|nombre|nombre de pila|primer nombre|voornaam|primeiro nome
+        first name|firstname|first names|given name|givenname|given names|forename|forenames
+        |name first|vorname|vornamen|rufname|prenom|prenoms|nombre|nombres|nombre de pila
+        |primer nombre|voornaam|voornamen|primeiro nome|nomes
         |voornaam klient|billing first name
     """,
     "last_name": """
-        last name|lastname|surname|family name|familyname|name last
+        last name|lastname|surname|surnames|last names|family name|familyname|name last
         |nachname|familienname|zuname|nom de famille|apellido|apellidos|primer apellido
         |achternaam|familienaam|sobrenome|apelido|ultimo nome|van|billing last name
     """,
@@ -186,6 +185,14 @@ OWED = _listed("""
 """)
 """Folded names of amounts that say themselves that the customer owes what is positive."""
 
+_ALSO = _listed("""
+    secondary second alternative alternate alt other additional extra work home private business
+    personal mobile office main primary zweite zweites weitere privat geschaftlich dienstlich
+    autre second secondaire professionnel otro otra segundo secundario trabajo casa andere tweede
+    werk thuis prive outro outra trabalho ander tweede huis
+""")
+"""Folded words that make a second address or number of the same customer's."""
+
 ELSEWHERE = _listed("""
     invoice invoices order orders payment payments transaction receipt document bill quote ticket
     statement product products item items sku project job plan file user login sales rep salesman
@@ -221,8 +228,6 @@ _OF_THE_CUSTOMER: frozenset[Role] = frozenset(
     ("reference", "first_name", "last_name", "full_name", "company", "email", "phone", "balance")
 )
 _NO_DECOMPOSITION = str.maketrans({"ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l"})
-_NUMBERED = re.compile(r"[-_/#]\d")
-"""How a key of a customer's goes on: ``TOTAL-7``."""
 _PART = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -232,39 +237,11 @@ def fold(text: str) -> str:
     return "".join(_words(text))
 
 
-_COUNTED = _listed("""
-    amount balance due outstanding owed owing open records rows lines customers clients accounts
-    members debtors of all for count number betrag saldo kunden datensatze zeilen offen alle aller
-    montant solde clients enregistrements de des importe clientes registros bedrag klanten regels
-    van valor registos kliente rekords rand euro euros dollars
-""")
-"""Folded words that may stand beside ``Total`` in a label: what was added up, never a name."""
-
-
-def totals_label(text: str) -> bool:
-    """Whether a cell is the label of a totals line and nothing else: ``Summe``, ``GESAMT (EUR)``.
-
-    ``Total Plumbing CC`` is none: that is a customer's name.
-    """
-    words = _words(text)
-    if _NUMBERED.search(text):
-        return False
-    known = _folded("total")
-    rest = [
-        words[size:] for size in (3, 2, 1) if len(words) >= size and "".join(words[:size]) in known
-    ]
-    return any(all(_adds_up(word) for word in one) for one in rest)
-
-
-def _adds_up(word: str) -> bool:
-    return word in _COUNTED or word.isdigit() or word.upper() in ACTIVE
-
-
 def roles(name: str) -> dict[Role, float]:
     """What a column's name may mean, with a weight from 0 to 1.
 
     1 where the whole name is known, 0.6 where it only ends with a known name (``Billing Email``)
-    and 0.5 where it begins with one (``Saldo EUR``), both if it is about the customer; 0.3 for an
+    and 0.5 where it begins with one (``Saldo EUR``), both if it is about the customer; 0.1 for an
     amount of the past.
     """
     words = _words(name)
@@ -284,11 +261,20 @@ def roles(name: str) -> dict[Role, float]:
         elif _known_part(("".join(words[:cut]) for cut in range(1, len(words))), known):
             found[role] = 0.5
     if "balance" in found and not STALE.isdisjoint((*words, whole)):
-        found["balance"] = 0.3
+        found["balance"] = 0.1
     if found.get("personal_id") == 1.0:
         # "sa_identification_number" is no reference, whatever else its name resembles.
         return {"personal_id": 1.0}
     return found
+
+
+def is_further(name: str, role: Role) -> bool:
+    """Whether a column holds one more address or number of a customer: ``Work Tel``, ``Email 2``.
+
+    Any other word may make it somebody else's: ``Teacher Email``.
+    """
+    own = [word for word in _words(name) if not word.isdigit() and word not in _ALSO]
+    return "".join(own) in _folded(role) or "".join(_words(name)) in _folded(role)
 
 
 def _known_part(parts: Iterable[str], known: frozenset[str]) -> bool:

@@ -6,7 +6,6 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
-from importer.mapping.filters import is_totals_label
 from importer.mapping.proposing.facts import FEW, NEARLY_ALL
 from importer.mapping.proposing.headers import INACTIVE, fold
 from importer.mapping.proposing.proposal import Choice, counted
@@ -43,10 +42,7 @@ def propose_rows(parts: Parts, reference: str) -> Choice | None:
     reasons: list[str] = []
     totals = parts.facts.totals
     if totals:
-        column = totals[-1][1]
-        labels = sorted({label for _, where, label in totals if where == column})
-        usual = all(is_totals_label(label) for _, _, label in totals)
-        entry["skip_totals"] = usual or {"column": column, "starts_with": labels}
+        entry["skip_totals"] = True
         lines = ", ".join(str(line) for line, _, _ in totals)
         reasons.append(f"line {lines} is a totals line, no customer")
     repeated = parts.facts.repeated
@@ -97,7 +93,8 @@ def propose_metadata(parts: Parts, used: set[str]) -> tuple[list[Choice], list[t
         elif role == "kind" and 0 < len(column.top) <= FEW and len(choices) < MAX_KEYS:
             choices.append(_metadata(column, taken))
         else:
-            left_out.append((column.name, _why(column, role)))
+            others = {one.name for one in parts.all(role)} & used if role else set()
+            left_out.append((column.name, _why(column, role, taken=bool(others))))
     return choices, left_out
 
 
@@ -115,12 +112,12 @@ def fold_words(name: str) -> str:
     return "_".join(fold(part) for part in re.split(r"[\W_]+", name) if part)
 
 
-def _why(column: ColumnFacts, role: str | None) -> str:
+def _why(column: ColumnFacts, role: str | None, *, taken: bool) -> str:
     if not column.filled:
         return "empty"
     if role in _LEFT_OUT:
         return _LEFT_OUT[role]
-    if role is not None:
+    if role is not None and taken:
         return f"another column is used as {role.replace('_', ' ')}"
     if column.share("date") > NEARLY_ALL:
         return _LEFT_OUT["date"]

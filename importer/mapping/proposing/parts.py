@@ -27,7 +27,7 @@ _NEEDED: dict[Role, tuple[str, float]] = {
 }
 _BY_VALUES: tuple[tuple[Role, str], ...] = (("email", "email"), ("currency", "currency"))
 """Parts that values alone give away."""
-_SURE = 0.9
+SURE = 0.9
 _FAR = 0.4
 """A candidate whose weight is so much smaller is no rival."""
 BY_VALUES = 0.4
@@ -68,7 +68,7 @@ class Parts:
 
     def confidence(self, role: Role, column: ColumnFacts) -> Confidence:
         """How sure the part of a column is; a near rival takes the certainty away."""
-        sure = self.weight(role, column) >= _SURE and not self.rivals(role, column)
+        sure = self.weight(role, column) >= SURE and not self.rivals(role, column)
         return "high" if sure else "medium"
 
 
@@ -96,7 +96,7 @@ def _fitting(column: ColumnFacts) -> dict[Role, float]:
         if not shape or not column.sampled or column.share(shape) >= needed:
             found[role] = weight
     for role, shape in _BY_VALUES:
-        if role not in found and column.sampled and column.share(shape) >= _SURE:
+        if role not in found and column.sampled and column.share(shape) >= SURE:
             found[role] = BY_VALUES
     return found
 

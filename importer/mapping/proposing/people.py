@@ -9,7 +9,8 @@ import phonenumbers
 import polars as pl
 
 from importer.mapping.phone import to_e164
-from importer.mapping.proposing.parts import BY_VALUES, share_within
+from importer.mapping.proposing.headers import is_further
+from importer.mapping.proposing.parts import BY_VALUES, SURE, share_within
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, most_of
 from importer.rows.text import shown
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from importer.mapping.proposing.facts import ColumnFacts
     from importer.mapping.proposing.headers import Role
     from importer.mapping.proposing.parts import Parts
-    from importer.mapping.proposing.proposal import Answers
+    from importer.mapping.proposing.proposal import Answers, Confidence
 
 TRIED_NUMBERS = 60
 """Different numbers that regions are tried with."""
@@ -104,7 +105,7 @@ def _fills_gaps(parts: Parts, firm: ColumnFacts, first: ColumnFacts) -> bool:
 
 def propose_email(parts: Parts) -> Choice | None:
     """The e-mail columns, the surest first; domains are written as Moment takes them."""
-    found = _named(parts, "email")
+    found, warnings = _named(parts, "email")
     if not found:
         return None
     entry: dict[str, Any] = _column_or_columns(found)
@@ -115,23 +116,34 @@ def propose_email(parts: Parts) -> Choice | None:
     best = found[0]
     reason = most_of(best.shapes["email"], best.sampled, "e-mail addresses")
     instead = ('on_invalid = "drop"  # keeps a customer whose address Moment would refuse',)
-    confidence = parts.confidence("email", best)
-    return Choice(("fields", "email"), entry, confidence, reason, instead=instead)
+    confidence = _confidence(parts, "email", found)
+    return Choice(("fields", "email"), entry, confidence, reason, warnings, instead)
 
 
-def _named(parts: Parts, role: Role) -> list[ColumnFacts]:
-    """The columns whose names say so, the fullest of equals first; one of values alone otherwise.
+def _named(parts: Parts, role: Role) -> tuple[list[ColumnFacts], tuple[str, ...]]:
+    """The columns of one customer's addresses or numbers, the surest first; what to look at.
 
-    A further column with addresses may be somebody else's: a manager, a sales representative.
+    A further column may be somebody else's (a teacher, an account manager), so only one whose name
+    says the same as a whole is taken; one whose values alone look so stands only for want of any.
     """
     found = sorted(parts.all(role), key=lambda one: (-parts.weight(role, one), -one.filled))
-    named = [one for one in found if parts.weight(role, one) > BY_VALUES]
-    return named or found[:1]
+    named = [one for one in found if parts.weight(role, one) > BY_VALUES and one.filled]
+    if not named:
+        return found[:1], ()
+    taken = [named[0], *(one for one in named[1:] if is_further(one.name, role))]
+    others = ", ".join(shown(one.name) for one in named if one not in taken)
+    warnings = (f"{others} may be the customer's as well, or somebody else's",) if others else ()
+    return taken, warnings
+
+
+def _confidence(parts: Parts, role: Role, taken: list[ColumnFacts]) -> Confidence:
+    rivals = [one for one in parts.rivals(role, taken[0]) if one not in taken]
+    return "medium" if rivals or parts.weight(role, taken[0]) < SURE else "high"
 
 
 def propose_phone(parts: Parts, answers: Answers) -> tuple[Choice | None, Question | None]:
     """All phone columns, and how their national numbers become international."""
-    found = _named(parts, "phone")
+    found, warnings = _named(parts, "phone")
     if not found:
         return None, None
     entry: dict[str, Any] = _column_or_columns(found)
@@ -141,7 +153,6 @@ def propose_phone(parts: Parts, answers: Answers) -> tuple[Choice | None, Questi
     country = _country_column(parts)
     region = answers.region or _region_of_file(parts.facts.layout.name)
     reason = "its name says so, and its values are numbers to dial"
-    warnings: tuple[str, ...] = ()
     if country is not None:
         entry["region_column"] = country.name
         reason += f"; {shown(country.name)} says in which country each number is national"
@@ -162,11 +173,11 @@ def propose_phone(parts: Parts, answers: Answers) -> tuple[Choice | None, Questi
 
 
 def _phone(parts: Parts, entry: dict[str, Any], reason: str, warnings: tuple[str, ...]) -> Choice:
-    column = parts.all("phone")[0]
+    found, _ = _named(parts, "phone")
     return Choice(
         ("fields", "phone"),
         entry,
-        parts.confidence("phone", column),
+        _confidence(parts, "phone", found),
         reason,
         warnings,
         ('on_invalid = "drop"  # keeps a customer whose number cannot be dialled',),

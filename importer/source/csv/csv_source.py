@@ -238,9 +238,14 @@ class CsvSource:
         return (*self._stream.warnings, f"{blank}: no records")
 
     @property
+    def unnamed(self) -> Sequence[str]:
+        """The columns without a name that hold something; complete at the end."""
+        return self._unnamed.found
+
+    @property
     def doubts(self) -> Sequence[str]:
         """What may be damaged; complete at the end."""
-        doubts = list(self._unnamed.found)
+        doubts: list[str] = []
         if self._blocks.unended and self._records > 1:
             doubts.append(
                 f"{source_name(self._name)}: line {self._line - 1}: the last line has no line end,"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,8 @@ class _Section:
     """(what, characters): ``text``, ``digit``, ``comma``, ``point``, ``at``, ``fill``,
     ``currency``, ``general``, ``other`` (percent, exponent, fraction)."""
     condition: tuple[str, float] | None = None
+    role: str = "amount"
+    """``amount``: the number counts; ``key``: what is shown; ``unknown``: that, but what is it."""
 
     def has(self, what: str) -> bool:
         return any(one == what for one, _ in self.items)
@@ -62,6 +64,8 @@ class NumberFormat:
     """``[h]:mm``: hours beyond 24."""
     sections: tuple[_Section, ...] = ()
     """Nothing where numbers and texts are shown as they are."""
+    keys: bool = False
+    """Whether a number may be shown as a key."""
 
     def number(self, value: float) -> str | None:
         """How a key is shown; None where the number is what counts.
@@ -70,11 +74,13 @@ class NumberFormat:
             InapplicableError: it is shown as something else than its digits, and it cannot be told
                 as what.
         """
-        if not self.sections:
+        if not self.keys:
             return None
         section, negative = self._chosen(value)
-        if section is None or not _is_key(section, alone=len(self.sections) == 1):
+        if section is None or section.role == "amount":
             return None
+        if section.role == "unknown":
+            raise InapplicableError
         if not value.is_integer():
             if all(what == "digit" or text in _ABOUT_AMOUNTS for what, text in section.items):
                 return None
@@ -146,7 +152,9 @@ def parsed(code: str) -> NumberFormat:
     sections.append(_Section(tuple(items), condition))
     if date or elapsed:
         return NumberFormat(date=True, elapsed=elapsed)
-    return NumberFormat(sections=tuple(sections))
+    alone = len(sections) == 1
+    judged = tuple(replace(one, role=_role(one, alone=alone)) for one in sections)
+    return NumberFormat(sections=judged, keys=any(one.role != "amount" for one in judged))
 
 
 def _item(kind: str, text: str) -> tuple[str, str]:
@@ -180,37 +188,30 @@ def _holds(condition: tuple[str, float], value: float) -> bool:
     }[sign]
 
 
-def _is_key(section: _Section, *, alone: bool) -> bool:
-    """Whether what is shown counts, and not the number.
-
-    Raises:
-        InapplicableError: it counts, and cannot be told.
-    """
+def _role(section: _Section, *, alone: bool) -> str:
+    """Whether what is shown counts, or the number; ``alone`` where there is no other part."""
     items = section.items
     places = [at for at, (what, _) in enumerate(items) if what in {"digit", "general"}]
     if not places or section.has("point"):
-        return False
+        return "amount"
     before = _literal(items[: places[0]])
     after = _literal(items[places[-1] + 1 :])
     within = _literal(items[places[0] : places[-1]])
-    grouped = section.has("comma")
     digits = "".join(text for what, text in items if what == "digit")
+    grouped = section.has("comma")
     padded = not grouped and (digits.count("0") > 1 or (digits[:1] == "0" and len(digits) > 1))
     if section.has("other"):
         within = within.strip()  # between a whole number and its fraction
     marked = bool(within) or _marks(before, alone=alone) or _marks(after, alone=alone)
     if grouped and marked:
-        marked = bool(within) or not _like_currency(before) or (not before and "-" in after)
+        marked = bool(within) or not _like_currency(before)
     if not padded and not marked:
-        return False
-    fills = any(what == "fill" and text != " " for what, text in items)
-    if section.has("other") or (fills and marked) or (fills and padded):
-        if not marked:
-            return False
-        raise InapplicableError
-    if grouped and items[places[-1] + 1 : places[-1] + 2] == (("comma", ","),):
-        raise InapplicableError  # in thousands
-    return True
+        return "amount"
+    if section.has("other"):
+        return "unknown" if marked else "amount"
+    fills = any(what == "fill" and (text != " " or marked) for what, text in items)
+    in_thousands = items[places[-1] + 1 : places[-1] + 2] == (("comma", ","),)
+    return "unknown" if fills or in_thousands else "key"
 
 
 def _literal(items: Sequence[tuple[str, str]]) -> str:

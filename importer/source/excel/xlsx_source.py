@@ -23,7 +23,13 @@ from importer.source.excel.xlsx_parts import (
     in_words,
     xml_feed,
 )
-from importer.source.header import Unnamed, header_of
+from importer.source.header import (
+    HEADER_LINES,
+    Unnamed,
+    find_header,
+    header_of,
+    title_above,
+)
 from importer.source.limits import MAX_FIELD, MAX_RECORD
 from importer.source.naming import column_name
 from importer.source.raw import changed, stamp_of
@@ -206,21 +212,27 @@ class XlsxSource:
                 sheet = self._chosen(options.sheet)
                 self._reader = self._row_reader()
                 self._rows = self._reader.rows(self._book.pieces(sheet.part))
-                first = next(self._rows, None)
-            if first is None:
-                raise SourceError(
-                    f"{name}: the sheet {column_name(sheet.name)} is empty",
-                    hint="the first row must name the columns",
-                )
-            self._header = header_of(name, self._names(first[1]))
+                head = list(itertools.islice(self._rows, HEADER_LINES))
+                if not head:
+                    raise SourceError(
+                        f"{name}: the sheet {column_name(sheet.name)} is empty",
+                        hint="the first row must name the columns",
+                    )
+                names, header_row = self._header_in(head, options)
+            self._header = header_of(name, names)
             self._resources = stack.pop_all()
-        self.layout = Layout(name, self._header.columns)
+        self.layout = Layout(name, self._header.columns, header_row=header_row)
         self._unnamed = Unnamed(name, self._header)
 
     @property
-    def doubts(self) -> Sequence[str]:
-        """What may be damaged; complete at the end."""
+    def unnamed(self) -> Sequence[str]:
+        """The columns without a name that hold something; complete at the end."""
         return self._unnamed.found
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What may be damaged: nothing that the format would not refuse."""
+        return ()
 
     def batches(self) -> Iterator[RecordBatch]:
         """All rows that hold something, in order.
@@ -302,6 +314,35 @@ class XlsxSource:
 
     def _row_reader(self) -> RowReader:
         return RowReader(self._strings, self._formats, recalculated=self._book.recalculated)
+
+    def _header_in(
+        self, head: Sequence[Row], options: SourceOptions
+    ) -> tuple[list[str], int | None]:
+        """The names of the columns, and their row where it is not the first; goes on below it.
+
+        Raises:
+            SourceError: a title stands above the header and nobody has said so, or there is no
+                such row.
+        """
+        wanted = options.header_row
+        if wanted is not None:
+            for number, cells in itertools.chain(head, self._rows):
+                if number == wanted:
+                    below = [row for row in head if row[0] > wanted]
+                    self._rows = itertools.chain(below, self._rows)
+                    return self._names(cells), wanted if number > head[0][0] else None
+                if number > wanted:
+                    break
+            raise SourceError(
+                f"{self._name}: there is no header on line {wanted:,}",
+                hint="check the header row: lines are Excel's row numbers",
+            )
+        at = find_header([self._names(cells) for _, cells in head])
+        number, cells = head[at]
+        if at and not options.find_header:
+            raise title_above(self._name, number, head[0][0])
+        self._rows = itertools.chain(head[at + 1 :], self._rows)
+        return self._names(cells), number if at else None
 
     def _names(self, cells: dict[int, Cell]) -> list[str]:
         texts = {column: self._text("", cell)[0] for column, cell in cells.items()}

@@ -244,9 +244,14 @@ class JsonSource:
         return self._stream.warnings
 
     @property
-    def doubts(self) -> Sequence[str]:
-        """What may be damaged; complete at the end."""
+    def unnamed(self) -> Sequence[str]:
+        """The columns without a name that hold something; complete at the end."""
         return self._unnamed.found
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What may be damaged: nothing that the format would not refuse."""
+        return ()
 
     def batches(self) -> Iterator[RecordBatch]:
         """All records in input order."""

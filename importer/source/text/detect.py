@@ -122,6 +122,9 @@ _BESIDE_DIGITS = frozenset("°ºª²³½¼¾€£§%¥×±№")
 _BEFORE_LETTERS = frozenset("“„‘’‚«¿¡–—•\u00a0")
 _AFTER_LETTERS = frozenset("”“’‘»…™®–—\u00a0")
 _USUAL_SIGNS = frozenset("½¼¾“”„‘’‚–—…•«»°€£§™®©\u00a0¿¡№")
+_WELL_KNOWN = 5.0
+"""How much likelier a reading is for each of its names that everybody knows."""
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]")
 _HALF = re.compile(r"[\uff66-\uff9f]")
 _WESTERN = ("fr", "de", "es", "pt", "it", "nl", "af", "da", "nb", "sv", "fi", "ca", "ga")
@@ -159,6 +162,8 @@ class _Languages:
     """Language -> character -> how likely it is."""
     sizes: dict[str, int]
     """Script -> how many languages are written in it."""
+    names: frozenset[str]
+    """Names that everybody knows, in small letters."""
 
 
 @cache
@@ -168,12 +173,15 @@ def _languages() -> _Languages:
     scripts: dict[str, set[str]] = {}
     language = ""
     listed: dict[str, str] = {}
+    names: set[str] = set()
     text = resources.files(__package__).joinpath("letters.txt").read_text(encoding="utf-8")
     for line in text.splitlines():
         if line.startswith("#"):
             continue
         if line.startswith("["):
             language = line[1:-1]
+        elif line.startswith("= "):
+            names.update(line[2:].split(" "))
         elif " " in line:
             letter, before, after = line.split(" ")
             share = int(letter[1:]) / 1000
@@ -185,7 +193,9 @@ def _languages() -> _Languages:
             listed[language] = listed.get(language, "") + line
     for one, text in listed.items():
         characters[one] = _falling(text, 15)
-    return _Languages(letters, characters, {one: len(all_) for one, all_ in scripts.items()})
+    return _Languages(
+        letters, characters, {one: len(all_) for one, all_ in scripts.items()}, frozenset(names)
+    )
 
 
 def _falling(text: str, flat: float = 1.5) -> dict[str, float]:
@@ -437,6 +447,8 @@ class _Scored:
                 windows[window] += weight
             elif character:
                 wide[character] += weight
+        known = {word for text in self.texts.values() for word in _WORD.findall(text.lower())}
+        rest += _WELL_KNOWN * len(known & _languages().names)
         likelihood = rest + _best_language(windows, expected) + _best_characters(wide, expected)
         self.mean = likelihood / max(places.total(), 1)
         self.total = likelihood + usual

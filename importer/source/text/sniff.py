@@ -32,6 +32,14 @@ _KNOWN = (
     (b"%PDF", "looks like a PDF document", "export the customers as CSV"),
     (b"SQLite format 3\x00", "looks like a SQLite database", "export the customers as CSV"),
 )
+_PAGE = "export the customers as CSV; or open it in Excel and save it as .xlsx"
+_MARKED_UP = (
+    (b"<?xml", "is an XML file, as Excel 2003 and other programs write them", _PAGE),
+    (b"<html", "is a web page, as some programs call .xls", _PAGE),
+    (b"<!doctype html", "is a web page, as some programs call .xls", _PAGE),
+    (b"<table", "is a table of a web page, as some programs call .xls", _PAGE),
+)
+_LONGEST_TAG = 16
 _MARKS = ((UTF8, UTF8_BOM), ("utf-16le", b"\xff\xfe"), ("utf-16be", b"\xfe\xff"))
 _UTF32_MARK = b"\xff\xfe\x00\x00"
 _NUL_SHARE = 0.01
@@ -71,14 +79,16 @@ def is_fed_back(head: bytes) -> bool:
 
 
 def check_format(name: str, head: bytes) -> None:
-    """Refuse what is no text at all, by its first bytes.
+    """Refuse what is no text of records at all, by its first bytes.
 
     Raises:
-        SourceError: it is a known binary format, or UTF-32.
+        SourceError: it is a known binary format, a web page, XML, or UTF-32.
     """
-    for magic, what, hint in _KNOWN:
-        if head.startswith(magic):
-            raise SourceError(f"{source_name(name)}: {what}", hint=hint)
+    start = head[:SAMPLE_BYTES].removeprefix(UTF8_BOM).lstrip()[:_LONGEST_TAG].lower()
+    for begins, known in ((head, _KNOWN), (start, _MARKED_UP)):
+        for magic, what, hint in known:
+            if begins.startswith(magic):
+                raise SourceError(f"{source_name(name)}: {what}", hint=hint)
 
 
 def check_text(name: str, head: bytes) -> None:

@@ -129,13 +129,14 @@ class TextStream:
         while len(head) < SAMPLE_BYTES and (more := self._raw.read()):
             head += more
         marked, mark = byte_order_mark(head)
+        if marked in {"", UTF8}:
+            check_format(self._name, head)
         if marked:
             if not _agrees(self._declared, marked):
                 self._warn(f"begins with the mark of {marked}, so that is how it is read")
             if marked != UTF8:
                 return self._transcode(marked, head[len(mark) :])
             return self._plain(head)
-        check_format(self._name, head)
         if self._declared == AUTO or is_fed_back(head):
             # An errors file was written in UTF-8; a spreadsheet may have saved it in another one.
             return self._detected(head)
@@ -238,8 +239,8 @@ class TextStream:
         readings = ", ".join(
             f"{one.encoding} ({', '.join(one.contexts)})" for one in verdict.readings
         )
-        lines = ", ".join(f"{line:,}" for line in verdict.lines)
-        where = f"line {lines}" if len(verdict.lines) == 1 else f"lines {lines}"
+        found = list(dict.fromkeys(verdict.lines))
+        where = f"line{'s' if len(found) > 1 else ''} {', '.join(f'{line:,}' for line in found)}"
         named = " or ".join(f"--encoding {one.encoding}" for one in verdict.readings)
         return SourceError(
             f"{source_name(self._name)}: the text is not UTF-8, and its encoding cannot be told:"

@@ -1,0 +1,89 @@
+"""One row never stops the others: whole runs against an API that answers by row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from importer.errors import ExitCode
+from importer.job.world import World
+from tests.delivery.fake_api import PAGE, Reply, problem, serving
+from tests.job.conftest import Job, customers, outcomes, results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+AT_ONCE = World(draw=lambda: 0.0)
+"""Backoff without waiting."""
+ROWS = 120
+HOUR = {"Retry-After": "3600"}
+END_OF_TIME = {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}
+
+
+def of(number: int, reply: Reply) -> Callable[[str, int], Reply | None]:
+    """This row alone gets this reply, always."""
+    return lambda reference, _: reply if reference == f"C-{number}" else None
+
+
+@pytest.mark.parametrize("number", [0, 60, ROWS - 1])
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (problem(409, "deleted"), "deleted"),
+        (Reply(500, PAGE), "http_500"),
+        (Reply(403, PAGE), "not_the_api"),
+        (Reply(400, b'{"message": "Forbidden"}'), "not_the_api"),
+        (problem(404), "turned_away"),
+    ],
+)
+def test_a_row_that_can_never_settle_is_left_and_the_rest_created(
+    tmp_path: Path, reply: Reply, code: str, number: int
+) -> None:
+    """Wherever it stands; and the next night it does not stand before the new rows."""
+    with serving(of(number, reply)) as api:
+        job = Job(tmp_path, api.url)
+        finished = job.run(customers(range(ROWS)), world=AT_ONCE)
+        assert outcomes(finished) == {"created": ROWS - 1, "unsettled": 1}
+        assert finished.exit_code is ExitCode.ROWS_LEFT
+        assert results(finished)[number]["error_code"] == code
+        again = job.run(customers(range(ROWS + 1)), world=AT_ONCE)
+        assert outcomes(again) == {"unchanged": ROWS - 1, "created": 1, "unsettled": 1}
+
+
+def test_a_page_in_place_of_an_answer_rejects_nobody(tmp_path: Path) -> None:
+    """A gateway that refuses each row once, in HTML, costs one more request each."""
+    with serving(lambda _, asked: Reply(400, PAGE) if asked == 1 else None) as api:
+        finished = Job(tmp_path, api.url).run(customers(range(15)), world=AT_ONCE)
+    assert outcomes(finished) == {"created": 15}
+
+
+def test_refusals_that_are_all_alike_stop_the_run_with_their_words(tmp_path: Path) -> None:
+    """The rows are less likely wrong than the account; few requests are wasted."""
+    with serving(lambda *_: problem(400, "Currency ZAR is not enabled")) as api:
+        finished = Job(tmp_path, api.url).run(customers(range(500)), world=AT_ONCE)
+        assert finished.stopped_by is not None
+        assert "HTTP 400, currency_zar_is_not_enabled" in finished.stopped_by.message
+        assert finished.summary.stopped_by == "refused_alike"
+        assert api.posts.total() < 150
+
+
+@pytest.mark.parametrize("number", [0, ROWS - 1])
+@pytest.mark.parametrize("headers", [HOUR, END_OF_TIME])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_without_end_ends_the_run(
+    tmp_path: Path, number: int, headers: dict[str, str], status: int
+) -> None:
+    """It is retryable, and nobody sleeps for an hour."""
+    with serving(of(number, Reply(status, b"", headers))) as api:
+        finished = Job(tmp_path, api.url).run(customers(range(ROWS)), world=AT_ONCE)
+    assert finished.summary.stopped_by == "told_to_wait"
+    assert finished.exit_code is ExitCode.STOPPED
+
+
+def test_a_run_that_settles_nothing_stops(tmp_path: Path) -> None:
+    """Endless 429 too: after the patience that was set."""
+    with serving(lambda *_: Reply(429)) as api:
+        finished = Job(tmp_path, api.url).run(customers(range(9)), patience=1.0)
+    assert finished.summary.stopped_by == "no_progress"
