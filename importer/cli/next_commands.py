@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 NextCommands = Callable[["Summary", str], list[str]]
 _ONCE = ("accept_drift", "dry_run", "key_changed", "log_format", "quiet")
 """What was meant for the command that was typed, and not for those after it."""
-_TO_CORRECT = ("invalid", "rejected", "conflict", "missing")
-"""Outcomes of rows in an errors file that wait for somebody to look at them."""
+_TO_CORRECT = ("invalid", "rejected")
+"""Outcomes of rows in an errors file that may be corrected there."""
+_TO_LOOK_AT = ("conflict", "missing")
+"""Those about which Moment says something else than the source: no cell of ours is wrong."""
 STDIN = "-"
 
 
@@ -69,7 +71,8 @@ def after_run(
     else:
         words = flags("run", without=_ONCE, planned=False)
         again = " ".join(["importer run", "--plan", _name(str(plan)), *map(_word, words)])
-    to_correct = _files_to_correct(summary, results)
+    to_correct = _files_with(_TO_CORRECT, summary, results)
+    to_look_at = _files_with(_TO_LOOK_AT, summary, results)
     part = "" if plan is not None else _missing_part(summary, hides=hides)
     if summary.stopped_by == "too_many_invalid":
         check = make("check", summary.sources, without=("max_errors",))
@@ -83,6 +86,8 @@ def after_run(
         first = (again, f"goes on with what is not settled; nothing is sent twice{part}")
     elif to_correct:
         first = (make("run", to_correct), "once the rows in it are corrected")
+    elif to_look_at:
+        first = (_less(to_look_at), "what Moment holds otherwise, and was left alone")
     else:
         first = (again, f"again: sends only what is new{part}")
     return _aligned(
@@ -102,8 +107,8 @@ def after_check(
 ) -> list[str]:
     """Two or three commands, each with a word on why."""
     make = _Maker(DEFAULT_LEDGER, config, flags)
-    to_correct = _files_to_correct(summary, results)
-    looks = [(f"less {' '.join(map(_name, to_correct))}", "the rows to correct")] * bool(to_correct)
+    to_correct = _files_with(_TO_CORRECT, summary, results)
+    looks = [(_less(to_correct), "the rows to correct")] * bool(to_correct)
     hidden = _missing_part(summary, hides=hides)
     return _aligned(
         *looks,
@@ -156,12 +161,17 @@ class _Maker:
         return " ".join([*words, *map(_word, given)])
 
 
-def _files_to_correct(summary: Summary, results: str) -> list[str]:
+def _files_with(outcomes: Sequence[str], summary: Summary, results: str) -> list[str]:
+    """The errors files that hold a row with one of these outcomes."""
     return [
         f"{results}/{name}"
-        for name, outcomes in summary.errors_files.items()
-        if any(outcomes.get(one) for one in _TO_CORRECT)
+        for name, rows in summary.errors_files.items()
+        if any(rows.get(one) for one in outcomes)
     ]
+
+
+def _less(names: Sequence[str]) -> str:
+    return f"less {' '.join(map(_name, names))}"
 
 
 def _missing_part(summary: Summary, *, hides: bool) -> str:

@@ -164,4 +164,6 @@ def _requests(summary: Summary) -> str:
     if not summary.requests:
         return ""
     posts, gets = summary.requests.get("post", 0), summary.requests.get("get", 0)
-    return f"{posts:,} POST and {gets:,} look-up requests were sent"
+    patches = summary.requests.get("patch", 0)
+    writes = f"{posts:,} POST, {patches:,} PATCH" if patches else f"{posts:,} POST"
+    return f"{writes} and {gets:,} look-up requests were sent"

@@ -8,18 +8,20 @@ busy pool shares one fsync among many rows.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.delivery.protocol.states import Sent
+from importer.delivery.protocol.states import Sent, Transition, generation
+from importer.errors import BugFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from importer.clock import Clock
-    from importer.delivery.protocol.states import Attempt, State, Transition
+    from importer.delivery.protocol.states import Attempt, State
+    from importer.delivery.protocol.update_states import UpdateState, UpdateTransition
     from importer.ledger.interface import LedgerWriter
 
 T = TypeVar("T")
@@ -43,8 +45,8 @@ class Offload(Protocol):
 class _Asked(NamedTuple):
     """Transitions that one caller asked for, and what is called with their results."""
 
-    transitions: Sequence[Transition]
-    then: Callable[[list[State | None]], None]
+    transitions: Sequence[Transition | UpdateTransition]
+    then: Callable[[list[Any]], None]
 
 
 class Committer:
@@ -98,6 +100,24 @@ class Committer:
         await done.wait()
         return results
 
+    async def commit_updates(
+        self, transitions: Sequence[UpdateTransition]
+    ) -> list[UpdateState | None]:
+        """The same for updates, which share the group commits."""
+        results: list[UpdateState | None] = []
+        if not transitions:
+            return results
+        done = anyio.Event()
+
+        def then(found: list[UpdateState | None]) -> None:
+            results.extend(found)
+            done.set()
+
+        self._ask(transitions, then)
+        self._hurry.set()
+        await done.wait()
+        return results
+
     async def submit(self, transition: Transition, then: Callable[[State | None], None]) -> None:
         """Make the transition durable soon; ``then`` hears what ``commit`` would have returned.
 
@@ -119,8 +139,13 @@ class Committer:
         return self._write_ahead or not isinstance(transition.new, Sent)
 
     def _ask(
-        self, transitions: Sequence[Transition], then: Callable[[list[State | None]], None]
+        self,
+        transitions: Sequence[Transition | UpdateTransition],
+        then: Callable[[list[Any]], None],
     ) -> None:
+        for one in transitions:
+            if isinstance(one, Transition) and generation(one.new) < generation(one.expected):
+                raise BugFound("a generation goes back", safe="nothing was sent for it")
         self._queue.append(_Asked(transitions, then))
         self._work.set()
 
@@ -139,6 +164,7 @@ class Committer:
 
         Raises:
             LedgerFailed: a batch could not be written; none of it is in the ledger.
+            BugFound: the ledger answered something else than was asked.
         """
         while True:
             await self._work.wait()
@@ -162,7 +188,10 @@ class Committer:
         results = await self._offload(
             lambda: self._ledger.apply(transitions, attempts, run_id=self._run_id, now=now)
         )
-        found = iter(cast("list[State | None]", results))
+        if len(results) != len(transitions):
+            what = f"{len(transitions)} changes of the ledger have {len(results)} results"
+            raise BugFound(what, safe="everything that was sent is in the ledger")
+        found = iter(results)
         for asked in batch:
             asked.then(list(islice(found, len(asked.transitions))))
         self._room.set()

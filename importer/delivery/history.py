@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 from importer.delivery.pacing.outage import Said
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as e
+from importer.delivery.protocol import update_events as u
 from importer.delivery.protocol.states import Attempt, generation
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.creating import Flight
 
 
-def said(answer: a.Answer | a.LookUpAnswer) -> Said:
+AnyAnswer = a.Answer | a.LookUpAnswer | u.ReadAnswer | u.PatchAnswer
+"""What an exchange of any kind may bring."""
+
+
+def said(answer: AnyAnswer) -> Said:
     """What an exchange says about Moment. What is replayed comes from Moment's own store."""
     match answer:
         case a.NotSent() | a.Unknown() | a.ServerFault(replayed=False):
@@ -39,6 +44,20 @@ def attempt_of(flight: Flight, event: e.Answered | e.LookedUp) -> Attempt | None
     name, status, code = _told(answer)
     what = f"look_up_{name}" if looked_up else name
     return Attempt(flight.reference, event.now, what, generation(flight.state), status, code)
+
+
+def attempt_of_update(reference: str, what: str, answer: AnyAnswer, now: float) -> Attempt | None:
+    """The same of an update; what went well is told by the change of the customer's record."""
+    match answer:
+        case u.Shown() | u.Patched():
+            return None
+        case u.Gone():
+            name, status, code = "gone", 404, ""
+        case u.Clashed(http_status=status, error_code=code):
+            name = "clashed"
+        case _:
+            name, status, code = _told(answer)
+    return Attempt(reference, now, f"{what}_{name}", -1, status, code)
 
 
 def _told(answer: a.Answer | a.LookUpAnswer) -> tuple[str, int, str]:

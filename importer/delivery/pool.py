@@ -9,31 +9,36 @@ task of its own and holds no place.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
-from importer.delivery.history import attempt_of
+from importer.delivery.history import AnyAnswer, attempt_of, attempt_of_update
 from importer.delivery.pacing.valve import GateClosed, ToldToWait, Trail, Valve
+from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import creating as protocol
 from importer.delivery.protocol import events as e
+from importer.delivery.protocol import update_events as u
+from importer.delivery.protocol import updating
 from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
-from importer.delivery.protocol.states import Done, New, Rejected, State
+from importer.delivery.protocol.states import Done, New, Rejected, Sent, State
+from importer.delivery.protocol.updating import UpdateFlight, UpdatePhase, UpdatePolicy
 from importer.delivery.stopping import (
     Refusals,
     first_rows_failed,
     one_cause,
     stop_error,
 )
-from importer.errors import RunStopped
+from importer.errors import BugFound, RunStopped
 from importer.outcomes import Outcome
+from importer.plan.update_words import told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from typing import Self
 
     from anyio.abc import TaskGroup
@@ -41,8 +46,10 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.delivery.committer import Committer
     from importer.delivery.pacing.server_hints import RateLimitHint
-    from importer.delivery.protocol import answers as a
+    from importer.delivery.protocol.states import Transition
+    from importer.delivery.protocol.update_states import Hashes, UpdateState, UpdateTransition
 
+AnswerT = TypeVar("AnswerT", bound=AnyAnswer)
 
 BASE = 0.5
 """Seconds; the ceiling of the first delay."""
@@ -73,6 +80,7 @@ BACK_SHARE = 4
 MOST_ASIDE = 10_000
 """Waiting rows; beyond them a row whose trouble is its own is left before its attempts are spent,
 so that memory is bounded and no number of such rows keeps an untried one from its turn."""
+IN_LEDGER = "everything that was sent is in the ledger"
 _ANY = 1 << 30
 
 
@@ -89,6 +97,18 @@ class Api(Protocol):
         self, reference: str, payload: str
     ) -> tuple[a.LookUpAnswer, RateLimitHint | None]:
         """GET one customer by its reference."""
+        ...
+
+    async def read(
+        self, customer_id: str, reference: str
+    ) -> tuple[u.ReadAnswer, RateLimitHint | None]:
+        """GET one customer by its id."""
+        ...
+
+    async def patch(
+        self, patch: u.Patch, payload: str, reference: str
+    ) -> tuple[u.PatchAnswer, RateLimitHint | None]:
+        """PATCH fields of one customer to the row's values."""
         ...
 
 
@@ -119,8 +139,29 @@ class _Ride:
     key: str = ""
     returned: bool = False
     """It comes back from a wait, or from a lost compare-and-set."""
+    settled: bool = False
+    """It has its outcome."""
     refused: bool = False
     """It has been counted among the refused rows."""
+    update: UpdateFlight | None = None
+    """Where the row's customer is settled and is to be kept in step."""
+    after_update: u.UpdateEvent | None = None
+    """What an update goes on with that was written ahead."""
+    seen: Hashes = ()
+    """What Moment showed of the customer that was created or found."""
+
+    @property
+    def note(self) -> tuple[int, str, str]:
+        """Status, code and message of the latest trouble."""
+        return self.flight.note if self.update is None else self.update.note
+
+    def take_note(self, code: str, message: str) -> None:
+        """Let this be the latest trouble."""
+        note = (self.note[0], code, message)
+        if self.update is None:
+            self.flight = self.flight._replace(note=note)
+        else:
+            self.update = self.update._replace(note=note)
 
 
 class _Turns:
@@ -205,9 +246,11 @@ class Pool:
         policy: protocol.Policy,
         on_settled: Callable[[Settled], None],
         settings: PoolSettings | None = None,
+        updates: UpdatePolicy | None = None,
         monotonic: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._api = api
+        self._updates = updates or UpdatePolicy()
         self._committer = committer
         self._valve = valve
         self._clock = clock
@@ -262,6 +305,8 @@ class Pool:
 
         Raises:
             RunStopped: a stop rule fired or the ledger failed. Rows keep their state.
+            BugFound: an invariant does not hold: one outcome a row, nothing sent before it is
+                written ahead, generations only grow.
         """
         self._rows = rows
         self._progress_at = self._monotonic()
@@ -275,6 +320,8 @@ class Pool:
             raise one_cause(group) from None
         for ride in [*self._turns.back, *self._turns.untried]:
             self._leave(ride)
+        if self._alive and not self._stop.is_set():
+            raise BugFound(f"{self._alive} rows have no outcome", safe=IN_LEDGER)
         if self._stopped_by is None and self._was_told and not self._stop.is_set():
             self._stopped_by = stop_error("told_to_wait")
         if self._stopped_by is not None:
@@ -354,13 +401,15 @@ class Pool:
                     planned.reference, planned.fingerprint, planned.state, fields=planned.fields
                 ),
                 Trail(planned.position),
+                update=_update_of(planned),
             )
             for planned in islice(self._rows, count)
         ]
         self._exhausted = len(rides) < count
         self._alive += len(rides)
         await self._write_ahead(rides)
-        return [ride for ride in rides if ride.flight.phase is not protocol.Phase.OVER]
+        await self._write_updates_ahead([ride for ride in rides if ride.update is not None])
+        return [ride for ride in rides if not _is_over(ride)]
 
     async def _write_ahead(self, rides: list[_Ride]) -> None:
         ahead: list[tuple[_Ride, e.Commit]] = []
@@ -375,6 +424,27 @@ class Pool:
         lost = await self._committer.commit([command.transition for _, command in ahead])
         for (ride, _), actual in zip(ahead, lost, strict=True):
             ride.comes = _after_commit(actual)
+
+    async def _write_updates_ahead(self, rides: list[_Ride]) -> None:
+        """The same for updates that need not ask Moment before they write."""
+        ahead: list[tuple[_Ride, UpdateTransition]] = []
+        for ride in rides:
+            flight = ride.update
+            if flight is None or self._asks_first(flight):
+                continue
+            ride.update, command = updating.step(flight, e.Begin(self._clock.now()), self._updates)
+            if isinstance(command, u.CommitUpdate):
+                ahead.append((ride, command.transition))
+            elif isinstance(command, u.SettleUpdate):
+                self._settle_update(ride, command)
+            else:
+                raise protocol.ProtocolError("an update asked Moment although it need not")
+        lost = await self._committer.commit_updates([transition for _, transition in ahead])
+        for (ride, _), actual in zip(ahead, lost, strict=True):
+            ride.after_update = _after_update(actual)
+
+    def _asks_first(self, flight: UpdateFlight) -> bool:
+        return updating.foresee(flight.state, flight.version, flight.wanted, self._updates).reads
 
     async def _work(self) -> None:
         while (ride := await self._turns.take()) is not None:
@@ -394,7 +464,10 @@ class Pool:
         ``finishing``: a stop does not keep it from its requests.
         """
         try:
-            await self._steps(ride, finishing=finishing)
+            if ride.update is None:
+                await self._steps(ride, finishing=finishing)
+            else:
+                await self._update_steps(ride, ride.update, finishing=finishing)
         except GateClosed:
             self._leave(ride)
         except ToldToWait as told:
@@ -415,13 +488,15 @@ class Pool:
                     transition.new, Done | Rejected
                 ):
                     self._judge_refusal(ride)
-                    await self._committer.submit(transition, partial(self._durable, ride))
+                    change = _with_base(ride, transition)
+                    await self._committer.submit(change, partial(self._durable, ride))
                     return
                 case e.Commit(transition):
                     self._judge_refusal(ride)
-                    [actual] = await self._committer.commit([transition])
+                    [actual] = await self._committer.commit([_with_base(ride, transition)])
                     event = _after_commit(actual)(self._clock.now())
                 case e.Send(generation):
+                    _check_written_ahead(ride.flight.state, generation)
                     ride.key = idempotency_key(planned.reference, generation)
                     event = await self._ask(ride, command, finishing=finishing)
                     finishing = True
@@ -444,30 +519,107 @@ class Pool:
     async def _ask(
         self, ride: _Ride, command: e.Send | e.LookUp, *, finishing: bool
     ) -> e.Answered | e.LookedUp:
-        """One exchange: through the valve, and what everybody learns from it."""
-        planned, trail, valve = ride.planned, ride.trail, self._valve
+        """One exchange of a row that is to be created."""
+        planned = ride.planned
+        event: e.Answered | e.LookedUp
+        if isinstance(command, e.Send):
+            created = await self._exchange(
+                ride,
+                partial(self._api.create, planned.reference, ride.key, planned.payload),
+                finishing=finishing,
+            )
+            event = e.Answered(created, self._clock.now())
+        else:
+            found = await self._exchange(
+                ride,
+                partial(self._api.look_up, planned.reference, planned.payload),
+                finishing=finishing,
+            )
+            event = e.LookedUp(found, self._clock.now())
+        if isinstance(event.answer, a.Created | a.Found):
+            ride.seen = event.answer.seen
+        if attempt := attempt_of(ride.flight, event):
+            self._committer.note(attempt)
+        return event
+
+    async def _exchange(
+        self,
+        ride: _Ride,
+        call: Callable[[], Awaitable[tuple[AnswerT, RateLimitHint | None]]],
+        *,
+        finishing: bool,
+    ) -> AnswerT:
+        """One request: through the valve, and what everybody learns from its answer."""
+        trail, valve = ride.trail, self._valve
         sent_at = await valve.enter(trail, finishing=finishing)
-        event: e.Answered | e.LookedUp | None = None
+        answer: AnswerT | None = None
         try:
-            if isinstance(command, e.Send):
-                created, hint = await self._api.create(planned.reference, ride.key, planned.payload)
-                event = e.Answered(created, self._clock.now())
-            else:
-                found, hint = await self._api.look_up(planned.reference, planned.payload)
-                event = e.LookedUp(found, self._clock.now())
+            answer, hint = await call()
         finally:
-            if event is None:
+            if answer is None:
                 valve.abandon()
         was_own = trail.own
         # Where rows in trouble of their own are about, few rows in trouble prove nothing.
         rows = self._alive if self._open and not self._own_seen else _ANY
-        if valve.leave(trail, sent_at, event.answer, hint, rows=rows):
+        if valve.leave(trail, sent_at, answer, hint, rows=rows):
             self._halt(stop_error(valve.trouble or "unreachable"))
         self._own += trail.own - was_own
         self._own_seen = self._own_seen or trail.own
-        if attempt := attempt_of(ride.flight, event):
+        return answer
+
+    # One customer that is kept in step -----------------------------------------------------------
+
+    async def _update_steps(self, ride: _Ride, flight: UpdateFlight, *, finishing: bool) -> None:
+        """As ``_steps``, by the protocol of updates."""
+        planned, api = ride.planned, self._api
+        now = self._clock.now()
+        event: u.UpdateEvent
+        if ride.after_update is not None:
+            event, ride.after_update = ride.after_update, None
+        else:
+            event = e.Woken(now) if flight.phase is UpdatePhase.WAITING else e.Begin(now)
+        while True:
+            ride.update, command = updating.step(flight, event, self._updates)
+            flight = ride.update
+            match command:
+                case u.CommitUpdate(transition):
+                    [actual] = await self._committer.commit_updates([transition])
+                    event = _after_update(actual)
+                case u.Read(customer_id):
+                    call = partial(api.read, customer_id, planned.reference)
+                    shown = await self._exchange(ride, call, finishing=finishing)
+                    self._note_update(ride, "read", shown)
+                    event, finishing = u.ReadBack(shown), True
+                case u.Patch():
+                    write = partial(api.patch, command, planned.payload, planned.reference)
+                    patched = await self._exchange(ride, write, finishing=finishing)
+                    self._note_update(ride, "patch", patched)
+                    event, finishing = u.PatchAnswered(patched), True
+                case u.Seek():
+                    seek = partial(api.look_up, planned.reference, planned.payload)
+                    found = await self._exchange(ride, seek, finishing=finishing)
+                    self._note_update(ride, "look_up", found)
+                    event, finishing = u.SoughtAgain(found), True
+                case e.Wait():
+                    self._set_aside(ride, command)
+                    return
+                case u.SettleUpdate():
+                    self._settle_update(ride, command)
+                    return
+                case e.Halt(reason, http_status, detail):
+                    said = detail or f"HTTP {http_status}" * bool(http_status)
+                    self._halt(stop_error(reason, detail=said))
+                    self._leave(ride)
+                    return
+
+    def _note_update(self, ride: _Ride, what: str, answer: AnyAnswer) -> None:
+        reference, now = ride.planned.reference, self._clock.now()
+        if attempt := attempt_of_update(reference, what, answer, now):
             self._committer.note(attempt)
-        return event
+
+    def _settle_update(self, ride: _Ride, settled: u.SettleUpdate) -> None:
+        code, text = told(settled, ride.planned.payload)
+        self._settle(ride, replace(settled.settle, error_code=code, message=text))
 
     def _durable(self, ride: _Ride, actual: State | None) -> None:
         """Go on with a row whose answer is in the ledger, or lost to what is there instead."""
@@ -521,9 +673,7 @@ class Pool:
         alone = not self._open and wait.cause is e.WaitCause.THROTTLED
         if alone or len(self._told) >= TOLD_ROWS:
             self._halt(stop_error("told_to_wait", detail=f"{wait.floor:.0f} s"))
-        ride.flight = ride.flight._replace(
-            note=(ride.flight.note[0], "told_to_wait", f"asked to wait {wait.floor:.0f} s")
-        )
+        ride.take_note("told_to_wait", f"asked to wait {wait.floor:.0f} s")
         self._leave(ride)
 
     # How rows end --------------------------------------------------------------------------------
@@ -543,6 +693,9 @@ class Pool:
             self._halt(stop_error("refused_alike", detail=words))
 
     def _settle(self, ride: _Ride, settle: e.Settle) -> None:
+        if ride.settled:
+            raise BugFound("a row has two outcomes", safe=IN_LEDGER)
+        ride.settled = True
         asked = ride.trail.asked
         if settle.outcome is not Outcome.UNSETTLED:
             self._progress_at = self._monotonic()
@@ -553,12 +706,16 @@ class Pool:
         elif not self._open and asked:
             self._unsettled.append(settle)
         self._end(ride)
-        self._on_settled(Settled(ride.planned, settle, ride.key, ride.flight.sends))
+        sends = ride.flight.sends if ride.update is None else ride.update.patches
+        self._on_settled(Settled(ride.planned, settle, ride.key, sends))
 
     def _leave(self, ride: _Ride) -> None:
         """Report a row that the run leaves unsettled, with its latest trouble."""
-        http_status, error_code, message = ride.flight.note
-        left = e.Settle(Outcome.UNSETTLED, "", http_status, error_code or "run_stopped", message)
+        http_status, error_code, message = ride.note
+        customer_id = "" if ride.update is None else ride.update.state.customer_id
+        left = e.Settle(
+            Outcome.UNSETTLED, customer_id, http_status, error_code or "run_stopped", message
+        )
         self._settle(ride, left)
 
     def _end(self, ride: _Ride) -> None:
@@ -573,3 +730,34 @@ class Pool:
 
 def _after_commit(actual: State | None) -> Callable[[float], e.Event]:
     return e.Committed if actual is None else partial(e.Lost, actual)
+
+
+def _after_update(actual: UpdateState | None) -> u.UpdateEvent:
+    return e.Committed(0.0) if actual is None else u.UpdateLost(actual)
+
+
+def _update_of(planned: Planned) -> UpdateFlight | None:
+    if planned.update is None:
+        return None
+    fields = planned.fields or ()
+    return UpdateFlight(planned.reference, planned.fingerprint, fields, planned.update)
+
+
+def _is_over(ride: _Ride) -> bool:
+    if ride.update is not None:
+        return ride.update.phase is UpdatePhase.OVER
+    return ride.flight.phase is protocol.Phase.OVER
+
+
+def _with_base(ride: _Ride, transition: Transition) -> Transition:
+    """With what Moment showed as it was sent, for a customer that is there now."""
+    shown = set(ride.seen)
+    if not isinstance(transition.new, Done) or not shown or transition.fields is None:
+        return transition
+    return replace(transition, base=tuple(pair for pair in transition.fields if pair in shown))
+
+
+def _check_written_ahead(held: State, generation: int) -> None:
+    """What is about to leave must be what the ledger holds; a wrong key makes a second customer."""
+    if not isinstance(held, Sent) or held.generation != generation:
+        raise BugFound("a request is not written ahead", safe="it was not sent")

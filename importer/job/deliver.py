@@ -44,6 +44,7 @@ class Delivered:
 
     posts: int = 0
     gets: int = 0
+    patches: int = 0
     stopped_by: RunStopped | None = None
     signum: int | None = None
 
@@ -90,6 +91,7 @@ class Delivery:
             clock=world.clock,
             safeguards=world.safeguards,
             user_agent=user_agent,
+            hashes=reader.hasher(),
         )
         committer = Committer(
             writer,
@@ -107,6 +109,7 @@ class Delivery:
             policy=Policy(retry_rejected=settings.retry_rejected, safeguards=world.safeguards),
             on_settled=self._settled,
             settings=pool or PoolSettings.of(settings.concurrency),
+            updates=settings.updates,
             monotonic=world.monotonic,
         )
 
@@ -132,6 +135,7 @@ class Delivery:
             self._record()
             self.delivered.posts = self._client.posts
             self.delivered.gets = self._client.gets
+            self.delivered.patches = self._client.patches
         return self.delivered
 
     async def _deliver(self, rows: Iterator[Planned]) -> None:

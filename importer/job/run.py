@@ -297,6 +297,8 @@ def _note_end(
     outcomes = {**counts, **({VANISHED: summary.vanished} if VANISHED in fail_on else {})}
     code = _exit_code(delivered, outcomes, fail_on)
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
+    if delivered.patches:
+        summary.requests["patch"] = delivered.patches
     try:
         went_through = delivered.stopped_by is None and delivered.signum is None
         ledger.end_run(

@@ -246,11 +246,6 @@ _BY_THE_SOURCE = {
         "a carriage return stands in a cell without quotes",
         "remove it, quote the cell, or end every line with a line feed",
     ),
-    "not_integer": Code(
-        "A number is not a whole number where one is needed.",
-        "is not a whole number",
-        "export it as an integer or as text",
-    ),
     "number_inexact": Code(
         "A number has lost digits: Excel keeps 15 of them, and floating point loses zeros.",
         "holds numbers that have lost digits",

@@ -53,18 +53,22 @@ class NoCustomer:
 _SUMS = (
     r"(?:grand |sub-?|over-?all |sum |net )?totals?|sum|summe|gesamt(?:summe)?|zwischensumme"
     r"|(?:sub|eind)?-?totaal|totaux|sous-total|suma|soma|totale|balance (?:c/f|b/f)"
+    r"|(?:opening|closing) balances?"
 )
 _THINGS = r"(?:rows?|records?|lines?|entries|results?|customers?|items?|datens(?:atz|ätze)|zeilen?)"
 _OF = rf"(?:of|for|all|number|amount|due|owed|outstanding|balances?|{_THINGS})"
 # What follows a bare word would be part of a key: TOTAL-7 may be a customer's.
 _TOTAL = re.compile(
-    rf"(?:{_SUMS})(?:[\s_]+{_OF})*(?:\s*\(?[A-Z]{{3}}\)?)?(?:[\s:=.]+[0-9.,' ()-]*)?", re.IGNORECASE
+    rf"(?:{_SUMS})(?:[\s_]+{_OF})*(?:\s*\(?[A-Z]{{3}}\)?)?(?:[\s:=.]+[0-9.,' ()-]*)?"
+    rf"(?:\s*{_THINGS})?",
+    re.IGNORECASE,
 )
 _DASH = r"[-=_*#~+\u2013\u2014\u2500\u2550]"
 _RULE = re.compile(rf"(?:{_DASH}|[.|:\s])*{_DASH}{{2}}(?:{_DASH}|[.|:\s])*")
 _END = re.compile(
-    r"[\s*<\[(#-]*(?:eof|end|fin|trailer|trl|footer|end[\s_-]+of[\s_-]+(?:the[\s_-]+)?"
-    rf"(?:file|report|data|list|export|page|document|{_THINGS}))[\s*>\])#.:-]*[0-9]*",
+    r"[\s*<\[(#-]*(?:(?:eof|end|fin|trailer|trl|footer)[\s*>\])#.:-]*[0-9]*"
+    r"|end[\s_-]+of[\s_-]+(?:the[\s_-]+)?"
+    rf"(?:file|report|data|list|export|extract|page|document|{_THINGS})\b.*)",
     re.IGNORECASE,
 )
 _DONE = r"(?:affected|selected|returned|in set|exported|written|found|fetched|processed|total)"
@@ -81,7 +85,9 @@ _FOOT = re.compile(
     r"|\W*(?:report |list |file |data )?"
     r"(?:printed|generated|created|exported|produced|run|erstellt|gedruckt)"
     r"(?:\s*:|\s+(?:on|at|by|am|date|from)\b|\s+[0-9]).*"
-    r"|\W*(?:confidential|copyright\b|©|all rights reserved).*",
+    r"|\W*(?:confidential|copyright\b|©|all rights reserved|applied filters?\b|sql>).*"
+    r"|\W*(?:(?:report|print|run|export) date|completion time|time)\s*:.*"
+    r"|\W*as (?:of|at)\s+[0-9].*",
     re.IGNORECASE,
 )
 _REACHES = re.compile(r"\S@\S|\+[0-9]{6}")

@@ -70,7 +70,6 @@ SOURCE_CODES = frozenset(
         "not_json",
         "not_an_object",
         "key_twice",
-        "not_integer",
         "number_inexact",
         "cell_error",
         "wrong_type",

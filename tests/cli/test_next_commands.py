@@ -12,6 +12,9 @@ import httpx
 import pytest
 
 from importer.cli import main
+from importer.cli.next_commands import after_run
+from importer.job.job_settings import DEFAULT_LEDGER
+from importer.results import Summary
 from importer.sandbox import SandboxConfig, running
 
 if TYPE_CHECKING:
@@ -129,3 +132,32 @@ def test_a_dry_run_proposes_to_send(tmp_path: Path, sandbox: str, type_in: Type)
     assert proposed[0].startswith(f"importer run good.csv --base-url {sandbox} --limit 1 ")
     assert type_in(proposed[0])[0] == 1
     assert customers(sandbox) == {"A-1"}
+
+
+@pytest.mark.parametrize(
+    ("held", "stopped_by", "expected"),
+    [
+        ({}, "", "importer run a.csv b.csv "),
+        ({"errors-2.csv": {"unsettled": 3}}, "", "importer run a.csv b.csv "),
+        ({"errors-2.csv": {"invalid": 1}}, "", "importer run out/errors-2.csv "),
+        (
+            {"errors.csv": {"rejected": 1}, "errors-2.csv": {"invalid": 1}},
+            "",
+            "importer run out/errors.csv out/errors-2.csv ",
+        ),
+        ({"errors-2.csv": {"conflict": 1}}, "", "less out/errors-2.csv "),
+        ({}, "volume_guard", "importer plan a.csv b.csv "),
+        ({"errors.csv": {"invalid": 99}}, "too_many_invalid", "importer check a.csv b.csv "),
+    ],
+)
+def test_the_first_command_is_about_what_is_left(
+    held: dict[str, dict[str, int]], stopped_by: str, expected: str
+) -> None:
+    """Files with rows to correct are named, and no others; what stopped the run comes first."""
+    summary = Summary("id", "run", "", 0.0, "", ["a.csv", "b.csv"], stopped_by=stopped_by)
+    summary.errors_files = held
+    for outcomes in held.values():
+        summary.outcomes |= outcomes
+    first, *_ = after_run(DEFAULT_LEDGER, summary, "out")
+    assert first.startswith(expected)
+    assert "--accept-drift" not in first.partition("#")[0]

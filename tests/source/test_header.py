@@ -198,6 +198,8 @@ def test_a_delimiter_at_the_end_of_every_record(
     more = data + b"3,z,\n" * 300
     assert "line 304: the record has more" in refused(more + b"4,z,5\n").message
     assert read(b"a,b\n1,x,\n2,y\n3,z\n").codes == [(2, "too_many_fields")]
+    assert read(more + b"4,z,5,\n").codes == [(304, "too_many_fields")]
+    assert read(data + b'3,"z\n\n' + 300 * b"\n" + b'",\n').cells[:2] == [("1", "x"), ("2", "y")]
 
 
 def test_a_file_that_is_cut_within_its_last_line(read: Callable[..., Content]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from importer.delivery.history import said
+from importer.delivery.history import AnyAnswer, said
 from importer.delivery.pacing import outage as h
 from importer.delivery.pacing.gate import Gate, GateClosed
 from importer.delivery.pacing.pace import Kind, PaceSettings
@@ -180,7 +180,7 @@ class Valve:
         self,
         trail: Trail,
         sent_at: float,
-        answer: a.Answer | a.LookUpAnswer,
+        answer: AnyAnswer,
         hint: RateLimitHint | None = None,
         *,
         rows: int,
@@ -229,7 +229,7 @@ class Valve:
         trail.failed_at = now
         return trail.own
 
-    def _wait_for_all(self, what: h.Said, answer: a.Answer | a.LookUpAnswer) -> float | None:
+    def _wait_for_all(self, what: h.Said, answer: AnyAnswer) -> float | None:
         """How long the whole run waits for what was said to one row (its own wait is its own).
 
         A 429 is for all. A 503 is, once a second row has trouble. What is longer than the run's
@@ -241,7 +241,7 @@ class Valve:
         return wait if what is h.Said.THROTTLED or len(self.health.troubled) > 1 else None
 
 
-def _reason(answer: a.Answer | a.LookUpAnswer) -> str:
+def _reason(answer: AnyAnswer) -> str:
     match answer:
         case a.Blocked(http_status=status, of_api=of_api):
             return turned_away(status, of_api=of_api)

@@ -92,7 +92,8 @@ def _check(facts: Facts, answers: Answers) -> None:
             near = [one for one in names if nearest(one) == field] or names
             raise UsageError(
                 f"{flag} {shown(name)}: {facts.layout.name} has no such column",
-                hint="its columns are " + ", ".join(shown(one) for one in (near + names)[:12]),
+                hint="its columns are "
+                + ", ".join(shown(one) for one in list(dict.fromkeys(near + names))[:12]),
             )
     if len(answers.balance) > 2:  # noqa: PLR2004 - debit and credit
         raise UsageError(

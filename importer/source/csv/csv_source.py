@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -286,11 +287,17 @@ class CsvSource:
         return not any((one.str.strip_chars() != "").any() for one in beyond)
 
     def _check_beyond(self, malformed: Sequence[Malformed]) -> None:
-        wide = next((one for one in malformed if one.code == "too_many_fields"), None)
-        if self._surplus and wide is not None:
+        """Refuse data in the cells beyond the header, which all others have empty.
+
+        A record with still more cells has a delimiter too many, and costs itself.
+        """
+        if not self._surplus:
+            return
+        wide = (one for one in malformed if 0 < len(one.extra) <= self._surplus)
+        for one in wide:
             width = len(self.layout.columns)
             raise SourceError(
-                f"{source_name(self._name)}: line {wide.line}: the record has more than the"
+                f"{source_name(self._name)}: line {one.line}: the record has more than the"
                 f" {width} cells of the header, where every record before it ends in an empty one:"
                 " the header may lack a name",
                 hint="name every column in the header, or quote a cell that holds the delimiter",
@@ -427,14 +434,13 @@ def _below_title(lines: list[str], delimiter: str) -> tuple[int, int]:
     starts: list[int] = []
     rows: list[list[str]] = []
     start = 0
-    try:
+    # Quotes that are broken, or cut where the sample ends: what stands above is enough.
+    with suppress(csv.Error):
         for cells in reader:
             if any(map(str.strip, cells)):
                 starts.append(start)
                 rows.append(cells)
             start = reader.line_num
-    except csv.Error:
-        return 0, 0
     at = find_header(rows) if rows else 0
     return (starts[at], len(rows[at])) if at else (0, 0)
 
@@ -442,15 +448,13 @@ def _below_title(lines: list[str], delimiter: str) -> tuple[int, int]:
 def _surplus(lines: Sequence[str], delimiter: str, width: int) -> int:
     """How many empty cells every one of the first records has beyond the header; 0 if not all."""
     widths: list[int] = []
-    try:
+    with suppress(csv.Error):
         for cells in csv.reader(lines, delimiter=delimiter, strict=True):
             if not any(map(str.strip, cells)):
                 continue
             if any(map(str.strip, cells[width:])) or len(cells) == width:
                 return 0
             widths.append(len(cells))
-    except csv.Error:
-        return 0
     wide = [one for one in widths if one > width]
     return max(wide) - width if 2 * len(wide) > len(widths) else 0
 

@@ -122,7 +122,7 @@ _BESIDE_DIGITS = frozenset("°ºª²³½¼¾€£§%¥×±№")
 _BEFORE_LETTERS = frozenset("“„‘’‚«¿¡–—•\u00a0")
 _AFTER_LETTERS = frozenset("”“’‘»…™®–—\u00a0")
 _USUAL_SIGNS = frozenset("½¼¾“”„‘’‚–—…•«»°€£§™®©\u00a0¿¡№")
-_WELL_KNOWN = 5.0
+_WELL_KNOWN = 6.0
 """How much likelier a reading is for each of its names that everybody knows."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]")
@@ -315,7 +315,7 @@ CANDIDATES: dict[str, tuple[float, tuple[str, ...]]] = {
 }
 """How usual each is, and whose letters it was made for. In this order where they read alike."""
 _ANOTHER_LANGUAGE = -4.0
-_SURE = 7.0
+_SURE = 8.0
 """How much more likely the best reading must be, as a whole,"""
 _SURE_EACH = 0.4
 """and for each character that differs."""
