@@ -169,7 +169,7 @@ class Given:
             config = mapping_of(self.context)
             said = _values(config).get(one.name, one.default) if config else one.default
             value = self.values[one.name]
-            return planned and value != one.default and value != said
+            return planned and value not in (one.default, said)
         source = self.context.get_parameter_source(one.name)
         return source is not None and source.name == "COMMANDLINE"
 
