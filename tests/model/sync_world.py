@@ -238,7 +238,7 @@ class SyncSteps:
 
     def _is_false(self, conflict: Conflict) -> bool:
         """Nobody has edited anything, and this conflict does not say why it is one all the same."""
-        another_currency = conflict.field == "currency" and (
+        another_currency = conflict.field in {"balance", "currency"} and (
             self.scene.policy.rule("currency") is Rule.NEVER
         )
         respelt = conflict.seen in {stored for _, stored in self.rules.respells}

@@ -124,6 +124,17 @@ def test_what_cannot_be_told_is_refused(
     assert len(text) <= 3 or text.partition(",")[0] not in error.message
 
 
+@given(st.binary(min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_have_a_verdict(data: bytes) -> None:
+    """Whatever they are: an encoding that Python knows, or none, with a piece of the text."""
+    sample = Sample()
+    sample.add(b"\xff" + data, 1)
+    verdict = detect(sample)
+    assert not verdict.encoding or label_of(verdict.encoding)
+    assert verdict.readings
+
+
 def as_stored(text: str, encoding: str) -> bytes:
     """The text in an encoding; windows-1258 holds tones as letters of their own."""
     if encoding != "windows-1258":

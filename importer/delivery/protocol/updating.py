@@ -237,7 +237,9 @@ def _todo(state: UpdateState, wanted: Hashes, policy: UpdatePolicy) -> Hashes:
 
 
 def _differing(state: UpdateState, wanted: Hashes, policy: UpdatePolicy) -> Hashes:
-    taken = {*state.base, *state.memory.otherwise}
+    # A field that somebody changed differs, also where the source wants what we wrote before.
+    conflicting = {(field, value) for field, _, value in state.memory.conflicts}
+    taken = {*state.base, *state.memory.otherwise} - conflicting
     sent = {field for field, _ in state.ours} if isinstance(state, Updating) else set()
     allowed = [pair for pair in wanted if policy.rule(pair[0]) is not Rule.NEVER]
     differ = {pair for pair in allowed if pair not in taken or pair[0] in sent}
@@ -251,11 +253,14 @@ def _known_conflicts(state: UpdateState, wanted: Hashes, policy: UpdatePolicy) -
     """Fields that conflicted before and are wanted as they were then."""
     gives = dict(wanted)
     same = {field for field, _, value in state.memory.conflicts if gives.get(field) == value}
+    if any(field == CURRENCY and field not in same for field, _, _ in state.memory.conflicts):
+        same.discard(BALANCE)  # it may have waited for that currency only
     known = {field for field in same if policy.rule(field) is not Rule.SOURCE}
     if CURRENCY in known:
         return known | {BALANCE}
     # A currency that was not written because of its amount waits for that amount.
-    return known | {CURRENCY} if BALANCE in known and CURRENCY in same else known
+    stays = BALANCE in known or policy.rule(BALANCE) is Rule.NEVER
+    return known | {CURRENCY} if CURRENCY in same and stays else known
 
 
 def _left(state: UpdateState, wanted: Hashes, policy: UpdatePolicy) -> tuple[str, ...]:
@@ -491,12 +496,13 @@ def _keep_currency(
     held = seen.get(CURRENCY)
     if money is None:
         return
-    amount = seen.get(BALANCE)
-    other = amount is not None and amount != wanted.get(BALANCE, amount)
+    stands = seen.get(BALANCE)
+    other = stands is not None and stands != wanted.get(BALANCE, stands)
     if BALANCE in decision.writes and CURRENCY not in decision.writes:
         unset = held is None and CURRENCY not in base
         if held != money and not unset:
-            del decision.writes[BALANCE]
+            amount = decision.writes.pop(BALANCE)
+            decision.conflicts[BALANCE] = Conflict(BALANCE, seen.get(BALANCE, b""), amount)
             decision.conflicts[CURRENCY] = Conflict(CURRENCY, held or b"", money)
             if CURRENCY in base:
                 decision.surprises.add(CURRENCY)
@@ -638,7 +644,7 @@ def _sought(flight: UpdateFlight, answer: a.LookUpAnswer, policy: UpdatePolicy) 
 def _close(flight: UpdateFlight, base: Hashes, memory: Memory, policy: UpdatePolicy) -> Step:
     """No PATCH is open any more, and nothing is left to be written."""
     state = flight.state
-    taken = {*base, *memory.otherwise}
+    taken = {*base, *memory.otherwise} - {(field, value) for field, _, value in memory.conflicts}
     whole = all(pair in taken for pair in flight.wanted)
     version = flight.version if whole else b""
     new = Synced(state.customer_id, state.serial, base, version, memory)

@@ -485,7 +485,7 @@ def _place(before: str, one: str, after: str) -> tuple[float, _Window | None, st
 
 def _places(text: str) -> Iterator[_Window]:
     before = " "
-    for one, after in zip(text, text[1:] + " ", strict=True):
+    for one, after in zip(text, text[1:] + " ", strict=False):
         if not one.isascii():
             yield before, one, after
         before = one
