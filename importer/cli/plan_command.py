@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from importer.cli.next_commands import after_plan, no_flags
-from importer.cli.outcome_words import OUTCOME_WORDS, SENDING_WORDS, VANISHED_WORDS
+from importer.cli.outcome_words import MARK_WORDS, OUTCOME_WORDS, SENDING_WORDS, VANISHED_WORDS
 from importer.errors import printable
 from importer.plan.forecast import Sending
 
@@ -72,6 +72,8 @@ def _outcomes(made: Planning) -> Table:
     if made.vanished:
         table.add_section()
         table.add_row("vanished", f"{made.vanished:,}", VANISHED_WORDS)
+    if made.to_mark:
+        table.add_row("would_mark", f"{made.to_mark:,}", MARK_WORDS["would_mark"])
     return table
 
 

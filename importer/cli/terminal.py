@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from importer.cli.errors_table import print_groups
-from importer.cli.outcome_words import OUTCOME_WORDS, VANISHED_WORDS
+from importer.cli.outcome_words import MARK_WORDS, OUTCOME_WORDS, VANISHED_WORDS
 from importer.errors import printable
 from importer.job.observer import Observer, Progress
 
@@ -141,6 +141,9 @@ class TerminalObserver(Observer):
         if summary.vanished:
             table.add_section()
             table.add_row("vanished", f"{summary.vanished:,}", VANISHED_WORDS)
+            for word, number in sorted(summary.marked.items()):
+                words = MARK_WORDS.get(word, "of the vanished could not be marked")
+                table.add_row(f"marked: {word}", f"{number:,}", words)
         self._out.print(table)
         print_groups(self._out, summary)
         self._out.print(f"results: {escape(printable(results))}")

@@ -168,14 +168,14 @@ def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]
     """
     sent = array("q")
     for chunk in staging.pending():
-        for row in _with_states(chunk, ledger):
+        for row in with_states(chunk, ledger):
             if isinstance(row.state, Sent):
                 sent.append(row.position)
             else:
                 yield row
     if sent:
         for chunk in staging.pending():
-            yield from _with_states([row for row in chunk if _holds(sent, row.position)], ledger)
+            yield from with_states([row for row in chunk if _holds(sent, row.position)], ledger)
 
 
 def _holds(ascending: array[int], number: int) -> bool:
@@ -183,7 +183,8 @@ def _holds(ascending: array[int], number: int) -> bool:
     return at < len(ascending) and ascending[at] == number
 
 
-def _with_states(chunk: Sequence[Pending], ledger: LedgerReader) -> Iterator[Planned]:
+def with_states(chunk: Sequence[Pending], ledger: LedgerReader) -> Iterator[Planned]:
+    """The rows as delivery takes them, each with its state in the ledger."""
     known, hashed = ledger.states([row.reference for row in chunk]), ledger.hasher()
     settled = [one for one, state in known.items() if isinstance(state, Done)]
     updates = ledger.updates(settled) if settled else {}

@@ -40,6 +40,8 @@ class Summary:
     outcomes: dict[str, int] = field(default_factory=dict)
     vanished: int = 0
     """Customers that earlier runs of this series delivered and that the input no longer has."""
+    marked: dict[str, int] = field(default_factory=dict)
+    """Of them, by what became of their mark, as ``vanished.csv`` says it; empty for no rule."""
     requests: dict[str, int] = field(default_factory=dict)
     """Requests sent by this run: ``post`` and ``get``."""
     errors: list[dict[str, Any]] = field(default_factory=list)
