@@ -114,7 +114,8 @@ class TerminalObserver(Observer):
         counts = ", ".join(f"{n:,} {outcome}" for outcome, n in progress.outcomes.most_common())
         parts = [counts, f"{progress.waiting} waiting" * (progress.waiting > 0), progress.holding]
         bar.line = " · ".join(part for part in parts if part)
-        bar.update(self._task, completed=progress.done, speed=task.speed or 0.0)
+        speed = task.speed or 0.0
+        bar.update(self._task, completed=progress.done, total=progress.total, speed=speed)
 
     def interrupted(self, name: str, in_flight: int) -> None:
         """Tell the person that the signal was heard."""
