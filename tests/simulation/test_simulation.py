@@ -80,7 +80,7 @@ def test_a_row_that_stops_the_others_is_noticed(
 
 @pytest.mark.slow
 def test_a_documented_limit_breaks_as_documented() -> None:
-    """A missing endpoint whose 404 is a problem document passes for absence: no limit is a guess."""
+    """A missing endpoint whose 404 is a problem document passes for absence: limits are real."""
     figures = campaign(range(350, 400), jobs=1, theme="missing endpoint in JSON", stop_at=1)
 
     assert len(figures.violations) == 1
