@@ -342,7 +342,7 @@ _BY_DELIVERY = {
         "Moment turned the row away",
         "ask Moment about these references; the same command tries again",
     ),
-    "told_to_wait": _record(
+    "asked_to_wait": _record(
         "Moment asks to wait for longer than a run waits.", "Moment asks to wait for long", _AGAIN
     ),
     "not_the_api": _record(
