@@ -102,6 +102,8 @@ PURE = [
     "delivery/protocol/states",
     "ledger/rules",
     "plan/decide",
+    "plan/update_words",
+    "source/fed_back",
 ]
 
 

@@ -3,6 +3,7 @@
 ``python benchmarks/pacing/run.py --table --json OUT [--seconds 20] [--client raw|httpx]``
 
 The server (``server.py``) is a token bucket in a process of its own. What is measured is the gate:
+``--limiter simple`` measures simple_rate.py in the place of the product's rate_limit.py.
 ``--client raw`` (the default) sends over plain asyncio streams, one connection a worker, so that
 1,000 requests/s do not measure an HTTP library; ``--client httpx`` uses the product's transport.
 Figures count after 5 s. Where a 429 brings ``Retry-After: 1`` each one costs a second by order of
@@ -27,7 +28,9 @@ import httpx
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.pacing import simple_rate  # noqa: E402
 from importer.delivery.http.network import AsyncioTransport  # noqa: E402
+from importer.delivery.pacing import pace, rate_limit  # noqa: E402
 from importer.delivery.pacing.gate import Gate  # noqa: E402 - runs from a plain checkout too
 from importer.delivery.pacing.pace import PaceSettings  # noqa: E402
 from importer.delivery.pacing.server_hints import parse, retry_after  # noqa: E402
@@ -180,11 +183,20 @@ def main() -> int:
     parser.add_argument("--table", action="store_true", help="print them as a table")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each scenario")
     parser.add_argument("--client", choices=("raw", "httpx"), default="raw")
+    parser.add_argument("--limiter", choices=("ours", "simple"), default="ours")
+    parser.add_argument("--only", default="", help="scenarios whose name holds this")
     options = parser.parse_args()
+    if options.limiter == "simple":
+        pace.rates = simple_rate  # type: ignore[attr-defined]
+        pace.Pace.__new__.__defaults__ = tuple(
+            simple_rate.Rate() if isinstance(one, rate_limit.Rate) else one
+            for one in pace.Pace.__new__.__defaults__ or ()
+        )
     results = []
     if options.table:
         print(f"{'scenario':34}{'of allowed':>11}{'429':>8}{'timeouts':>10}{'CPU':>6}")
-    for scenario in SCENARIOS:
+    chosen = [one for one in SCENARIOS if options.only in name(one)]
+    for scenario in chosen:
         long = 3 if scenario.flags == "retry-after" else 1
         found = measure(scenario, options.seconds * long, options.client)
         results.append(found)
@@ -206,7 +218,7 @@ def main() -> int:
         found.share_of_allowed >= (0.97 if scenario.rate else 0.8)
         and found.share_429 <= 0.01
         and not found.timeouts
-        for scenario, found in zip(SCENARIOS, results, strict=True)
+        for scenario, found in zip(chosen, results, strict=True)
     )
     return 0 if met else 1
 

@@ -250,6 +250,32 @@ def presets(
         show_preset(show)
 
 
+@app.command()
+@with_settings("verify")
+def verify(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    sources: OptionalSources = None,
+    *,
+    config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, help="Ask for N customers, drawn by chance.")
+    ] = None,
+    given: Given,
+) -> None:
+    """Ask Moment for every customer of the ledger, and say what is not as it was: read-only."""
+    from importer.cli.verify_command import show_verified  # noqa: PLC0415
+    from importer.job.credentials import read_api_key  # noqa: PLC0415
+    from importer.job.verify import verify as verify_job  # noqa: PLC0415
+
+    key = read_api_key(os.environ)
+    verified = verify_job(given.inputs(sources or []), given.delivery(), key, sample=sample)
+    show_verified(verified)
+    if verified.stopped_by is not None:
+        raise verified.stopped_by
+    if verified.exit_code:
+        raise typer.Exit(int(verified.exit_code))
+
+
 @app.command("config")
 @with_settings("config")
 def show_config(

@@ -26,6 +26,8 @@ _TO_CORRECT = ("invalid", "rejected")
 _TO_LOOK_AT = ("conflict", "missing")
 """Those about which Moment says something else than the source: no cell of ours is wrong."""
 STDIN = "-"
+ACCOUNT = "--account"
+"""``export`` has one of its own: without it all accounts of a ledger are written."""
 
 
 class Flags(Protocol):
@@ -158,6 +160,9 @@ class _Maker:
             words += ["--ledger", _name(str(self._ledger))]
         words += more
         given = self._flags(command, without=(*_ONCE, *without, "ledger"))
+        if command == "export" and ACCOUNT in (words_of_run := self._flags("run")):
+            at = words_of_run.index(ACCOUNT)
+            given += words_of_run[at : at + 2]
         return " ".join([*words, *map(_word, given)])
 
 

@@ -26,6 +26,6 @@ SENDING_WORDS: dict[str, str] = {
     "in_flight": "was sent by an earlier run, outcome unknown; would be asked for again",
     "corrected": "was refused by Moment and differs now; would be sent",
     "retried": "was refused by Moment; would be sent again, as asked",
-    "would_update": "differs, and would be changed in Moment as [update] says",
+    "would_update": "differs, and would be changed in Moment, as asked",
 }
 """Why a plan would send a row, in words."""

@@ -166,7 +166,10 @@ class Given:
 
     def _is_given(self, one: Setting, planned: bool) -> bool:  # noqa: FBT001 - as above
         if one.name in self.followed:
-            return planned and self.values[one.name] != one.default
+            config = mapping_of(self.context)
+            said = _values(config).get(one.name, one.default) if config else one.default
+            value = self.values[one.name]
+            return planned and value not in (one.default, said)
         source = self.context.get_parameter_source(one.name)
         return source is not None and source.name == "COMMANDLINE"
 

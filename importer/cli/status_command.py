@@ -95,7 +95,7 @@ def _show_history(
     for entry in history.entries:
         status = f" HTTP {entry.http_status}" if entry.http_status else ""
         code = f" {escape(printable(entry.error_code))}" if entry.error_code else ""
-        about = f" (generation {entry.generation})"
+        about = f" (generation {entry.generation})" if entry.generation >= 0 else ""
         if entry.detail:
             about = f" ({escape(printable(entry.detail))})"
         console.print(f"  {iso(entry.at)} {entry.event}{status}{code}{about} run {entry.run_id}")

@@ -1,21 +1,15 @@
-"""Delivers what is staged: plan -> pool -> client -> ledger, and every outcome back to staging."""
+"""Delivers what is staged as one batch, and takes every outcome back to staging."""
 
 from __future__ import annotations
 
 import signal
-from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio
 
-from importer.delivery.committer import Committer
-from importer.delivery.http.client import MomentClient
-from importer.delivery.pacing.pace import PaceSettings
-from importer.delivery.pacing.valve import Valve
-from importer.delivery.pool import Pool, PoolSettings
-from importer.delivery.protocol.creating import Policy
+from importer.delivery.batch import Batch, BatchSettings
 from importer.delivery.stopping import one_cause
 from importer.errors import RunStopped
 from importer.job.signals import Interrupted, watched
@@ -25,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from importer.delivery.pacing.outage import HealthSettings
+    from importer.delivery.pool import PoolSettings
     from importer.delivery.protocol.flight import Planned, Settled
     from importer.job.job_settings import DeliverySettings
     from importer.job.observer import Observer, Progress
@@ -50,7 +45,7 @@ class Delivered:
 
 
 class Delivery:
-    """One delivery: wires pool, client, gate and committer, and counts."""
+    """One delivery: feeds a batch, hears its outcomes, tells how it stands, heeds signals."""
 
     def __init__(
         self,
@@ -72,46 +67,33 @@ class Delivery:
         self._staging = staging
         self._reader = reader
         self._settings = settings
-        self._world = world
         self._progress = progress
         self._observer = observer
         self._unrecorded: list[Settled] = []
         self.delivered = Delivered()
-        self._valve = Valve(
-            PaceSettings(max_in_flight=settings.concurrency, rate_ceiling=settings.rate),
-            health=health,
-            patience=settings.patience,
-            now=world.monotonic,
-        )
-        self._transport = world.network(settings.concurrency)
-        self._client = MomentClient(
-            base_url=base_url,
-            api_key=api_key,
-            transport=self._transport,
-            clock=world.clock,
-            safeguards=world.safeguards,
-            user_agent=user_agent,
+        self._batch = Batch(
+            writer,
+            BatchSettings(
+                run_id,
+                base_url,
+                api_key,
+                user_agent,
+                concurrency=settings.concurrency,
+                rate=settings.rate,
+                patience=settings.patience,
+                retry_rejected=settings.retry_rejected,
+                updates=settings.updates,
+                pool=pool,
+                health=health,
+            ),
+            world,
+            on_settled=self._settled,
             hashes=reader.hasher(),
         )
-        committer = Committer(
-            writer,
-            run_id=run_id,
-            clock=world.clock,
-            offload=world.offload,
-            safeguards=world.safeguards,
-        )
-        self._pool = Pool(
-            self._client,
-            committer,
-            self._valve,
-            clock=world.clock,
-            draw=world.draw,
-            policy=Policy(retry_rejected=settings.retry_rejected, safeguards=world.safeguards),
-            on_settled=self._settled,
-            settings=pool or PoolSettings.of(settings.concurrency),
-            updates=settings.updates,
-            monotonic=world.monotonic,
-        )
+
+    def stop(self) -> None:
+        """Take no new rows; ``run`` returns when what is in flight has finished."""
+        self._batch.stop()
 
     async def run(self, *, signals: bool = True) -> Delivered:
         """Deliver, until done or stopped; a stop rule is reported, not raised.
@@ -123,7 +105,7 @@ class Delivery:
         planned = rows_to_deliver(self._staging, self._reader)
         rows = islice(planned, self._settings.limit)
         try:
-            async with aclosing(self._transport), anyio.create_task_group() as tasks:
+            async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._tell)
                 if signals:
                     tasks.start_soon(self._heed_signals)
@@ -133,14 +115,13 @@ class Delivery:
             raise one_cause(group) from None
         finally:
             self._record()
-            self.delivered.posts = self._client.posts
-            self.delivered.gets = self._client.gets
-            self.delivered.patches = self._client.patches
+            requests = self._batch.requests
+            self.delivered.posts, self.delivered.gets, self.delivered.patches = requests
         return self.delivered
 
     async def _deliver(self, rows: Iterator[Planned]) -> None:
         try:
-            await self._pool.deliver(rows)
+            await self._batch.deliver(rows)
         except RunStopped as stopped:
             self.delivered.stopped_by = stopped
 
@@ -157,9 +138,9 @@ class Delivery:
 
     async def _tell(self) -> None:
         while True:
-            self._progress.in_flight = self._valve.in_flight
-            self._progress.waiting = self._pool.waiting
-            self._progress.holding = self._valve.reason
+            self._progress.in_flight = self._batch.in_flight
+            self._progress.waiting = self._batch.waiting
+            self._progress.holding = self._batch.holding
             self._observer.delivering(self._progress)
             await anyio.sleep(TELL_EVERY)
 
@@ -169,5 +150,5 @@ class Delivery:
                 if self.delivered.signum is not None:
                     raise Interrupted(signum)
                 self.delivered.signum = signum
-                self._observer.interrupted(signal.Signals(signum).name, self._valve.in_flight)
-                self._pool.stop()
+                self._observer.interrupted(signal.Signals(signum).name, self._batch.in_flight)
+                self._batch.stop()

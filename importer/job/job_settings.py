@@ -151,6 +151,7 @@ class InputSettings:
     out: Path = setting(
         Path("results"),
         "Folder that gets one results folder per run.",
+        commands=(*READS, "verify"),
         help_of={"plan": "Folder for scratch files meanwhile."},
     )
     strict: bool = setting(
@@ -160,14 +161,14 @@ class InputSettings:
         None,
         "CSV delimiter: one character, or tab. Detected by default.",
         kind=str,
-        commands=(*READS, "init"),
+        commands=(*READS, "init", "verify"),
         parse=parse_delimiter,
         section="source",
     )
     encoding: str = setting(
         "auto",
         "Text encoding of the sources, for example windows-1252. Or auto.",
-        commands=(*READS, "init"),
+        commands=(*READS, "init", "verify"),
         parse=parse_encoding,
         section="source",
     )
@@ -175,14 +176,14 @@ class InputSettings:
         None,
         "Sheet of an Excel workbook. The first with data by default.",
         kind=str,
-        commands=(*READS, "init"),
+        commands=(*READS, "init", "verify"),
         section="source",
     )
     header_row: int | None = setting(
         None,
         "Line that names the columns, where a title stands above it (CSV, Excel).",
         kind=int,
-        commands=(*READS, "init"),
+        commands=(*READS, "init", "verify"),
         section="source",
         least=1,
     )
@@ -232,29 +233,38 @@ class DeliverySettings:
     """How the rows are delivered."""
 
     ledger: Path = setting(
-        DEFAULT_LEDGER, "The results ledger (SQLite).", commands=(*SENDS, "status", "export")
+        DEFAULT_LEDGER,
+        "The results ledger (SQLite).",
+        commands=(*SENDS, "verify", "status", "export"),
     )
     base_url: str = setting(
         DEFAULT_BASE_URL,
         "Where the API is; plain http for loopback only.",
-        commands=SENDS,
+        commands=(*SENDS, "verify"),
         parse=check_base_url,
         own_variable="MOMENT_BASE_URL",
     )
-    account: str = setting("default", "Keeps merchants apart in one ledger.", commands=SENDS)
+    account: str = setting(
+        "default", "Keeps merchants apart in one ledger.", commands=(*SENDS, "verify")
+    )
     concurrency: int = setting(
-        32, "Most requests in flight.", commands=ONLY_RUN, least=1, most=1024
+        32, "Most requests in flight.", commands=("run", "verify"), least=1, most=1024
     )
     """Workers, and the most requests in flight."""
     rate: float | None = setting(
-        None, "Most requests per second.", kind=float, commands=ONLY_RUN, least=0.01
+        None,
+        "Most requests per second.",
+        kind=float,
+        commands=("run", "verify"),
+        least=0.01,
+        help_of={"verify": "Most requests per second; 50 by default."},
     )
     """Ceiling in requests per second; None for no ceiling of our own."""
     patience: float = setting(
         PATIENCE,
         "Stop after N seconds without one settled row.",
         kind=float,
-        commands=ONLY_RUN,
+        commands=("run", "verify"),
         least=1,
     )
     """The run is continued by the same command; nothing is sent twice."""

@@ -68,7 +68,7 @@ UNKNOWN = "digest_missing"
 
 _VERSION = "v1"
 _ENTRY = re.compile(r"([\w-]{4})([\w-]{6})([1-9]?)((?:[a-z][\w-]{6})*)")
-_REFUSAL = re.compile(r"([\w-]{4})?:([a-z0-9_]+):([0-9]+)\+([0-9]+)")
+_REFUSAL = re.compile(r"([\w-]{4})?:([a-z0-9_]{1,40}):([0-9]{1,9})\+([0-9]{1,9})")
 _SHAPE = re.compile(rf"{_VERSION}(?:\.{_ENTRY.pattern})*(?:!{_REFUSAL.pattern})*\Z")
 _INTEGER = re.compile(r"'*\+?([0-9]+)\Z")
 _PLAIN = re.compile(r"-?([0-9]+)\Z")
@@ -80,9 +80,10 @@ _DATE = re.compile(
     rf"'*(?:(?:{'|'.join(_MONTH_NAMES)})[a-z]*|[0-9]{{1,4}})"
     rf"(?:[-/. ]?(?:(?:{'|'.join(_MONTH_NAMES)})[a-z]*|[0-9]{{1,4}})){{1,2}}"
     r"(?:[T ]00:00(?::00)?)?\Z",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
-_KINDS = frozenset(Kind)
+_KINDS = frozenset(Kind) - {Kind.INEXACT, Kind.ERROR}
+"""A cell of the others has a refusal, which says why."""
 _KEPT_DIGITS = 15
 """Digits of a number that a spreadsheet keeps."""
 _SHOWN_DIGITS = 12

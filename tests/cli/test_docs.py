@@ -25,6 +25,7 @@ COMMANDS = (
     "run",
     "plan",
     "check",
+    "verify",
     "config",
     "init",
     "presets",

@@ -79,6 +79,7 @@ def test_a_rehearsal_by_flags_goes_on_where_it_began(
     errors = tmp_path / words[2]
     text = errors.read_text()
     assert "'my ledger.db'" in proposed[1]
+    assert "--account shop" in proposed[2]
     errors.write_text(text.replace("Cid;x;", "Cid;;"))
     code, proposed = type_in(proposed[0])
     assert code == 0

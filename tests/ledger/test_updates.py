@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.delivery.protocol.safeguards import ALL_ON
-from importer.delivery.protocol.states import NEW, Done, Origin, Transition
+from importer.delivery.protocol.states import NEW, Attempt, Done, Origin, Transition
 from importer.delivery.protocol.update_states import (
     Conflict,
     Memory,
@@ -113,7 +113,9 @@ def test_an_update_is_open_until_it_is_closed(tmp_path: Path) -> None:
         [(_, lines)] = ledger.versions(["A"])
         assert lines == "0,,bcus_1,1"
         closed = Synced("bcus_1", 2, later, PRINT_B)
-        ledger.apply([UpdateTransition("A", open_now, closed, 200)], [], run_id="r", now=4.0)
+        lost = Attempt("A", 3.5, "patch_unknown", -1, 0, "read_timeout")
+        change = UpdateTransition("A", open_now, closed, 200)
+        ledger.apply([change], [lost], run_id="r2", now=4.0)
         versions.append(ledger.version())
     assert len(set(versions)) == 3
     with Ledger.open(path, ACCOUNT, read_only=True) as ledger:
@@ -128,7 +130,8 @@ def test_an_update_is_open_until_it_is_closed(tmp_path: Path) -> None:
         (one.at, one.event, one.http_status, one.detail) for one in history.entries if one.detail
     ]
     assert told == [(3.0, "updating", 0, "balance"), (4.0, "updated", 200, "balance")]
-    assert history.requests == 2
+    assert history.requests == 3
+    assert history.last_run == "r"
 
 
 def test_who_expects_something_else_changes_nothing(tmp_path: Path) -> None:
@@ -202,6 +205,11 @@ OPEN = Updating("bcus_1", 1, (), (("balance", b"1" * 8), ("name", b"n" * 8)), PR
             OPEN,
             Synced("bcus_1", 2, (("balance", b"1" * 8),), b"", Memory(conflicts=(CONFLICT,))),
             [("updated", 200, "", "balance"), ("conflict", 0, "", "email")],
+        ),
+        (
+            Synced("bcus_1", 0),
+            replace(OPEN, memory=Memory(conflicts=(CONFLICT,))),
+            [("updating", 0, "", "balance, name"), ("conflict", 0, "", "email")],
         ),
         (
             OPEN,

@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from importer.job.check import check
 from importer.job.job_settings import InputSettings
 from importer.mapping import load_mapping
+from importer.source import Layout, RecordBatch
+from importer.source.csv.formula import escape_cell
+from importer.source.fed_back import ADDED, Digester, ErrorsFile
+from importer.source.records import SourceFault, Unseen
 from tests.source.workbooks import Raw, error, write_workbook
 
 if TYPE_CHECKING:
@@ -489,6 +495,54 @@ def test_the_kind_of_a_cell_comes_back_and_is_judged_anew(feeding: Feeding) -> N
     errors = feeding.errors.read_bytes()
     feeding.use("external_reference.column = 'external_reference'\n[metadata.vip]\ncolumn='name'")
     assert feeding.check("again.csv", errors) == {"T3": ("would_create", "")}
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+PIECES = ["v1", ".", "aaaa", "bbbbbb", "9", "z", "cccccc", "!", ":cell_error:", "0", "+", "7"]
+ODD = st.lists(st.sampled_from(PIECES), max_size=9).map(lambda parts: "v1" + "".join(parts))
+CELLS = (
+    TEXT
+    | ODD
+    | st.sampled_from(["\u017fep 1", "1-2", "'0042", "1e5", "951,80", "Zoë", "ok", "9" * 30])
+)
+
+
+@settings(max_examples=60)
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS, CELLS, CELLS, CELLS, CELLS), min_size=1, max_size=3),
+    is_unicode=st.booleans(),
+)
+def test_whatever_stands_in_an_errors_file_no_record_is_lost(
+    rows: list[tuple[str, ...]], *, is_unicode: bool
+) -> None:
+    """Each record comes out once, as a row or as one that is refused, whatever its digest says."""
+    columns = ("external_reference", "name", "_error_code", "_error", "_digest", "_extra")
+    layout = Layout("e.csv", columns)
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+    lines = range(2, 2 + len(rows))
+    found = ErrorsFile(layout, lambda: is_unicode).restored(RecordBatch(0, frame, lines))
+    assert sorted([*found.lines, *(one.line for one in found.malformed)]) == list(lines)
+    assert found.frame.height == len(found.lines)
+    for fault in found.faults:
+        assert 0 <= fault.index < found.frame.height
+
+
+@settings(max_examples=80)
+@given(st.tuples(CELLS, CELLS), TEXT, st.sampled_from(["", "name"]))
+def test_a_digest_knows_its_record_again(cells: tuple[str, str], error: str, column: str) -> None:
+    """What was refused in any record is refused again when its cells come back as they were."""
+    columns = ("external_reference", "name")
+    unseen = Unseen((SourceFault(column, "cell_error", "told"),))
+    digest = Digester(columns)(cells, "", unseen, f"{error}told")
+    row = (*map(escape_cell, cells), "2", "cell_error", f"{error}told", digest)
+    frame = pl.DataFrame([row], schema=[*columns, *ADDED], orient="row")
+    layout = Layout("e.csv", (*columns, *ADDED))
+    found = ErrorsFile(layout, lambda: True).restored(RecordBatch(0, frame, [2]))
+    if column:
+        assert [(one.column, one.code) for one in found.faults] == [(column, "cell_error")]
+        assert found.frame.row(0)[:2] == cells
+    else:
+        assert [(one.code, one.cells[:2]) for one in found.malformed] == [("cell_error", cells)]
 
 
 def test_extra_cells_come_back_as_json(feeding: Feeding) -> None:

@@ -108,7 +108,7 @@ LIVELY_ABLATIONS = (
     ),
     LivelyAblation(
         "a run that settles nothing is given up",
-        "importer.job.deliver.Valve",
+        "importer.delivery.batch.Valve",
         _patient_valve,
         "takes nobody",
         12,

@@ -232,7 +232,7 @@ class Importer:
             await trio.sleep(self.luck.chance.expovariate(1))
             self.luck.tell(f"{self.name} is asked to stop")
             self.asked = True
-            delivery._pool.stop()
+            delivery.stop()
 
     def _network(self, connections: int) -> httpx.AsyncBaseTransport:
         del connections

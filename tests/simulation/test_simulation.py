@@ -113,8 +113,8 @@ def test_a_safeguard_of_updates_that_is_off_is_noticed(
 
 @pytest.mark.slow
 def test_a_documented_limit_breaks_as_documented() -> None:
-    """A missing endpoint whose 404 is JSON passes for absence; the list of limits is no guess."""
-    figures = campaign(range(300), jobs=1, theme="missing endpoint in JSON", stop_at=1)
+    """A missing endpoint whose 404 is a problem document passes for absence: limits are real."""
+    figures = campaign(range(350, 400), jobs=1, theme="missing endpoint in JSON", stop_at=1)
 
     assert len(figures.violations) == 1
 
@@ -171,7 +171,7 @@ def test_the_importer_may_die_at_every_await_point_and_commit() -> None:
 
 def test_a_row_that_never_settles_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The liveness checker is awake: a protocol that never advances gets stuck."""
-    monkeypatch.setattr("importer.job.deliver.Policy", partial(Policy, max_advances=0))
+    monkeypatch.setattr("importer.delivery.batch.Policy", partial(Policy, max_advances=0))
 
     assert "never settled" in _names(range(40), "old refusals")
 

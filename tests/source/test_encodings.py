@@ -47,7 +47,7 @@ DETECTED = {
 """How the text above is encoded, and what it is read as: the three ISO and Windows ones agree."""
 DECLARED = [
     "utf-8", "utf-8-sig", "utf-16", "utf-16le", "utf-16be", "windows-1252", "iso-8859-1",
-    "iso-8859-15", "macroman", "cp850", "windows-1250", "gb18030", "shift_jis",
+    "iso-8859-15", "macroman", "cp850", "windows-1250", "gb18030", "gbk", "shift_jis", "euc_kr",
 ]  # fmt: skip
 
 
@@ -106,6 +106,7 @@ def test_one_letter_far_down_tells(read: Callable[..., Content]) -> None:
         ("Íñigo", "cp850", ["cp850 (Íñ*)"]),
         ("Şahin", "cp1254", ["windows-1254 (Şa*)", "windows-1257 (Ža*)", "windows-1250 (Ţa*)"]),
         ("Eglė", "cp1257", ["windows-1257 (*lė)", "windows-1252 (*lë)"]),
+        ("Eglė,Eglė,Eglė,Eglė", "cp1257", ["windows-1257 (*lė)", "windows-1252 (*lë)"]),
         ("Leclère", "cp1252", ["windows-1252 (*lèr*)", "windows-1250 (*lčr*)"]),
         ("金", "big5", ["big5 (金)"]),
         ("\x80\x81\x82", "latin1", []),
@@ -122,6 +123,17 @@ def test_what_cannot_be_told_is_refused(
         assert one in error.message
         assert f"--encoding {one.partition(' ')[0]}" in error.hint
     assert len(text) <= 3 or text.partition(",")[0] not in error.message
+
+
+@given(st.binary(min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_have_a_verdict(data: bytes) -> None:
+    """Whatever they are: an encoding that Python knows, or none, with a piece of the text."""
+    sample = Sample()
+    sample.add(b"\xff" + data, 1)
+    verdict = detect(sample)
+    assert not verdict.encoding or label_of(verdict.encoding)
+    assert verdict.readings
 
 
 def as_stored(text: str, encoding: str) -> bytes:
@@ -220,8 +232,11 @@ def test_encodings_outside_the_west(
 @pytest.mark.parametrize("encoding", DECLARED)
 def test_a_declared_encoding_is_used(read: Callable[..., Content], encoding: str) -> None:
     """``--encoding`` takes any name of it, and no warning comes."""
-    name = {"shift_jis": "田中", "gb18030": "王小明"}.get(encoding, "Zoé")
-    content = read(f"a,b\n1,{name}\n".encode(encoding), encoding=encoding)
+    # The last characters are those that Windows added to Shift_JIS and EUC-KR.
+    names = {"shift_jis": "髙橋", "gb18030": "王小明", "gbk": "王小明", "euc_kr": "똠방"}
+    name = names.get(encoding, "Zoé")
+    stored = {"shift_jis": "cp932", "euc_kr": "cp949"}.get(encoding, encoding)
+    content = read(f"a,b\n1,{name}\n".encode(stored), encoding=encoding)
     assert content.rows == [(2, ("1", name))]
     assert not content.warnings
 

@@ -108,7 +108,9 @@ def fold(
         reference = attempt.reference
         row = rows.get(reference) or held.get(reference) or unknown(reference, run)
         requests = row.attempts + (attempt.event not in NOT_REQUESTS)
-        rows[reference] = row._replace(attempts=requests, last_run=run)
+        # What is asked for an update changes nothing of how the customer came to be.
+        last = run if attempt.generation >= 0 else row.last_run
+        rows[reference] = row._replace(attempts=requests, last_run=last)
     folded.rows = [rows[reference] for reference in sorted(rows)]
     for row in folded.rows:
         folded.moved[row.state] += 1

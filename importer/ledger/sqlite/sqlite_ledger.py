@@ -64,7 +64,7 @@ _ATTEMPT = (
 )
 _NOTED = "WITH told (reference, synced, patches) AS ("
 _NOTE = (
-    ") UPDATE customer SET synced = told.synced, attempts = attempts + told.patches, last_run = ?"
+    ") UPDATE customer SET synced = told.synced, attempts = attempts + told.patches"
     " FROM told WHERE account = ? AND customer.reference = told.reference"
 )
 
@@ -462,7 +462,7 @@ class Ledger:
             (one.reference, b"" if one.ours is not None else one.version, patches[one.reference])
             for one in records
         ]
-        insert(db, _NOTED, noted, _NOTE, (run, account))
+        insert(db, _NOTED, noted, _NOTE, (account,))
         return folded
 
     def _read_back(

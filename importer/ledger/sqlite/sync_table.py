@@ -195,13 +195,13 @@ def _told(change: UpdateTransition, held: UpdateState, now: float) -> list[Attem
         return Attempt(change.reference, now, name, new.serial, status, code, about)
 
     ours = held.ours if isinstance(held, Updating) else ()
-    if isinstance(new, Updating) and new.memory.verdict is None:
+    verdict = new.memory.verdict
+    told = []
+    if isinstance(new, Updating) and verdict is None:
         # What is sent now, or again: the values of this version.
         sent = {name for name, value in new.ours if (name, value) not in ours} or dict(new.ours)
-        return [event("updating", sent)]
-    told = []
-    verdict = new.memory.verdict
-    if verdict is not None and verdict != held.memory.verdict:
+        told.append(event("updating", sent))
+    elif verdict is not None and verdict != held.memory.verdict:
         names = dict(verdict.wanted)
         told.append(event(verdict.outcome.value, names, verdict.http_status, verdict.error_code))
     elif isinstance(held, Updating):
@@ -211,10 +211,8 @@ def _told(change: UpdateTransition, held: UpdateState, now: float) -> list[Attem
         told.append(event("updated", written | moved, change.http_status))
     elif moved := {name for name, _ in {*new.base} ^ {*held.base}}:
         told.append(event("in_step", moved))
-    if fresh := {one.field for one in new.memory.conflicts} - {
-        one.field for one in held.memory.conflicts
-    }:
-        told.append(event("conflict", fresh))
+    if fresh := {*new.memory.conflicts} - {*held.memory.conflicts}:
+        told.append(event("conflict", {one.field for one in fresh}))
     return told
 
 

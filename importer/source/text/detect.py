@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from importer.source.text.encodings import UTF8, codec_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 
 _ASCII = bytes(range(0x80))
@@ -45,11 +45,11 @@ _EACH = 20
 class Sample:
     """Pieces with bytes beyond ASCII, where each was first seen, and which lines are UTF-8.
 
-    Every byte value of the text is in it, also one that occurs once at the end of a large file.
+    Every byte value of the text is in it, also one that occurs once at the end of a large file; but
+    for what stands behind the first 60 bytes of a word.
     """
 
-    pieces: Counter[bytes] = field(default_factory=Counter)
-    lines: dict[bytes, int] = field(default_factory=dict)
+    pieces: dict[bytes, int] = field(default_factory=dict)
     """Piece -> the first line with it."""
     utf8: int = 0
     """Lines beyond ASCII that are UTF-8, and look like it."""
@@ -88,8 +88,7 @@ class Sample:
                 self._piece(line, piece[max(0, at - _BEFORE) : at + _AFTER])
 
     def _piece(self, line: int, piece: bytes) -> None:
-        self.pieces[piece] += 1
-        self.lines.setdefault(piece, line)
+        self.pieces.setdefault(piece, line)
         for byte in dict.fromkeys(piece.translate(None, _ASCII)):
             self._seen[byte] += 1
             if self._seen[byte] == _EACH:
@@ -331,8 +330,6 @@ _HOPELESS = 60.0
 """How much less likely a reading is on those, to be looked at no further."""
 _LEAST = -13.0
 """How likely a letter of it must be on average."""
-_MOST_COUNTED = 3
-"""How often one piece counts at most."""
 _SHOWN = 3
 
 
@@ -353,7 +350,7 @@ def looks_like_utf8(line: bytes) -> bool:
     """
     if len(line.translate(None, _ASCII)) > _BY_CHANCE:
         return True
-    pieces = Counter(_PIECE.findall(line))
+    pieces = set(_PIECE.findall(line))
     places = [place for piece in pieces for place in _places(_decoded(piece, UTF8))]
     if any(_place(*place)[0] <= _AT_HOME for place in places):
         return False
@@ -398,23 +395,23 @@ def detect(sample: Sample) -> Verdict:
     telling = _telling(sample, shown)
     readings = tuple(_reading(one, telling) for one in shown)
     return Verdict(
-        best.encoding if sure else "", tuple(sample.lines[one] for one in telling), readings
+        best.encoding if sure else "", tuple(sample.pieces[one] for one in telling), readings
     )
 
 
-def _some(pieces: Counter[bytes]) -> Counter[bytes]:
+def _some(pieces: Iterable[bytes]) -> list[bytes]:
     """Enough of them to tell which encodings need a closer look: each byte value some times."""
     seen: Counter[int] = Counter()
-    some: Counter[bytes] = Counter()
-    for piece, number in pieces.items():
+    some: list[bytes] = []
+    for piece in pieces:
         values = set(piece.translate(None, _ASCII))
         if any(seen[one] < _FEW for one in values):
             seen.update(values)
-            some[piece] = number
+            some.append(piece)
     return some
 
 
-def _scored(encodings: Iterable[str], pieces: Counter[bytes]) -> list[_Scored]:
+def _scored(encodings: Iterable[str], pieces: Collection[bytes]) -> list[_Scored]:
     """The readings that differ, the likeliest first."""
     scored: list[_Scored] = []
     for encoding in encodings:
@@ -427,16 +424,13 @@ def _scored(encodings: Iterable[str], pieces: Counter[bytes]) -> list[_Scored]:
 class _Scored:
     """One candidate's reading of some pieces, and how likely it is."""
 
-    def __init__(self, encoding: str, pieces: Counter[bytes]) -> None:
+    def __init__(self, encoding: str, pieces: Iterable[bytes]) -> None:
         self.encoding = encoding
         codec = codec_of(encoding)
         usual, expected = CANDIDATES.get(encoding, (0.0, None))
         self.texts = {piece: _decoded(piece, codec) for piece in pieces}
-        places: Counter[_Window] = Counter()
-        for piece, text in self.texts.items():
-            weight = min(pieces[piece], _MOST_COUNTED)
-            for place in _places(text):
-                places[place] += weight
+        # A name that occurs again tells nothing new.
+        places = Counter(place for text in self.texts.values() for place in _places(text))
         windows: defaultdict[_Window, int] = defaultdict(int)
         wide: defaultdict[str, int] = defaultdict(int)
         rest = 0.0
@@ -485,7 +479,7 @@ def _place(before: str, one: str, after: str) -> tuple[float, _Window | None, st
 
 def _places(text: str) -> Iterator[_Window]:
     before = " "
-    for one, after in zip(text, text[1:] + " ", strict=True):
+    for one, after in zip(text, text[1:] + " ", strict=False):
         if not one.isascii():
             yield before, one, after
         before = one

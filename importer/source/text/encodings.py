@@ -96,4 +96,4 @@ def label_of(encoding: str) -> str:
 
 def codec_of(label: str) -> str:
     """What Python calls the encoding of a label."""
-    return _WINDOWS.get(label, label)
+    return _WINDOWS.get(label.replace("_", "-"), label)
