@@ -64,7 +64,7 @@ def _outcomes(made: Planning) -> Table:
     counts = made.forecast.outcomes
     for outcome in dict.fromkeys([*SENDING_WORDS, *OUTCOME_WORDS, *counts]):
         if number := counts.get(outcome):
-            table.add_row(outcome, f"{number:,}", words.get(outcome, ""))
+            table.add_row(outcome, f"{number:,}", escape(words.get(outcome, "")))
     table.add_section()
     sends = 0 if made.stopped_by is not None else made.forecast.to_deliver
     sent = f"{sends:,} would be sent; nothing was sent now"

@@ -136,7 +136,7 @@ class TerminalObserver(Observer):
         table.add_column("meaning")
         for outcome, words in OUTCOME_WORDS.items():
             if number := summary.outcomes.get(outcome):
-                table.add_row(outcome, f"{number:,}", words)
+                table.add_row(outcome, f"{number:,}", escape(words))
         table.add_section()
         table.add_row("total", f"{summary.records:,}", _requests(summary))
         if summary.vanished:

@@ -123,15 +123,15 @@ def write_all(
     summary.outcomes = {outcome: n for outcome, n in staging.counts().items() if outcome}
     summary.errors = [
         {"outcome": outcome, "error_code": code, "rows": rows}
-        for outcome, code, rows in staging.error_codes()
+        for outcome, code, rows in staging.figures.error_codes()
     ]
     names = [layout.name for layout in read.layouts]
-    read.groups.add_failures(staging.failures())
+    read.groups.add_failures(staging.figures.failures())
     told = report(read.groups.ranked(), names)
     summary.groups, summary.groups_found, summary.toml = told.groups, told.count, told.toml
     try:
         write_results(workspace, _counted(staging.pages(), read.records), names)
-        extra = [staging.has_extra(source) for source in range(len(read.layouts))]
+        extra = [staging.figures.has_extra(source) for source in range(len(read.layouts))]
         for row in write_errors(workspace, staging.failed(), read.layouts, extra):
             held = summary.errors_files.setdefault(errors_name(row.source), {})
             held[row.outcome or ""] = held.get(row.outcome or "", 0) + 1

@@ -159,7 +159,7 @@ def _look(
             observer.warning(VOLUME_GUARD, empty_input().text)
         rows_sha256 = digest_of(staging) if digests else ""
         made = forecast(staging, ledger, delivery.updates)
-        errors = tuple(staging.error_codes())
+        errors = tuple(staging.figures.error_codes())
         if digests and ledger is not None and ledger.version() != version:
             raise UsageError(
                 "the ledger moved while the plan was made: a run is working on it",

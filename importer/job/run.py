@@ -224,7 +224,7 @@ def check_key(
 def stop_rule(inputs: InputSettings, read: Input, staging: Staging) -> RunStopped | None:
     """Why nothing may be sent, after the whole input was read; None where nothing is wrong."""
     limit = inputs.max_errors or DEFAULT_LIMIT
-    trouble = too_many(limit, read.tallies(staging.invalid_by_source()))
+    trouble = too_many(limit, read.tallies(staging.figures.invalid_by_source()))
     if not trouble:
         return None
     return RunStopped(

@@ -50,14 +50,14 @@ class Met(NamedTuple):
 
 def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplicate) -> None:
     """Give every row that repeats a reference its outcome, by the policy."""
-    staging.index()
-    for group in staging.repeated():
+    staging.suspects.index()
+    for group in staging.suspects.repeated():
         members = [_member(*one, sources) for one in group]
         decided = [one for one in resolve(members, policy) if one.outcome is not None]
         # A row that is invalid by itself has its outcome: it gets one problem more.
         invalid = {one.position for one in members if one.fingerprint is None}
         if invalid:
-            staging.blame(
+            staging.suspects.blame(
                 (one.position, one.error_code, one.error)
                 for one in decided
                 if one.position in invalid
