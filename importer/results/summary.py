@@ -60,7 +60,7 @@ class Summary:
     """What the mapping changed: name, column, records and up to three masked examples."""
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    """``read``, ``plan``, ``deliver``, ``mark``, and ``total``, which includes writing the results."""
+    """``read``, ``plan``, ``deliver``, ``mark``, and ``total``, which includes the results."""
 
 
 def versions() -> dict[str, str]:
