@@ -154,6 +154,7 @@ class LogObserver(Observer):
             records=summary.records,
             outcomes=summary.outcomes,
             vanished=summary.vanished or None,
+            marked=summary.marked or None,
             requests=summary.requests,
             seconds=summary.seconds.get("total"),
             results=results,

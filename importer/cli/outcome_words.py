@@ -20,6 +20,12 @@ OUTCOME_WORDS: dict[str, str] = {
 }
 
 VANISHED_WORDS = "were delivered before, and the input has no record of them; see vanished.csv"
+MARK_WORDS: dict[str, str] = {
+    "yes": "of the vanished were marked now",
+    "already": "of the vanished are marked already",
+    "would_mark": "of the vanished would be marked, with two requests each",
+}
+"""What became of the marks of vanished customers; other words are those of rows."""
 
 SENDING_WORDS: dict[str, str] = {
     "would_create": "is new here; would be sent",

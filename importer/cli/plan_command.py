@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from importer.cli.next_commands import after_plan, no_flags
-from importer.cli.outcome_words import OUTCOME_WORDS, SENDING_WORDS, VANISHED_WORDS
+from importer.cli.outcome_words import MARK_WORDS, OUTCOME_WORDS, SENDING_WORDS, VANISHED_WORDS
 from importer.errors import printable
 from importer.plan.forecast import Sending
 
@@ -64,7 +64,7 @@ def _outcomes(made: Planning) -> Table:
     counts = made.forecast.outcomes
     for outcome in dict.fromkeys([*SENDING_WORDS, *OUTCOME_WORDS, *counts]):
         if number := counts.get(outcome):
-            table.add_row(outcome, f"{number:,}", words.get(outcome, ""))
+            table.add_row(outcome, f"{number:,}", escape(words.get(outcome, "")))
     table.add_section()
     sends = 0 if made.stopped_by is not None else made.forecast.to_deliver
     sent = f"{sends:,} would be sent; nothing was sent now"
@@ -72,6 +72,8 @@ def _outcomes(made: Planning) -> Table:
     if made.vanished:
         table.add_section()
         table.add_row("vanished", f"{made.vanished:,}", VANISHED_WORDS)
+    if made.to_mark:
+        table.add_row("would_mark", f"{made.to_mark:,}", MARK_WORDS["would_mark"])
     return table
 
 

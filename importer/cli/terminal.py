@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from importer.cli.errors_table import print_groups
-from importer.cli.outcome_words import OUTCOME_WORDS, VANISHED_WORDS
+from importer.cli.outcome_words import MARK_WORDS, OUTCOME_WORDS, VANISHED_WORDS
 from importer.errors import printable
 from importer.job.observer import Observer, Progress
 
@@ -114,7 +114,8 @@ class TerminalObserver(Observer):
         counts = ", ".join(f"{n:,} {outcome}" for outcome, n in progress.outcomes.most_common())
         parts = [counts, f"{progress.waiting} waiting" * (progress.waiting > 0), progress.holding]
         bar.line = " · ".join(part for part in parts if part)
-        bar.update(self._task, completed=progress.done, speed=task.speed or 0.0)
+        speed = task.speed or 0.0
+        bar.update(self._task, completed=progress.done, total=progress.total, speed=speed)
 
     def interrupted(self, name: str, in_flight: int) -> None:
         """Tell the person that the signal was heard."""
@@ -135,12 +136,15 @@ class TerminalObserver(Observer):
         table.add_column("meaning")
         for outcome, words in OUTCOME_WORDS.items():
             if number := summary.outcomes.get(outcome):
-                table.add_row(outcome, f"{number:,}", words)
+                table.add_row(outcome, f"{number:,}", escape(words))
         table.add_section()
         table.add_row("total", f"{summary.records:,}", _requests(summary))
         if summary.vanished:
             table.add_section()
             table.add_row("vanished", f"{summary.vanished:,}", VANISHED_WORDS)
+            for word, number in sorted(summary.marked.items()):
+                words = MARK_WORDS.get(word, "of the vanished could not be marked")
+                table.add_row(f"marked: {word}", f"{number:,}", words)
         self._out.print(table)
         print_groups(self._out, summary)
         self._out.print(f"results: {escape(printable(results))}")

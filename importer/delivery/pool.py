@@ -673,7 +673,7 @@ class Pool:
         alone = not self._open and wait.cause is e.WaitCause.THROTTLED
         if alone or len(self._told) >= TOLD_ROWS:
             self._halt(stop_error("told_to_wait", detail=f"{wait.floor:.0f} s"))
-        ride.take_note("told_to_wait", f"asked to wait {wait.floor:.0f} s")
+        ride.take_note("asked_to_wait", f"asked to wait {wait.floor:.0f} s")
         self._leave(ride)
 
     # How rows end --------------------------------------------------------------------------------

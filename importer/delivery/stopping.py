@@ -25,7 +25,7 @@ REASONS: dict[str, tuple[str, str]] = {
         "there is no customers API at this base URL",
         "check --base-url; the API page's host is https://api.momentco.io",
     ),
-    "not_the_api": (
+    "something_else_answers": (
         "something other than Moment's API answers, whatever the row",
         (
             "a firewall, a gateway or another site answers in its place: check --base-url, and"
@@ -144,7 +144,11 @@ def turned_away(http_status: int, *, of_api: bool) -> str:
     """The reason of a run in which every row is turned away like this."""
     if http_status in {404, 405}:
         return "no_such_endpoint"
-    return "forbidden" if of_api else "not_the_api"
+    return "forbidden" if of_api else "something_else_answers"
+
+
+_OF_CODE = {"not_the_api": "something_else_answers", "asked_to_wait": "told_to_wait"}
+"""What a code that all rows share says of the run."""
 
 
 def first_rows_failed(last: Settle, trouble: str) -> RunStopped:
@@ -152,8 +156,7 @@ def first_rows_failed(last: Settle, trouble: str) -> RunStopped:
     code = last.error_code
     reason = trouble
     if reason in {"", "unreachable"}:
-        # Where the row's code and the run's reason are one: told_to_wait, not_the_api.
-        reason = code if code in REASONS else "canary_failed"
+        reason = _OF_CODE.get(code, "canary_failed")
     status = f"HTTP {last.http_status}" * bool(last.http_status)
     return stop_error(reason, detail=", ".join(filter(None, (code, status))))
 

@@ -84,7 +84,7 @@ def _stop_rule(
 ) -> RunStopped | None:
     """Whether a run would send nothing; it is an error here where ``--max-errors`` was given."""
     limit = inputs.max_errors or DEFAULT_LIMIT
-    trouble = too_many(limit, read.tallies(staging.invalid_by_source()))
+    trouble = too_many(limit, read.tallies(staging.figures.invalid_by_source()))
     if not trouble:
         return None
     if inputs.max_errors is not None:

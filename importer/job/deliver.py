@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
@@ -16,11 +16,12 @@ from importer.job.signals import Interrupted, watched
 from importer.plan import rows_to_deliver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from importer.delivery.pacing.outage import HealthSettings
     from importer.delivery.pool import PoolSettings
     from importer.delivery.protocol.flight import Planned, Settled
+    from importer.delivery.protocol.updating import UpdatePolicy
     from importer.job.job_settings import DeliverySettings
     from importer.job.observer import Observer, Progress
     from importer.job.world import World
@@ -43,6 +44,25 @@ class Delivered:
     stopped_by: RunStopped | None = None
     signum: int | None = None
 
+    def and_then(self, later: Delivered) -> Delivered:
+        """This delivery and the one that followed it, as one."""
+        return Delivered(
+            self.posts + later.posts,
+            self.gets + later.gets,
+            self.patches + later.patches,
+            self.stopped_by or later.stopped_by,
+            later.signum if self.signum is None else self.signum,
+        )
+
+
+class Work(NamedTuple):
+    """What is delivered where it is not what is staged."""
+
+    rows: Iterator[Planned]
+    record: Callable[[Sequence[Settled]], None]
+    """Takes the outcomes."""
+    updates: UpdatePolicy
+
 
 class Delivery:
     """One delivery: feeds a batch, hears its outcomes, tells how it stands, heeds signals."""
@@ -63,10 +83,10 @@ class Delivery:
         user_agent: str = "importer",
         health: HealthSettings | None = None,
         pool: PoolSettings | None = None,
+        work: Work | None = None,
     ) -> None:
-        self._staging = staging
-        self._reader = reader
-        self._settings = settings
+        staged = islice(rows_to_deliver(staging, reader), settings.limit)
+        self._work = work or Work(staged, staging.record, settings.updates)
         self._progress = progress
         self._observer = observer
         self._unrecorded: list[Settled] = []
@@ -82,7 +102,7 @@ class Delivery:
                 rate=settings.rate,
                 patience=settings.patience,
                 retry_rejected=settings.retry_rejected,
-                updates=settings.updates,
+                updates=self._work.updates,
                 pool=pool,
                 health=health,
             ),
@@ -102,14 +122,12 @@ class Delivery:
             Interrupted: a second signal came.
             LedgerFailed: the ledger could not be written.
         """
-        planned = rows_to_deliver(self._staging, self._reader)
-        rows = islice(planned, self._settings.limit)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._tell)
                 if signals:
                     tasks.start_soon(self._heed_signals)
-                await self._deliver(rows)
+                await self._deliver(self._work.rows)
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise one_cause(group) from None
@@ -134,7 +152,7 @@ class Delivery:
     def _record(self) -> None:
         settled, self._unrecorded = self._unrecorded, []
         if settled:
-            self._staging.record(settled)
+            self._work.record(settled)
 
     async def _tell(self) -> None:
         while True:

@@ -74,9 +74,10 @@ def _outcome(
     row: Pending, state: State | None, update: UpdateState | None, why: str
 ) -> tuple[Outcome, str, str, str]:
     if update is not None and update.serial and isinstance(state, Done):
-        in_step = isinstance(update, Synced) and update.version == row.fingerprint
-        if in_step:
+        if isinstance(update, Synced) and update.version == row.fingerprint:
             return Outcome.UPDATED, update.customer_id, "", ""
+        # Also where it is the version that was created: Moment holds a later one.
+        return Outcome.UNSETTLED, update.customer_id, "not_reached", why
     match state:
         case Done() if state.fingerprint != row.fingerprint and not state.differs:
             # It is there, and the update of it was not reached.
@@ -109,11 +110,11 @@ def write_all(
     summary: Summary,
     clock: Clock,
     *,
-    vanished: Iterable[tuple[str, str]] | None = None,
+    vanished: Iterable[tuple[str, str, str]] | None = None,
 ) -> Path:
     """Write and publish the results; fills in the summary's counts and its end.
 
-    ``vanished`` are (reference, customer id), if there are any to be written.
+    ``vanished`` are (reference, customer id, marked), if there are any to be written.
 
     Raises:
         UsageError: the results could not be written; the ledger holds everything all the same.
@@ -122,15 +123,15 @@ def write_all(
     summary.outcomes = {outcome: n for outcome, n in staging.counts().items() if outcome}
     summary.errors = [
         {"outcome": outcome, "error_code": code, "rows": rows}
-        for outcome, code, rows in staging.error_codes()
+        for outcome, code, rows in staging.figures.error_codes()
     ]
     names = [layout.name for layout in read.layouts]
-    read.groups.add_failures(staging.failures())
+    read.groups.add_failures(staging.figures.failures())
     told = report(read.groups.ranked(), names)
     summary.groups, summary.groups_found, summary.toml = told.groups, told.count, told.toml
     try:
         write_results(workspace, _counted(staging.pages(), read.records), names)
-        extra = [staging.has_extra(source) for source in range(len(read.layouts))]
+        extra = [staging.figures.has_extra(source) for source in range(len(read.layouts))]
         for row in write_errors(workspace, staging.failed(), read.layouts, extra):
             held = summary.errors_files.setdefault(errors_name(row.source), {})
             held[row.outcome or ""] = held.get(row.outcome or "", 0) + 1

@@ -54,6 +54,8 @@ class Planning:
     transforms: tuple[Transformed, ...] = ()
     vanished: int = 0
     """Customers of this series that the input no longer has."""
+    to_mark: int = 0
+    """Of them, those that a run would mark."""
     stopped_by: RunStopped | None = None
     """Why a run would send nothing; such a plan is not saved."""
     saved: SavedPlan | None = None
@@ -138,7 +140,7 @@ def _look(
         observer.verified(read.records, staging.counts().get("invalid", 0))
         stopped_by = stop_rule(inputs, read, staging)
         input_sha256 = digest_of(staging) if digests else ""
-        vanished = 0
+        vanished = to_mark = 0
         if ledger is not None:
             volume = VolumeCheck(ledger, inputs, delivery)
             met = make_plan(
@@ -150,13 +152,14 @@ def _look(
             )
             look = volume.look(staging, read, met)
             vanished = look.vanished
+            to_mark = volume.marking.open if volume.marking is not None else 0
             if look.drifts:
                 observer.warning(VOLUME_GUARD, look.words)
         elif not read.records and not delivery.incremental:
             observer.warning(VOLUME_GUARD, empty_input().text)
         rows_sha256 = digest_of(staging) if digests else ""
         made = forecast(staging, ledger, delivery.updates)
-        errors = tuple(staging.error_codes())
+        errors = tuple(staging.figures.error_codes())
         if digests and ledger is not None and ledger.version() != version:
             raise UsageError(
                 "the ledger moved while the plan was made: a run is working on it",
@@ -177,6 +180,7 @@ def _look(
         stopped_by=stopped_by,
         transforms=read.transforms,
         vanished=vanished,
+        to_mark=to_mark,
     )
 
 

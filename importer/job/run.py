@@ -150,23 +150,31 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             plan=plan.begins,
         )
         stack.enter_context(_noting_failure(ledger, run_id, world.clock))
+        pipeline = partial(
+            Delivery,
+            staging,
+            ledger,
+            reader,
+            run_id=run_id,
+            base_url=delivery.base_url,
+            api_key=key.secret,
+            settings=delivery,
+            world=world,
+            observer=observer,
+            user_agent=f"importer/{__version__}",
+        )
         if to_deliver:
-            progress = Progress(total=min(to_deliver, delivery.limit or to_deliver))
-            pipeline = Delivery(
-                staging,
-                ledger,
-                reader,
-                run_id=run_id,
-                base_url=delivery.base_url,
-                api_key=key.secret,
-                settings=delivery,
-                world=world,
-                progress=progress,
-                observer=observer,
-                user_agent=f"importer/{__version__}",
-            )
+            total = min(to_deliver, delivery.limit or to_deliver)
             with _timed(summary, "deliver"), _not_in_vain():
-                delivered = anyio.run(pipeline.run, backend_options=loop_options())
+                delivered = _deliver(pipeline(progress=Progress(total=total)))
+        if (marking := volume.marking) is not None:
+            is_whole = delivery.limit is None or to_deliver <= delivery.limit
+            if marking.open and is_whole and not delivery.dry_run and _went_through(delivered):
+                work = marking.work(volume.vanished(staging))
+                marks = pipeline(progress=Progress(total=marking.open), work=work)
+                with _timed(summary, "mark"), _not_in_vain():
+                    delivered = delivered.and_then(_deliver(marks))
+            summary.marked = {word: number for word, number in marking.counts.items() if number}
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         _fill_in(staging, reader, delivered, delivery.limit)
@@ -178,11 +186,20 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             now=world.clock.now(),
             delivery=delivery,
             measure=None if delivery.dry_run else volume.measure,
+            marks=marking.failures if marking is not None else {},
         )
-        gone = volume.vanished(staging) if summary.vanished else None
+        gone = volume.listed(staging) if summary.vanished else None
         results = write_all(workspace, staging, read, summary, world.clock, vanished=gone)
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
+
+
+def _deliver(delivery: Delivery) -> Delivered:
+    return anyio.run(delivery.run, backend_options=loop_options())
+
+
+def _went_through(delivered: Delivered) -> bool:
+    return delivered.stopped_by is None and delivered.signum is None
 
 
 def check_key(
@@ -207,7 +224,7 @@ def check_key(
 def stop_rule(inputs: InputSettings, read: Input, staging: Staging) -> RunStopped | None:
     """Why nothing may be sent, after the whole input was read; None where nothing is wrong."""
     limit = inputs.max_errors or DEFAULT_LIMIT
-    trouble = too_many(limit, read.tallies(staging.invalid_by_source()))
+    trouble = too_many(limit, read.tallies(staging.figures.invalid_by_source()))
     if not trouble:
         return None
     return RunStopped(
@@ -291,22 +308,24 @@ def _note_end(
     now: float,
     delivery: DeliverySettings,
     measure: dict[str, Any] | None,
+    marks: dict[str, int],
 ) -> None:
     """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
     fail_on = [one for one in delivery.fail_on.split(",") if one]
+    # A mark that is not there counts as a row does that is not in step.
     outcomes = {**counts, **({VANISHED: summary.vanished} if VANISHED in fail_on else {})}
+    outcomes |= {word: number + counts.get(word, 0) for word, number in marks.items()}
     code = _exit_code(delivered, outcomes, fail_on)
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
     if delivered.patches:
         summary.requests["patch"] = delivered.patches
     try:
-        went_through = delivered.stopped_by is None and delivered.signum is None
         ledger.end_run(
             summary.run_id,
             ended_at=now,
             exit_code=code,
             counts=counts,
-            volume=measure if went_through else None,
+            volume=measure if _went_through(delivered) else None,
         )
         ledger.forget_attempts(now - delivery.keep_history * _DAY)
     except LedgerFailed as failed:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from importer.errors import RunStopped
+from importer.job.marking import Marking
 from importer.ledger.series import series_of
 from importer.plan.volume_guard import (
     NO_TWINS,
@@ -63,6 +64,12 @@ class VolumeCheck:
         before = ledger.series_of_run(folders.pop()) if len(folders) == 1 else ""
         self.series = delivery.series or before or series_of(inputs.sources)
         self.runs = ledger.series_runs(self.series)
+        rule = inputs.mapping.vanished.metadata if inputs.mapping is not None else {}
+        self.marking: Marking | None = None
+        """What marks vanished customers; None where nobody asked for it."""
+        if rule:
+            retry, dry_run = delivery.retry_rejected, delivery.dry_run
+            self.marking = Marking(ledger, rule, retry_rejected=retry, dry_run=dry_run)
         self.measure: dict[str, Any] | None = None
         """The figures that the next run is compared with, once ``look`` has gathered them."""
 
@@ -76,14 +83,19 @@ class VolumeCheck:
         # As many as runs of this series made are in the input: then none is missing.
         vanished = 0
         if delivered > met.of_series:
-            vanished = sum(1 for _ in self.vanished(staging))
+            if self.marking is not None:
+                vanished = self.marking.look(self.vanished(staging))
+            else:
+                vanished = sum(1 for _ in self.vanished(staging))
         found = drifts(
             volume,
             Volume.of_json(before) if before is not None else None,
             self._bounds(incremental=partial),
             twins=self._twins(staging) if met.new else NO_TWINS,
-            vanished=vanished,
+            # Who is marked already stays so: only what would be done now is measured.
+            vanished=self.marking.open if self.marking is not None else vanished,
             delivered=delivered,
+            marks=self.marking is not None,
         )
         # A fed-back errors file, or a part of the customers, is no measure of the next night.
         self.measure = None if partial or fed_back else volume.as_json()
@@ -99,6 +111,12 @@ class VolumeCheck:
             hint="look at the input; if it is right, the same command with --accept-drift sends"
             " it this once (docs/syncing.md)",
         )
+
+    def listed(self, staging: Staging) -> Iterator[tuple[str, str, str]]:
+        """Lines of ``vanished.csv``: ``vanished``, and what became of the mark; "" for no rule."""
+        if self.marking is None:
+            return ((reference, one, "") for reference, one in self.vanished(staging))
+        return self.marking.words(self.vanished(staging))
 
     def vanished(self, staging: Staging) -> Iterator[tuple[str, str]]:
         """(reference, customer id) of the series' customers that the input has no record of."""

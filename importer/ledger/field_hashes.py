@@ -24,8 +24,8 @@ FIELDS = ("name", "email", "phone", "currency", "balance", "metadata")
 METADATA = "metadata."
 """What the name of a metadata key's field begins with."""
 WIDTH = 8
-"""Bytes of each field. 64 bits miss a change once in 2**64, and let nobody read a value back: the
-salt never leaves the ledger, and equal values of two customers look different."""
+"""Bytes of each field. 64 bits miss a change once in 2**64. Equal values of two customers look
+different, but who has the ledger has its salt, and can test guesses (docs/privacy.md)."""
 _PLAIN = FIELDS[:-1]
 _CODES = {name: number for number, name in enumerate(_PLAIN, start=1)}
 _NAMES = dict(enumerate(_PLAIN, start=1))

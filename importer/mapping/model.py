@@ -10,7 +10,7 @@ from pydantic import model_validator as validates
 from importer.mapping.money.money_format import FORMATS
 from importer.mapping.template import parse
 from importer.mapping.updates import KEY, Policy, Updates, updates_of
-from importer.rows.api_limits import MAX_METADATA_KEY
+from importer.rows.api_limits import MAX_METADATA_KEY, MAX_METADATA_KEYS, MAX_METADATA_VALUE
 from importer.rows.currencies import ACTIVE
 
 AUTO = "auto"
@@ -267,6 +267,21 @@ _OTHERS = "*"
 MetadataKey = Annotated[StrictStr, Field(min_length=1, max_length=MAX_METADATA_KEY)]
 
 
+def _mark(value: str) -> str:
+    if not value.strip():
+        raise ValueError("an empty text marks nobody; a value cannot be removed in Moment")
+    return value
+
+
+MarkValue = Annotated[StrictStr, Field(max_length=MAX_METADATA_VALUE), AfterValidator(_mark)]
+
+
+class VanishedSection(Strict):
+    """How customers are marked that the source no longer has; nobody is unasked."""
+
+    metadata: Annotated[dict[MetadataKey, MarkValue], Field(max_length=MAX_METADATA_KEYS)] = {}
+
+
 class Mapping(Strict):
     """A whole mapping file."""
 
@@ -281,3 +296,4 @@ class Mapping(Strict):
     metadata: dict[MetadataKey, TextField] = {}
     rows: RowsSection = RowsSection()
     update: UpdateSection = UpdateSection()
+    vanished: VanishedSection = VanishedSection()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from importer.plan.frames import LINE_BITS, Failure, position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from importer.plan.staging_file import StagingFile
 
 FAILURES_READ = 2000
 """Failures per read."""
@@ -33,11 +34,11 @@ _FAILURES = (
 )
 
 
-class Figures(ABC):
-    """The part of ``Staging`` that looks back."""
+class Figures:
+    """Looks back on what is staged, and on what became of it."""
 
-    @abstractmethod
-    def _read(self, query: str, parameters: tuple[object, ...] = ()) -> list[Any]: ...
+    def __init__(self, file: StagingFile) -> None:
+        self._read = file.read
 
     def error_codes(self, limit: int = 20) -> list[tuple[str, str, int]]:
         """(outcome, error code, rows), most frequent first."""

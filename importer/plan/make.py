@@ -50,14 +50,14 @@ class Met(NamedTuple):
 
 def settle_duplicates(staging: Staging, sources: Sequence[str], policy: OnDuplicate) -> None:
     """Give every row that repeats a reference its outcome, by the policy."""
-    staging.index()
-    for group in staging.repeated():
+    staging.suspects.index()
+    for group in staging.suspects.repeated():
         members = [_member(*one, sources) for one in group]
         decided = [one for one in resolve(members, policy) if one.outcome is not None]
         # A row that is invalid by itself has its outcome: it gets one problem more.
         invalid = {one.position for one in members if one.fingerprint is None}
         if invalid:
-            staging.blame(
+            staging.suspects.blame(
                 (one.position, one.error_code, one.error)
                 for one in decided
                 if one.position in invalid
@@ -168,14 +168,14 @@ def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]
     """
     sent = array("q")
     for chunk in staging.pending():
-        for row in _with_states(chunk, ledger):
+        for row in with_states(chunk, ledger):
             if isinstance(row.state, Sent):
                 sent.append(row.position)
             else:
                 yield row
     if sent:
         for chunk in staging.pending():
-            yield from _with_states([row for row in chunk if _holds(sent, row.position)], ledger)
+            yield from with_states([row for row in chunk if _holds(sent, row.position)], ledger)
 
 
 def _holds(ascending: array[int], number: int) -> bool:
@@ -183,7 +183,8 @@ def _holds(ascending: array[int], number: int) -> bool:
     return at < len(ascending) and ascending[at] == number
 
 
-def _with_states(chunk: Sequence[Pending], ledger: LedgerReader) -> Iterator[Planned]:
+def with_states(chunk: Sequence[Pending], ledger: LedgerReader) -> Iterator[Planned]:
+    """The rows as delivery takes them, each with its state in the ledger."""
     known, hashed = ledger.states([row.reference for row in chunk]), ledger.hasher()
     settled = [one for one, state in known.items() if isinstance(state, Done)]
     updates = ledger.updates(settled) if settled else {}

@@ -11,14 +11,10 @@ row costs nothing of its own. Outcomes lie beside them: many at once as the ids 
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from importer.errors import UsageError
 from importer.outcomes import NOT_FAILED, Outcome
 from importer.plan.figures import Figures
 from importer.plan.frames import (
@@ -35,7 +31,8 @@ from importer.plan.frames import (
     unpack,
 )
 from importer.plan.repeats import hashes_of
-from importer.plan.schema import LEFT, PRAGMAS, SCHEMA
+from importer.plan.schema import LEFT
+from importer.plan.staging_file import StagingFile
 from importer.plan.suspects import Suspects
 
 if TYPE_CHECKING:
@@ -49,34 +46,27 @@ if TYPE_CHECKING:
 CHUNK = 2000
 """Rows per read; keeps memory flat and lets writes go on between reads."""
 _SETTLE = (
-    f"INSERT OR REPLACE INTO outcome ({', '.join(OUTCOME)})"  # noqa: S608 - constant names
+    f"INSERT INTO outcome ({', '.join(OUTCOME)})"  # noqa: S608 - constant names
     f" VALUES ({', '.join('?' * len(OUTCOME))})"
 )
 _NOT_FAILED = sorted(one.value for one in NOT_FAILED)
 
 
-class Staging(Figures, Suspects):
-    """The staged rows of one run. Not thread-safe.
+class Staging:
+    """The staged rows of one run. Not thread-safe; its errors are those of ``StagingFile``.
 
-    Every method raises UsageError where the disk is full or fails: nothing depends on staging.
+    ``suspects`` finds equal references, ``figures`` looks back on what went wrong.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         """Open a new staging file, or one in memory where ``path`` is None."""
-        self._path = path
-        with self._translated():
-            if path is not None:
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            self._db = sqlite3.connect(str(path or ":memory:"), isolation_level=None)
-            for pragma in PRAGMAS:
-                self._db.execute(pragma)
-            self._db.executescript(SCHEMA)
+        self._file = StagingFile(path)
+        self.suspects = Suspects(self._file)
+        self.figures = Figures(self._file)
 
     def close(self) -> None:
         """Close and delete the file."""
-        self._db.close()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+        self._file.close()
 
     # Rows come in -------------------------------------------------------------------------------
 
@@ -87,8 +77,8 @@ class Staging(Figures, Suspects):
 
     def add_batch(self, judged: Judged) -> None:
         """Stage a batch; its lines lie before or after those of every other batch."""
-        with self._transaction():
-            self._db.executemany(
+        with self._file.transaction() as db:
+            db.executemany(
                 "INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     as_invalid(row, outcome)
@@ -103,25 +93,23 @@ class Staging(Figures, Suspects):
                 keys = keys_of(judged)
                 first, last = keys["position"][0], keys["position"][-1]
                 self._refuse_overlap(first, last)
-                self._db.execute(
-                    "INSERT INTO segment VALUES (?, ?, ?, NULL)", (first, last, keys.height)
-                )
+                db.execute("INSERT INTO segment VALUES (?, ?, ?, NULL)", (first, last, keys.height))
                 hashes = hashes_of(keys["reference"]).to_frame()
                 body = judged.valid.select("payload").hstack(judged.cells)
-                self._store("hashes", first, pack(hashes))
-                self._store("keys", first, pack(keys))
-                self._store("body", first, pack(body, "lz4"))
+                self._file.store("hashes", first, pack(hashes))
+                self._file.store("keys", first, pack(keys))
+                self._file.store("body", first, pack(body, "lz4"))
 
     def _refuse_overlap(self, first: int, last: int) -> None:
-        if self._read("SELECT 1 FROM segment WHERE first <= ? AND last >= ?", (last, first)):
+        if self._file.read("SELECT 1 FROM segment WHERE first <= ? AND last >= ?", (last, first)):
             raise ValueError("a batch lies among the lines of another")
 
     # Outcomes come in: each row is given one once -----------------------------------------------
 
     def settle(self, outcomes: Iterable[tuple[int, Outcome, str, str, str]]) -> None:
         """Give rows an outcome without a request: (position, outcome, id, error code, error)."""
-        with self._transaction():
-            self._db.executemany(
+        with self._file.transaction() as db:
+            db.executemany(
                 _SETTLE,
                 (
                     (at, outcome.value, customer_id, "", 0, 0, code, error)
@@ -133,25 +121,25 @@ class Staging(Figures, Suspects):
         """Settle rows of a segment as unchanged: their indexes, and their customers' ids."""
         if at.is_empty():
             return
-        height = self._read("SELECT height FROM segment WHERE first = ?", (segment,))[0][0]
+        height = self._file.read("SELECT height FROM segment WHERE first = ?", (segment,))[0][0]
         known = self._unchanged(segment)
         column = pl.repeat(None, height, dtype=pl.String, eager=True) if known is None else known
         frame = column.scatter(at, ids).alias("id").to_frame()
-        with self._transaction():
-            self._db.execute(
+        with self._file.transaction() as db:
+            db.execute(
                 "INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?)",
                 (segment, height - frame["id"].null_count(), pack(frame)),
             )
 
     def settle_rest(self, outcome: Outcome) -> None:
         """Give every row without an outcome this one."""
-        with self._transaction():
-            self._db.execute("UPDATE segment SET rest = ? WHERE rest IS NULL", (outcome.value,))
+        with self._file.transaction() as db:
+            db.execute("UPDATE segment SET rest = ? WHERE rest IS NULL", (outcome.value,))
 
     def record(self, settled: Sequence[Settled]) -> None:
         """Store what delivery made of rows."""
-        with self._transaction():
-            self._db.executemany(
+        with self._file.transaction() as db:
+            db.executemany(
                 _SETTLE,
                 (
                     (
@@ -173,8 +161,8 @@ class Staging(Figures, Suspects):
     def waiting(self) -> Iterator[Waiting]:
         """Valid rows without an outcome, a segment at a time; writes may go on meanwhile."""
         open_segments = f"SELECT first, last FROM ({LEFT}) WHERE n > 0 AND rest = ''"  # noqa: S608 - constant
-        for first, last in self._read(open_segments):
-            keys = self._frame("keys", first).with_row_index("at")
+        for first, last in self._file.read(open_segments):
+            keys = self._file.frame("keys", first).with_row_index("at")
             unchanged = self._unchanged(first)
             if unchanged is not None:
                 keys = keys.filter(unchanged.is_null())
@@ -186,7 +174,7 @@ class Staging(Figures, Suspects):
     def pending(self) -> Iterator[list[Pending]]:
         """Valid rows without an outcome, in input order, in chunks; writes may go on meanwhile."""
         for waiting in self.waiting():
-            payloads = self._frame("body", waiting.segment, ["payload"])["payload"]
+            payloads = self._file.frame("body", waiting.segment, ["payload"])["payload"]
             frame = waiting.frame.sort("at")
             frame = frame.select(
                 "position", "reference", "fingerprint", payloads.gather(frame["at"])
@@ -197,7 +185,7 @@ class Staging(Figures, Suspects):
     def pages(self) -> Iterator[Page]:
         """Every staged record in input order, many at a time."""
         done = -1
-        for first, last in self._segments():
+        for first, last in self._file.segments():
             yield from self._invalid_pages(done, first)
             yield self._segment_page(first, last)
             done = last
@@ -218,11 +206,11 @@ class Staging(Figures, Suspects):
 
     def fingerprints(self, segment: int) -> pl.Series:
         """The fingerprints of a segment's rows; ``Page`` says where each stands."""
-        return self._frame("keys", segment, ["fingerprint"]).to_series()
+        return self._file.frame("keys", segment, ["fingerprint"]).to_series()
 
     def payloads(self, segment: int) -> pl.Series:
         """The payloads of a segment's rows."""
-        return self._frame("body", segment, ["payload"]).to_series()
+        return self._file.frame("body", segment, ["payload"]).to_series()
 
     # Figures ------------------------------------------------------------------------------------
 
@@ -236,16 +224,13 @@ class Staging(Figures, Suspects):
             f" UNION ALL SELECT rest, n FROM ({LEFT})"
             ") GROUP BY name HAVING sum(n) > 0"
         )
-        return dict(self._read(query))
+        return dict(self._file.read(query))
 
     # Inside -------------------------------------------------------------------------------------
 
-    def _segments(self) -> list[tuple[int, int]]:
-        return self._read("SELECT first, last FROM segment ORDER BY first")
-
     def _segment_page(self, first: int, last: int) -> Page:
-        frame = self._frame("keys", first, ["position", "reference"]).with_row_index("at")
-        (rest,) = self._read("SELECT rest FROM segment WHERE first = ?", (first,))[0]
+        frame = self._file.frame("keys", first, ["position", "reference"]).with_row_index("at")
+        (rest,) = self._file.read("SELECT rest FROM segment WHERE first = ?", (first,))[0]
         unchanged = self._unchanged(first)
         frame = frame.with_columns(
             pl.lit(rest, dtype=pl.String).alias("outcome"),
@@ -279,7 +264,7 @@ class Staging(Figures, Suspects):
         )
         names = ("position", "reference", "outcome", "error_code", "error")
         schema = {name: OUTCOME.get(name, pl.String) for name in names}
-        found = self._read(query, (after, before, limit))
+        found = self._file.read(query, (after, before, limit))
         some = pl.DataFrame(found, schema=schema, orient="row")
         absent = {name: kind for name, kind in OUTCOME.items() if name not in schema}
         absent["at"] = pl.UInt32
@@ -292,7 +277,7 @@ class Staging(Figures, Suspects):
             f"SELECT {', '.join(OUTCOME)} FROM outcome"  # noqa: S608 - constant names
             " WHERE position BETWEEN ? AND ? ORDER BY position"
         )
-        return pl.DataFrame(self._read(query, (first, last)), schema=OUTCOME, orient="row")
+        return pl.DataFrame(self._file.read(query, (first, last)), schema=OUTCOME, orient="row")
 
     def _staged(self, page: Page) -> Iterator[StagedRow]:
         frame = page.frame
@@ -303,7 +288,7 @@ class Staging(Figures, Suspects):
         cells: Iterator[tuple[str, ...]] = iter(())
         valid = frame["at"].drop_nulls()
         if page.segment is not None and valid.len():
-            body = self._frame("body", page.segment).drop("payload")
+            body = self._file.frame("body", page.segment).drop("payload")
             cells = body[valid].iter_rows() if body.width else iter([()] * valid.len())
         for at, index, reference, *rest in frame.select(
             "position", "at", "reference", *list(OUTCOME)[1:]
@@ -311,40 +296,9 @@ class Staging(Figures, Suspects):
             if index is not None:
                 yield StagedRow(at, reference, json.dumps(next(cells)), None, *rest)
             else:
-                texts, extra, unseen = self._read(own, (at,))[0]
+                texts, extra, unseen = self._file.read(own, (at,))[0]
                 yield StagedRow(*(at, reference, texts, extra, *rest, unseen))
 
     def _unchanged(self, segment: int) -> pl.Series | None:
-        found = self._read("SELECT frame FROM unchanged WHERE first = ?", (segment,))
+        found = self._file.read("SELECT frame FROM unchanged WHERE first = ?", (segment,))
         return unpack(found[0][0])["id"] if found else None
-
-    def _frame(
-        self, table: str, segment: int, columns: Sequence[str] | None = None
-    ) -> pl.DataFrame:
-        query = f"SELECT frame FROM {table} WHERE first = ?"  # noqa: S608 - our own names
-        return unpack(self._read(query, (segment,))[0][0], columns)
-
-    def _store(self, table: str, segment: int, packed: bytes) -> None:
-        self._db.execute(f"INSERT INTO {table} VALUES (?, ?)", (segment, packed))  # noqa: S608 - our own names
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._translated():
-            self._db.execute("BEGIN")
-            yield
-            self._db.execute("COMMIT")
-
-    def _read(self, query: str, parameters: tuple[object, ...] = ()) -> list[Any]:
-        with self._translated():
-            return self._db.execute(query, parameters).fetchall()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            where = self._path.parent if self._path else "memory"
-            message = f"the rows could not be staged in {where}: {error}"
-            raise UsageError(
-                message, hint="free some disk space, or choose another --out"
-            ) from None

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from importer.plan.repeats import hashes_of, repeated_hashes
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Iterator
+
+    from importer.plan.staging_file import StagingFile
 
 READ = 2000
 """Rows per read."""
@@ -35,40 +34,30 @@ _BLAME = (
 )
 
 
-class Suspects(ABC):
-    """The part of ``Staging`` that looks for equal references."""
+class Suspects:
+    """Looks for equal references among the staged rows."""
 
-    _db: sqlite3.Connection
-
-    @abstractmethod
-    def _read(self, query: str, parameters: tuple[object, ...] = ()) -> list[Any]: ...
-    @abstractmethod
-    def _transaction(self) -> AbstractContextManager[None]: ...
-    @abstractmethod
-    def _segments(self) -> list[tuple[int, int]]: ...
-    @abstractmethod
-    def _frame(
-        self, table: str, segment: int, columns: Sequence[str] | None = None
-    ) -> pl.DataFrame: ...
+    def __init__(self, file: StagingFile) -> None:
+        self._file = file
 
     def index(self) -> None:
         """Prepare the search for equal references; call once, when every row is staged."""
-        repeated = repeated_hashes(self._hashes, self._read(_TOTAL)[0][0])
+        repeated = repeated_hashes(self._hashes, self._file.read(_TOTAL)[0][0])
         if repeated.is_empty():
             return
         wanted = repeated.implode()
-        for first, _ in self._segments():
-            hit = self._frame("hashes", first).to_series().is_in(wanted)
+        for first, _ in self._file.segments():
+            hit = self._file.frame("hashes", first).to_series().is_in(wanted)
             if hit.any():
-                self._suspect(self._frame("keys", first).filter(hit).iter_rows())
+                self._suspect(self._file.frame("keys", first).filter(hit).iter_rows())
         for held in self._held():
             hit = hashes_of(held["reference"]).is_in(wanted)
             self._suspect(
                 (at, reference, None, origin)
                 for at, reference, origin in held.filter(hit).iter_rows()
             )
-        with self._transaction():
-            self._db.execute("CREATE INDEX by_reference ON suspect (reference)")
+        with self._file.transaction() as db:
+            db.execute("CREATE INDEX by_reference ON suspect (reference)")
 
     def repeated(self) -> Iterator[list[tuple[int, bytes | None, int]]]:
         """Groups of rows with one reference: (position, fingerprint, origin), in input order.
@@ -77,23 +66,23 @@ class Suspects(ABC):
         reference.
         """
         last = ""
-        while references := self._read(_REPEATED, (last, READ)):
+        while references := self._file.read(_REPEATED, (last, READ)):
             for (reference,) in references:
-                yield self._read(_MEMBERS, (reference,))
+                yield self._file.read(_MEMBERS, (reference,))
             last = references[-1][0]
 
     def blame(self, problems: Iterable[tuple[int, str, str]]) -> None:
         """Add a problem to rows that are invalid by themselves: (position, code, error)."""
-        with self._transaction():
-            self._db.executemany(_BLAME, ((code, error, at) for at, code, error in problems))
+        with self._file.transaction() as db:
+            db.executemany(_BLAME, ((code, error, at) for at, code, error in problems))
 
     def _suspect(self, rows: Iterable[tuple[object, ...]]) -> None:
-        with self._transaction():
-            self._db.executemany("INSERT INTO suspect VALUES (?, ?, ?, ?)", rows)
+        with self._file.transaction() as db:
+            db.executemany("INSERT INTO suspect VALUES (?, ?, ?, ?)", rows)
 
     def _hashes(self) -> Iterator[pl.Series]:
-        for first, _ in self._segments():
-            yield self._frame("hashes", first).to_series()
+        for first, _ in self._file.segments():
+            yield self._file.frame("hashes", first).to_series()
         for held in self._held():
             yield hashes_of(held["reference"])
 
@@ -101,6 +90,6 @@ class Suspects(ABC):
         """Invalid rows whose reference a mapping made: position, reference, origin."""
         schema = {"position": pl.Int64, "reference": pl.String, "origin": pl.Int64}
         last = -1
-        while found := self._read(_HELD, (last, READ)):
+        while found := self._file.read(_HELD, (last, READ)):
             yield pl.DataFrame(found, schema=schema, orient="row")
             last = found[-1][0]

@@ -34,12 +34,12 @@ _SUSPICIOUS = r"^['=+\-@\t\r]"
 """How every cell starts that ``escape_formula`` may change."""
 
 
-def write_vanished(workspace: Workspace, customers: Iterable[tuple[str, str]]) -> None:
-    """Write ``vanished.csv``: (reference, customer id) of who is gone from the source."""
+def write_vanished(workspace: Workspace, customers: Iterable[tuple[str, str, str]]) -> None:
+    """Write ``vanished.csv``: (reference, customer id, marked) of who is gone from the source."""
     with workspace.open_text("vanished.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("external_reference", "bcus_id"))
-        writer.writerows((escape_formula(reference), one) for reference, one in customers)
+        writer.writerow(("external_reference", "bcus_id", "marked"))
+        writer.writerows((escape_formula(reference), *rest) for reference, *rest in customers)
 
 
 def write_results(workspace: Workspace, pages: Iterable[Page], source_names: Sequence[str]) -> None:

@@ -40,6 +40,8 @@ class Summary:
     outcomes: dict[str, int] = field(default_factory=dict)
     vanished: int = 0
     """Customers that earlier runs of this series delivered and that the input no longer has."""
+    marked: dict[str, int] = field(default_factory=dict)
+    """Of them, by what became of their mark, as ``vanished.csv`` says it; empty for no rule."""
     requests: dict[str, int] = field(default_factory=dict)
     """Requests sent by this run: ``post`` and ``get``."""
     errors: list[dict[str, Any]] = field(default_factory=list)
@@ -58,7 +60,7 @@ class Summary:
     """What the mapping changed: name, column, records and up to three masked examples."""
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    """``read``, ``plan``, ``deliver``, and ``total``, which includes writing the results."""
+    """``read``, ``plan``, ``deliver``, ``mark``, and ``total``, which includes the results."""
 
 
 def versions() -> dict[str, str]:

@@ -337,7 +337,15 @@ _BY_DELIVERY = {
         "the answer is no customer with this external_reference",
         _AGAIN,
     ),
-    "not_an_api_answer": _record(
+    "turned_away": _record(
+        "Moment turned this row away (403, 404, 405), though it takes others.",
+        "Moment turned the row away",
+        "ask Moment about these references; the same command tries again",
+    ),
+    "asked_to_wait": _record(
+        "Moment asks to wait for longer than a run waits.", "Moment asks to wait for long", _AGAIN
+    ),
+    "not_the_api": _record(
         "The answer is not Moment's: a gateway or firewall between answered.",
         "something between answers in Moment's place",
         "look at what these rows have in common, and ask who runs the gateway",

@@ -387,8 +387,8 @@ def test_every_tenth_row_that_can_never_settle_stops_nobody(answer: a.Answer) ->
     [
         (FORBIDDEN, "forbidden", 6),
         (a.Blocked(404, of_api=True), "no_such_endpoint", 6),
-        (BLOCKED, "not_the_api", 18),
-        (a.Unbelievable(200, "not_json"), "not_the_api", 48),
+        (BLOCKED, "something_else_answers", 18),
+        (a.Unbelievable(200, "not_json"), "something_else_answers", 48),
         (CONFLICT, "canary_failed", 48),
         (FAULT, "canary_failed", 48),
     ],
@@ -408,7 +408,7 @@ def test_where_the_first_six_fail_alike_the_run_is_wrong(
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(FORBIDDEN, "forbidden"), (BLOCKED, "not_the_api"), (FAULT, "unreachable")],
+    [(FORBIDDEN, "forbidden"), (BLOCKED, "something_else_answers"), (FAULT, "unreachable")],
 )
 def test_row_after_row_in_trouble_stops_the_run_after_a_few_requests(
     answer: a.Answer, reason: str

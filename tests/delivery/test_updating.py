@@ -256,6 +256,23 @@ def test_a_touched_field_is_a_conflict_and_the_others_are_written() -> None:
     assert (again.told, again.outcome) == (["SettleUpdate"], Outcome.CONFLICT)
 
 
+def test_a_conflict_stays_remembered_while_other_fields_are_written() -> None:
+    """A mark says nothing of the name: what somebody wrote there is no news afterwards."""
+    conflict = Conflict("name", b"Cid", b"Ann")
+    marked = Story(
+        replace(BASE, memory=Memory(conflicts=(conflict,))),
+        values(metadata__status="gone"),
+        policy(metadata__status=Rule.SOURCE),
+        shown(name="Cid", email="a@x"),
+        patched(metadata__status="gone"),
+        version=b"",
+    )
+    assert marked.outcome is Outcome.UPDATED
+    assert marked.state.memory.conflicts == (conflict,)
+    again = Story(marked.state, values(name="Ann", email="a@x"), UNTOUCHED)
+    assert (again.told, again.outcome) == (["SettleUpdate"], Outcome.CONFLICT)
+
+
 def test_a_conflict_is_asked_again_once_the_source_wants_another_value() -> None:
     """Remembered is what was wanted then; another wish, or the policy source, is a new question."""
     memory = Memory(conflicts=(Conflict("name", b"Cid", b"Bea"),))

@@ -76,7 +76,7 @@ def test_staging_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
 def test_staging_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
     """SQLite's own errors never reach a person, also not from a read."""
     staging = Staging(tmp_path / "staging.db")
-    staging._db.close()
+    staging._file.db.close()
     with pytest.raises(UsageError, match="could not be staged"):
         staging.counts()
 

@@ -115,13 +115,15 @@ def _downgrade(path: Path) -> None:
     """Make the ledger one of the first version, with the rows that it has."""
     db = sqlite3.connect(path, isolation_level=None)
     for table, names in {
-        "customer": ["fields"],
+        "customer": ["fields", "hashes", "base", "synced"],
+        "attempt": ["detail"],
         "account": ["version", "plan", "plan_base"],
         "run": ["plan", "series", "volume"],
     }.items():
         for name in names:
             db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
     db.execute("DROP TABLE total")
+    db.execute("DROP TABLE sync")
     db.execute("PRAGMA user_version = 1")
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     migrate(fresh, STEPS[:1])

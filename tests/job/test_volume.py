@@ -29,8 +29,8 @@ def test_a_usual_night_goes_through_and_lists_who_is_gone(job: Job) -> None:
     assert finished.exit_code is ExitCode.OK
     assert finished.summary.vanished == 1
     listed = (finished.results / "vanished.csv").read_text().splitlines()
-    assert listed[0] == "external_reference,bcus_id"
-    assert listed[1] == f"C-2,{job.held()['C-2']}"
+    assert listed[0] == "external_reference,bcus_id,marked"
+    assert listed[1] == f"C-2,{job.held()['C-2']},"
     assert json.loads((finished.results / "summary.json").read_text())["vanished"] == 1
     again = job.run(customers(range(3)))
     assert again.summary.vanished == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.errors import UsageError
+from importer.errors import BugFound, UsageError
 from importer.outcomes import Outcome
 from importer.plan import Staging
 from importer.plan.frames import position, source_and_line
@@ -57,8 +57,8 @@ def test_rows_come_back_in_input_order_with_their_cells(staging: Staging) -> Non
     assert rows[0].extra == ("c",)
     assert rows[1].outcome is None
     assert rows[1].cells == ("B", "x")
-    assert staging.has_extra(0)
-    assert not staging.has_extra(1)
+    assert staging.figures.has_extra(0)
+    assert not staging.figures.has_extra(1)
 
 
 def test_bytes_that_are_no_utf8_survive_in_cells(staging: Staging) -> None:
@@ -134,8 +134,18 @@ def test_the_file_is_private_and_gone_when_closed(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_a_clear_error(staging: Staging) -> None:
     """Staging that cannot grow is a usage error that names the way out."""
-    staging._db.execute("PRAGMA max_page_count = 10")
+    staging._file.db.execute("PRAGMA max_page_count = 10")
     with pytest.raises(UsageError) as caught:
         staging.add(valid(line, f"R{line}", '{"a":"' + "x" * 400 + '"}') for line in range(1, 5000))
     assert "could not be staged" in caught.value.message
     assert "--out" in caught.value.hint
+
+
+def test_no_row_has_two_outcomes() -> None:
+    """A second outcome would hide the first: that is a bug, and is told as one."""
+    staging = Staging()
+    staging.add([valid(2, "A")])
+    staging.settle([(2, Outcome.CREATED, "bcus_1", "", "")])
+    with pytest.raises(BugFound, match="outcome, twice"):
+        staging.settle([(2, Outcome.REJECTED, "", "", "")])
+    staging.close()

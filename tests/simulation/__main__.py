@@ -12,7 +12,7 @@ from importer.delivery.protocol.safeguards import ALL_ON
 from tests.simulation.ablations import ABLATIONS
 from tests.simulation.campaign import Figures, campaign, version
 from tests.simulation.history import play
-from tests.simulation.scene import LIMITS, LIVELY, THEMES
+from tests.simulation.scene import LIMITS, LIVELY, NIGHTS, THEMES
 from tests.simulation.sweep import sweep
 
 SAY_EVERY = 1000
@@ -38,7 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=1000, help="how many histories")
     parser.add_argument("--from", type=int, default=0, dest="start", help="the first seed")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--theme", choices=[*THEMES, *LIVELY, *LIMITS], help="of every history")
+    parser.add_argument(
+        "--theme", choices=[*THEMES, *LIVELY, *NIGHTS, *LIMITS], help="of every history"
+    )
     parser.add_argument("--replay", type=int, metavar="SEED", help="tell one history in words")
     parser.add_argument("--sweep", type=int, metavar="SEED", help="die at every step and commit")
     parser.add_argument("--ablate", choices=[*ABLATIONS, "all"], help="switch a safeguard off")

@@ -65,6 +65,14 @@ class LivelyAblation:
     """The violations by which it is noticed."""
 
 
+UPDATE_ABLATIONS = {
+    "write_ahead": (4, "not written ahead"),
+    "base_check": (4, "an edit is overwritten"),
+    "remember": (4, "a quiet night sends"),
+}
+"""Safeguards of updates: within how many seeds of nights which violation must be found. The others
+need what nights rarely have (replicas, two importers, ...), and are the model's (tests/model)."""
+
 LIVELY_ABLATIONS = (
     LivelyAblation(
         "other rows are tried when the first one is in trouble",

@@ -27,14 +27,17 @@ if TYPE_CHECKING:
 LONGEST = 1800.0
 """Seconds of simulated time in which a run ends that has nothing but rows' own faults, or whose
 server takes nobody (each row may fail eight times, and a run without progress is given up)."""
-IN_MOMENT = {"created", "found", "unchanged", "changed"}
+IN_MOMENT = {"created", "found", "unchanged", "changed", "updated", "conflict"}
+IN_STEP = {"created", "unchanged", "updated"}
+"""Outcomes that say that Moment holds what the source says, in each field that may be written."""
 RUN_WRONG = {301, 401}
 """After such a first answer nothing more is sent."""
 TURNED_AWAY = {403, 404}
 """After such a first answer five other rows are tried, one request at a time."""
 MOST_GENERATIONS = 64
 _TABLE = (
-    "SELECT state, reference, generation, fingerprint, customer_id, coalesce(differs, '')"
+    "SELECT state, reference, generation, fingerprint, customer_id, coalesce(differs, ''),"
+    " coalesce(origin, '')"
     " FROM customer"
 )
 
@@ -48,6 +51,7 @@ class Held(NamedTuple):
     fingerprint: bytes
     customer_id: str
     differs: str
+    origin: str
 
 
 def read_table(connection: sqlite3.Connection) -> dict[str, Held]:
@@ -55,6 +59,14 @@ def read_table(connection: sqlite3.Connection) -> dict[str, Held]:
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'customer'").fetchall():
         return {}
     return {row[1]: Held(*row) for row in connection.execute(_TABLE)}
+
+
+def read_open(connection: sqlite3.Connection) -> set[str]:
+    """References with an update of which a PATCH may have left."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sync'").fetchall():
+        return set()
+    rows = connection.execute("SELECT reference FROM sync WHERE ours IS NOT NULL")
+    return {row[0] for row in rows}
 
 
 class Checkers:
@@ -73,8 +85,21 @@ class Checkers:
         """References that were sent before the ledger was lost or restored."""
         self._sent: set[str] = set()
         """References of which a request ever left."""
+        self._rules: dict[str, str] = {}
+        """Of updates, by field."""
+        self._open: set[str] = set()
+        """References whose update is durably open."""
         self._durable: set[tuple[str, int]] = set()
         """(reference, generation) of every durable ``Sent`` of the present ledger."""
+
+    def watch_edits(self, update: str) -> None:
+        """From the policies of ``--update`` on: what may be overwritten, and what is in step."""
+        self._rules = dict(one.split("=") for one in update.split(",") if one)
+        self._moment.on_overwritten = self._overwritten
+
+    def _overwritten(self, reference: str, field: str) -> None:
+        if self._rules.get(field) != "source":
+            self.violated("an edit is overwritten", f"{field} of {reference}")
 
     def violated(self, name: str, text: str) -> None:
         """A promise is broken."""
@@ -86,9 +111,11 @@ class Checkers:
 
     def leaves(self, importer: Importer, request: httpx.Request) -> str:
         """A request leaves an importer; returns its name."""
-        if request.method == "GET":
-            reference = request.url.path.rsplit("/", 1)[1]
-            name = f"GET {reference}"
+        if request.method != "POST":
+            reference = self._reference_of(request.url.path.rsplit("/", 1)[1])
+            name = f"{request.method} {reference}"
+            if request.method == "PATCH" and reference not in self._open:
+                self.violated("not written ahead", f"{name} leaves, and no update is open")
         else:
             reference, generation = self._generation(request)
             name = f"POST {reference}/{generation}"
@@ -103,6 +130,10 @@ class Checkers:
         if importer.first_status in RUN_WRONG:
             self.violated("canary", f"{name} after the first answer was {importer.first_status}")
         return name
+
+    def _reference_of(self, name: str) -> str:
+        customer = self._moment.by_id(name)
+        return name if customer is None else str(customer.fields["external_reference"])
 
     def first_answer(self, importer: Importer) -> None:
         """A run that is wrong as a whole has cost one request, not one a worker."""
@@ -123,6 +154,7 @@ class Checkers:
     def committed(self, importer: Importer, connection: sqlite3.Connection) -> None:
         """A transaction is durable."""
         before, self.ledger = self.ledger, read_table(connection)
+        self._open = read_open(connection)
         for reference, now in self.ledger.items():
             if before.get(reference) == now:
                 continue
@@ -267,6 +299,7 @@ class Checkers:
                 self.violated("an id that is not there", f"{row.reference}: {row.customer_id}")
             if held is None or (held.state, held.customer_id) != ("done", row.customer_id):
                 self.violated("results and ledger disagree", f"{outcome}, {_words(held)}")
+            self._in_step(importer, row, outcome)
         elif outcome == "rejected":
             if importer.overlapped:
                 return
@@ -276,6 +309,23 @@ class Checkers:
                 self.violated("wrong rejection", _words(held))
         elif outcome != "unsettled":
             self.violated("wrong outcome", f"{row.reference}: {outcome}")
+
+    def _in_step(self, importer: Importer, row: StagedRow, outcome: str) -> None:
+        """What is said to be in step is, and a conflict has somebody who caused it."""
+        edits = self._moment.edits
+        if not self._rules:
+            return
+        # The fields of a customer that was found have no base (docs/syncing.md).
+        told_conflict = outcome == "conflict" and self.ledger[row.reference].origin != "found"
+        if told_conflict and not any((row.reference, name) in edits for name in self._rules):
+            self.violated("false conflict", f"{row.reference}: nobody has edited it")
+        _, name, _, _, balance = importer.file.deliverable()[row.reference].cells
+        wanted = {"name": name, "balance": int(balance)}
+        held = self._moment.customers[row.reference][0].fields
+        for field in self._rules if outcome in IN_STEP else ():
+            if (row.reference, field) not in edits and held.get(field) != wanted[field]:
+                text = f"{row.reference} is {outcome}, and {field} is {held.get(field)}"
+                self.violated("not in step", text)
 
     def _generation(self, request: httpx.Request) -> tuple[str, int]:
         """(reference, generation) of a POST, by trying the key's own definition."""

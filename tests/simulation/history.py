@@ -130,7 +130,10 @@ class History:
                 if number:
                     await self._between(world)
                 world.curse()
-                await self._one_run(world)
+                if self._scene.update:
+                    await self._night(world)
+                else:
+                    await self._one_run(world)
             await self._calm_end(world)
             nursery.cancel_scope.cancel()
 
@@ -149,6 +152,36 @@ class History:
                     crew.start_soon(second.run)
             nursery.cancel_scope.cancel()
         world.clear()
+
+    async def _night(self, world: World) -> None:
+        """The nightly job, again until everything is settled; then once more, for nothing."""
+        for _ in range(CALM_RUNS):
+            rows = await self._importer(world, world.book.file, self._crash_plan()).run()
+            # What was found is brought in step by the next run.
+            left = {"unsettled", "found"}
+            if rows is not None and not any(row.outcome in left for row in rows):
+                break
+            if self._luck.chance.random() < 0.5:
+                return  # nobody types it again: what is open meets the next version
+        else:
+            return
+        again = self._importer(world, world.book.file, CrashPlan())
+        await again.run()
+        self._luck.faults["quiet nights"] += 1
+        if again.sent:
+            text = f"{again.name} sent {again.sent} requests for what was settled just before"
+            world.checkers.violated("a quiet night sends", text)
+        await world.wire_is_empty()
+        for entry in world.book.file.entries:
+            if self._luck.strikes("somebody edits"):
+                self._edit(world, entry.reference)
+
+    def _edit(self, world: World, reference: str) -> None:
+        number = self._luck.chance.randrange(10**6)
+        if self._luck.chance.random() < 0.5:
+            world.moment.edit(reference, "name", f"Somebody {number}")
+        else:
+            world.moment.edit(reference, "balance", number)
 
     def _importer(self, world: World, file: File, crash: CrashPlan) -> Importer:
         self.runs += 1

@@ -73,6 +73,9 @@ class Moment:
         """The status that every request gets while the API key is refused."""
         self.storm_until = 0.0
         """Until then every request gets 429."""
+        self.edits: dict[tuple[str, str], Any] = {}
+        """What somebody else wrote, by (reference, field), as long as it stands."""
+        self.on_overwritten: Callable[[str, str], None] = lambda _reference, _field: None
         self.curses: dict[str, str] = {}
         """Rows that this server never takes, with what it answers (scene.CURSES)."""
         self.nobody = ""
@@ -142,10 +145,46 @@ class Moment:
         if luck.strikes("look-up 404 of a gateway"):
             return Reply(404, b"<html>not here</html>")
         seen_until = now - luck.chance.uniform(0, self.flavour.lag) if self.flavour.lag else now
-        for customer in self.customers.get(reference, ()):
+        by_id = self.by_id(reference)
+        for customer in self.customers.get(reference, () if by_id is None else (by_id,)):
             if customer.created_at <= seen_until:
                 return _document(200, customer)
         return _problem(404, "Not found")
+
+    async def patch(self, customer_id: str, body: bytes) -> Reply:
+        """``PATCH /billing/customers/{id}``; what is in the body replaces what was there."""
+        luck = self._luck
+        if reply := self._turned_away() or self._not_taken({}):
+            return reply
+        await trio.sleep(luck.latency(0.005, 0.5))
+        customer = self.by_id(customer_id)
+        if customer is None:
+            return _problem(404, "Not found")
+        fields = json.loads(body)
+        if not acceptable(fields):
+            return _problem(self.flavour.refusal_status, "Not acceptable")
+        reference = str(customer.fields["external_reference"])
+        for name, value in fields.items():
+            if customer.fields.get(name) != value and (reference, name) in self.edits:
+                self.on_overwritten(reference, name)
+            self.edits.pop((reference, name), None)
+            customer.fields[name] = value
+        luck.tell(f"Moment updates {customer_id} for {reference}: {fields}")
+        if luck.strikes("5xx after, not stored"):
+            return _problem(503, "Trouble")
+        return _document(200, customer)
+
+    def by_id(self, customer_id: str) -> Customer | None:
+        """The customer with this id."""
+        everybody = (one for some in self.customers.values() for one in some)
+        return next((one for one in everybody if one.id == customer_id), None)
+
+    def edit(self, reference: str, name: str, value: Any) -> None:
+        """Somebody else writes a field, or a payment moves a balance."""
+        for customer in self.customers.get(reference, ()):
+            customer.fields[name] = value
+            self.edits[reference, name] = value
+            self._luck.tell(f"somebody writes {name}={value} of {reference} at Moment")
 
     # Inside ---------------------------------------------------------------------------------------
 
@@ -166,7 +205,7 @@ class Moment:
             return self._throttled()
         if luck.strikes("5xx before, not stored"):
             return _problem(luck.chance.choice((500, 502, 503, 408)), "Trouble")
-        curse = self.curses.get(str(fields["external_reference"]), "")
+        curse = self.curses.get(str(fields.get("external_reference")), "")
         return _cursed(curse) if curse and curse != "500, stored" else None
 
     def _first_answer(self, fields: dict[str, Any]) -> tuple[Reply, bool]:

@@ -146,7 +146,8 @@ class Importer:
             open_ledgers.append(reader)
             await self._read(staging, reader)
             settle_duplicates(staging, ["customers.csv"], OnDuplicate.ERROR)
-            make_plan(staging, reader, retry_rejected=self._retry_rejected)
+            updates = DeliverySettings(update=world.scene.update).updates
+            make_plan(staging, reader, retry_rejected=self._retry_rejected, updates=updates)
             ledger.begin_run(
                 run_id,
                 started_at=world.now(),
@@ -200,7 +201,9 @@ class Importer:
             base_url=BASE_URL,
             api_key="sk_test_simulated",
             settings=DeliverySettings(
-                concurrency=world.scene.concurrency, retry_rejected=self._retry_rejected
+                concurrency=world.scene.concurrency,
+                retry_rejected=self._retry_rejected,
+                update=world.scene.update,
             ),
             world=Seams(
                 clock=world,

@@ -65,6 +65,8 @@ class Scene:
     """Faults that belong to a row: (one of ``CURSES``, share of the rows)."""
     nobody: str = ""
     """One of ``NOBODY``: from some moment of each run on the server takes no row at all."""
+    update: str = ""
+    """The update policies of each run, as ``--update`` takes them; then each run is a night."""
     lively: bool = False
     """Nothing else goes wrong, so every row that the server takes must be taken in each run."""
 
@@ -231,6 +233,39 @@ LIVELY = {
 }
 """Faults that belong to a row, and servers that take nobody: what liveness is checked by."""
 
+NIGHTS = {
+    "nights": Theme(
+        {
+            "row changed": 0.9,
+            "row corrected": 0.3,
+            "row added": 0.2,
+            "row removed": 0.1,
+            "somebody edits": 0.1,
+            "crash at an await point": 0.5,
+            "answer lost": 0.05,
+            "request lost": 0.05,
+            "request doubled": 0.05,
+            "request delayed": 0.05,
+            "answer cut": 0.05,
+            "5xx before, not stored": 0.05,
+            "5xx after, not stored": 0.05,
+            "429, not stored": 0.05,
+        },
+        {"unique": True, "lag": 0.0, "refusal_status": 400},
+        {
+            "update": "name=if_untouched,balance=source",
+            "rows": 8,
+            "runs": 30,
+            "gaps": (24 * HOUR,),
+            "late": 3.0,
+            "latency": 0.02,
+            "tail": 0.5,
+        },
+        alone=True,
+    ),
+}
+"""Thirty nights in which the source changes and somebody edits at Moment."""
+
 LIMITS = {
     "missing endpoint in JSON": Theme(
         {"key refused": 0.9, "5xx after, not stored": 0.3},
@@ -249,7 +284,7 @@ def draw(chance: random.Random, *, theme: str = "") -> Scene:
         theme: one of ``THEMES``, ``LIVELY`` or ``LIMITS``; "" lets the seed choose among the first.
     """
     drawn_theme = chance.choice((*THEMES, ANYTHING, ANYTHING, ANYTHING, ANYTHING))
-    chosen = {**THEMES, **LIVELY, **LIMITS}[theme or drawn_theme]
+    chosen = {**THEMES, **LIVELY, **NIGHTS, **LIMITS}[theme or drawn_theme]
     share = chance.choice((0.1, 0.3, 0.5))
     rates = {}
     for kind, bounds in _RANGES.items():

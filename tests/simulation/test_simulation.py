@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.delivery.protocol.creating import Policy
-from importer.delivery.protocol.safeguards import Safeguards
+from importer.delivery.protocol.safeguards import UPDATES_ALL_ON, Safeguards
+from importer.delivery.protocol.updating import UpdatePolicy
 from importer.plan import StagedRow, Staging
-from tests.simulation.ablations import ABLATIONS, LIVELY_ABLATIONS, LivelyAblation
+from tests.simulation.ablations import (
+    ABLATIONS,
+    LIVELY_ABLATIONS,
+    UPDATE_ABLATIONS,
+    LivelyAblation,
+)
 from tests.simulation.campaign import campaign
 from tests.simulation.history import play
 from tests.simulation.scene import DISK, LIVELY, RUN, SERVER, WIRE
@@ -79,9 +86,35 @@ def test_a_row_that_stops_the_others_is_noticed(
 
 
 @pytest.mark.slow
+def test_thirty_nights_keep_customers_in_step() -> None:
+    """Through edits, losses and deaths no edit is lost, no success is false, and quiet is quiet."""
+    figures = campaign(range(2), jobs=1, theme="nights")
+
+    assert figures.violations == {}
+    assert figures.faults["quiet nights"] > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(UPDATE_ABLATIONS))
+def test_a_safeguard_of_updates_that_is_off_is_noticed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without this safeguard the nights break a promise within the stated number of seeds."""
+    seeds, breaks = UPDATE_ABLATIONS[name]
+    off = replace(UPDATES_ALL_ON, **{name: False})
+    unguarded = partial(UpdatePolicy, safeguards=off)
+    monkeypatch.setattr("importer.job.job_settings.UpdatePolicy", unguarded)
+
+    figures = campaign(range(seeds), jobs=1, theme="nights", stop_at=1)
+
+    (told,) = figures.violations.values()
+    assert told.startswith(breaks)
+
+
+@pytest.mark.slow
 def test_a_documented_limit_breaks_as_documented() -> None:
-    """A missing endpoint whose 404 is JSON passes for absence; the list of limits is no guess."""
-    figures = campaign(range(300), jobs=1, theme="missing endpoint in JSON", stop_at=1)
+    """A missing endpoint whose 404 is a problem document passes for absence: limits are real."""
+    figures = campaign(range(350, 400), jobs=1, theme="missing endpoint in JSON", stop_at=1)
 
     assert len(figures.violations) == 1
 

@@ -92,6 +92,9 @@ class Wire(httpx.AsyncBaseTransport):
         await trio.sleep(delay)
         if request.method == "POST":
             reply = await world.moment.post(request.headers["Idempotency-Key"], request.content)
+        elif request.method == "PATCH":
+            customer_id = request.url.path.rsplit("/", 1)[1]
+            reply = await world.moment.patch(customer_id, request.content)
         else:
             reply = await world.moment.get(request.url.path.rsplit("/", 1)[1])
         replayed = ", replayed" * ("Idempotent-Replayed" in reply.headers)

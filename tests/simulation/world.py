@@ -41,6 +41,7 @@ class World:
         self.moment = Moment(scene.flavour, luck, on_created=self._created)
         self._weighed: set[str] = set()
         self.checkers = Checkers(self.book, self.moment, self._violated)
+        self.checkers.watch_edits(scene.update)
         self.importers: list[Importer] = []
         """Those that run now."""
         self.steps = 0

@@ -110,8 +110,8 @@ def test_a_cell_is_what_is_stored(book: Callable[..., Content], cell: Value, tex
         (Raw('<c r="{ref}" t="str"><f>A1&amp;""</f></c>'), "cell_error", ""),
         (Raw('<c r="{ref}"><f t="shared" si="0"/></c>'), "cell_error", ""),
         (Raw('<c r="{ref}" t="b"><v>2</v></c>'), "cell_error", "2"),
-        (styled(0.42, 7), "cell_error", "0.42"),
-        (styled(42.5, 6), "cell_error", "42.5"),
+        (styled(0.42, 7), "wrong_type", "0.42"),
+        (styled(42.5, 6), "wrong_type", "42.5"),
         ("Jo_xD83D_", "not_unicode", "Jo\ufffd"),
         (
             Raw('<c r="{ref}" t="inlineStr"><is><t>Jo_xD83D_</t></is></c>'),

@@ -249,4 +249,4 @@ def _reason(answer: AnyAnswer) -> str:
             of_api = code != "not_the_api" and not code.startswith("http_")
             return turned_away(status, of_api=of_api)
         case _:
-            return "not_the_api"
+            return "something_else_answers"

@@ -398,6 +398,14 @@ def _read_back(flight: UpdateFlight, answer: ReadAnswer, policy: UpdatePolicy) -
             return _halt(flight, answer)
 
 
+def _conflicts_unasked(state: UpdateState, wanted: Hashes) -> list[Conflict]:
+    """What is remembered of fields that this version says nothing of; it may hold still."""
+    gives = {field for field, _ in wanted}
+    if gives & {CURRENCY, BALANCE}:
+        gives |= {CURRENCY, BALANCE}  # the two are judged together
+    return [one for one in state.memory.conflicts if one.field not in gives]
+
+
 class _Decision(NamedTuple):
     """What is to be done with each field that Moment was asked for."""
 
@@ -417,7 +425,8 @@ def _decide(flight: UpdateFlight, shown: Shown, policy: UpdatePolicy) -> Step:
     if decision.surprises and guard.confirm_surprise and not flight.confirmed:
         twice = flight._replace(confirmed=True, then=Then.READ)
         return _wait(twice, WaitCause.CONFIRM, policy.settle_delay)
-    conflicts = tuple(decision.conflicts[field] for field in sorted(decision.conflicts))
+    unasked = _conflicts_unasked(flight.state, flight.wanted)
+    conflicts = tuple(sorted({*decision.conflicts.values(), *unasked}))
     memory = Memory(_hashes(decision.otherwise), conflicts if guard.remember else ())
     flight = flight._replace(
         writes=_hashes(decision.writes),

@@ -138,7 +138,7 @@ def _number(place: str, cell: Cell, *, since_1904: bool) -> tuple[str, Kind, Fau
             f"{place} holds a number whose format writes more than the number, and it cannot be"
             f" told what; {_AS_TEXT}"
         )
-        return text, Kind.ERROR, ("cell_error", message)
+        return text, Kind.ERROR, ("wrong_type", message)
     if shown is not None:
         # What is shown with zeros or a prefix is a key, and not an amount.
         return shown, Kind.TEXT, None
