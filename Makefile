@@ -37,7 +37,7 @@ lint: $(READY) ## Lint, check formatting and types
 	$(BIN)/mypy
 
 .PHONY: rehearse
-rehearse: $(READY) ## 100,000 rows through faults and three kill -9, then the audit (some minutes)
+rehearse: $(READY) ## 100,000 rows through faults and three kill -9, a second night with one more, audits (some minutes)
 	$(BIN)/python -m tests.rehearsal.kill_nine
 
 .PHONY: model

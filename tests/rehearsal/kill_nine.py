@@ -1,5 +1,8 @@
 """``make rehearse``: many rows through a faulty sandbox, killed three times, then the audit.
 
+Then a second night: a tenth of the rows has changed, some were edited at Moment, and the run is
+killed in the middle of its updates; the same command again, the audit again.
+
 python -m tests.rehearsal.kill_nine [--rows 100000] [--kills 3] [--seed 1]
 """
 
@@ -8,16 +11,26 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
-from tests.rehearsal.audit import audit, references_of
+from tests.rehearsal.audit import audit, references_of, sandbox_customers
+from tests.rehearsal.nights import UPDATE, Nights, Requests
 from tests.rehearsal.processes import export, sandbox, start_run
+from tests.torture import checks
 
 FAULTS = "lost=0.05,stored500=0.02,503=0.02"
+PATCH_FAULTS = "patch:lost=0.05,patch:500_updated=0.02,patch:409=0.02,patch:503=0.02"
 MOST_RUNS = 10
+EDITED = 0.1
+"""Of the customers that change on the second night, the share that is edited at Moment, too."""
+OTHERS = 1000
+"""Customers that did not change and are compared as well."""
 
 
 def main() -> int:
@@ -40,8 +53,9 @@ def rehearse(*, rows: int, kills: int, rate: int, seed: int, folder: Path) -> in
     subprocess.run(generate, check=True)
     source = folder / "customers.csv"
     rng = random.Random(seed)
-    with sandbox("--faults", FAULTS, "--rate", str(rate), "--seed", str(seed)) as base_url:
-        print(f"{rows:,} rows, faults {FAULTS}, {rate} requests/s, {kills} kills", flush=True)
+    faults = f"{FAULTS},{PATCH_FAULTS}"
+    with sandbox("--faults", faults, "--rate", str(rate), "--seed", str(seed)) as base_url:
+        print(f"{rows:,} rows, faults {faults}, {rate} requests/s, {kills} kills", flush=True)
         for number in range(kills + MOST_RUNS):
             began = time.monotonic()
             process = start_run(base_url, source, folder)
@@ -49,14 +63,67 @@ def rehearse(*, rows: int, kills: int, rate: int, seed: int, folder: Path) -> in
                 code = _kill_after(process, rng.uniform(3, max(4.0, rows / rate / (kills + 1))))
             else:
                 code = process.wait()
-            print(
-                f"run {number + 1}: exit {code} after {time.monotonic() - began:.1f} s", flush=True
-            )
+            _tell(f"run {number + 1}", code, began)
             if code == 0:
                 break
         result = audit(references_of(source), base_url, export(folder))
-    print(result.text())
-    return 1 if result.faults else 0
+        print(result.text(), flush=True)
+        if result.faults:
+            return 1
+        faults_found = _second_night(base_url, source, folder, rng)
+    return 1 if faults_found else 0
+
+
+def _second_night(base_url: str, source: Path, folder: Path, rng: random.Random) -> list[str]:
+    """Change a tenth of the rows, kill the run in the middle of its PATCHes, go on; the faults."""
+    nights = Nights(source, rng, changed=len(references_of(source)) // 10, edited=EDITED)
+    nights.edit(base_url)
+    nights.move_on()
+    print(
+        f"second night: {len(nights.kinds):,} customers changed,"
+        f" {len(nights.conflicts):,} of them must conflict, 1 kill",
+        flush=True,
+    )
+    faults = []
+    with closing(Requests(base_url)) as requests:
+        began = time.monotonic()
+        wanted = requests.so_far("PATCH") + nights.patches * rng.uniform(0.2, 0.7)
+        process = start_run(base_url, source, folder, *UPDATE)
+        while process.poll() is None and requests.so_far("PATCH") < wanted:
+            time.sleep(0.05)
+        process.kill()
+        _tell("run 1", code := process.wait(), began)
+        if code != -signal.SIGKILL:
+            faults.append("the run was over before the kill: nothing was shown")
+        for number in range(2, MOST_RUNS):
+            began = time.monotonic()
+            code = start_run(base_url, source, folder, *UPDATE).wait()
+            _tell(f"run {number}", code, began)
+            if code in (0, 1) and "unsettled" not in _outcomes(folder):
+                break
+        result = audit(set(nights.held), base_url, export(folder))
+        faults += result.faults
+        faults += nights.out_of_step(base_url, rng, min(OTHERS, len(nights.held)))
+        ids = {ref: one for ref, (one, _) in sandbox_customers(base_url).items()}
+        latest = checks.published(folder / "results")[-1]
+        faults += checks.unsettled_results(latest, ids, nights.conflicts)
+        before = requests.so_far()
+        began = time.monotonic()
+        _tell("a quiet night", start_run(base_url, source, folder, *UPDATE).wait(), began)
+        if sent := requests.so_far() - before:
+            faults.append(f"a quiet night sent {sent:,} requests")
+    result.faults = faults
+    print(f"{dict(_outcomes(folder))}\n{result.text()}")
+    return faults
+
+
+def _outcomes(folder: Path) -> Counter[str]:
+    latest = checks.published(folder / "results")[-1]
+    return Counter(row["outcome"] for row in checks.results(latest))
+
+
+def _tell(what: str, code: int, began: float) -> None:
+    print(f"{what}: exit {code} after {time.monotonic() - began:.1f} s", flush=True)
 
 
 def _kill_after(process: subprocess.Popen[bytes], seconds: float) -> int:

@@ -82,6 +82,8 @@ class Arena:
         self.base_url = ""
         self.sandbox_url = ""
         self.sandbox: subprocess.Popen[str] | None = None
+        self.conflicts: set[str] = set()
+        """Customers of which somebody else edited what the source changes."""
         self.violations: list[str] = []
         self.runs = self.kills = self.audits = 0
         self._sandbox_options: tuple[str, ...] = ()
@@ -211,11 +213,12 @@ class Arena:
             self.violations += self.secrets.found_in(path)
 
     def settle(self, fine: Iterable[int] = FINE) -> None:
-        """The same command again until it says 0, then the audit."""
+        """The same command again until it says 0 (1 where there are conflicts), then the audit."""
         for _ in range(MOST_RUNS):
             with self.source.open("rb") as whole:
                 run = self.start(stdin=whole if self.from_stdin else None)
-                if self.end(run, fine) == 0:
+                code = self.end(run, fine)
+                if code == 0 or (code == 1 and self.conflicts and not self._unsettled()):
                     break
         else:
             self.violate(f"not settled after {MOST_RUNS} runs")
@@ -233,7 +236,7 @@ class Arena:
         if not folders:
             self.violate("no results were published")
             return
-        self.violations += checks.unsettled_results(folders[-1], held)
+        self.violations += checks.unsettled_results(folders[-1], held, self.conflicts)
         self.violations += self.secrets.found_in(folders[-1] / "results.csv")
         self.violations += self.secrets.found_in(folders[-1] / "summary.json")
         if defects := self.state()["defects"]:
@@ -243,6 +246,22 @@ class Arena:
         """Check that not one request reached the sandbox."""
         if requests := self.state()["requests"]:
             self.violate(f"requests were sent: {requests}")
+
+    def quiet_night(self) -> None:
+        """The same command once more: not one request, and no row that is news."""
+        before = self.state()["requests"]
+        run = self.start()
+        self.end(run, {1 if self.conflicts else 0})
+        if (after := self.state()["requests"]) != before:
+            self.violate(f"a quiet night sent requests: {before} before, {after} after")
+        for row in checks.results(checks.published(self.out)[-1]):
+            reference = row["external_reference"]
+            if row["outcome"] != ("conflict" if reference in self.conflicts else "unchanged"):
+                self.violate(f"a quiet night says {row['outcome']} of {reference}")
+
+    def _unsettled(self) -> bool:
+        folders = checks.published(self.out)
+        return any(row["outcome"] == "unsettled" for row in checks.results(folders[-1]))
 
     def violate(self, text: str) -> None:
         """Note that something did not hold."""

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from tests.rehearsal.processes import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
 RESULT_FILES = {"results.csv", "errors.csv", "summary.json"}
-IN_MOMENT = {"created", "found", "unchanged", "changed", "duplicate"}
+IN_MOMENT = {"created", "found", "unchanged", "changed", "updated", "duplicate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,17 @@ def half_results(out: Path, references: list[str] | None) -> Iterator[str]:
             yield f"{folder.name}/results.csv has not one line per record in input order"
 
 
-def unsettled_results(folder: Path, ids: dict[str, str]) -> Iterator[str]:
-    """Complaints about a settled run's results: every row in Moment, under the sandbox's id."""
+def unsettled_results(
+    folder: Path, ids: dict[str, str], conflicts: Collection[str] = ()
+) -> Iterator[str]:
+    """Complaints about a settled run's results: every row in Moment, under the sandbox's id.
+
+    ``conflicts`` are the rows that must be one, and no other may.
+    """
     for row in results(folder):
         reference = row["external_reference"]
-        if row["outcome"] not in IN_MOMENT or row["bcus_id"] != ids.get(reference):
+        fine = {"conflict"} if reference in conflicts else IN_MOMENT
+        if row["outcome"] not in fine or row["bcus_id"] != ids.get(reference):
             yield f"results.csv says {row['outcome']} {row['bcus_id']} of {reference}"
 
 

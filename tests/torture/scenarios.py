@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from traceback import extract_tb
 from typing import TYPE_CHECKING
 
-from tests.torture import disks, kills, signals, world
+from tests.torture import disks, kills, nights, signals, world
 from tests.torture.arena import Arena, Skipped
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ SCENARIOS = {
         Scenario(kills.kill_writing_results, 500, 3000),
         Scenario(kills.kill_everything),
         Scenario(kills.keys_expire),
+        Scenario(nights.kill_updating, 120, 1200),
+        Scenario(nights.kill_updating_faulty, 120, 1200),
+        Scenario(nights.kill_updating_then_newer, 120, 1200),
         Scenario(signals.signal_once),
         Scenario(signals.signal_twice),
         Scenario(signals.signal_anywhen),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SHORT = (
     "kill_anywhere",
     "kill_writing_results",
+    "kill_updating_faulty",
     "signal_once",
     "ledger_file_limit",
     "bad_network",
@@ -49,3 +50,16 @@ def test_the_checks_see_what_they_look_for(tmp_path: Path) -> None:
     assert [*checks.open_modes(tmp_path / "ledger.db", out)] == [".run.partial has mode 0755"]
     assert [*checks.leftovers(out)] == [".run.partial was left behind"]
     assert len([*checks.half_results(out, ["C-1"])]) == 1
+
+
+def test_a_false_conflict_and_an_unseen_edit_are_complained_about(tmp_path: Path) -> None:
+    """A conflict where nobody edited, and another outcome where somebody did, are violations."""
+    header = "external_reference,outcome,bcus_id\n"
+    rows = "A,conflict,1\nB,updated,2\nC,conflict,3\n"
+    (tmp_path / "results.csv").write_text(header + rows, encoding="utf-8")
+    ids = {"A": "1", "B": "2", "C": "3"}
+    assert [*checks.unsettled_results(tmp_path, ids, {"A", "B"})] == [
+        "results.csv says updated 2 of B",
+        "results.csv says conflict 3 of C",
+    ]
+    assert [*checks.unsettled_results(tmp_path, ids, {"A", "C"})] == []
