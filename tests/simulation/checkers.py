@@ -245,10 +245,10 @@ class Checkers:
 
     def _write_ahead(self, importer: Importer, reference: str, generation: int) -> None:
         held = self.ledger.get(reference)
+        # What the ledger holds is durable, also where the commit that wrote it was told as failed.
+        durable = held is not None and (held.state, held.generation) == ("sent", generation)
         if importer.overlapped:
-            durable = (reference, generation) in self._durable
-        else:
-            durable = held is not None and (held.state, held.generation) == ("sent", generation)
+            durable = durable or (reference, generation) in self._durable
         if not durable:
             text = f"{reference}/{generation} leaves, the ledger holds {_words(held)}"
             self.violated("not written ahead", text)
