@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from importer.cli.streams import Unbreakable
+from importer.cli.crash import Unbreakable
 from importer.errors import ExitCode, ImporterError
 
 

@@ -242,7 +242,7 @@ def presets(
     show: Annotated[str | None, typer.Option("--show", help="Print this preset.")] = None,
 ) -> None:
     """List the mappings that come with importer, or print one."""
-    from importer.cli.presets_command import list_presets, show_preset  # noqa: PLC0415
+    from importer.cli.init_command import list_presets, show_preset  # noqa: PLC0415
 
     if show is None:
         list_presets()

@@ -7,6 +7,8 @@ The first records before and after a mapping, as ``init`` shows them.
 Names, e-mail addresses, phone numbers and everything that is not known to be harmless are masked,
 also on the user's own terminal: such output ends up in tickets. Amounts, currencies, countries,
 groups and references stand there as they are: how they are read is what a person must check.
+
+``presets``: the mappings that come with importer.
 """
 
 from __future__ import annotations
@@ -28,8 +30,7 @@ from importer.mapping.money.money_text import FORMATS
 from importer.mapping.proposing.facts import gather
 from importer.mapping.proposing.parts import assign
 from importer.mapping.proposing.proposal import counted
-from importer.mapping.proposing.propose import columns_of, propose
-from importer.mapping.proposing.render import render
+from importer.mapping.proposing.propose import columns_of, propose, render
 from importer.mapping.toml_text import WIDTH
 from importer.mapping.toml_text import entry as entry_line
 from importer.rows.currencies import ACTIVE, currency_hint
@@ -49,6 +50,24 @@ if TYPE_CHECKING:
     from importer.source import SourceOptions
     from importer.source.opened import SourceKind
     from importer.source.records import RecordBatch
+
+
+def list_presets() -> None:
+    """One line a preset: its name and the first line of its description."""
+    names = presets.names()
+    width = max(map(len, names))
+    for name in names:
+        first = presets.text(name).splitlines()[0].removeprefix("# ")
+        typer.echo(f"{name:<{width}}  {first}")
+
+
+def show_preset(name: str) -> None:
+    """The preset's own text, with what was verified and what is open.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    typer.echo(presets.text(name), nl=False)
 
 
 def checked(answers: Answers) -> Answers:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from importer.rows import Problem, Row, in_file_columns, judge_batch, map_columns, with_unseen
 from importer.rows.damaged_text import DamagedText
-from importer.source.private import scratch_file, writing
+from importer.source.raw import scratch_file, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import SourceError
+from importer.mapping import converted as references
 from importer.mapping import converted as texts
-from importer.mapping import filters, phone, references
+from importer.mapping import filters, phone
 from importer.mapping.converted import Converted, Failed
 from importer.mapping.model import BalanceField, EmailField, PhoneField, ReferenceField
 from importer.mapping.money import money_text as money

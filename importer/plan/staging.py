@@ -30,10 +30,8 @@ from importer.plan.frames import (
     pack,
     unpack,
 )
-from importer.plan.repeats import hashes_of
-from importer.plan.schema import LEFT
-from importer.plan.staging_file import StagingFile
-from importer.plan.suspects import Suspects
+from importer.plan.staging_file import LEFT, StagingFile
+from importer.plan.suspects import Suspects, hashes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from importer.results.advice import advice_on
-from importer.results.settings_toml import as_toml
+from importer.results.advice import advice_on, as_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from importer.results.advice import Setting
     from importer.results.groups import Group
-    from importer.results.settings_toml import Setting
 
 MOST_GROUPS = 50
 """Groups that a summary holds."""

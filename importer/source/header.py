@@ -10,8 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from importer.errors import SourceError
-from importer.source.limits import MAX_COLUMNS
 from importer.source.naming import source_name
+from importer.source.source_options import MAX_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

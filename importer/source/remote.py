@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from importer.errors import SourceError, UsageError
-from importer.source.private import writing
+from importer.source.raw import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

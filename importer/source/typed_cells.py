@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from importer.source.limits import MAX_FIELD
 from importer.source.naming import column_name
 from importer.source.records import CellFault, Kind
+from importer.source.source_options import MAX_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

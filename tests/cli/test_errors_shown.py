@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from importer.cli.errors_table import SHOWN, print_groups
 from importer.cli.logs import MOST_GROUPS, LogObserver, configure
 from importer.cli.next_commands import after_run
+from importer.cli.terminal import SHOWN, print_groups
 from importer.results import GroupReport, Summary
 
 if TYPE_CHECKING:

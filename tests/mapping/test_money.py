@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.mapping.money import money_text as money
-from importer.mapping.money.money_signs import BEHIND, PAIRS
+from importer.mapping.money.money_text import BEHIND, PAIRS
 from importer.rows.currencies import ACTIVE, minor_units
 
 FORMATS = money.FORMATS

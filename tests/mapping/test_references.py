@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.mapping.references import TOO_LONG, escape, unescape
+from importer.mapping.converted import TOO_LONG, escape, unescape
 from importer.rows.api_limits import REFERENCE_PATTERN
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20), max_size=8)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.mapping.proposing.proposal import Choice, Proposal
-from importer.mapping.proposing.render import render
+from importer.mapping.proposing.propose import render
 from importer.mapping.toml_text import value as toml_value
 
 VALUES = st.recursive(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.plan import repeats
-from importer.plan.repeats import hashes_of, repeated_hashes
+from importer.plan import suspects as repeats
+from importer.plan.suspects import hashes_of, repeated_hashes
 
 
 @pytest.mark.parametrize("part", [1, 3, 1000])

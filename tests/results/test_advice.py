@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.mapping.toml_text import quoted
-from importer.results.advice import advice_on
+from importer.results.advice import Setting, advice_on, as_toml
 from importer.results.groups import Cause, Group, Groups
 from importer.results.report import MOST_GROUPS, report
-from importer.results.settings_toml import Setting, as_toml
 from importer.rows import CODES, Problem, Row
 from importer.rows.mistakes import Mistake, shown_currency
 

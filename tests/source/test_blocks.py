@@ -7,7 +7,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.source.limits import MAX_LINE_BYTES
+from importer.source.source_options import MAX_LINE_BYTES
 from importer.source.text.blocks import Blocks
 
 

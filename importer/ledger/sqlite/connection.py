@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from importer.errors import LedgerFailed, UsageError
-from importer.ledger.sqlite.ledger_file import not_a_ledger, prepare
+from importer.ledger.sqlite.lock import not_a_ledger, prepare
 from importer.ledger.sqlite.migrations import APPLICATION_ID, STEPS, migrate, version_of
 
 if TYPE_CHECKING:

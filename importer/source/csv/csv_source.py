@@ -31,18 +31,18 @@ from importer.source.header import (
     split_header,
     title_above,
 )
-from importer.source.limits import (
+from importer.source.naming import called, source_name
+from importer.source.records import Layout, Malformed, RecordBatch
+from importer.source.source_options import (
     CAREFUL_BYTES,
     CAREFUL_LINES,
+    DELIMITERS,
     MAX_COLUMNS,
     MAX_FIELD,
     MAX_HEADER_BYTES,
     MAX_RECORD,
     SAMPLE_BYTES,
 )
-from importer.source.naming import called, source_name
-from importer.source.records import Layout, Malformed, RecordBatch
-from importer.source.source_options import DELIMITERS
 from importer.source.text.blocks import Blocks
 from importer.source.text.sniff import UTF8_BOM, check_text
 

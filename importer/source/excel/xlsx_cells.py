@@ -25,9 +25,9 @@ from importer.source.excel.number_format import (
     built_in,
     parsed,
 )
-from importer.source.limits import MAX_FIELD
 from importer.source.naming import column_name
 from importer.source.records import Kind
+from importer.source.source_options import MAX_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

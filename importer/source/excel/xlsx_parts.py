@@ -21,8 +21,8 @@ from xml.parsers import expat
 
 from importer.errors import SourceError
 from importer.source.excel.xlsx_cells import format_of, unescaped
-from importer.source.limits import MAX_FIELD
-from importer.source.private import scratch_file, writing
+from importer.source.raw import scratch_file, writing
+from importer.source.source_options import MAX_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

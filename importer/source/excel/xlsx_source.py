@@ -30,7 +30,6 @@ from importer.source.header import (
     header_of,
     title_above,
 )
-from importer.source.limits import MAX_FIELD, MAX_RECORD
 from importer.source.naming import column_name
 from importer.source.raw import changed, stamp_of
 from importer.source.records import (
@@ -41,6 +40,7 @@ from importer.source.records import (
     RecordBatch,
     kind_series,
 )
+from importer.source.source_options import MAX_FIELD, MAX_RECORD
 from importer.source.text.encodings import UTF8
 
 if TYPE_CHECKING:

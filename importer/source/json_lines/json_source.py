@@ -28,9 +28,8 @@ import polars as pl
 
 from importer.errors import SourceError
 from importer.source.header import Unnamed, header_of
-from importer.source.limits import MAX_COLUMNS, MAX_FIELD, MAX_RECORD
 from importer.source.naming import column_name, source_name
-from importer.source.private import spooled
+from importer.source.raw import spooled
 from importer.source.records import (
     CellFault,
     Kind,
@@ -39,6 +38,7 @@ from importer.source.records import (
     RecordBatch,
     kind_series,
 )
+from importer.source.source_options import MAX_COLUMNS, MAX_FIELD, MAX_RECORD
 from importer.source.text.blocks import Blocks
 from importer.source.text.sniff import UTF8_BOM
 

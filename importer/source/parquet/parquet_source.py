@@ -20,9 +20,9 @@ import polars as pl
 
 from importer.errors import SourceError, printable
 from importer.source.header import Unnamed, header_of
-from importer.source.limits import BLOCK_BYTES, PARQUET_ROWS
 from importer.source.raw import Stamp, changed
 from importer.source.records import CellFault, Kind, Layout, RecordBatch
+from importer.source.source_options import BLOCK_BYTES, PARQUET_ROWS
 from importer.source.text.encodings import UTF8
 from importer.source.typed_cells import text_column
 

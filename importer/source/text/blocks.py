@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer.source.limits import MAX_LINE_BYTES
+from importer.source.source_options import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ import re
 
 from importer.errors import SourceError
 from importer.source.fed_back import is_errors_header
-from importer.source.limits import SAMPLE_BYTES
 from importer.source.naming import source_name
 from importer.source.raw import GZIP_MAGIC, PARQUET_MAGIC, ZSTD_MAGIC
+from importer.source.source_options import SAMPLE_BYTES
 from importer.source.text.encodings import UTF8
 
 UTF8_BOM = b"\xef\xbb\xbf"

@@ -18,9 +18,9 @@ import re
 from typing import TYPE_CHECKING
 
 from importer.errors import SourceError
-from importer.source.limits import MAX_LINE_BYTES, SAMPLE_BYTES
 from importer.source.naming import source_name
-from importer.source.private import spooled
+from importer.source.raw import spooled
+from importer.source.source_options import MAX_LINE_BYTES, SAMPLE_BYTES
 from importer.source.text.detect import Sample, Verdict, detect, is_utf8, looks_like_utf8
 from importer.source.text.encodings import AUTO, UTF8, codec_of
 from importer.source.text.sniff import (
