@@ -1,6 +1,6 @@
 """``make rehearse``: many rows through a faulty sandbox, killed three times, then the audit.
 
-Then a second night: a tenth of the rows has changed, some were edited at Moment, and the run is
+Then a second night: a tenth of the customers changes, some were edited at Moment, and the run is
 killed in the middle of its updates; the same command again, the audit again.
 
 python -m tests.rehearsal.kill_nine [--rows 100000] [--kills 3] [--seed 1]
@@ -28,9 +28,9 @@ FAULTS = "lost=0.05,stored500=0.02,503=0.02"
 PATCH_FAULTS = "patch:lost=0.05,patch:500_updated=0.02,patch:409=0.02,patch:503=0.02"
 MOST_RUNS = 10
 EDITED = 0.1
-"""Of the customers that change on the second night, the share that is edited at Moment, too."""
+"""Of the customers drawn for the second night, the share that is edited at Moment."""
 OTHERS = 1000
-"""Customers that did not change and are compared as well."""
+"""Customers drawn from all that are compared as well."""
 
 
 def main() -> int:
@@ -80,7 +80,7 @@ def _second_night(base_url: str, source: Path, folder: Path, rng: random.Random)
     nights.edit(base_url)
     nights.move_on()
     print(
-        f"second night: {len(nights.kinds):,} customers changed,"
+        f"second night: {len(nights.kinds):,} customers changed or edited,"
         f" {len(nights.conflicts):,} of them must conflict, 1 kill",
         flush=True,
     )
@@ -90,7 +90,7 @@ def _second_night(base_url: str, source: Path, folder: Path, rng: random.Random)
         wanted = requests.so_far("PATCH") + nights.patches * rng.uniform(0.2, 0.7)
         process = start_run(base_url, source, folder, *UPDATE)
         while process.poll() is None and requests.so_far("PATCH") < wanted:
-            time.sleep(0.05)
+            time.sleep(0.5)  # The sandbox counts all its customers to answer.
         process.kill()
         _tell("run 1", code := process.wait(), began)
         if code != -signal.SIGKILL:
