@@ -147,7 +147,11 @@ def test_check_with_a_limit_answers_for_the_run(tmp_path: Path, limit: str, code
 
 def test_fail_fast_stops_at_the_first_invalid_record(tmp_path: Path) -> None:
     """The message names line and fix; the results end with that record, and hold all before it."""
-    text = customers(range(3)) + "C-3,Zaphod Example,,0829999999,,\n" + customers_with(5, good=0)
+    text = (
+        customers(range(3))
+        + "C-3,Zaphod Example,,0829999999,,\n"
+        + customers_with(5, good=0).removeprefix(HEADER)
+    )
     finished = checked(tmp_path, text, fail_fast=True)
     assert finished.exit_code is ExitCode.ROWS_LEFT
     assert isinstance(finished.stopped_by, InvalidFound)
@@ -166,7 +170,7 @@ def test_fail_fast_stops_at_the_first_invalid_record(tmp_path: Path) -> None:
 
 def test_fail_fast_stops_at_a_broken_record(tmp_path: Path) -> None:
     """A record that cannot be framed is an invalid one, wherever it stands."""
-    text = customers(range(3)) + "C-3,too few\n" + customers_with(1, good=0)
+    text = customers(range(3)) + "C-3,too few\n" + customers_with(1, good=0).removeprefix(HEADER)
     finished = checked(tmp_path, text, fail_fast=True)
     assert "line 5" in str(finished.stopped_by)
     assert finished.summary.records == 4

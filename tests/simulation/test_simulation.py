@@ -36,6 +36,7 @@ SMALL = 57
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # of 300 histories; a busy machine takes its time
 def test_no_history_breaks_a_promise_and_every_kind_of_fault_strikes() -> None:
     """Hundreds of seeds are clean, and no fault of the catalogue is a dead letter."""
     figures = campaign(SEEDS, jobs=1)
