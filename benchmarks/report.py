@@ -18,6 +18,7 @@ FIGURES = ROOT / "benchmarks" / "figures.json"
 TEMPLATE = ROOT / "benchmarks" / "performance.md.template"
 PAGE = ROOT / "docs" / "performance.md"
 FORMAT = 1
+_NOBODY = "(nobody has measured this)"
 PARTS: dict[str, ModuleType] = {
     "posting": posting,
     "latency": latency,
@@ -89,7 +90,7 @@ def verdicts(figures: dict[str, Any]) -> list[list[str]]:
 
 
 def page(figures: dict[str, Any], template: str) -> str:
-    """The template with its places filled.
+    """The template with its places filled; a section that nobody has measured is left out.
 
     ``{{ targets }}``, ``{{ table posting }}`` and ``{{ made posting }}`` stand alone on a line.
     Within a sentence ``{{ posting/times_faster/newman|.1f }}`` is one figure and its format.
@@ -111,7 +112,7 @@ def page(figures: dict[str, Any], template: str) -> str:
     def value(place: re.Match[str]) -> str:
         found = figures["parts"].get(place[1], {}).get("figures")
         if found is None:
-            return "(not measured yet)"
+            return _NOBODY
         try:
             for key in place[2].strip("/").split("/"):
                 found = found[int(key)] if isinstance(found, list) else found[key]
@@ -119,12 +120,14 @@ def page(figures: dict[str, Any], template: str) -> str:
             return "(not measured)"
         return format(found, place[3] or "")
 
-    return _VALUE.sub(value, _PLACE.sub(fill, template))
+    filled = _VALUE.sub(value, _PLACE.sub(fill, template))
+    head, *sections = re.split(r"(?m)^(?=## )", filled)
+    return head + "".join(one for one in sections if _NOBODY not in one)
 
 
 def _of(figures: dict[str, Any], name: str, words: Callable[[dict[str, Any]], str]) -> str:
     part = figures["parts"].get(name)
-    return words(part) if part else "Not measured yet."
+    return words(part) if part else _NOBODY
 
 
 def _table(name: str, part: dict[str, Any]) -> list[list[str]]:

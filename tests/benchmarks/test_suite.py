@@ -91,16 +91,17 @@ def test_a_place_of_the_page_is_filled_with_its_figure() -> None:
         }
     }
     template = (
-        "{{ targets }}\n{{ table check }}\n{{ made check }}\n{{ table memory }}\n"
-        "Of {{ check/rows|,d }}: {{ check/formats/csv/rows_per_second/0|.0f }},"
-        " {{ startup/help }}, {{ check/none }}.\n"
+        "{{ targets }}\n## Check\n{{ table check }}\n{{ made check }}\n"
+        "Of {{ check/rows|,d }}: {{ check/formats/csv/rows_per_second/0|.0f }}, {{ check/none }}.\n"
+        "## Memory\n{{ table memory }}\n## Start-up\nIt takes {{ startup/help }}.\n"
     )
     page = report.page(figures, template)
     assert "| check: 200,000 rows/s on one core | 210,000 rows per CPU second | yes |" in page
     assert "| parquet | 210,000 | 210,000 | 210,000 |" in page
     assert "2026-01-01, 5 rounds" in page
-    assert "Not measured yet." in page
-    assert "Of 1,000,000: 210000, (not measured yet), (not measured)." in page
+    assert "Of 1,000,000: 210000, (not measured)." in page
+    assert "## Memory" not in page
+    assert "## Start-up" not in page
     with pytest.raises(BenchmarkError, match="nonsense"):
         report.page(figures, "{{ table nonsense }}\n")
 
