@@ -30,7 +30,7 @@ from tests.simulation.sweep import sweep
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEEDS = range(120)
+SEEDS = range(300)
 SMALL = 57
 """A seed of few rows, so that dying at every one of its steps is quick."""
 
@@ -67,7 +67,7 @@ def test_a_safeguard_that_is_off_is_noticed(name: str) -> None:
 @pytest.mark.parametrize("theme", list(LIVELY))
 def test_one_row_never_stops_the_others(theme: str) -> None:
     """Every row that the server takes is taken in each run; one that takes nobody ends it soon."""
-    figures = campaign(range(1), jobs=1, theme=theme)
+    figures = campaign(range(2), jobs=1, theme=theme)
 
     assert figures.violations == {}
 
@@ -89,7 +89,7 @@ def test_a_row_that_stops_the_others_is_noticed(
 @pytest.mark.slow
 def test_thirty_nights_keep_customers_in_step() -> None:
     """Through edits, losses and deaths no edit is lost, no success is false, and quiet is quiet."""
-    figures = campaign(range(1), jobs=1, theme="nights")
+    figures = campaign(range(2), jobs=1, theme="nights")
 
     assert figures.violations == {}
     assert figures.faults["quiet nights"] > 20
