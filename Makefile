@@ -75,7 +75,7 @@ sample-data: $(READY) ## Write sample_data/ again from its seed
 
 .PHONY: lock
 lock: ## Resolve the lock file again (needs uv on the PATH)
-	uv pip compile pyproject.toml --extra remote --extra sandbox --group dev --group build --universal \
+	uv pip compile pyproject.toml --all-extras --group dev --group build --universal \
 	  --python-version 3.11 --generate-hashes --no-header --quiet \
 	  --output-file requirements.lock
 
