@@ -10,8 +10,7 @@ from importer.ledger.rules import base_of, earlier
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.safeguards import Safeguards
-    from importer.delivery.protocol.states import Transition
-    from importer.delivery.protocol.update_states import Hashes
+    from importer.delivery.protocol.states import Hashes, Transition
 
 NOT_REQUESTS = frozenset({"not_sent", "sent", "advanced", "unsettled"})
 """Events of the history in which no request left us, or that a request caused later."""

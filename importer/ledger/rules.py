@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from importer.delivery.protocol.safeguards import Safeguards
-    from importer.delivery.protocol.states import State, Transition
-    from importer.delivery.protocol.update_states import Hashes
+    from importer.delivery.protocol.states import Hashes, State, Transition
 
 
 def takes(held: State, transition: Transition, safeguards: Safeguards) -> bool:

@@ -13,16 +13,14 @@ from importer.delivery.protocol.safeguards import ALL_ON
 from importer.delivery.protocol.states import (
     NEW,
     Attempt,
+    Conflict,
     Done,
+    Memory,
     Origin,
     Rejected,
     Sent,
-    Transition,
-)
-from importer.delivery.protocol.update_states import (
-    Conflict,
-    Memory,
     Synced,
+    Transition,
     UpdateState,
     UpdateTransition,
     Updating,
@@ -118,12 +116,12 @@ def test_a_refused_version_is_not_ours(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
         hashed = ledger.hasher()
         refused, other = hashed("A", {"name": "Ada"}), hashed("A", {"name": "Bea"})
-        states = [Rejected(0, PRINT_A, 400, ""), Sent(1, PRINT_B, 2.0)]
+        no, again = Rejected(0, PRINT_A, 400, ""), Sent(1, PRINT_B, 2.0)
         ledger.apply([replace(sent("A"), fields=refused)], [], run_id="r", now=1.0)
-        ledger.apply([Transition("A", SENT, states[0])], [], run_id="r", now=2.0)
-        ledger.apply([Transition("A", *states, fields=other)], [], run_id="r", now=3.0)
+        ledger.apply([Transition("A", SENT, no)], [], run_id="r", now=2.0)
+        ledger.apply([Transition("A", no, again, fields=other)], [], run_id="r", now=3.0)
         found = Done(1, PRINT_B, "bcus_1", Origin.FOUND, ("name",))
-        change = Transition("A", states[1], found, seen=refused)
+        change = Transition("A", again, found, seen=refused)
         ledger.apply([change], [], run_id="r", now=4.0)
         assert ledger.updates(["A"]) == {"A": Synced("bcus_1", 0)}
 
