@@ -35,8 +35,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from importer.delivery.protocol.states import Attempt, State
-    from importer.delivery.protocol.update_states import Hashes, UpdateState, UpdateTransition
+    from importer.delivery.protocol.states import (
+        Attempt,
+        Hashes,
+        State,
+        UpdateState,
+        UpdateTransition,
+    )
     from importer.ledger.interface import Hasher
     from importer.ledger.sqlite.connection import Connect, Database
 

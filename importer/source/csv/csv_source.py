@@ -22,17 +22,18 @@ import polars as pl
 
 from importer.errors import SourceError
 from importer.source.csv.careful import Framer
-from importer.source.header import (
+from importer.source.records import (
     HEADER_LINES,
     Header,
+    Layout,
+    Malformed,
+    RecordBatch,
     Unnamed,
     find_header,
     header_of,
     split_header,
     title_above,
 )
-from importer.source.naming import called, source_name
-from importer.source.records import Layout, Malformed, RecordBatch
 from importer.source.source_options import (
     CAREFUL_BYTES,
     CAREFUL_LINES,
@@ -42,9 +43,11 @@ from importer.source.source_options import (
     MAX_HEADER_BYTES,
     MAX_RECORD,
     SAMPLE_BYTES,
+    called,
+    source_name,
 )
 from importer.source.text.blocks import Blocks
-from importer.source.text.sniff import UTF8_BOM, check_text
+from importer.source.text.text_stream import UTF8_BOM, check_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
