@@ -1,4 +1,4 @@
-"""Where the pool takes its rows from: an iterator, or a stream that others fill while it delivers."""
+"""Where the pool takes its rows from: an iterator, or a stream that others fill meanwhile."""
 
 from __future__ import annotations
 
