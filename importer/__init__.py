@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from importer.job.run import Finished, run
     from importer.ledger import Account, Ledger
     from importer.outcomes import OnDuplicate
-    from importer.results.report import GroupReport
-    from importer.results.summary import Summary
+    from importer.results.summary import GroupReport, Summary
 
 __version__ = "0.1.0"
 
@@ -43,7 +42,7 @@ _HOMES = {
     "DeliverySettings": "importer.job.job_settings",
     "ErrorLimit": "importer.job.limit",
     "Finished": "importer.job.run",
-    "GroupReport": "importer.results.report",
+    "GroupReport": "importer.results.summary",
     "InputSettings": "importer.job.job_settings",
     "Ledger": "importer.ledger",
     "Observer": "importer.job.observer",

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from importer.cli.next_commands import NextCommands
     from importer.job.job_settings import DisplaySettings
     from importer.job.observer import Observer
-    from importer.job.plan_file import SavedPlan
-    from importer.job.plan_guard import PlanGuard
+    from importer.job.plan_guard import PlanGuard, SavedPlan
     from importer.job.run import Finished
 
 DEFAULT_CONFIG = Path("import.toml")
@@ -79,7 +78,7 @@ def run(
     given: Given,
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
-    from importer.cli.ask import confirm_live, confirm_new_key  # noqa: PLC0415
+    from importer.cli.terminal import confirm_live, confirm_new_key  # noqa: PLC0415
     from importer.delivery.http.connecting import check_way  # noqa: PLC0415
     from importer.job.credentials import read_api_key  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
@@ -399,8 +398,7 @@ def _announce_sandbox(url: str) -> None:
 def _plan_of(path: Path | None) -> tuple[SavedPlan, PlanGuard] | tuple[None, None]:
     if path is None:
         return None, None
-    from importer.job.plan_file import load_plan  # noqa: PLC0415
-    from importer.job.plan_guard import PlanGuard  # noqa: PLC0415
+    from importer.job.plan_guard import PlanGuard, load_plan  # noqa: PLC0415
 
     saved = load_plan(path)
     return saved, PlanGuard(saved, path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from importer.errors import UsageError
 from importer.ledger import Ledger, read_accounts
 from importer.results.workspace import PRIVATE_FILE
-from importer.source.csv.formula import escape_formula
+from importer.source.fed_back import escape_formula
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import phonenumbers
 import typer
 
-from importer.cli.ask import on_terminal
+from importer.cli.terminal import on_terminal
 from importer.errors import UsageError, printable
 from importer.mapping import bind, presets
 from importer.mapping.load import load_mapping
@@ -35,8 +35,7 @@ from importer.mapping.toml_text import WIDTH
 from importer.mapping.toml_text import entry as entry_line
 from importer.rows.currencies import ACTIVE, currency_hint
 from importer.rows.header_fields import PREFIX
-from importer.rows.mask import mask_email, mask_phone, mask_words
-from importer.rows.text import shown
+from importer.rows.text import mask_email, mask_phone, mask_words, shown
 from importer.source import open_source
 from importer.source.text.encodings import UTF8
 

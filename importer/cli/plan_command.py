@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from importer.cli.next_commands import after_plan, no_flags
-from importer.cli.outcome_words import MARK_WORDS, OUTCOME_WORDS, SENDING_WORDS, VANISHED_WORDS
+from importer.cli.terminal import MARK_WORDS, OUTCOME_WORDS, SENDING_WORDS, VANISHED_WORDS
 from importer.errors import printable
 from importer.plan.forecast import Sending
 

@@ -24,7 +24,7 @@ from importer.job.settings_table import PREFIX, READS
 from importer.mapping.updates import updates_text
 
 if TYPE_CHECKING:
-    from importer.job.plan_file import SavedPlan
+    from importer.job.plan_guard import SavedPlan
     from importer.job.settings_table import Setting
     from importer.mapping import Mapping
 

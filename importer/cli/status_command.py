@@ -9,8 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from importer.delivery.protocol.keys import idempotency_key
-from importer.delivery.protocol.states import Done, Rejected, generation, kind
-from importer.delivery.protocol.update_states import Updating
+from importer.delivery.protocol.states import Done, Rejected, Updating, generation, kind
 from importer.errors import printable
 from importer.job.world import iso
 from importer.ledger import Ledger, read_accounts
@@ -18,7 +17,7 @@ from importer.ledger import Ledger, read_accounts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from importer.delivery.protocol.update_states import UpdateState
+    from importer.delivery.protocol.states import UpdateState
     from importer.ledger import Account, History, Run
 
 

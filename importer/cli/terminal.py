@@ -1,12 +1,16 @@
 """What a person sees on a terminal: progress while it runs, a table and the next commands after.
 
-The groups of errors as a person reads them: rows, cause, lines, fix, and what to paste.
+With it stand the groups of errors as a person reads them (rows, cause, lines, fix, what to paste),
+the outcomes in words (held against the docs by a test), and the questions that are asked on a
+terminal and refused without one.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -21,8 +25,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from importer.cli.outcome_words import MARK_WORDS, OUTCOME_WORDS, VANISHED_WORDS
-from importer.errors import printable
+from importer.errors import UsageError, printable
 from importer.job.observer import Observer, Progress
 
 if TYPE_CHECKING:
@@ -31,8 +34,71 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import TaskID
 
+    from importer.job.credentials import ApiKey
     from importer.results import GroupReport, Summary
 
+
+def on_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm_live(key: ApiKey, base_url: str, *, live: bool) -> None:
+    """Make sure that a live key is meant.
+
+    Raises:
+        UsageError: it is not meant, or nobody can be asked.
+    """
+    if key.mode != "live" or live:
+        return
+    question = f"This is a LIVE key: the customers will be created for real at {base_url}. Go on?"
+    if on_terminal() and typer.confirm(question, err=True):
+        return
+    raise UsageError(
+        "the API key is a live key (sk_...), not a test key (sk_test_...)",
+        hint="add --live if live customers are meant",
+    )
+
+
+def confirm_new_key() -> bool:
+    """Ask whether another API key than last time is the same merchant's."""
+    question = "This ledger was last used with another API key. Is the new key the same merchant's?"
+    return on_terminal() and typer.confirm(question, err=True)
+
+
+OUTCOME_WORDS: dict[str, str] = {
+    "created": "is in Moment now",
+    "found": "was in Moment already; its id was looked up",
+    "unchanged": "was settled by an earlier run, and the row is the same",
+    "changed": "was settled by an earlier run, and is not in step with its row; nothing was sent",
+    "updated": "was changed in Moment as the source says",
+    "conflict": "was changed at Moment by somebody else, too; that was left alone",
+    "missing": "is not in Moment any more; it is not created again by itself",
+    "duplicate": "repeats a reference of this input",
+    "would_create": "is valid and would be delivered",
+    "would_update": "differs, and would be changed in Moment",
+    "skipped": "is no customer by a rule of the mapping",
+    "invalid": "breaks a rule of the API; see errors.csv",
+    "rejected": "was refused by Moment; see errors.csv",
+    "unsettled": "is not settled yet; the same command goes on with it",
+}
+
+VANISHED_WORDS = "were delivered before, and the input has no record of them; see vanished.csv"
+MARK_WORDS: dict[str, str] = {
+    "yes": "of the vanished were marked now",
+    "already": "of the vanished are marked already",
+    "would_mark": "of the vanished would be marked, with two requests each",
+}
+"""What became of the marks of vanished customers; other words are those of rows."""
+
+SENDING_WORDS: dict[str, str] = {
+    "would_create": "is new here; would be sent",
+    "in_flight": "was sent by an earlier run, outcome unknown; would be asked for again",
+    "corrected": "was refused by Moment and differs now; would be sent",
+    "retried": "was refused by Moment; would be sent again, as asked",
+    "would_update": "differs, and would be changed in Moment, as asked",
+}
+"""Why a plan would send a row, in words."""
 
 SHOWN = 8
 """Groups that a terminal shows; summary.json holds more."""

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from importer.clock import Clock
-    from importer.delivery.protocol.states import Attempt, State
-    from importer.delivery.protocol.update_states import UpdateState, UpdateTransition
+    from importer.delivery.protocol.states import Attempt, State, UpdateState, UpdateTransition
     from importer.ledger.interface import LedgerWriter
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from importer.delivery.pacing.outage import Said
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as e
-from importer.delivery.protocol import update_events as u
+from importer.delivery.protocol import events as u
 from importer.delivery.protocol.states import Attempt, generation
 
 if TYPE_CHECKING:

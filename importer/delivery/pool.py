@@ -21,7 +21,7 @@ from importer.delivery.pacing.valve import GateClosed, ToldToWait, Trail, Valve
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import creating as protocol
 from importer.delivery.protocol import events as e
-from importer.delivery.protocol import update_events as u
+from importer.delivery.protocol import events as u
 from importer.delivery.protocol import updating
 from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
@@ -46,8 +46,7 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.delivery.committer import Committer
     from importer.delivery.pacing.server_hints import RateLimitHint
-    from importer.delivery.protocol.states import Transition
-    from importer.delivery.protocol.update_states import Hashes, UpdateState, UpdateTransition
+    from importer.delivery.protocol.states import Hashes, Transition, UpdateState, UpdateTransition
 
 AnswerT = TypeVar("AnswerT", bound=AnyAnswer)
 

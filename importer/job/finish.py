@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer.delivery.protocol.states import Done, Origin, Rejected, State
-from importer.delivery.protocol.update_states import Synced, UpdateState
+from importer.delivery.protocol.states import Done, Origin, Rejected, State, Synced, UpdateState
 from importer.errors import BugFound, ExitCode, LedgerFailed, UsageError
 from importer.job.world import iso
 from importer.outcomes import NOT_FAILED, Outcome

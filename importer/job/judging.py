@@ -140,7 +140,7 @@ def mapping_file(path: Path | None) -> dict[str, str]:
     """
     if path is None:
         return {}
-    from importer.job.plan_file import contents_of  # noqa: PLC0415 - only with a mapping
+    from importer.job.plan_guard import contents_of  # noqa: PLC0415 - only with a mapping
 
     found = contents_of(str(path))
     return {"file": found.name, "sha256": found.sha256}

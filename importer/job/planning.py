@@ -11,8 +11,13 @@ from importer import __version__
 from importer.errors import UsageError
 from importer.job.finish import exit_code
 from importer.job.observer import Observer
-from importer.job.plan_file import SavedPlan, contents_of, refuse_to_replace, save_plan
-from importer.job.plan_guard import settings_of
+from importer.job.plan_guard import (
+    SavedPlan,
+    contents_of,
+    refuse_to_replace,
+    save_plan,
+    settings_of,
+)
 from importer.job.run import stop_rule
 from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources

@@ -28,7 +28,7 @@ from importer.delivery.pacing.pace import PaceSettings
 from importer.delivery.pacing.valve import ToldToWait, Trail, Valve
 from importer.delivery.pool import full_jitter
 from importer.delivery.protocol import answers as a
-from importer.delivery.protocol import update_events as u
+from importer.delivery.protocol import events as u
 from importer.delivery.stopping import one_cause, stop_error
 from importer.errors import ExitCode, RunStopped, UsageError
 from importer.job.run import check_key
@@ -39,13 +39,13 @@ from importer.ledger import Account, Ledger
 from importer.plan import Staging
 from importer.results import Workspace
 from importer.results.workspace import PRIVATE_DIR, PRIVATE_FILE
-from importer.source.csv.formula import escape_formula
+from importer.source.fed_back import escape_formula
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from importer.delivery.protocol.update_states import Hashes, UpdateState
+    from importer.delivery.protocol.states import Hashes, UpdateState
     from importer.job.credentials import ApiKey
     from importer.job.job_settings import DeliverySettings, InputSettings
 

@@ -8,8 +8,7 @@ from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, 
 from importer.ledger.field_hashes import packed, unpacked
 
 if TYPE_CHECKING:
-    from importer.delivery.protocol.states import Transition
-    from importer.delivery.protocol.update_states import Hashes
+    from importer.delivery.protocol.states import Hashes, Transition
 
 NOT_REQUESTS = frozenset({"not_sent", "sent", "advanced", "unsettled"})
 """Events of the history in which no request left us, or that a request caused later."""

@@ -13,8 +13,8 @@ import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from importer.delivery.protocol.update_states import Hashes, hashes
-from importer.rows.fingerprint import canonical
+from importer.delivery.protocol.states import Hashes, hashes
+from importer.rows.payload import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

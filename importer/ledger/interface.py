@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from importer.delivery.protocol.update_states import Hashes
+from importer.delivery.protocol.states import Hashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from importer.delivery.protocol.states import Attempt, State, Transition
-    from importer.delivery.protocol.update_states import UpdateState, UpdateTransition
+    from importer.delivery.protocol.states import (
+        Attempt,
+        State,
+        Transition,
+        UpdateState,
+        UpdateTransition,
+    )
 
 Hasher = Callable[[str, Mapping[str, Any]], Hashes]
 """(reference, payload or customer as Moment answered it) -> its fields' hashes; asks no file."""

@@ -18,9 +18,15 @@ from importer.mapping import converted as references
 from importer.mapping import converted as texts
 from importer.mapping import filters, phone
 from importer.mapping.converted import Converted, Failed
-from importer.mapping.model import BalanceField, EmailField, PhoneField, ReferenceField
+from importer.mapping.model import (
+    BalanceField,
+    EmailField,
+    PhoneField,
+    ReferenceField,
+    joined,
+    parse,
+)
 from importer.mapping.money import money_text as money
-from importer.mapping.template import joined, parse
 from importer.mapping.transform_report import TransformReport
 from importer.rows.cell_kinds import INEXACT, CellKinds
 from importer.rows.certain import is_email

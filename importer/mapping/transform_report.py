@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.rows.header_fields import PREFIX
-from importer.rows.mask import mask_email, mask_phone, mask_text
+from importer.rows.text import mask_email, mask_phone, mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ from importer.outcomes import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from importer.delivery.protocol.update_states import Hashes, UpdateState
+    from importer.delivery.protocol.states import Hashes, UpdateState
 
 
 @dataclass(frozen=True, slots=True)

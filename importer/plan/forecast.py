@@ -20,7 +20,7 @@ from importer.plan.decide import decide_update
 from importer.plan.frames import source_and_line
 from importer.plan.make import NO_UPDATES, known_rows
 from importer.plan.staging import CHUNK
-from importer.rows.mask import mask_email, mask_phone, mask_text
+from importer.rows.text import mask_email, mask_phone, mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

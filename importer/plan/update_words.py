@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from importer.delivery.protocol.updating import METADATA
 from importer.outcomes import Outcome
 from importer.plan.forecast import masked_fields
-from importer.rows.mask import mask_text
+from importer.rows.text import mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from importer.delivery.protocol.update_events import SettleUpdate
+    from importer.delivery.protocol.events import SettleUpdate
 
 CHANGED_AT_MOMENT = "changed_at_moment"
 STORED_OTHERWISE = "stored_otherwise"

@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, TextIO
 
 from importer.errors import BugFound
 from importer.outcomes import NOT_FAILED
-from importer.source.csv.formula import escape_cell, escape_formula
-from importer.source.fed_back import ADDED, EXTRA, FORMAT, OWN, Digester
+from importer.source.fed_back import (
+    ADDED,
+    EXTRA,
+    FORMAT,
+    OWN,
+    Digester,
+    escape_cell,
+    escape_formula,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from importer.source.csv.formula import escape_formula
+from importer.source.fed_back import escape_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

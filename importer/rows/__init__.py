@@ -12,7 +12,6 @@ from importer.outcomes import OnDuplicate
 from importer.rows.codes import CODES
 from importer.rows.currencies import ACTIVE, minor_units
 from importer.rows.duplicates import Member, Resolved, resolve
-from importer.rows.fingerprint import canonical, fingerprint
 from importer.rows.header_fields import ColumnMap, map_columns
 from importer.rows.judged import (
     Judged,
@@ -24,9 +23,9 @@ from importer.rows.judged import (
     until_first_invalid,
     with_unseen,
 )
-from importer.rows.mask import mask_email, mask_phone, mask_text, redact
-from importer.rows.payload import build_payload
+from importer.rows.payload import build_payload, canonical, fingerprint
 from importer.rows.row import Problem, Row
+from importer.rows.text import mask_email, mask_phone, mask_text, redact
 
 if TYPE_CHECKING:
     from importer.rows.customer import Customer

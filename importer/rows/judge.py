@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from importer.rows.customer import VALIDATOR
-from importer.rows.fingerprint import canonical, fingerprint
 from importer.rows.header_fields import METADATA
-from importer.rows.payload import build_payload
+from importer.rows.payload import build_payload, canonical, fingerprint
 from importer.rows.problems import problems_of
 from importer.rows.row import Problem, Row
 from importer.rows.text import trim

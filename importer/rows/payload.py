@@ -3,14 +3,20 @@
 Whitespace around a cell is trimmed (``text.trim``); an empty cell is an absent field; nothing else
 is changed. Text inside a ``metadata`` JSON object is no cell and stays as it is.
 
-Reads the ``metadata`` column: the text of one JSON object. Pure.
+Of the ``metadata`` column only the JSON is read here; what its values must be is the customer
+model's business.
 
-What the values must be is the customer model's business; here only the JSON is read.
+The canonical form of a payload, and so its fingerprint, is frozen for ever. The ledger compares
+fingerprints of runs that may lie years apart: another canonical form would make every settled row
+look changed. Much like RFC 8785 (JSON Canonicalization Scheme), with keys sorted by code point
+instead of UTF-16 unit, and without floats.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 from importer.rows.balance import balance_problem, read_balance
@@ -19,11 +25,45 @@ from importer.rows.row import Problem
 from importer.rows.text import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
     from importer.rows.header_fields import ColumnMap
+
+
+def canonical(payload: Mapping[str, Any]) -> str:
+    """The payload as JSON: keys sorted at every level, no whitespace, characters as they are.
+
+    Two payloads have one text if and only if they are equal.
+
+    Args:
+        payload: text keys; values are str, int or again such a mapping.
+
+    Raises:
+        TypeError: it holds a float, a bool, None, a list or a key that is no text. A float has
+            no form that every serialiser agrees on, and the API has no field for the others.
+    """
+    parts = []
+    for key in sorted(payload):
+        value = payload[key]
+        # Exact types: a bool is an int to isinstance, and a subclass may write itself differently.
+        kind = type(value)
+        if kind is str:
+            text = encode_basestring(value)
+        elif kind is int:
+            text = str(value)
+        elif kind is dict:
+            text = canonical(value)
+        else:
+            raise TypeError(f"a {kind.__name__} has no canonical form")
+        parts.append(f"{encode_basestring(key)}:{text}")
+    return f"{{{','.join(parts)}}}"
+
+
+def fingerprint(canonical_text: str) -> bytes:
+    """SHA-256 of the canonical text in UTF-8, 32 bytes."""
+    return hashlib.sha256(canonical_text.encode()).digest()
 
 
 NOT_OBJECT = "metadata_not_object"

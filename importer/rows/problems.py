@@ -20,10 +20,17 @@ from importer.rows.codes import CODES
 from importer.rows.currencies import ACTIVE, currency_hint
 from importer.rows.customer import VALIDATOR
 from importer.rows.header_fields import METADATA, PREFIX
-from importer.rows.mask import mask_email, mask_phone, mask_text
 from importer.rows.mistakes import Mistake, number_damage, shown_currency
 from importer.rows.row import Problem
-from importer.rows.text import TRIMMED, character_name, shown, wrong_characters
+from importer.rows.text import (
+    TRIMMED,
+    character_name,
+    mask_email,
+    mask_phone,
+    mask_text,
+    shown,
+    wrong_characters,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Seeded faults: what goes wrong, how often, for whom. Pure; the wire effects are in wire.py.
+"""Seeded faults: what goes wrong, how often, for whom. Pure; sandbox_app.py has their effects.
 
 A spec is a comma-separated list of tokens::
 

@@ -34,7 +34,7 @@ except ModuleNotFoundError:  # httptools is optional: a quarter more requests a 
 if TYPE_CHECKING:
     import asyncio
 
-    from importer.sandbox.wire import Peer
+    from importer.sandbox.sandbox_app import Peer
 
 
 def protocol_class(connections: dict[Peer, asyncio.Transport]) -> type[asyncio.Protocol]:

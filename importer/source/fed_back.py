@@ -18,16 +18,28 @@ The form of a digest (``CRC`` is CRC-32: an accident is to be noticed, nobody is
     EXACT  6 characters: 32 bits of the cell, without spaces around it, lines ended by a line feed
     KIND   one digit, where the cell was no text (``importer.source.records.Kind``)
     CLASS  one character, see ``_forms``; FORM 6 characters: what a spreadsheet may make of the cell
+
+What results files hold is made harmless for spreadsheets first, and that is taken back here.
+CSV injection: a cell that starts with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return may be
+run by the spreadsheet that opens the file. One apostrophe in front stops it. A cell that already
+looks escaped gets one more, so that taking one away always gives the original back.
+
+A spreadsheet also takes text for numbers and dates: ``0042`` becomes 42, a reference of 16 digits
+1.23E+15, ``MAR-1`` a day. In a file that is to come back the same apostrophe keeps them as they
+are.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import unicodedata
 import zlib
 from base64 import urlsafe_b64encode
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
@@ -36,8 +48,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from importer.source.csv.formula import unescape_cell, unescape_formula
-from importer.source.naming import column_name
 from importer.source.records import (
     SOURCE_CODES,
     CellFault,
@@ -49,9 +59,65 @@ from importer.source.records import (
     Unseen,
     kind_series,
 )
+from importer.source.source_options import column_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+
+_DANGEROUS = re.compile(r"'*[=+\-@\t\r]")
+_ESCAPED = re.compile(r"'+[=+\-@\t\r]")
+_PLAIN_NEGATIVE = re.compile(r"-[0-9]{1,15}")
+
+
+def escape_formula(text: str) -> str:
+    """``text`` with one apostrophe in front where a spreadsheet might run it.
+
+    Plain negative integers of up to 15 digits (a balance in credit) stay as they are.
+    """
+    if _DANGEROUS.match(text) is None or _PLAIN_NEGATIVE.fullmatch(text) is not None:
+        return text
+    return "'" + text
+
+
+def unescape_formula(text: str) -> str:
+    """The inverse of ``escape_formula``: one leading apostrophe less where it had put one."""
+    return text[1:] if _ESCAPED.match(text) is not None else text
+
+
+_MONTHS = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    "|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+)
+_REWRITTEN = "|".join(
+    (
+        r"\+?0[0-9]+",  # leading zeros
+        r"[0-9][0-9., ]*,[0-9]+",  # 951,80 is 95180 where the comma groups thousands
+        r"[0-9]{12,}",  # shown as 1.23E+11, and cut after 15 digits
+        r"[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+",  # taken for a power of ten
+        r"[0-9]{1,4}(?:[-/.][0-9]{1,4}){1,2}",  # taken for a date
+        rf"(?:{_MONTHS})[-/. ]?[0-9]{{1,4}}",
+        rf"[0-9]{{1,4}}[-/. ]?(?:{_MONTHS})(?:[-/. ]?[0-9]{{2,4}})?",
+        r"[0-9]{1,3}:[0-9]{2}(?::[0-9]{2})?",  # taken for a time
+    )
+)
+_NUMBER = re.compile(r"-?[0-9]{1,11}\.[0-9]+")
+"""An amount: a spreadsheet drops zeros at its end, which changes no value."""
+_KEPT = re.compile(rf"'*\s*(?:[=+\-@\t\r]|(?:{_REWRITTEN})\s*\Z)", re.IGNORECASE)
+_WAS_KEPT = re.compile(rf"'+\s*(?:[=+\-@\t\r]|(?:{_REWRITTEN})\s*\Z)", re.IGNORECASE)
+
+
+def escape_cell(text: str) -> str:
+    """As ``escape_formula``; an apostrophe also where a spreadsheet would rewrite the text."""
+    if _KEPT.match(text) is None or _PLAIN_NEGATIVE.fullmatch(text) or _NUMBER.fullmatch(text):
+        return text
+    return "'" + text
+
+
+def unescape_cell(text: str) -> str:
+    """The inverse of ``escape_cell``."""
+    return text[1:] if _WAS_KEPT.match(text) is not None else text
+
 
 LINE, CODE, ERROR, DIGEST, EXTRA = "_line", "_error_code", "_error", "_digest", "_extra"
 ADDED = (LINE, CODE, ERROR, DIGEST)
@@ -67,6 +133,8 @@ ALTERED = "spreadsheet_altered"
 UNKNOWN = "digest_missing"
 
 _VERSION = "v1"
+_ID, _ID_EXACT = 4, 10
+"""Where NAME ends and EXACT begins in an entry of a digest, and where that ends."""
 _ENTRY = re.compile(r"([\w-]{4})([\w-]{6})([1-9]?)((?:[a-z][\w-]{6})*)")
 _REFUSAL = re.compile(r"([\w-]{4})?:([a-z0-9_]{1,40}):([0-9]{1,9})\+([0-9]{1,9})")
 _SHAPE = re.compile(rf"{_VERSION}(?:\.{_ENTRY.pattern})*(?:!{_REFUSAL.pattern})*\Z")
@@ -99,6 +167,24 @@ def is_errors_header(names: Iterable[str]) -> bool:
 
 
 # Writing ------------------------------------------------------------------------------------------
+
+
+def cells_proved(text: str) -> int:
+    """How many cells beyond ASCII are those that a digest of their record speaks of.
+
+    They show that the text was decoded as it should be, whatever letters they are. ``text`` is a
+    piece of an errors file, with whatever delimiter; it may begin and end within a record.
+    """
+    proved = 0
+    for delimiter in ",;\t|":
+        with suppress(csv.Error):
+            for cells in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+                beyond = [one for one in cells if not one.isascii()]
+                digests = [one for one in cells if one.startswith(f"{_VERSION}.")]
+                if beyond and digests:
+                    exact = {entry[_ID:_ID_EXACT] for entry in digests[-1].split(".")}
+                    proved += sum(_exact(unescape_cell(one)) in exact for one in beyond)
+    return proved
 
 
 class Digester:

@@ -12,12 +12,11 @@ from importer.source.csv.csv_source import CsvSource
 from importer.source.excel.xlsx_source import ZIP_MAGIC, XlsxSource
 from importer.source.fed_back import ErrorsFile, is_errors_header
 from importer.source.json_lines.json_source import JsonSource, is_json_lines
-from importer.source.naming import STANDARD_INPUT, source_name
 from importer.source.parquet.parquet_source import ParquetSource
 from importer.source.raw import PARQUET_MAGIC, RawStream, first_bytes, open_file
 from importer.source.remote import is_url, shown_source
-from importer.source.text.sniff import is_fed_back
-from importer.source.text.text_stream import TextStream
+from importer.source.source_options import STANDARD_INPUT, source_name
+from importer.source.text.text_stream import TextStream, is_fed_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

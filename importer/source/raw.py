@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from importer.errors import SourceError, UsageError
-from importer.source.naming import STANDARD_INPUT, source_name
+from importer.source.source_options import STANDARD_INPUT, source_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,6 +1,6 @@
-"""How sources are to be read.
+"""How sources are to be read, and how messages call them. Pure.
 
-The bounds of the reading layer. They keep one broken file from costing unbounded memory.
+The bounds keep one broken file from costing unbounded memory.
 """
 
 from __future__ import annotations
@@ -8,11 +8,38 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from importer.errors import UsageError
+from importer.errors import UsageError, printable
 from importer.source.text.encodings import AUTO, label_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+STANDARD_INPUT = "-"
+_SHOWN = 60
+
+
+def source_name(name: str) -> str:
+    """A source as messages call it."""
+    return "standard input" if name == STANDARD_INPUT else name
+
+
+def column_name(name: str) -> str:
+    """A column's name in double quotes, cut, what cannot be printed escaped."""
+    cut = name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
+    return f'"{printable(cut)}"'
+
+
+def numbered_column(columns: tuple[str, ...], index: int) -> str:
+    """``column "name"``, or ``cell N`` beyond the header; ``index`` counts from 0."""
+    if index < len(columns):
+        return f"column {column_name(columns[index])}"
+    return f"cell {index + 1}"
+
+
+def called(encoding: str) -> str:
+    """An encoding as messages call it."""
+    return "UTF-8" if encoding == "utf-8" else encoding
 
 
 BLOCK_BYTES = 4 << 20

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import importer
-from importer.cli.outcome_words import OUTCOME_WORDS
+from importer.cli.terminal import OUTCOME_WORDS
 from importer.delivery.stopping import REASONS
 from importer.errors import ExitCode
 from importer.job.job_settings import TABLE

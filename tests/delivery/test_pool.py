@@ -25,9 +25,8 @@ from importer.outcomes import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from importer.delivery.protocol import update_events as u
-    from importer.delivery.protocol.states import Attempt, State
-    from importer.delivery.protocol.update_states import UpdateState, UpdateTransition
+    from importer.delivery.protocol import events as u
+    from importer.delivery.protocol.states import Attempt, State, UpdateState, UpdateTransition
 
 
 class Api:

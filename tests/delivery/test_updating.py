@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from importer.delivery.protocol import answers as a
-from importer.delivery.protocol import update_events as u
+from importer.delivery.protocol import events as u
 from importer.delivery.protocol.events import Begin, Committed, Halt, Wait, WaitCause, Woken
 from importer.delivery.protocol.flight import ProtocolError
 from importer.delivery.protocol.safeguards import ALL_ON
-from importer.delivery.protocol.update_states import (
+from importer.delivery.protocol.states import (
     Conflict,
     Hashes,
     Memory,

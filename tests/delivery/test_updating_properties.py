@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.delivery.protocol import answers as a
-from importer.delivery.protocol import update_events as u
+from importer.delivery.protocol import events as u
 from importer.delivery.protocol.events import Begin, Committed, Halt, Wait, Woken
-from importer.delivery.protocol.update_states import (
+from importer.delivery.protocol.states import (
     Conflict,
     Hashes,
     Memory,

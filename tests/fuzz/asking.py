@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from importer.delivery.http.client import HashesOf
-    from importer.delivery.protocol.update_states import Hashes
+    from importer.delivery.protocol.states import Hashes
 
 LOOPS = ("asyncio", "uvloop")
 """The product runs on both."""

@@ -10,7 +10,7 @@ import pytest
 from importer.delivery.http import answer_reading as reading
 from importer.delivery.http.client import patch_body
 from importer.delivery.protocol import answers as a
-from importer.delivery.protocol import update_events as u
+from importer.delivery.protocol import events as u
 from importer.sandbox import SandboxConfig, running
 from tests.fuzz.answers import BODY, ENDLESS, MALFORMED, REFERENCE, UNBELIEVABLE, once
 from tests.fuzz.asking import LOOPS, asking, create, look_up, shown_values

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.observer import Observer
-from importer.job.plan_file import load_plan
-from importer.job.plan_guard import PlanGuard
+from importer.job.plan_guard import PlanGuard, load_plan
 from importer.job.planning import Planning, plan
 
 if TYPE_CHECKING:

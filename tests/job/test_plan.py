@@ -11,7 +11,7 @@ import pytest
 
 from importer.errors import ExitCode, SourceError, UsageError
 from importer.job.limit import parse_limit
-from importer.job.plan_file import load_plan
+from importer.job.plan_guard import load_plan
 from importer.ledger import RunLock
 from importer.ledger.sqlite.migrations import STEPS, migrate
 from importer.rows import OnDuplicate

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import UsageError
-from importer.job.plan_file import load_plan
+from importer.job.plan_guard import load_plan
 from importer.job.planning import plan
 from tests.job.conftest import customers
 

@@ -13,8 +13,7 @@ import pytest
 
 from importer.errors import UsageError
 from importer.job.job_settings import DeliverySettings, InputSettings
-from importer.job.plan_file import load_plan
-from importer.job.plan_guard import DECIDING, FREE, PlanGuard, settings_of
+from importer.job.plan_guard import DECIDING, FREE, PlanGuard, load_plan, settings_of
 from importer.job.planning import plan
 from importer.rows import OnDuplicate
 from tests.job.conftest import customers, outcomes

@@ -11,7 +11,7 @@ import pytest
 
 from importer.delivery.protocol.updating import UpdatePolicy
 from importer.errors import ExitCode, UsageError
-from importer.job import marking
+from importer.job import volume as marking
 from importer.job.limit import parse_bound
 from importer.job.world import World, open_network
 from importer.mapping import load_mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from importer.delivery.protocol.update_states import Synced
+from importer.delivery.protocol.states import Synced
 from importer.errors import ExitCode, UsageError
 from importer.job.credentials import ApiKey
 from importer.job.job_settings import DeliverySettings, InputSettings

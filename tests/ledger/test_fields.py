@@ -23,13 +23,13 @@ from importer.ledger.field_hashes import (
     short_hashes_of,
     unpacked,
 )
-from importer.rows.fingerprint import canonical
+from importer.rows.payload import canonical
 from tests.ledger.samples import ACCOUNT, PRINT_A, PRINT_B, SENT, done, raw, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from importer.delivery.protocol.update_states import Hashes
+    from importer.delivery.protocol.states import Hashes
 
 SALT = b"s" * 32
 ROW: dict[str, Any] = {

@@ -10,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.delivery.protocol.safeguards import ALL_ON
-from importer.delivery.protocol.states import NEW, Attempt, Done, Origin, Transition
-from importer.delivery.protocol.update_states import (
+from importer.delivery.protocol.states import (
+    NEW,
+    Attempt,
     Conflict,
+    Done,
     Memory,
+    Origin,
     Synced,
+    Transition,
     UpdateState,
     UpdateTransition,
     Updating,

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.protocol import answers as a
-from importer.delivery.protocol import update_events as u
+from importer.delivery.protocol import events as u
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from importer.delivery.protocol.update_states import Hashes
+    from importer.delivery.protocol.states import Hashes
 
 ID = "bcus_0"
 METADATA = "metadata."

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as e
-from importer.delivery.protocol import update_events as u
+from importer.delivery.protocol import events as u
 from importer.delivery.protocol import updating
 from importer.delivery.protocol.creating import Policy
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.delivery.protocol.states import Done, Origin, generation
-from importer.delivery.protocol.update_states import (
+from importer.delivery.protocol.states import (
     Conflict,
+    Done,
     Hashes,
     Memory,
+    Origin,
     Synced,
     UpdateState,
     UpdateTransition,
     Updating,
+    generation,
     takes_update,
 )
 from importer.delivery.protocol.updating import Rule, Then, UpdateFlight, UpdatePhase, UpdatePolicy

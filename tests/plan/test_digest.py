@@ -14,7 +14,7 @@ from importer.plan import Staging
 from importer.plan.frames import position
 from importer.plan.plan_digest import digest_of
 from importer.rows import Problem, Row
-from importer.rows.fingerprint import fingerprint
+from importer.rows.payload import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

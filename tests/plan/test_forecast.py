@@ -12,7 +12,7 @@ from importer.ledger import Account, Ledger
 from importer.plan import Staging, make_plan
 from importer.plan.forecast import EXAMPLES, Example, Forecast, forecast, masked_fields
 from importer.rows import Row
-from importer.rows.fingerprint import canonical, fingerprint
+from importer.rows.payload import canonical, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State
-from importer.delivery.protocol.update_states import Synced, UpdateState
+from importer.delivery.protocol.states import (
+    NEW,
+    Done,
+    New,
+    Origin,
+    Rejected,
+    Sent,
+    State,
+    Synced,
+    UpdateState,
+)
 from importer.ledger.field_hashes import hashes_of
 from importer.outcomes import Outcome
 from importer.plan import Staging, decide, make_plan, rows_to_deliver
 from importer.plan.make import settle_duplicates
 from importer.rows import OnDuplicate, Problem, Row
-from importer.rows.fingerprint import fingerprint
+from importer.rows.payload import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from importer.delivery.protocol.states import NEW, Done, Origin, Transition
-from importer.delivery.protocol.update_states import (
+from importer.delivery.protocol.states import (
+    NEW,
     Conflict,
+    Done,
     Memory,
+    Origin,
     Synced,
+    Transition,
     UpdateState,
     UpdateTransition,
     Updating,
@@ -25,7 +28,7 @@ from importer.plan import Staging, make_plan, rows_to_deliver
 from importer.plan.forecast import forecast
 from importer.plan.make import would_deliver
 from importer.rows import Row
-from importer.rows.fingerprint import canonical, fingerprint
+from importer.rows.payload import canonical, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from importer.outcomes import Outcome
 from importer.plan import Staging
 from importer.plan.frames import position, source_and_line
 from importer.rows import OnDuplicate, Problem, Row
-from importer.rows.fingerprint import fingerprint
+from importer.rows.payload import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from importer.delivery.protocol.events import Settle
-from importer.delivery.protocol.update_events import SettleUpdate
+from importer.delivery.protocol.events import Settle, SettleUpdate
 from importer.outcomes import Outcome
 from importer.plan.update_words import told
 from importer.rows.codes import REGISTRY

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from importer.mapping.toml_text import quoted
 from importer.results.advice import Setting, advice_on, as_toml
 from importer.results.groups import Cause, Group, Groups
-from importer.results.report import MOST_GROUPS, report
+from importer.results.summary import MOST_GROUPS, report
 from importer.rows import CODES, Problem, Row
 from importer.rows.mistakes import Mistake, shown_currency
 

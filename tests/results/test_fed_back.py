@@ -17,8 +17,7 @@ from importer.job.check import check
 from importer.job.job_settings import InputSettings
 from importer.mapping import load_mapping
 from importer.source import Layout, RecordBatch
-from importer.source.csv.formula import escape_cell
-from importer.source.fed_back import ADDED, Digester, ErrorsFile
+from importer.source.fed_back import ADDED, Digester, ErrorsFile, escape_cell
 from importer.source.records import SourceFault, Unseen
 from tests.source.workbooks import Raw, error, write_workbook
 

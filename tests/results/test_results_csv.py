@@ -14,8 +14,8 @@ from importer.plan import Staging
 from importer.results import Workspace, write_results
 from importer.results.results_csv import COLUMNS
 from importer.rows import Problem, Row
-from importer.rows.fingerprint import fingerprint
-from importer.source.csv.formula import escape_formula
+from importer.rows.payload import fingerprint
+from importer.source.fed_back import escape_formula
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.rows.fingerprint import canonical, fingerprint
+from importer.rows.payload import canonical, fingerprint
 
 GOLDEN: dict[str, Any] = {
     "phone": "+27820000001",

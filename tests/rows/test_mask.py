@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from importer.rows.mask import mask_email, mask_phone, mask_text, redact
+from importer.rows.text import mask_email, mask_phone, mask_text, redact
 
 
 @pytest.mark.parametrize(

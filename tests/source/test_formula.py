@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.source.csv.formula import (
+from importer.source.fed_back import (
     escape_cell,
     escape_formula,
     unescape_cell,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from importer.errors import SourceError
 from importer.source import Kind, SourceOptions, open_source
-from importer.source.typed_cells import text_column
+from importer.source.parquet.parquet_source import text_column
 from tests.source.reading import Content, content_of
 
 if TYPE_CHECKING:

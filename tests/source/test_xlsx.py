@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from importer.errors import SourceError, UsageError
 from importer.source import Kind, SourceOptions, open_source
-from importer.source.excel.xlsx_cells import Cell, cell_text, unescaped
+from importer.source.excel.xlsx_parts import Cell, cell_text, unescaped
 from tests.source.reading import content_of
 from tests.source.workbooks import MAIN, RELATIONS, Raw, error, styled, write_workbook
 

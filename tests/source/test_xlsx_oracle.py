@@ -13,7 +13,7 @@ import openpyxl
 import pytest
 
 from importer.source import SourceOptions
-from importer.source.excel.xlsx_cells import unescaped
+from importer.source.excel.xlsx_parts import unescaped
 from tests.source.reading import content_of
 from tests.source.workbooks import MAIN, RELATIONS
 

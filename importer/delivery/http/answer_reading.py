@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from importer.errors import printable
-from importer.rows.mask import redact
+from importer.rows.text import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,7 +23,7 @@ from importer.delivery.http.connecting import explain
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.pacing.server_hints import retry_after
 from importer.delivery.protocol import answers as a
-from importer.delivery.protocol import update_events as u
+from importer.delivery.protocol import events as u
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from importer.clock import Clock
     from importer.delivery.pacing.server_hints import RateLimitHint
-    from importer.delivery.protocol.update_states import Hashes
+    from importer.delivery.protocol.states import Hashes
 
     HashesOf = Callable[[str, Mapping[str, Any]], Hashes]
     """(reference, a row or a customer as Moment shows it) -> hashes of its fields, salted."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from importer.delivery.protocol.update_states import Hashes
+    from importer.delivery.protocol.states import Hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Created:
     """Fields whose echoed value is not the one sent; matters for replays only."""
     seen: Hashes = ()
     """Of every field that the answer holds: what is equal to what was sent is the base of updates
-    (update_states.py). () where nobody asked for it."""
+    (states.py). () where nobody asked for it."""
 
 
 @dataclass(frozen=True, slots=True)

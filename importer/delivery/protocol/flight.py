@@ -14,8 +14,7 @@ from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 if TYPE_CHECKING:
     from importer.delivery.protocol.answers import Refused
     from importer.delivery.protocol.events import Settle, Why
-    from importer.delivery.protocol.states import State
-    from importer.delivery.protocol.update_states import Hashes, UpdateState
+    from importer.delivery.protocol.states import Hashes, State, UpdateState
 
 
 @dataclass(frozen=True, slots=True)

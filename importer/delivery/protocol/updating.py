@@ -14,33 +14,31 @@ from importer.delivery.protocol import answers as a
 from importer.delivery.protocol.creating import NOT_THE_API, TURNED_AWAY
 from importer.delivery.protocol.events import (
     Begin,
-    Committed,
-    Halt,
-    Settle,
-    Wait,
-    WaitCause,
-    Woken,
-)
-from importer.delivery.protocol.flight import ProtocolError
-from importer.delivery.protocol.safeguards import UPDATES_ALL_ON, UpdateSafeguards
-from importer.delivery.protocol.update_events import (
     Clashed,
+    Committed,
     CommitUpdate,
     Gone,
+    Halt,
     Patch,
     PatchAnswered,
     Patched,
     Read,
     ReadBack,
     Seek,
+    Settle,
     SettleUpdate,
     Shown,
     SoughtAgain,
     UpdateCommand,
     UpdateEvent,
     UpdateLost,
+    Wait,
+    WaitCause,
+    Woken,
 )
-from importer.delivery.protocol.update_states import (
+from importer.delivery.protocol.flight import ProtocolError
+from importer.delivery.protocol.safeguards import UPDATES_ALL_ON, UpdateSafeguards
+from importer.delivery.protocol.states import (
     Conflict,
     Hashes,
     Memory,
@@ -54,7 +52,7 @@ from importer.delivery.protocol.update_states import (
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from importer.delivery.protocol.update_events import PatchAnswer, ReadAnswer
+    from importer.delivery.protocol.events import PatchAnswer, ReadAnswer
 
 METADATA = "metadata."
 """What the name of a metadata key's field begins with."""

@@ -9,12 +9,13 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from importer.delivery.protocol.states import Attempt, Origin
-from importer.delivery.protocol.update_states import (
+from importer.delivery.protocol.states import (
     NOTHING,
+    Attempt,
     Conflict,
     Hashes,
     Memory,
+    Origin,
     Synced,
     UpdateState,
     Updating,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from importer.delivery.protocol.safeguards import Safeguards
-    from importer.delivery.protocol.update_states import UpdateTransition
+    from importer.delivery.protocol.states import UpdateTransition
 
 
 class Record(NamedTuple):

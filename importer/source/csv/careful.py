@@ -18,10 +18,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from importer.source.header import padded_cells, spaced_quote
-from importer.source.naming import numbered_column
-from importer.source.records import Malformed
-from importer.source.source_options import MAX_FIELD, MAX_RECORD, MAX_RECORD_LINES
+from importer.source.records import Malformed, padded_cells, spaced_quote
+from importer.source.source_options import MAX_FIELD, MAX_RECORD, MAX_RECORD_LINES, numbered_column
 from importer.source.text.encodings import UTF8
 
 if TYPE_CHECKING:

@@ -22,17 +22,18 @@ import polars as pl
 
 from importer.errors import SourceError
 from importer.source.csv.careful import Framer
-from importer.source.header import (
+from importer.source.records import (
     HEADER_LINES,
     Header,
+    Layout,
+    Malformed,
+    RecordBatch,
     Unnamed,
     find_header,
     header_of,
     split_header,
     title_above,
 )
-from importer.source.naming import called, source_name
-from importer.source.records import Layout, Malformed, RecordBatch
 from importer.source.source_options import (
     CAREFUL_BYTES,
     CAREFUL_LINES,
@@ -42,9 +43,11 @@ from importer.source.source_options import (
     MAX_HEADER_BYTES,
     MAX_RECORD,
     SAMPLE_BYTES,
+    called,
+    source_name,
 )
 from importer.source.text.blocks import Blocks
-from importer.source.text.sniff import UTF8_BOM, check_text
+from importer.source.text.text_stream import UTF8_BOM, check_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -169,6 +172,7 @@ def _within_limits(frame: pl.DataFrame) -> bool:
     return bool(max(longest) <= MAX_FIELD and sum(longest) + 2 * len(longest) <= MAX_RECORD)
 
 
+_BROKEN_QUOTES = {"stray_quote", "unclosed_quote"}
 _QUOTED = re.compile(rb'"[^"]*"')
 _BLANKS = ' \t\r\n,;|"'
 """A line of nothing else holds nothing, whatever the delimiter is."""
@@ -289,11 +293,16 @@ class CsvSource:
     def _check_beyond(self, malformed: Sequence[Malformed]) -> None:
         """Refuse data in the cells beyond the header, which all others have empty.
 
-        A record with still more cells has a delimiter too many, and costs itself.
+        A record with still more cells has a delimiter too many, one with broken quotes has its
+        cells anywhere: such a record costs itself.
         """
         if not self._surplus:
             return
-        wide = (one for one in malformed if 0 < len(one.extra) <= self._surplus)
+        wide = (
+            one
+            for one in malformed
+            if one.code not in _BROKEN_QUOTES and 0 < len(one.extra) <= self._surplus
+        )
         for one in wide:
             width = len(self.layout.columns)
             raise SourceError(

@@ -14,33 +14,32 @@ import polars as pl
 
 from importer.errors import SourceError
 from importer.source.excel.number_format import GENERAL
-from importer.source.excel.xlsx_cells import Cell, cell_text, unescaped
 from importer.source.excel.xlsx_parts import (
     DAMAGED,
     Attributes,
+    Cell,
     Workbook,
+    cell_text,
     column_of,
     in_words,
+    unescaped,
     xml_feed,
 )
-from importer.source.header import (
-    HEADER_LINES,
-    Unnamed,
-    find_header,
-    header_of,
-    title_above,
-)
-from importer.source.naming import column_name
 from importer.source.raw import changed, stamp_of
 from importer.source.records import (
+    HEADER_LINES,
     CellFault,
     Kind,
     Layout,
     Malformed,
     RecordBatch,
+    Unnamed,
+    find_header,
+    header_of,
     kind_series,
+    title_above,
 )
-from importer.source.source_options import MAX_FIELD, MAX_RECORD
+from importer.source.source_options import MAX_FIELD, MAX_RECORD, column_name
 from importer.source.text.encodings import UTF8
 
 if TYPE_CHECKING:

@@ -27,8 +27,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from importer.errors import SourceError
-from importer.source.header import Unnamed, header_of
-from importer.source.naming import column_name, source_name
 from importer.source.raw import spooled
 from importer.source.records import (
     CellFault,
@@ -36,11 +34,19 @@ from importer.source.records import (
     Layout,
     Malformed,
     RecordBatch,
+    Unnamed,
+    header_of,
     kind_series,
 )
-from importer.source.source_options import MAX_COLUMNS, MAX_FIELD, MAX_RECORD
+from importer.source.source_options import (
+    MAX_COLUMNS,
+    MAX_FIELD,
+    MAX_RECORD,
+    column_name,
+    source_name,
+)
 from importer.source.text.blocks import Blocks
-from importer.source.text.sniff import UTF8_BOM
+from importer.source.text.text_stream import UTF8_BOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
