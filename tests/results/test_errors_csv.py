@@ -5,7 +5,8 @@ from __future__ import annotations
 import resource
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from importer.outcomes import Outcome
@@ -17,8 +18,6 @@ from importer.source import Layout, SourceOptions, open_source
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=0, max_size=12
@@ -32,6 +31,7 @@ def failed(cells: tuple[str, ...], line: int) -> Row:
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=6), st.sampled_from(",;|\t"))
+@example([("", "\u00ef")], ",")
 def test_what_is_written_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], delimiter: str
 ) -> None:
@@ -53,6 +53,34 @@ def test_what_is_written_is_read_back(
             for row in batch.frame.iter_rows()
         ]
     assert read == rows
+
+
+@pytest.mark.parametrize(
+    ("encoding", "cell"),
+    [
+        ("utf-8", "\u00ef"),
+        ("utf-8", "\u00e3"),
+        ("windows-1254", "\u0131\u015f"),
+        ("windows-1250", "\u0159"),
+        ("gb18030", "\u5f20"),
+        ("cp850", "\u00e9"),
+    ],
+)
+def test_one_letter_is_enough_to_know_the_encoding(
+    tmp_path: Path, encoding: str, cell: str
+) -> None:
+    """The digest of a record proves in which encoding a spreadsheet has saved its errors file."""
+    layout = Layout("in.csv", ("external_reference", "name"), ",")
+    staging = Staging()
+    staging.add([failed(("R-1", cell), 2), failed(("R-2", "plain"), 3)])
+    with Workspace(tmp_path, "run") as workspace:
+        list(write_errors(workspace, staging.rows(), [layout], [False]))
+        path = workspace.publish() / "errors.csv"
+    staging.close()
+    path.write_bytes(path.read_bytes().decode().encode(encoding))
+    with open_source(str(path), 0, SourceOptions()) as source:
+        cells = [row[1] for batch in source.batches() for row in batch.frame.iter_rows()]
+    assert cells == [cell, "plain"]
 
 
 def test_only_rows_that_are_not_in_moment_are_written(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from importer.errors import SourceError
 from importer.source import SourceOptions
 from importer.source.csv.careful import Framer
 from importer.source.source_options import MAX_FIELD, MAX_LINE_BYTES, MAX_RECORD, MAX_RECORD_LINES
@@ -81,14 +82,31 @@ def test_a_corrupt_record_costs_exactly_itself(
 )
 @settings(max_examples=200, deadline=None)
 def test_blocks_never_change_what_is_found(pieces: list[bytes]) -> None:
-    """Hostile bytes give the same records at every block size."""
+    """Hostile bytes give the same records, or the same refusal, at every block size."""
     data = "ä,b\n".encode() + b"".join(pieces)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "customers.csv")
         path.write_bytes(data)
-        whole = content_of(str(path), SourceOptions(",", 1 << 20))
-        cut = content_of(str(path), SourceOptions(",", 3))
-    assert (whole.rows, whole.malformed) == (cut.rows, cut.malformed)
+        whole, cut = (found_in(path, size) for size in (1 << 20, 3))
+    assert whole == cut
+
+
+def found_in(path: Path, block_bytes: int) -> object:
+    """What is read of a file: its records, or why the whole file is refused."""
+    try:
+        content = content_of(str(path), SourceOptions(",", block_bytes))
+    except SourceError as error:
+        return str(error)
+    return content.rows, content.malformed
+
+
+def test_broken_quotes_beside_a_delimiter_too_many_cost_their_record(
+    read: Callable[..., Content],
+) -> None:
+    """Where every record ends in an empty cell, one with a stray quote is no sign of a column."""
+    content = read(b'a,b\n1,x,\n2,"x"y,z\n3,y,\n')
+    assert content.codes == [(3, "stray_quote")]
+    assert content.cells == [("1", "x"), ("3", "y")]
 
 
 @pytest.mark.parametrize("corrupt", list(CORRUPT))

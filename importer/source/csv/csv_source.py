@@ -172,6 +172,7 @@ def _within_limits(frame: pl.DataFrame) -> bool:
     return bool(max(longest) <= MAX_FIELD and sum(longest) + 2 * len(longest) <= MAX_RECORD)
 
 
+_BROKEN_QUOTES = {"stray_quote", "unclosed_quote"}
 _QUOTED = re.compile(rb'"[^"]*"')
 _BLANKS = ' \t\r\n,;|"'
 """A line of nothing else holds nothing, whatever the delimiter is."""
@@ -292,11 +293,16 @@ class CsvSource:
     def _check_beyond(self, malformed: Sequence[Malformed]) -> None:
         """Refuse data in the cells beyond the header, which all others have empty.
 
-        A record with still more cells has a delimiter too many, and costs itself.
+        A record with still more cells has a delimiter too many, one with broken quotes has its
+        cells anywhere: such a record costs itself.
         """
         if not self._surplus:
             return
-        wide = (one for one in malformed if 0 < len(one.extra) <= self._surplus)
+        wide = (
+            one
+            for one in malformed
+            if one.code not in _BROKEN_QUOTES and 0 < len(one.extra) <= self._surplus
+        )
         for one in wide:
             width = len(self.layout.columns)
             raise SourceError(

@@ -17,11 +17,11 @@ import re
 from typing import TYPE_CHECKING
 
 from importer.errors import SourceError
-from importer.source.fed_back import is_errors_header
+from importer.source.fed_back import cells_proved, is_errors_header
 from importer.source.raw import GZIP_MAGIC, PARQUET_MAGIC, ZSTD_MAGIC, spooled
 from importer.source.source_options import MAX_LINE_BYTES, SAMPLE_BYTES, source_name
 from importer.source.text.detect import Sample, Verdict, detect, is_utf8, looks_like_utf8
-from importer.source.text.encodings import AUTO, UTF8, codec_of
+from importer.source.text.encodings import AUTO, NAMED, UTF8, codec_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,6 +184,7 @@ class TextStream:
         self._peeked: bytes | None = None
         self._lines = 0
         """Line feeds handed out while only ASCII was seen."""
+        self._fed_back = False
         self._next: Callable[[], bytes] = self._first
         self.encoding = UTF8 if self._declared == AUTO else self._declared
         """As far as it is known: a legacy encoding may show at the end only."""
@@ -230,7 +231,8 @@ class TextStream:
             if marked != UTF8:
                 return self._transcode(marked, head[len(mark) :])
             return self._plain(head)
-        if self._declared == AUTO or is_fed_back(head):
+        self._fed_back = is_fed_back(head)
+        if self._declared == AUTO or self._fed_back:
             # An errors file was written in UTF-8; a spreadsheet may have saved it in another one.
             return self._detected(head)
         if self._declared == UTF8:
@@ -291,6 +293,15 @@ class TextStream:
         def read() -> bytes:
             return spool.read(_PIECE)
 
+        if self._fed_back and (proved := _proved(read())):
+            spool.seek(0)
+            if proved == UTF8:
+                return self._spooled(read)
+            self._warn(f"is read as {proved}: the digests of its records say so")
+            self.encoding = proved
+            self._next = transcoded(read, codec_of(proved))
+            return self._next()
+        spool.seek(0)
         sample = _sampled(read, self._lines + 1)
         spool.seek(0)
         if self._declared not in {AUTO, UTF8, "utf-16"}:
@@ -340,6 +351,14 @@ class TextStream:
             f" {where} would be read as {readings}",
             hint=f"see which is spelt as it should be, and say so: {named}; or export it as UTF-8",
         )
+
+
+def _proved(piece: bytes) -> str:
+    """The encoding in which an errors file holds the cells that its digests tell, or ""."""
+    tried = [name for name in NAMED if not name.startswith("utf-16")]
+    found = {name: cells_proved(piece.decode(codec_of(name), "replace")) for name in tried}
+    best = max(found, key=found.__getitem__)
+    return best if found[best] else ""
 
 
 def _explained(verdict: Verdict, sample: Sample) -> str:
