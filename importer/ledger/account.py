@@ -39,3 +39,16 @@ class Account:
     def label(self) -> str:
         """The account in words, for people."""
         return f"{self.base_url}, {self.mode} mode, account {self.name}"
+
+
+def refuse_half(account: Account, copying: str) -> None:
+    """Refuse an account that a copy has not finished: who is missing in it would be sent again.
+
+    Raises:
+        UsageError: ``copying`` says that the copy goes on (``account.copying`` in the ledger).
+    """
+    if copying:
+        raise UsageError(
+            f"the ledger holds only a part of {account.label}: a copy into it was not finished",
+            hint="type the same importer ledger copy command again; it goes on where it ended",
+        )

@@ -109,7 +109,7 @@ LIVELY_ABLATIONS = (
     ),
     LivelyAblation(
         "a run that settles nothing is given up",
-        "importer.delivery.batch.Valve",
+        "importer.engine.local_engine.Valve",
         _patient_valve,
         "takes nobody",
         12,

@@ -150,7 +150,14 @@ _UPDATES: Step = (
     "ALTER TABLE attempt ADD COLUMN detail TEXT NOT NULL DEFAULT ''",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES)
+_COPIES: Step = (
+    # An account that was copied from another ledger keeps the salt of its hashes; NULL: ours.
+    "ALTER TABLE account ADD COLUMN salt BLOB",
+    # How far a copy of this account has come; '' once it is whole (copying.py).
+    "ALTER TABLE account ADD COLUMN copying TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES, _COPIES)
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -14,7 +14,7 @@ from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from importer.delivery.protocol.states import Transition
 from importer.errors import BugFound
 from importer.ledger import ledger_version as versioning
-from importer.ledger.account import Account
+from importer.ledger.account import Account, refuse_half
 from importer.ledger.codec import COLUMNS, INSERT, UPDATE, Row, decode
 from importer.ledger.field_hashes import (
     fields_that_differ,
@@ -58,7 +58,8 @@ _VERSIONS = (
     " FROM json_each(?) AS wanted CROSS JOIN customer"
     " WHERE account = ? AND reference = wanted.value AND state <> 'new'"
 )
-_ACCOUNT = "SELECT id FROM account WHERE base_url = ? AND mode = ? AND name = ?"
+_ACCOUNT = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND name = ?"
+_SALT = "SELECT coalesce((SELECT salt FROM account WHERE id = ?), value) FROM salt"
 _TOTAL = "INSERT INTO total (account, state, customers)"
 _ADD = "ON CONFLICT (account, state) DO UPDATE SET customers = customers + excluded.customers"
 _FIRST_KEPT = "SELECT id FROM attempt WHERE at >= ? ORDER BY id LIMIT 1"
@@ -505,7 +506,7 @@ class Ledger:
 
     def _key(self) -> bytes:
         if self._salt is None:
-            self._salt = bytes(self._db.read("SELECT value FROM salt")[0][0])
+            self._salt = bytes(self._db.read(_SALT, (self._known_account(),))[0][0])
         return self._salt
 
     def _walk(self, sql: str) -> Iterator[tuple[Any, ...]]:
@@ -516,8 +517,9 @@ class Ledger:
 
     def _known_account(self) -> int | None:
         if self._account_id is None:
-            found = self._db.read(_ACCOUNT, self._names)
-            self._account_id = found[0][0] if found else None
+            for number, copying in self._db.read(_ACCOUNT, self._names):
+                refuse_half(self.account, copying)
+                self._account_id = number
         return self._account_id
 
     def _enter(self, db: sqlite3.Connection, run_id: str, now: float) -> tuple[int, int]:
@@ -530,7 +532,8 @@ class Ledger:
             " ON CONFLICT (base_url, mode, name) DO NOTHING",
             self._names,
         )
-        account = int(db.execute(_ACCOUNT, self._names).fetchone()[0])
+        account, copying = db.execute(_ACCOUNT, self._names).fetchone()
+        refuse_half(self.account, copying)
         return account, run_records.run_row(db, account, run_id, now)
 
     @property
