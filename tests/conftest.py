@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from importer.ledger.address import LedgerAddress
+from tests.postgres_server import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_schemas = count(1)
 
 # No deadline: how long a case takes says something about the machine, not about the code.
 settings.register_profile(
     "importer", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("importer")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests of this process; a test that kills it starts it again."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_address(postgres_server: PostgresServer) -> LedgerAddress:
+    """An empty place for one ledger: a schema that nobody has made yet."""
+    return LedgerAddress.parse(postgres_server.url(schema=f"ledger_{next(_schemas)}"))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import TaskID
 
-    from importer.job.credentials import ApiKey
+    from importer.delivery.credentials import ApiKey
     from importer.results import GroupReport, Summary
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from importer import __version__
+from importer.delivery.around import loop_options
 from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import exit_code, fill_in_from_ledger, write_all
@@ -22,7 +23,7 @@ from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
-from importer.job.world import World, iso, loop_options, new_run_id
+from importer.job.world import World, iso, new_run_id
 from importer.ledger import Account, Ledger, RunLock
 from importer.plan import Staging, make_plan
 from importer.plan.make import settle_duplicates, would_deliver
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.clock import Clock
-    from importer.job.credentials import ApiKey
+    from importer.delivery.credentials import ApiKey
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
     from importer.job.volume import Look
