@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.errors import UsageError
 from importer.delivery.credentials import ApiKey
+from importer.errors import UsageError
 from importer.job.planning import plan
 from importer.job.run import run
 from tests.job.conftest import customers, outcomes
