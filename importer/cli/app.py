@@ -78,7 +78,11 @@ def run(
     given: Given,
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
-    from importer.cli.terminal import confirm_live, confirm_new_key  # noqa: PLC0415
+    from importer.cli.terminal import (  # noqa: PLC0415
+        confirm_live,
+        confirm_new_account,
+        confirm_new_key,
+    )
     from importer.delivery.credentials import read_api_key  # noqa: PLC0415
     from importer.delivery.http.connecting import check_way  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
@@ -110,7 +114,16 @@ def run(
     if not delivery.dry_run:
         check_way(delivery.base_url)
         confirm_live(key, delivery.base_url, live=delivery.live)
-    _end(run_job(inputs, delivery, key, observer=observer, confirm_key=confirm_new_key, plan=guard))
+    finished = run_job(
+        inputs,
+        delivery,
+        key,
+        observer=observer,
+        confirm_key=confirm_new_key,
+        confirm_account=confirm_new_account,
+        plan=guard,
+    )
+    _end(finished)
 
 
 @app.command()

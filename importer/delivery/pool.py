@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.delivery.committer import Committer
     from importer.delivery.pacing.server_hints import RateLimitHint
-    from importer.delivery.protocol.states import Hashes, Transition, UpdateState, UpdateTransition
+    from importer.delivery.protocol.states import Hashes, UpdateState, UpdateTransition
 
 AnswerT = TypeVar("AnswerT", bound=AnyAnswer)
 
@@ -508,12 +508,14 @@ class Pool:
                     transition.new, Done | Rejected
                 ):
                     self._judge_refusal(ride)
-                    change = _with_base(ride, transition)
+                    change = replace(transition, seen=ride.seen)
                     await self._committer.submit(change, partial(self._durable, ride))
                     return
                 case e.Commit(transition):
                     self._judge_refusal(ride)
-                    [actual] = await self._committer.commit([_with_base(ride, transition)])
+                    if isinstance(transition.new, Done):
+                        transition = replace(transition, seen=ride.seen)
+                    [actual] = await self._committer.commit([transition])
                     event = _after_commit(actual)(self._clock.now())
                 case e.Send(generation):
                     _check_written_ahead(ride.flight.state, generation)
@@ -767,14 +769,6 @@ def _is_over(ride: _Ride) -> bool:
     if ride.update is not None:
         return ride.update.phase is UpdatePhase.OVER
     return ride.flight.phase is protocol.Phase.OVER
-
-
-def _with_base(ride: _Ride, transition: Transition) -> Transition:
-    """With what Moment showed as it was sent, for a customer that is there now."""
-    shown = set(ride.seen)
-    if not isinstance(transition.new, Done) or not shown or transition.fields is None:
-        return transition
-    return replace(transition, base=tuple(pair for pair in transition.fields if pair in shown))
 
 
 def _check_written_ahead(held: State, generation: int) -> None:

@@ -38,6 +38,7 @@ ABLATIONS = {
         Ablation("canary", "run refused", 100),
         Ablation("verified_read", "bad input", 20),
         Ablation("confirm_absence", "stale replicas", 200),
+        Ablation("count_sent", "nights", 4),
     )
 }
 
