@@ -125,4 +125,4 @@ def test_a_file_whose_columns_all_share_a_name_is_refused_in_words(tmp_path: Pat
     source = tmp_path / "export.csv"
     source.write_text("a,a\n1,2\n")
     with pytest.raises(ImporterError, match="no column has a name of its own"):
-        init(InitSettings(str(source), tmp_path / "import.toml", SourceOptions(), ANSWERS, yes=True))
+        init(InitSettings(str(source), tmp_path / "i.toml", SourceOptions(), ANSWERS, yes=True))
