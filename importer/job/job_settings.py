@@ -235,7 +235,7 @@ class DeliverySettings:
     ledger: Path = setting(
         DEFAULT_LEDGER,
         "The results ledger (SQLite).",
-        commands=(*SENDS, "verify", "status", "export"),
+        commands=(*SENDS, "verify", "status", "export", "ledger move"),
     )
     base_url: str = setting(
         DEFAULT_BASE_URL,

@@ -31,6 +31,8 @@ COMMANDS = (
     "presets",
     "status",
     "export",
+    "ledger copy",
+    "ledger move",
     "sandbox",
     "sandbox edit",
 )
