@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.process import BenchmarkError, Cores
@@ -57,7 +58,7 @@ class Curve:
         """The most POSTs between two looks that are a second apart, or a little more."""
         most, start = 0, 0
         for number, (at, posts) in enumerate(self.points):
-            while self.points[start + 1][0] <= at - 1 if start + 1 < number else False:
+            while start < number and self.points[start + 1][0] <= at - 1:
                 start += 1
             most = max(most, posts - self.points[start][1])
         return most
@@ -118,12 +119,12 @@ def measure(bench: Bench) -> dict[str, Any]:
 def _run(bench: Bench, api: Api, file: Path, rows: int, workers: int, *options: str) -> Curve:
     folder = bench.work / "machines"
     folder.mkdir(exist_ok=True)
-    os.environ["PGPASSWORD"] = ""
+    free = replace(bench, cores=Cores(None, None))
     with Fleet(folder, workers=workers) as fleet, _watched(api) as curve:
-        os.environ.update(fleet.environment)
-        job = bench.importer(
+        job = free.importer(
             *("run", file, "--ledger", fleet.ledger, "--engine", fleet.engine),
             *("--concurrency", str(IN_FLIGHT), "--base-url", api.url, *options),
+            environment=fleet.environment,
         )
         job.expect("created", rows)
     if curve.points[-1][1] < rows:
