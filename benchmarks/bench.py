@@ -95,9 +95,8 @@ class Bench:
         """Run ``importer check`` or ``importer run`` in a process of its own, to the end."""
         out = self.work / f"results-{next(_RUNS)}"
         base = [self.python, "-m", "importer", command, file, "--out", out, "--quiet", *words]
-        cost = run(
-            base, core=self.cores.client, environment={"MOMENT_API_KEY": KEY, **(environment or {})}
-        )
+        variables = {"MOMENT_API_KEY": KEY, **(environment or {})}
+        cost = run(base, core=self.cores.client, environment=variables)
         [summary] = out.glob("*/summary.json")
         found = json.loads(summary.read_text(encoding="utf-8"))
         shutil.rmtree(out)

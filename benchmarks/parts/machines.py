@@ -1,5 +1,4 @@
-"""Workers on one ledger: does delivery grow with them where latency is the limit, and what does
-one rate over all of them let through?
+"""Workers on one ledger: does delivery grow with them, and is one rate over all of them kept?
 
 PostgreSQL, a Dask scheduler and 1, 2 and 4 workers, all on this machine; the server answers after
 100 ms. A worker has so few requests in flight that latency is what limits it, not these cores.
@@ -147,8 +146,7 @@ def targets(figures: dict[str, Any]) -> list[tuple[str, str, bool]]:
             _gain(figures, 2) >= LINEAR,
         ),
         (
-            f"one rate over four workers: within {WITHIN:.0%} of it, and never above it by more"
-            " than the burst (a quarter of a second's worth)",
+            f"one rate over four workers: within {WITHIN:.0%} of it; no second above it by 25 %",
             f"{reached / rate:.1%} of {rate}/s; {most / rate:.1%} in the fullest second",
             abs(reached / rate - 1) <= WITHIN and most <= 1.25 * rate + 1,
         ),
