@@ -66,6 +66,15 @@ def confirm_new_key() -> bool:
     return on_terminal() and typer.confirm(question, err=True)
 
 
+def confirm_new_account(doubt: str) -> bool:
+    """Ask whether an account that looks like another one of the ledger is a new one."""
+    if not on_terminal():
+        return False
+    typer.echo(printable(doubt), err=True)
+    question = "Are these customers of another merchant, to be created for the first time?"
+    return typer.confirm(question, err=True)
+
+
 OUTCOME_WORDS: dict[str, str] = {
     "created": "is in Moment now",
     "found": "was in Moment already; its id was looked up",

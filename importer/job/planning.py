@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from importer import __version__
 from importer.errors import UsageError
 from importer.job.finish import exit_code
 from importer.job.observer import Observer
+from importer.job.other_accounts import NEW_ACCOUNT, doubt
 from importer.job.plan_guard import (
     SavedPlan,
     contents_of,
@@ -199,8 +201,12 @@ def _open(path: Path, account: Account, world: World, observer: Observer) -> Led
         with RunLock(path, run_id="plan", started_at=world.clock.now()):
             Ledger.open(path, account, connect=world.connect).close()
         ledger = Ledger.open(path, account, read_only=True, connect=world.connect)
+    open_other = partial(Ledger.open, path, read_only=True, connect=world.connect)
     others = ledger.accounts()
-    if others and account not in others:
+    if (doubted := doubt(ledger, open_other, None)) is not None:
+        text = f"{doubted.message}; a run would stop ({doubted.hint})"
+        observer.warning(NEW_ACCOUNT, text)
+    elif others and account not in others:
         known = "; ".join(one.label for one in others)
         observer.warning(
             "other_account", f"the ledger {path} holds nothing of {account.label}, but of {known}"
