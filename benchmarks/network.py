@@ -33,7 +33,7 @@ HEADERS = {
 @asynccontextmanager
 async def importers(url: str, in_flight: int) -> AsyncIterator[Post]:
     """The transport that importer runs on."""
-    from importer.job.world import open_network  # noqa: PLC0415 - only this kind has it
+    from importer.delivery.around import open_network  # noqa: PLC0415 - only this kind has it
 
     async with over_transport(open_network(in_flight), url) as post:
         yield post

@@ -23,9 +23,9 @@ from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
     from importer.base_url import check_base_url
+    from importer.delivery.credentials import ApiKey, read_api_key
     from importer.delivery.protocol.keys import idempotency_key
     from importer.job.check import check
-    from importer.job.credentials import ApiKey, read_api_key
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.limit import ErrorLimit, parse_limit
     from importer.job.observer import Observer, Progress
@@ -38,7 +38,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Account": "importer.ledger",
-    "ApiKey": "importer.job.credentials",
+    "ApiKey": "importer.delivery.credentials",
     "DeliverySettings": "importer.job.job_settings",
     "ErrorLimit": "importer.job.limit",
     "Finished": "importer.job.run",
@@ -55,7 +55,7 @@ _HOMES = {
     "idempotency_key": "importer.delivery.protocol.keys",
     "open_ledger": "importer.ledger",
     "parse_limit": "importer.job.limit",
-    "read_api_key": "importer.job.credentials",
+    "read_api_key": "importer.delivery.credentials",
     "run": "importer.job.run",
 }
 

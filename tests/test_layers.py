@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "importer"
 LAYERS = [
     *("source", "rows", "mapping", "delivery/protocol", "ledger", "plan", "delivery"),
-    *("results", "job", "cli"),
+    *("engine", "results", "job", "cli"),
 ]
 """Each may import itself and what stands before it. The protocol is pure, and its states are the
 ledger's: so it stands below both the ledger and what delivers."""

@@ -68,7 +68,7 @@ def measure(bench: Bench) -> dict[str, Any]:
 
 def _transport(bench: Bench) -> str:
     """The name of the transport that importer opens here."""
-    script = "from importer.job.world import open_network as o; print(type(o(1)).__name__)"
+    script = "from importer.delivery.around import open_network as o; print(type(o(1)).__name__)"
     done = subprocess.run(
         [bench.python, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -78,9 +78,13 @@ def run(
     given: Given,
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
-    from importer.cli.terminal import confirm_live, confirm_new_key  # noqa: PLC0415
+    from importer.cli.terminal import (  # noqa: PLC0415
+        confirm_live,
+        confirm_new_account,
+        confirm_new_key,
+    )
+    from importer.delivery.credentials import read_api_key  # noqa: PLC0415
     from importer.delivery.http.connecting import check_way  # noqa: PLC0415
-    from importer.job.credentials import read_api_key  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
 
     saved, guard = _plan_of(plan)
@@ -110,7 +114,16 @@ def run(
     if not delivery.dry_run:
         check_way(delivery.base_url)
         confirm_live(key, delivery.base_url, live=delivery.live)
-    _end(run_job(inputs, delivery, key, observer=observer, confirm_key=confirm_new_key, plan=guard))
+    finished = run_job(
+        inputs,
+        delivery,
+        key,
+        observer=observer,
+        confirm_key=confirm_new_key,
+        confirm_account=confirm_new_account,
+        plan=guard,
+    )
+    _end(finished)
 
 
 @app.command()
@@ -128,7 +141,7 @@ def plan(
 ) -> None:
     """Show offline what a run would do with this ledger: no key, no network, nothing sent."""
     from importer.cli.plan_command import show_plan  # noqa: PLC0415
-    from importer.job.credentials import mode_of  # noqa: PLC0415
+    from importer.delivery.credentials import mode_of  # noqa: PLC0415
     from importer.job.planning import plan as plan_job  # noqa: PLC0415
 
     next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
@@ -263,7 +276,7 @@ def verify(
 ) -> None:
     """Ask Moment for every customer of the ledger, and say what is not as it was: read-only."""
     from importer.cli.verify_command import show_verified  # noqa: PLC0415
-    from importer.job.credentials import read_api_key  # noqa: PLC0415
+    from importer.delivery.credentials import read_api_key  # noqa: PLC0415
     from importer.job.verify import verify as verify_job  # noqa: PLC0415
 
     key = read_api_key(os.environ)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from importer.results import Summary
 
 NextCommands = Callable[["Summary", str], list[str]]
-_ONCE = ("accept_drift", "dry_run", "key_changed", "log_format", "quiet")
+_ONCE = ("accept_drift", "accept_new_account", "dry_run", "key_changed", "log_format", "quiet")
 """What was meant for the command that was typed, and not for those after it."""
 _TO_CORRECT = ("invalid", "rejected")
 """Outcomes of rows in an errors file that may be corrected there."""

@@ -418,7 +418,7 @@ def _origin(context: typer.Context, one: Setting, config: Config | None) -> str:
 
 
 def _key() -> tuple[str, str]:
-    from importer.job.credentials import (  # noqa: PLC0415 - only this command asks
+    from importer.delivery.credentials import (  # noqa: PLC0415 - only this command asks
         KEY_FILE_VARIABLE,
         KEY_VARIABLE,
         read_api_key,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import TaskID
 
-    from importer.job.credentials import ApiKey
+    from importer.delivery.credentials import ApiKey
     from importer.results import GroupReport, Summary
 
 
@@ -64,6 +64,15 @@ def confirm_new_key() -> bool:
     """Ask whether another API key than last time is the same merchant's."""
     question = "This ledger was last used with another API key. Is the new key the same merchant's?"
     return on_terminal() and typer.confirm(question, err=True)
+
+
+def confirm_new_account(doubt: str) -> bool:
+    """Ask whether an account that looks like another one of the ledger is a new one."""
+    if not on_terminal():
+        return False
+    typer.echo(printable(doubt), err=True)
+    question = "Are these customers of another merchant, to be created for the first time?"
+    return typer.confirm(question, err=True)
 
 
 OUTCOME_WORDS: dict[str, str] = {

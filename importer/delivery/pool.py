@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
@@ -27,6 +26,7 @@ from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, New, Rejected, Sent, State
 from importer.delivery.protocol.updating import UpdateFlight, UpdatePhase, UpdatePolicy
+from importer.delivery.row_source import Iterated, Rows, Stream
 from importer.delivery.stopping import (
     Refusals,
     first_rows_failed,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.delivery.committer import Committer
     from importer.delivery.pacing.server_hints import RateLimitHint
-    from importer.delivery.protocol.states import Hashes, Transition, UpdateState, UpdateTransition
+    from importer.delivery.protocol.states import Hashes, UpdateState, UpdateTransition
 
 AnswerT = TypeVar("AnswerT", bound=AnyAnswer)
 
@@ -180,15 +180,16 @@ class _Turns:
     def put(self, rides: list[_Ride]) -> None:
         """Rows that were never tried."""
         self.untried.extend(rides)
-        self._call(len(rides))
+        self.call(len(rides))
 
     def put_back(self, ride: _Ride) -> None:
         """A row that comes back."""
         ride.returned = True
         self.back.append(ride)
-        self._call(1)
+        self.call(1)
 
-    def _call(self, count: int) -> None:
+    def call(self, count: int = 1) -> None:
+        """Let so many of those who wait look again."""
         for _ in range(min(count, len(self._idle))):
             self._idle.popleft().set()
 
@@ -228,7 +229,7 @@ class _Turns:
         """There is nothing left to do, or the run stops."""
         self._closed = True
         self.low.set()
-        self._call(len(self._idle))
+        self.call(len(self._idle))
 
 
 class Pool:
@@ -258,8 +259,9 @@ class Pool:
         self._on_settled = on_settled
         self._settings = settings or PoolSettings()
         self._monotonic = monotonic
-        self._rows: Iterator[Planned] = iter(())
-        self._exhausted = False
+        self._rows: Rows = Iterated(iter(()))
+        self._hungry = False
+        """The next row is waited for."""
         self._turns = _Turns(max(1, self._settings.workers // BACK_SHARE))
         self._tasks: TaskGroup
         self._alive = 0
@@ -292,6 +294,7 @@ class Pool:
     def stop(self) -> None:
         """Take no new rows; ``deliver`` returns when what is in flight has finished."""
         self._stop.set()
+        self._rows.close()
         self._turns.close()
         self._valve.close()
 
@@ -299,15 +302,18 @@ class Pool:
         self._stopped_by = self._stopped_by or error
         self.stop()
 
-    async def deliver(self, rows: Iterator[Planned]) -> None:
-        """Deliver every row of the iterator, or those taken before ``stop``.
+    async def deliver(self, rows: Iterator[Planned] | Stream) -> None:
+        """Deliver every row of the iterator or stream, or those taken before ``stop``.
 
         Raises:
             RunStopped: a stop rule fired or the ledger failed. Rows keep their state.
             BugFound: an invariant does not hold: one outcome a row, nothing sent before it is
                 written ahead, generations only grow.
         """
-        self._rows = rows
+        if isinstance(rows, Stream):
+            self._rows, rows.on_put = rows, self._turns.call
+        else:
+            self._rows = Iterated(rows)
         self._progress_at = self._monotonic()
         self._valve.start()
         try:
@@ -341,6 +347,8 @@ class Pool:
     async def _watch(self, scope: anyio.CancelScope) -> None:
         """Stop a run that settles nothing; end what a stop leaves in flight after the grace."""
         while not self._stop.is_set():
+            if self._hungry and not self._alive:
+                self._progress_at = self._monotonic()
             left = self._progress_at + self._valve.patience - self._monotonic()
             if left <= 0:
                 self._halt(stop_error(self._valve.trouble or "no_progress"))
@@ -367,7 +375,7 @@ class Pool:
                 before = ride.trail.asked
                 await self._drive_picked(ride)
                 asked += ride.trail.asked and not before
-            elif asked <= OTHERS and not self._exhausted:
+            elif asked <= OTHERS and self._may_take():
                 self._turns.put(await self._take_up(1))
             elif self._alive:
                 await self._turns.wait()
@@ -379,11 +387,15 @@ class Pool:
         if not self._valve.heard or (asked > OTHERS and len(codes) == 1):
             self._halt(first_rows_failed(self._unsettled[-1], self._valve.trouble))
 
+    def _may_take(self) -> bool:
+        # Rows that are not there are not waited for while one is about that may prove the run.
+        return not self._rows.ended and (self._rows.ready or not self._alive)
+
     async def _feed(self) -> None:
         """Keep untried rows at hand, written ahead in batches."""
         turns = self._turns
         turns.few = self._settings.batch // 2
-        while not (self._exhausted or self._stop.is_set()):
+        while not (self._rows.ended or self._stop.is_set()):
             if len(turns.untried) <= turns.few and self._aside - self._own < MOST_ASIDE:
                 turns.put(await self._take_up(self._settings.batch))
             else:
@@ -392,7 +404,8 @@ class Pool:
         self._end_if_done()
 
     async def _take_up(self, count: int) -> list[_Ride]:
-        """Take rows from the iterator and write their ``Sent`` ahead in one group commit."""
+        """Take rows and write their ``Sent`` ahead in one group commit."""
+        rows = await self._next_rows(count)
         rides = [
             _Ride(
                 planned,
@@ -402,13 +415,21 @@ class Pool:
                 Trail(planned.position),
                 update=_update_of(planned),
             )
-            for planned in islice(self._rows, count)
+            for planned in rows
         ]
-        self._exhausted = len(rides) < count
         self._alive += len(rides)
         await self._write_ahead(rides)
         await self._write_updates_ahead([ride for ride in rides if ride.update is not None])
         return [ride for ride in rides if not _is_over(ride)]
+
+    async def _next_rows(self, count: int) -> list[Planned]:
+        """Take rows; nobody is blamed for the time in which there are none."""
+        self._hungry = not self._rows.ready
+        rows = await self._rows.take(count)
+        if self._hungry and not self._alive:
+            self._progress_at = self._monotonic()
+        self._hungry = False
+        return rows
 
     async def _write_ahead(self, rides: list[_Ride]) -> None:
         ahead: list[tuple[_Ride, e.Commit]] = []
@@ -487,12 +508,14 @@ class Pool:
                     transition.new, Done | Rejected
                 ):
                     self._judge_refusal(ride)
-                    change = _with_base(ride, transition)
+                    change = replace(transition, seen=ride.seen)
                     await self._committer.submit(change, partial(self._durable, ride))
                     return
                 case e.Commit(transition):
                     self._judge_refusal(ride)
-                    [actual] = await self._committer.commit([_with_base(ride, transition)])
+                    if isinstance(transition.new, Done):
+                        transition = replace(transition, seen=ride.seen)
+                    [actual] = await self._committer.commit([transition])
                     event = _after_commit(actual)(self._clock.now())
                 case e.Send(generation):
                     _check_written_ahead(ride.flight.state, generation)
@@ -723,7 +746,7 @@ class Pool:
         self._end_if_done()
 
     def _end_if_done(self) -> None:
-        if self._open and self._exhausted and not self._alive:
+        if self._open and self._rows.ended and not self._alive:
             self._turns.close()
 
 
@@ -746,14 +769,6 @@ def _is_over(ride: _Ride) -> bool:
     if ride.update is not None:
         return ride.update.phase is UpdatePhase.OVER
     return ride.flight.phase is protocol.Phase.OVER
-
-
-def _with_base(ride: _Ride, transition: Transition) -> Transition:
-    """With what Moment showed as it was sent, for a customer that is there now."""
-    shown = set(ride.seen)
-    if not isinstance(transition.new, Done) or not shown or transition.fields is None:
-        return transition
-    return replace(transition, base=tuple(pair for pair in transition.fields if pair in shown))
 
 
 def _check_written_ahead(held: State, generation: int) -> None:

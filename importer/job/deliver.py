@@ -1,16 +1,17 @@
-"""Delivers what is staged as one batch, and takes every outcome back to staging."""
+"""Delivers what is staged by an engine, and takes every outcome back to staging."""
 
 from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import anyio
 
-from importer.delivery.batch import Batch, BatchSettings
 from importer.delivery.stopping import one_cause
+from importer.engine import EngineSettings, LocalEngine
 from importer.errors import RunStopped
 from importer.job.signals import Interrupted, watched
 from importer.plan import rows_to_deliver
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from importer.delivery.pool import PoolSettings
     from importer.delivery.protocol.flight import Planned, Settled
     from importer.delivery.protocol.updating import UpdatePolicy
+    from importer.engine import Engine
     from importer.job.job_settings import DeliverySettings
     from importer.job.observer import Observer, Progress
     from importer.job.world import World
@@ -64,8 +66,18 @@ class Work(NamedTuple):
     updates: UpdatePolicy
 
 
+class MakeEngine(Protocol):
+    """Makes the engine of one delivery."""
+
+    def __call__(
+        self, settings: EngineSettings, *, on_settled: Callable[[Settled], None]
+    ) -> Engine:
+        """The engine, which hands each row's outcome to ``on_settled``."""
+        ...
+
+
 class Delivery:
-    """One delivery: feeds a batch, hears its outcomes, tells how it stands, heeds signals."""
+    """One delivery: feeds an engine, hears its outcomes, tells how it stands, heeds signals."""
 
     def __init__(
         self,
@@ -84,6 +96,7 @@ class Delivery:
         health: HealthSettings | None = None,
         pool: PoolSettings | None = None,
         work: Work | None = None,
+        engine: MakeEngine | None = None,
     ) -> None:
         staged = islice(rows_to_deliver(staging, reader), settings.limit)
         self._work = work or Work(staged, staging.record, settings.updates)
@@ -91,12 +104,13 @@ class Delivery:
         self._observer = observer
         self._unrecorded: list[Settled] = []
         self.delivered = Delivered()
-        self._batch = Batch(
-            writer,
-            BatchSettings(
+        make = engine or partial(
+            LocalEngine, writer, around=world, api_key=api_key, hashes=reader.hasher()
+        )
+        self._engine = make(
+            EngineSettings(
                 run_id,
                 base_url,
-                api_key,
                 user_agent,
                 concurrency=settings.concurrency,
                 rate=settings.rate,
@@ -106,14 +120,12 @@ class Delivery:
                 pool=pool,
                 health=health,
             ),
-            world,
             on_settled=self._settled,
-            hashes=reader.hasher(),
         )
 
     def stop(self) -> None:
         """Take no new rows; ``run`` returns when what is in flight has finished."""
-        self._batch.stop()
+        self._engine.stop()
 
     async def run(self, *, signals: bool = True) -> Delivered:
         """Deliver, until done or stopped; a stop rule is reported, not raised.
@@ -133,13 +145,13 @@ class Delivery:
             raise one_cause(group) from None
         finally:
             self._record()
-            requests = self._batch.requests
+            requests = self._engine.requests
             self.delivered.posts, self.delivered.gets, self.delivered.patches = requests
         return self.delivered
 
     async def _deliver(self, rows: Iterator[Planned]) -> None:
         try:
-            await self._batch.deliver(rows)
+            await self._engine.deliver(rows)
         except RunStopped as stopped:
             self.delivered.stopped_by = stopped
 
@@ -156,9 +168,9 @@ class Delivery:
 
     async def _tell(self) -> None:
         while True:
-            self._progress.in_flight = self._batch.in_flight
-            self._progress.waiting = self._batch.waiting
-            self._progress.holding = self._batch.holding
+            self._progress.in_flight = self._engine.in_flight
+            self._progress.waiting = self._engine.waiting
+            self._progress.holding = self._engine.holding
             self._observer.delivering(self._progress)
             await anyio.sleep(TELL_EVERY)
 
@@ -168,5 +180,5 @@ class Delivery:
                 if self.delivered.signum is not None:
                     raise Interrupted(signum)
                 self.delivered.signum = signum
-                self._observer.interrupted(signal.Signals(signum).name, self._batch.in_flight)
-                self._batch.stop()
+                self._observer.interrupted(signal.Signals(signum).name, self._engine.in_flight)
+                self._engine.stop()

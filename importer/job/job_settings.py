@@ -340,6 +340,13 @@ class DeliverySettings:
         each_time=True,
     )
     """Another key than last time is meant: it is the same merchant's."""
+    accept_new_account: bool = setting(
+        default=False,
+        help="The ledger knows nobody of this account, and that is right; this once.",
+        commands=ONLY_RUN,
+        each_time=True,
+    )
+    """It is not another account of the ledger under a new base URL or name."""
 
     @property
     def updates(self) -> UpdatePolicy:

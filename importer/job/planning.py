@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from importer import __version__
 from importer.errors import UsageError
 from importer.job.finish import exit_code
 from importer.job.observer import Observer
+from importer.job.other_accounts import NEW_ACCOUNT, doubt
 from importer.job.plan_guard import (
     SavedPlan,
     contents_of,
@@ -203,8 +205,12 @@ def _open(
         with hold(address, account, run_id="plan", started_at=world.clock.now()):
             open_ledger(address, account, connect=world.connect).close()
         ledger = open_ledger(address, account, read_only=True, connect=world.connect)
+    open_other = partial(open_ledger, address, read_only=True, connect=world.connect)
     others = ledger.accounts()
-    if others and account not in others:
+    if (doubted := doubt(ledger, open_other, None)) is not None:
+        text = f"{doubted.message}; a run would stop ({doubted.hint})"
+        observer.warning(NEW_ACCOUNT, text)
+    elif others and account not in others:
         known = "; ".join(one.label for one in others)
         observer.warning(
             "other_account",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from importer import __version__
+from importer.delivery.around import loop_options
 from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import exit_code, fill_in_from_ledger, write_all
@@ -17,11 +18,12 @@ from importer.job.job_settings import VANISHED
 from importer.job.judging import mapping_file
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
+from importer.job.other_accounts import NEW_ACCOUNT, doubt
 from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
-from importer.job.world import World, iso, loop_options, new_run_id
+from importer.job.world import World, iso, new_run_id
 from importer.ledger import Account, Ledger, hold, open_ledger
 from importer.plan import Staging, make_plan
 from importer.plan.make import settle_duplicates, would_deliver
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.clock import Clock
-    from importer.job.credentials import ApiKey
+    from importer.delivery.credentials import ApiKey
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
     from importer.job.volume import Look
@@ -67,6 +69,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
     world: World | None = None,
     observer: Observer | None = None,
     confirm_key: Callable[[], bool] = lambda: False,
+    confirm_account: Callable[[str], bool] = lambda _: False,
     plan: NoPlan | None = None,
 ) -> Finished:
     """Import the sources: read, validate, plan, deliver, write results.
@@ -78,6 +81,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         world: clock, chance, network; the real ones by default.
         observer: hears of progress.
         confirm_key: asked when another key than last time is used on this ledger.
+        confirm_account: asked, with the reason, where this account looks like another one.
         plan: a saved plan to follow; the run does exactly that, or nothing.
 
     Raises:
@@ -112,6 +116,9 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         reader = stack.enter_context(
             open_ledger(delivery.ledger, account, read_only=True, connect=world.connect)
         )
+        open_other = partial(open_ledger, delivery.ledger, read_only=True, connect=world.connect)
+        if (doubted := doubt(ledger, open_other, key.secret)) is not None:
+            _settle(doubted, delivery, confirm_account, observer)
         plan.check_ledger(ledger, observer)
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
@@ -219,6 +226,19 @@ def check_key(
         hint="a rotated key of the same merchant: add --key-changed;"
         " another merchant: add --account NAME, or use another --ledger",
     )
+
+
+def _settle(
+    doubted: UsageError,
+    delivery: DeliverySettings,
+    confirm: Callable[[str], bool],
+    observer: Observer,
+) -> None:
+    """Go on with an account that looks like another one, or raise the doubt."""
+    if delivery.dry_run or delivery.accept_new_account:
+        observer.warning(NEW_ACCOUNT, doubted.message)
+    elif not confirm(doubted.message):
+        raise doubted
 
 
 def stop_rule(inputs: InputSettings, read: Input, staging: Staging) -> RunStopped | None:

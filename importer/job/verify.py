@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import anyio
 
 from importer import __version__
+from importer.delivery.around import loop_options
 from importer.delivery.http.client import MomentClient
 from importer.delivery.pacing.pace import PaceSettings
 from importer.delivery.pacing.valve import ToldToWait, Trail, Valve
@@ -34,7 +35,7 @@ from importer.errors import ExitCode, RunStopped, UsageError
 from importer.job.run import check_key
 from importer.job.signals import Interrupted, watched
 from importer.job.source_reading import read_sources
-from importer.job.world import World, iso, loop_options, new_run_id
+from importer.job.world import World, iso, new_run_id
 from importer.ledger import Account, Ledger, open_ledger
 from importer.plan import Staging
 from importer.results import Workspace
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from importer.delivery.credentials import ApiKey
     from importer.delivery.protocol.states import Hashes, UpdateState
-    from importer.job.credentials import ApiKey
     from importer.job.job_settings import DeliverySettings, InputSettings
 
 MODEST_RATE = 50.0

@@ -69,7 +69,7 @@ def fold(
         if guard.compare_and_set and not grows:
             what = f"generation {generation(new)} of a row after {row.generation}"
             raise BugFound(what, safe="nothing was sent for it")
-        rows[reference] = changed(row, one, run=run, now=now)
+        rows[reference] = changed(row, one, run=run, now=now, guard=guard)
     for attempt in attempts:
         reference = attempt.reference
         row = rows.get(reference) or held.get(reference) or unknown(reference, run)

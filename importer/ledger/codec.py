@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State, kind
 from importer.ledger.field_hashes import packed, unpacked
+from importer.ledger.rules import base_of, earlier
 
 if TYPE_CHECKING:
+    from importer.delivery.protocol.safeguards import Safeguards
     from importer.delivery.protocol.states import Hashes, Transition
 
 NOT_REQUESTS = frozenset({"not_sent", "sent", "advanced", "unsettled"})
@@ -38,7 +40,8 @@ class Row(NamedTuple):
     hashes: bytes | None = None
     """The hashes of that version's fields, packed (field_hashes.py)."""
     base: bytes | None = None
-    """Those of them that Moment confirmed; empty for all, None for none."""
+    """Those of them that Moment confirmed; empty for all, None for none. Before the row is done:
+    what versions that it has left may have brought to Moment (``rules.earlier``)."""
     synced: bytes | None = None
     """The version that an update left in step, empty for none; None before any update."""
 
@@ -74,7 +77,7 @@ def decode(row: Row) -> State:
     raise ValueError(f"a row in no state: {row.state}")
 
 
-def changed(row: Row, change: Transition, *, run: int, now: float) -> Row:
+def changed(row: Row, change: Transition, *, run: int, now: float, guard: Safeguards) -> Row:
     """The row once the change was applied; when it was first sent stays known as it settles."""
     new = change.new
     if isinstance(new, New):
@@ -94,7 +97,7 @@ def changed(row: Row, change: Transition, *, run: int, now: float) -> Row:
         last_run=run,
         fields=row.fields if same else None,
         hashes=row.hashes if same and row.hashes is not None else _packed(change.fields),
-        base=None,
+        base=None if isinstance(new, Done) else _earlier(row, new),
     )
     match new:
         case Sent():
@@ -104,7 +107,7 @@ def changed(row: Row, change: Transition, *, run: int, now: float) -> Row:
                 customer_id=new.customer_id,
                 origin=new.origin.value,
                 differs="\n".join(new.differs) or None,
-                base=_base(change.base, told.hashes),
+                base=_base(_confirmed(row, change, guard), told.hashes),
             )
         case Rejected():
             return told._replace(http_status=new.http_status, error_code=new.error_code)
@@ -112,6 +115,21 @@ def changed(row: Row, change: Transition, *, run: int, now: float) -> Row:
 
 def _packed(pairs: Hashes | None) -> bytes | None:
     return None if pairs is None else packed(pairs)
+
+
+def _earlier(row: Row, new: State) -> bytes | None:
+    if row.state == "new":
+        return None
+    sent, before = unpacked(row.hashes or b""), unpacked(row.base or b"")
+    return packed(earlier(decode(row), new, sent, before)) or None
+
+
+def _confirmed(row: Row, change: Transition, guard: Safeguards) -> Hashes:
+    """What the answer showed as one of our versions had it."""
+    ours = [change.fields or ()]
+    if guard.count_sent and row.state == "sent":
+        ours += [unpacked(row.hashes or b""), unpacked(row.base or b"")]
+    return base_of(change.seen, *ours)
 
 
 def _base(confirmed: Hashes, noted: bytes | None) -> bytes | None:
@@ -122,7 +140,7 @@ def _base(confirmed: Hashes, noted: bytes | None) -> bytes | None:
     return b"" if text == noted else text
 
 
-def base_of(row: Row) -> Hashes:
+def confirmed_of(row: Row) -> Hashes:
     """What Moment confirmed when the customer was made, or found."""
     if row.base is None:
         return ()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+from importer.errors import UsageError
 from importer.ledger.address import LedgerAddress
 from importer.ledger.sqlite.connection import open_database
 from importer.ledger.sqlite.lock import RunLock
@@ -58,18 +59,7 @@ def open_ledger(
             path, create=create, read_only=read_only, connect=connect, still_ours=still_ours
         )
         return SqliteLedger(db, account, safeguards)
-    from importer.ledger.postgres.postgres_ledger import (  # noqa: PLC0415 - psycopg is an extra
-        open_postgres_ledger,
-    )
-
-    return open_postgres_ledger(
-        _address_of(address),
-        account,
-        create=create,
-        read_only=read_only,
-        safeguards=safeguards,
-        lease=lease,
-    )
+    raise _not_yet(_address_of(address))
 
 
 def hold(
@@ -94,11 +84,8 @@ def hold(
     path = _path_of(address)
     if path is not None:
         return RunLock(path, run_id=run_id, started_at=started_at)
-    from importer.ledger.postgres.account_lease import AccountLease  # noqa: PLC0415 - as above
-
-    return AccountLease(
-        _address_of(address), account, run_id=run_id, started_at=started_at, share=share
-    )
+    del account, share
+    raise _not_yet(_address_of(address))
 
 
 class _Joined:
@@ -142,11 +129,14 @@ def read_accounts(
     path = _path_of(address)
     if path is not None:
         return read_accounts_of_file(path, connect=connect)
-    from importer.ledger.postgres.postgres_ledger import (  # noqa: PLC0415 - as above
-        read_accounts_of_database,
-    )
+    raise _not_yet(_address_of(address))
 
-    return read_accounts_of_database(_address_of(address))
+
+def _not_yet(address: LedgerAddress) -> UsageError:
+    return UsageError(
+        f"the ledger {address} cannot be opened: this version keeps ledgers in files",
+        hint="give --ledger a path",
+    )
 
 
 def _path_of(address: LedgerAddress | Path) -> Path | None:

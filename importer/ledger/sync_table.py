@@ -23,7 +23,7 @@ from importer.delivery.protocol.states import (
     takes_update,
 )
 from importer.errors import BugFound
-from importer.ledger.codec import Row, base_of
+from importer.ledger.codec import Row, confirmed_of
 from importer.ledger.field_hashes import packed, unpacked
 from importer.outcomes import Outcome
 
@@ -73,7 +73,7 @@ def read_state(columns: Sequence[Any]) -> tuple[str, UpdateState]:
     row = Row._make(columns[: len(Row._fields)])
     if columns[len(Row._fields)] is not None:
         return row.reference, decode(Record._make(columns[len(Row._fields) :]))
-    base = base_of(row)
+    base = confirmed_of(row)
     # Whole where Moment confirmed every field of the version: an empty base stands for that.
     version = row.fingerprint if row.base == b"" and row.differs is None else None
     memory = Memory(_taken(row, base)) if row.origin != Origin.FOUND else NOTHING

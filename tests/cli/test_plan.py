@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from importer.delivery.credentials import mode_of
 from importer.errors import UsageError
-from importer.job.credentials import mode_of
 from importer.sandbox import SandboxConfig, running
 
 if TYPE_CHECKING:

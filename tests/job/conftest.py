@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from importer.job.credentials import ApiKey
+from importer.delivery.credentials import ApiKey
 from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.run import Finished, run
 from importer.ledger import LedgerAddress

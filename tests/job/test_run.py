@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from importer.delivery.credentials import ApiKey
 from importer.errors import ExitCode, LedgerInUse, SourceError, UsageError
-from importer.job.credentials import ApiKey
 from importer.ledger import RunLock
 from tests.job.conftest import HEADER, Job, customers, outcomes, results
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from importer.delivery.around import open_network
 from importer.delivery.protocol.updating import UpdatePolicy
 from importer.errors import ExitCode, UsageError
 from importer.job import volume as marking
 from importer.job.limit import parse_bound
-from importer.job.world import World, open_network
+from importer.job.world import World
 from importer.mapping import load_mapping
 from tests.job.conftest import HEADER, Job, customers, outcomes
 from tests.job.test_updates import edit, held

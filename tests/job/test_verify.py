@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from importer.delivery.credentials import ApiKey
 from importer.delivery.protocol.states import Synced
 from importer.errors import ExitCode, UsageError
-from importer.job.credentials import ApiKey
 from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.verify import Verified, compare, verify
 from importer.job.world import World

@@ -66,7 +66,7 @@ def fill(path: Path, account: Account = ACCOUNT, customers: int = 40) -> None:
                     sent.new,
                 )[number % 3]
                 base = hashed[name] if number % 2 else ()
-                changes += [sent, Transition(name, sent.new, settled, 201, base=base)]
+                changes += [sent, Transition(name, sent.new, settled, 201, seen=base)]
             ledger.apply(changes, [attempt(name) for name in names], run_id=run, now=101.0)
             held = ledger.updates(names[1::2])
             begun = {

@@ -17,6 +17,8 @@ from importer.delivery.protocol.states import (
     Done,
     Memory,
     Origin,
+    Rejected,
+    Sent,
     Synced,
     Transition,
     UpdateState,
@@ -68,7 +70,7 @@ def settled(ledger: Ledger, *references: str, base: bool = True) -> dict[str, Up
     for name in references:
         fields = ledger.hasher()(name, ROW)
         ledger.apply([replace(sent(name), fields=fields)], [], run_id="r", now=1.0)
-        change = Transition(name, SENT, DONE, 201, base=fields if base else ())
+        change = Transition(name, SENT, DONE, 201, seen=fields if base else ())
         assert ledger.apply([change], [], run_id="r", now=2.0) == [None]
     return ledger.updates(references)
 
@@ -81,11 +83,46 @@ def test_what_moment_confirmed_at_creation_is_the_base(tmp_path: Path) -> None:
         taken = Memory(ledger.hasher()("B", ROW))
         assert settled(ledger, "B", base=False) == {"B": Synced("bcus_1", 0, memory=taken)}
         some = ledger.hasher()("C", {"name": "Ada"})
-        ledger.apply([replace(sent("C"), fields=every)], [], run_id="r", now=1.0)
+        own = ledger.hasher()("C", ROW)
+        ledger.apply([replace(sent("C"), fields=own)], [], run_id="r", now=1.0)
         found = Done(0, PRINT_A, "bcus_3", Origin.FOUND, ("balance",))
-        ledger.apply([Transition("C", SENT, found, base=some)], [], run_id="r", now=2.0)
+        ledger.apply([Transition("C", SENT, found, seen=some)], [], run_id="r", now=2.0)
         ledger.apply([sent("D")], [], run_id="r", now=2.0)
         assert ledger.updates(["C", "D", "E"]) == {"C": Synced("bcus_3", 0, some)}
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_what_a_lost_answer_wrote_is_ours(tmp_path: Path, *, counted: bool) -> None:
+    """Of each version whose POST may have made the customer; a value that nobody sent is not."""
+    guard = replace(ALL_ON, count_sent=counted)
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT, safeguards=guard) as ledger:
+        hashed = ledger.hasher()
+        older = hashed("A", {"name": "Ada", "email": "ada@example.com"})
+        newer = hashed("A", {"name": "Bea", "phone": "+27820000001"})
+        seen = hashed("A", {"name": "Ada", "email": "ada@example.com", "phone": "+27829999999"})
+        ledger.apply([replace(sent("A"), fields=older)], [], run_id="r", now=1.0)
+        next_one = Transition("A", SENT, Sent(1, PRINT_B, 2.0), fields=newer)
+        ledger.apply([next_one], [], run_id="r", now=2.0)
+        assert ledger.updates(["A"]) == {}
+        found = Done(1, PRINT_B, "bcus_1", Origin.FOUND, ("name", "email", "phone"))
+        change = Transition("A", next_one.new, found, seen=seen)
+        ledger.apply([change], [], run_id="r", now=3.0)
+        assert ledger.updates(["A"]) == {"A": Synced("bcus_1", 0, older if counted else ())}
+
+
+def test_a_refused_version_is_not_ours(tmp_path: Path) -> None:
+    """Moment never took it, so a value like it was written by somebody else."""
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as ledger:
+        hashed = ledger.hasher()
+        refused, other = hashed("A", {"name": "Ada"}), hashed("A", {"name": "Bea"})
+        no, again = Rejected(0, PRINT_A, 400, ""), Sent(1, PRINT_B, 2.0)
+        ledger.apply([replace(sent("A"), fields=refused)], [], run_id="r", now=1.0)
+        ledger.apply([Transition("A", SENT, no)], [], run_id="r", now=2.0)
+        ledger.apply([Transition("A", no, again, fields=other)], [], run_id="r", now=3.0)
+        found = Done(1, PRINT_B, "bcus_1", Origin.FOUND, ("name",))
+        change = Transition("A", again, found, seen=refused)
+        ledger.apply([change], [], run_id="r", now=4.0)
+        assert ledger.updates(["A"]) == {"A": Synced("bcus_1", 0)}
 
 
 def test_an_older_ledger_has_no_base(tmp_path: Path) -> None:

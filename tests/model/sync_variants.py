@@ -27,6 +27,7 @@ def _row(**cells: str) -> tuple[tuple[str, bytes], ...]:
 NAME = _policy(name=UNTOUCHED)
 BRIEF = replace(NAME, max_failures=1)
 """Gives up at the first failure: the next run goes on, with fewer states on the way."""
+CREATED_LATE = "the row changes while it is being created, replicas lag"
 FORTH = (("A", "B"), ("B", "C"))
 NAMES = (("A", _row(name="1")), ("B", _row(name="2")), ("C", _row(name="3")))
 BACK = (("A", "B"), ("B", "A"))
@@ -123,6 +124,10 @@ SYNC_PROMISES = (
         SyncScene(
             NAMES, BRIEF, changes=(*FORTH, ("C", "A")), edits=PERSON, rules=SyncRules(lags=True)
         ),
+    ),
+    SyncVariant(
+        CREATED_LATE,
+        SyncScene(NAMES[:2], BRIEF, edits=PERSON, rules=SyncRules(lags=True), generations=1),
     ),
     SyncVariant(
         "Moment refuses a version, stores another otherwise, answers 409 and 429",
@@ -258,6 +263,7 @@ SYNC_ABLATIONS = (
     SyncAblation("remember", "the source goes back", "a quiet night sends"),
     SyncAblation("confirm_missing", "somebody deletes the customer", "false missing"),
     SyncAblation("compare_and_set", "two importers", "a quiet night sends"),
+    SyncAblation("count_sent", "one field, a person edits twice, three versions", FALSE_CONFLICT),
 )
 
 

@@ -21,6 +21,7 @@ from importer.delivery.protocol.states import (
     Hashes,
     Memory,
     Origin,
+    Sent,
     Synced,
     UpdateState,
     UpdateTransition,
@@ -29,7 +30,7 @@ from importer.delivery.protocol.states import (
     takes_update,
 )
 from importer.delivery.protocol.updating import Rule, Then, UpdateFlight, UpdatePhase, UpdatePolicy
-from importer.ledger.rules import takes
+from importer.ledger.rules import base_of, earlier, takes
 from importer.outcomes import Outcome
 from tests.model import sync_server as s
 from tests.model.driver import IDLE, NOW, Driver, Interner, told
@@ -38,11 +39,13 @@ from tests.model.sync_server import SyncMessage, SyncRules, SyncServer, foreign,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from importer.delivery.protocol.states import Transition
+    from importer.delivery.protocol.states import State, Transition
 
 NOBODY = -1
 NOTHING = -1
 BETWEEN = "between runs"
+OF_THE_LEDGER = ("compare_and_set", "count_sent")
+"""Safeguards of creating that updates rest on as well."""
 OLD, CURRENT = 0, 1
 """Serials: of the state that the ledger holds, and of any before it."""
 
@@ -116,7 +119,7 @@ class SyncImporter(NamedTuple):
     version: str = ""
     """What it read of the source."""
     shown: Hashes = ()
-    """What an answer to its POST or look-up showed equal to the row: the base of a new ``Done``."""
+    """What an answer to its POST or look-up showed."""
 
 
 class SyncWorld(NamedTuple):
@@ -133,11 +136,13 @@ class SyncWorld(NamedTuple):
     edits: tuple[tuple[str, bytes], ...]
     """What somebody else may still write."""
     edited: bool = False
+    earlier: Hashes = ()
+    """What the ledger knows of versions that the row has left before the customer was known."""
     emptied: tuple[str, ...] = ()
     """Fields that somebody emptied."""
     quiet: str = ""
     """The version that a run has settled, until anything changes but Moment."""
-    backup: tuple[int, int] = (NOTHING, NOTHING)
+    backup: tuple[int, int, Hashes] = (NOTHING, NOTHING, ())
     history: str = "intact"
     wrong: str = ""
     """The property that a step broke."""
@@ -211,9 +216,7 @@ class SyncSteps:
         if world.state == NOTHING or world.history != "intact":
             return ""
         state = self.updating.states.values[world.state]
-        created = self.creating.state(world.ledger)
-        confirmed = isinstance(created, Done) and created.origin is not Origin.FOUND
-        if confirmed and not world.edited and any(map(self._is_false, state.memory.conflicts)):
+        if not world.edited and any(map(self._is_false, state.memory.conflicts)):
             return "false conflict"
         if isinstance(state, Synced) and not self._patching(world):
             return self._wrong_base(world, state)
@@ -311,10 +314,8 @@ class SyncSteps:
                     message = SyncMessage(True, index, me.version, sent)
                     yield f"{name} posts version {me.version}", self._sends(world, index, message)
             case e.LookUp():
-                wanted = self._wanted[me.version]
-                for words, answer in s.look_up(world.server, wanted):
-                    shown = tuple(pair for pair in wanted if pair in world.server.fields)
-                    heard = self._with(world, index, me._replace(shown=shown))
+                for words, answer in s.look_up(world.server, self._wanted[me.version]):
+                    heard = self._with(world, index, me._replace(shown=world.server.fields))
                     yield f"{name}: {words}", self._rides(heard, index, e.LookedUp(answer, NOW))
             case e.Wait(_, floor, _):
                 if floor == 0 or me.slept:
@@ -327,22 +328,33 @@ class SyncSteps:
             return
         actual = self.creating.state(world.ledger)
         if takes(actual, transition, ALL_ON):
-            after = world._replace(ledger=self.creating.states.number(transition.new))
+            left = earlier(actual, transition.new, self._sent(actual), world.earlier)
+            after = world._replace(ledger=self.creating.states.number(transition.new), earlier=left)
             if isinstance(transition.new, Done):
-                after = self._done(after, transition.new, world.importers[index])
+                me = world.importers[index]
+                after = self._done(after, transition.new, actual, me)._replace(earlier=())
             words = f"{name} commits {told(transition.new)}"
             yield words, self._rides(after, index, e.Committed(NOW))
         else:
             words = f"{name} cannot commit: the ledger holds {told(actual)}"
             yield words, self._rides(world, index, e.Lost(actual, NOW))
 
-    def _done(self, world: SyncWorld, done: Done, me: SyncImporter) -> SyncWorld:
+    def _sent(self, state: State) -> Hashes:
+        return self._wanted[state.fingerprint.decode()] if isinstance(state, Sent) else ()
+
+    def _done(self, world: SyncWorld, done: Done, held: State, me: SyncImporter) -> SyncWorld:
+        version, guard = done.fingerprint.decode(), self.scene.safeguards
+        own = self._wanted[version] if version == me.version else ()
+        sent = (self._sent(held), world.earlier) if guard.count_sent else ()
         shown = tuple(pair for pair in me.shown if pair[0] not in self.rules.never_shows)
+        base = base_of(shown, own, *sent)
         # What Moment took without showing it: nobody knows in which form.
-        hidden = tuple(pair for pair in me.shown if pair[0] in self.rules.never_shows)
-        whole = me.shown == self._wanted[me.version]
-        version = me.version.encode() if whole else b""
-        state = Synced(done.customer_id, CURRENT, shown, version, Memory(hidden))
+        taken = self._wanted[version] if done.origin is not Origin.FOUND else ()
+        hidden = tuple(pair for pair in taken if pair not in base and not done.differs)
+        whole = base == self._wanted[version] and not done.differs
+        state = Synced(
+            done.customer_id, CURRENT, base, done.fingerprint if whole else b"", Memory(hidden)
+        )
         return world._replace(state=self.updating.states.number(state))
 
     def _rides(self, world: SyncWorld, index: int, event: e.Event) -> SyncWorld:
@@ -500,10 +512,8 @@ class SyncSteps:
         if isinstance(answer, a.Created):
             # The body of the answer is the customer as it was created.
             first = dict(world.server.kept)[message.generation]
-            wanted = self._wanted[message.version]
-            shown = tuple(pair for pair in wanted if pair in self._wanted[first])
-            me = world.importers[message.owner]
-            world = self._with(world, message.owner, me._replace(shown=shown))
+            me = world.importers[message.owner]._replace(shown=self._wanted[first])
+            world = self._with(world, message.owner, me)
         return self._rides(world, message.owner, e.Answered(answer, NOW))  # type: ignore[arg-type]
 
     # The clock -------------------------------------------------------------------------------
@@ -579,19 +589,17 @@ class SyncSteps:
         if world.history != "intact" or not idle or world.wire:
             return
         if self.scene.loss and world.ledger != self.creating.new:
-            yield (
-                "the ledger is lost",
-                world._replace(ledger=self.creating.new, state=NOTHING, history="lost", quiet=""),
-            )
-        here = (world.ledger, world.state)
-        if self.scene.backup and world.backup == (NOTHING, NOTHING):
+            lost = world._replace(ledger=self.creating.new, state=NOTHING, earlier=())
+            yield "the ledger is lost", lost._replace(history="lost", quiet="")
+        here = (world.ledger, world.state, world.earlier)
+        none = (NOTHING, NOTHING, ())
+        if self.scene.backup and world.backup == none:
             yield "the ledger is backed up", world._replace(backup=here)
-        if world.backup not in {(NOTHING, NOTHING), here}:
-            ledger, state = world.backup
-            yield (
-                "the ledger is restored from its backup",
-                world._replace(ledger=ledger, state=state, history="restored", quiet=""),
-            )
+        if world.backup not in {none, here}:
+            ledger, state, left = world.backup
+            restored = world._replace(ledger=ledger, state=state, earlier=left)
+            words = "the ledger is restored from its backup"
+            yield words, restored._replace(history="restored", quiet="")
 
 
 def spelt(state: UpdateState) -> str:
@@ -604,7 +612,7 @@ def spelt(state: UpdateState) -> str:
 
 def without_update(scene: SyncScene, safeguard: str) -> SyncScene:
     """The scene with one safeguard of updates switched off."""
-    if safeguard == "compare_and_set":
-        return replace(scene, safeguards=replace(scene.safeguards, compare_and_set=False))
+    if safeguard in OF_THE_LEDGER:
+        return replace(scene, safeguards=replace(scene.safeguards, **{safeguard: False}))
     off = replace(scene.policy.safeguards, **{safeguard: False})
     return replace(scene, policy=replace(scene.policy, safeguards=off))

@@ -7,6 +7,8 @@ import pytest
 from importer.delivery.protocol.safeguards import UpdateSafeguards
 from tests.model.explore import explore
 from tests.model.sync_variants import (
+    CREATED_LATE,
+    FALSE_CONFLICT,
     SYNC_ABLATIONS,
     SYNC_LIMITS,
     SYNC_PROMISES,
@@ -14,7 +16,7 @@ from tests.model.sync_variants import (
     SyncVariant,
     sync_named,
 )
-from tests.model.sync_world import without_update
+from tests.model.sync_world import OF_THE_LEDGER, without_update
 
 SHORT = [variant for variant in SYNC_PROMISES if not variant.long]
 
@@ -44,11 +46,20 @@ def test_the_checker_notices_a_missing_safeguard_of_updates(ablation: SyncAblati
     assert ablation.breaks in report.violations
 
 
+def test_the_checker_notices_when_versions_that_were_left_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their POST may have made the customer after the look that did not find it."""
+    monkeypatch.setattr("tests.model.sync_world.earlier", lambda *_: ())
+    report = explore(sync_named(CREATED_LATE).scene, until=FALSE_CONFLICT)
+    assert FALSE_CONFLICT in report.violations
+
+
 def test_every_safeguard_of_updates_is_accounted_for() -> None:
     """A new safeguard must be ablated here; each variant that is broken is a short one."""
     assert {one.safeguard for one in SYNC_ABLATIONS} == {
         *UpdateSafeguards.__dataclass_fields__,
-        "compare_and_set",
+        *OF_THE_LEDGER,
     }
     assert not any(sync_named(one.variant).long for one in SYNC_ABLATIONS)
 

@@ -38,6 +38,7 @@ ABLATIONS = {
         Ablation("canary", "run refused", 100),
         Ablation("verified_read", "bad input", 20),
         Ablation("confirm_absence", "stale replicas", 200),
+        Ablation("count_sent", "nights", 4),
     )
 }
 
@@ -108,7 +109,7 @@ LIVELY_ABLATIONS = (
     ),
     LivelyAblation(
         "a run that settles nothing is given up",
-        "importer.delivery.batch.Valve",
+        "importer.engine.local_engine.Valve",
         _patient_valve,
         "takes nobody",
         12,

@@ -316,8 +316,8 @@ class Checkers:
         edits = self._moment.edits
         if not self._rules:
             return
-        # The fields of a customer that was found have no base (docs/syncing.md).
-        told_conflict = outcome == "conflict" and self.ledger[row.reference].origin != "found"
+        # What somebody else made was never ours to begin with.
+        told_conflict = outcome == "conflict" and self._moment.customers[row.reference][0].ours
         if told_conflict and not any((row.reference, name) in edits for name in self._rules):
             self.violated("false conflict", f"{row.reference}: nobody has edited it")
         _, name, _, _, balance = importer.file.deliverable()[row.reference].cells

@@ -172,7 +172,7 @@ def test_the_importer_may_die_at_every_await_point_and_commit() -> None:
 
 def test_a_row_that_never_settles_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The liveness checker is awake: a protocol that never advances gets stuck."""
-    monkeypatch.setattr("importer.delivery.batch.Policy", partial(Policy, max_advances=0))
+    monkeypatch.setattr("importer.engine.local_engine.Policy", partial(Policy, max_advances=0))
 
     assert "never settled" in _names(range(40), "old refusals")
 

@@ -33,6 +33,8 @@ class Safeguards:
     """Nothing is sent before the whole input has been read."""
     confirm_absence: bool = True
     """After an earlier send, one 404 (perhaps of a stale replica) does not reject a row."""
+    count_sent: bool = True
+    """What a version of the row sent whose answer was lost is ours, and no edit of somebody's."""
 
 
 ALL_ON = Safeguards()

@@ -100,8 +100,9 @@ class Transition:
     fields: Hashes | None = None
     """Of the version that ``new`` stands for (``Planned.fields``); None where nobody knows them, or
     the ledger has them already."""
-    base: Hashes = ()
-    """With a ``Done``: those of the fields that Moment's answer showed as they were sent."""
+    seen: Hashes = ()
+    """With a ``Done``: of every field that Moment's answer showed. Those that we sent are the base
+    of updates; the ledger knows what was sent (``rules.base_of``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from importer.delivery.credentials import read_api_key
 from importer.errors import UsageError
-from importer.job.credentials import read_api_key
 
 if TYPE_CHECKING:
     from pathlib import Path

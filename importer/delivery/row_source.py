@@ -1,0 +1,102 @@
+"""Where the pool takes its rows from: an iterator, or a stream that others fill meanwhile."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from importer.delivery.protocol.flight import Planned
+
+
+class Rows(Protocol):
+    """What a pool takes rows from."""
+
+    @property
+    def ready(self) -> bool:
+        """``take`` would not wait."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """No row will come any more; only ever known after a ``take``, or a ``close``."""
+        ...
+
+    async def take(self, most: int) -> list[Planned]:
+        """The next rows, waiting for the first of them; none where none will come."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is wanted."""
+        ...
+
+
+class Iterated:
+    """The rows of an iterator, which never waits."""
+
+    def __init__(self, rows: Iterator[Planned]) -> None:
+        self._rows = rows
+        self.ready = True
+        self.ended = False
+
+    async def take(self, most: int) -> list[Planned]:
+        """As ``Rows.take``; fewer than were asked for are the last ones."""
+        taken = list(islice(self._rows, most))
+        self.ended = len(taken) < most
+        return taken
+
+    def close(self) -> None:
+        """What was not taken stays in the iterator."""
+
+
+class Stream:
+    """Rows that come in batches, until it is closed. For one event loop, and one taker."""
+
+    def __init__(self) -> None:
+        self._rows: deque[Planned] = deque()
+        self._closed = False
+        self._changed = anyio.Event()
+        self.on_put: Callable[[], None] = lambda: None
+        """Called when rows have come."""
+
+    @property
+    def ready(self) -> bool:
+        """Rows are there, or none will come."""
+        return self._closed or bool(self._rows)
+
+    @property
+    def ended(self) -> bool:
+        """It is closed, and empty."""
+        return self._closed and not self._rows
+
+    def put(self, rows: Iterable[Planned]) -> None:
+        """Add rows; what is put after ``close`` is never taken."""
+        self._rows.extend(rows)
+        self._tell()
+        self.on_put()
+
+    async def take(self, most: int) -> list[Planned]:
+        """As ``Rows.take``."""
+        while not self.ready:
+            await self._changed.wait()
+        return [self._rows.popleft() for _ in range(min(most, len(self._rows)))]
+
+    def finish(self) -> None:
+        """No row will be put any more; those that are there are still to be taken."""
+        self._closed = True
+        self._tell()
+        self.on_put()
+
+    def close(self) -> None:
+        """Nothing more is wanted: rows that were not taken are dropped."""
+        self._rows.clear()
+        self.finish()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()

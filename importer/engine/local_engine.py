@@ -1,0 +1,102 @@
+"""Delivers in this process: wires pool, valve, committer, client and network together."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from importer.delivery.committer import Committer
+from importer.delivery.http.client import MomentClient
+from importer.delivery.pacing.pace import PaceSettings
+from importer.delivery.pacing.valve import Valve
+from importer.delivery.pool import Pool, PoolSettings
+from importer.delivery.protocol.creating import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from importer.delivery.around import Around
+    from importer.delivery.http.client import HashesOf
+    from importer.delivery.protocol.flight import Planned, Settled
+    from importer.delivery.row_source import Stream
+    from importer.engine.seam import EngineSettings
+    from importer.ledger.interface import LedgerWriter
+
+
+class LocalEngine:
+    """Delivers rows once; see ``seam.Engine``."""
+
+    def __init__(
+        self,
+        ledger: LedgerWriter,
+        settings: EngineSettings,
+        around: Around,
+        *,
+        api_key: str,
+        on_settled: Callable[[Settled], None],
+        hashes: HashesOf | None = None,
+    ) -> None:
+        self._transport = around.network(settings.concurrency)
+        self._client = MomentClient(
+            base_url=settings.base_url,
+            api_key=api_key,
+            transport=self._transport,
+            clock=around.clock,
+            safeguards=around.safeguards,
+            user_agent=settings.user_agent,
+            hashes=hashes,
+        )
+        self._valve = Valve(
+            PaceSettings(max_in_flight=settings.concurrency, rate_ceiling=settings.rate),
+            health=settings.health,
+            patience=settings.patience,
+            now=around.monotonic,
+        )
+        committer = Committer(
+            ledger,
+            run_id=settings.run_id,
+            clock=around.clock,
+            offload=around.offload,
+            safeguards=around.safeguards,
+        )
+        self._pool = Pool(
+            self._client,
+            committer,
+            self._valve,
+            clock=around.clock,
+            draw=around.draw,
+            policy=Policy(retry_rejected=settings.retry_rejected, safeguards=around.safeguards),
+            on_settled=on_settled,
+            settings=settings.pool or PoolSettings.of(settings.concurrency),
+            updates=settings.updates,
+            monotonic=around.monotonic,
+        )
+
+    async def deliver(self, rows: Iterator[Planned] | Stream) -> None:
+        """As ``Engine.deliver``; of a stream, what is put into it until it is finished."""
+        async with aclosing(self._transport):
+            await self._pool.deliver(rows)
+
+    def stop(self) -> None:
+        """As ``Engine.stop``."""
+        self._pool.stop()
+
+    @property
+    def requests(self) -> tuple[int, int, int]:
+        """As ``Engine.requests``."""
+        return self._client.posts, self._client.gets, self._client.patches
+
+    @property
+    def in_flight(self) -> int:
+        """As ``Engine.in_flight``."""
+        return self._valve.in_flight
+
+    @property
+    def waiting(self) -> int:
+        """As ``Engine.waiting``."""
+        return self._pool.waiting
+
+    @property
+    def holding(self) -> str:
+        """As ``Engine.holding``."""
+        return self._valve.reason
