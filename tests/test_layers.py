@@ -100,6 +100,7 @@ PURE = [
     "delivery/protocol/events",
     "delivery/protocol/flight",
     "delivery/protocol/states",
+    "ledger/rate_bucket",
     "ledger/rules",
     "plan/decide",
     "plan/update_words",

@@ -45,6 +45,12 @@ app = typer.Typer(
 )
 sandboxes = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(sandboxes, name="sandbox")
+ledgers = typer.Typer(
+    help="Work on whole ledgers: copy one, or give an account a new base URL.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(ledgers, name="ledger")
 
 
 @app.callback(invoke_without_command=True)
@@ -337,6 +343,47 @@ def export(
 
     rows = export_mapping(given.delivery().ledger, file, account)
     typer.echo(printable(f"{rows:,} customers written to {file}"))
+
+
+@ledgers.command("copy")
+def copy_ledger(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="A path or postgresql:// URL.")],
+    target: Annotated[
+        str, typer.Argument(metavar="TO", help="The same; it is made if it is not there.")
+    ],
+    *,
+    account: Annotated[
+        str | None, typer.Option("--account", help="Only this account name.")
+    ] = None,
+) -> None:
+    """Copy a ledger, and hold both sides against each other; again: goes on where it ended."""
+    from importer.cli.ledger_command import show_copied  # noqa: PLC0415
+
+    show_copied(source, target, account)
+
+
+@ledgers.command("move")
+@with_settings("ledger move")
+def move_account(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    *,
+    base_url: Annotated[
+        str, typer.Option("--base-url", metavar="NEW", help="Where the API is now.")
+    ],
+    old: Annotated[
+        str | None,
+        typer.Option("--from", metavar="OLD", help="The old base URL, where there are several."),
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", help="The account's name, where there are several.")
+    ] = None,
+    given: Given,
+) -> None:
+    """Give an account whose host was renamed its new base URL, with all that is known of it."""
+    from importer.base_url import check_base_url  # noqa: PLC0415
+    from importer.cli.ledger_command import show_moved  # noqa: PLC0415
+
+    show_moved(given.delivery().ledger, check_base_url(base_url), account, old)
 
 
 @sandboxes.callback()

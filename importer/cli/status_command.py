@@ -10,7 +10,7 @@ from rich.table import Table
 
 from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, Rejected, Updating, generation, kind
-from importer.errors import printable
+from importer.errors import UsageError, printable
 from importer.job.world import iso
 from importer.ledger import open_ledger, read_accounts
 
@@ -34,13 +34,21 @@ def show_ledger(address: LedgerAddress) -> None:
     if not accounts:
         console.print(f"the ledger {escape(printable(str(address)))} is empty")
     for account in accounts:
-        with open_ledger(address, account, read_only=True) as ledger:
-            console.print(f"[bold]{escape(printable(account.label))}[/]")
-            for state, number in sorted(ledger.totals().items()):
-                console.print(f"  {number:>11,} {STATE_WORDS.get(state, state)}")
-            if number := ledger.open_updates():
-                console.print(f"  {number:>11,} with an update that is not settled yet")
-            console.print(_runs_table(ledger.runs(LAST_RUNS)))
+        console.print(f"[bold]{escape(printable(account.label))}[/]")
+        try:
+            _show_account(console, address, account)
+        except UsageError as error:
+            # A half copy: the others are of use all the same.
+            console.print(f"  {escape(error.message)} ({escape(error.hint)})", soft_wrap=True)
+
+
+def _show_account(console: Console, address: LedgerAddress, account: Account) -> None:
+    with open_ledger(address, account, read_only=True) as ledger:
+        for state, number in sorted(ledger.totals().items()):
+            console.print(f"  {number:>11,} {STATE_WORDS.get(state, state)}")
+        if number := ledger.open_updates():
+            console.print(f"  {number:>11,} with an update that is not settled yet")
+        console.print(_runs_table(ledger.runs(LAST_RUNS)))
 
 
 def _runs_table(runs: list[Run]) -> Table:

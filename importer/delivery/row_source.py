@@ -75,8 +75,9 @@ class Stream:
         return self._closed and not self._rows
 
     def put(self, rows: Iterable[Planned]) -> None:
-        """Add rows; what is put after ``close`` is never taken."""
-        self._rows.extend(rows)
+        """Add rows; what is put after ``finish`` or ``close`` is dropped."""
+        if not self._closed:
+            self._rows.extend(rows)
         self._tell()
         self.on_put()
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+import anyio
+
 from importer.delivery.committer import Committer
 from importer.delivery.http.client import MomentClient
 from importer.delivery.pacing.pace import PaceSettings
+from importer.delivery.pacing.shared_rate import SharedRate
 from importer.delivery.pacing.valve import Valve
 from importer.delivery.pool import Pool, PoolSettings
 from importer.delivery.protocol.creating import Policy
+from importer.delivery.stopping import one_cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from importer.delivery.row_source import Stream
     from importer.engine.seam import EngineSettings
     from importer.ledger.interface import LedgerWriter
+    from importer.ledger.rate_bucket import RateLedger
 
 
 class LocalEngine:
@@ -35,7 +40,12 @@ class LocalEngine:
         api_key: str,
         on_settled: Callable[[Settled], None],
         hashes: HashesOf | None = None,
+        shared: RateLedger | None = None,
     ) -> None:
+        """Nothing is sent yet.
+
+        ``shared`` grants the rate to several workers together; without it, it is this one's.
+        """
         self._transport = around.network(settings.concurrency)
         self._client = MomentClient(
             base_url=settings.base_url,
@@ -46,11 +56,15 @@ class LocalEngine:
             user_agent=settings.user_agent,
             hashes=hashes,
         )
+        self._shared = None
+        if shared is not None:
+            self._shared = SharedRate(shared, offload=around.offload, now=around.monotonic)
         self._valve = Valve(
             PaceSettings(max_in_flight=settings.concurrency, rate_ceiling=settings.rate),
             health=settings.health,
             patience=settings.patience,
             now=around.monotonic,
+            shared=self._shared,
         )
         committer = Committer(
             ledger,
@@ -75,7 +89,21 @@ class LocalEngine:
     async def deliver(self, rows: Iterator[Planned] | Stream) -> None:
         """As ``Engine.deliver``; of a stream, what is put into it until it is finished."""
         async with aclosing(self._transport):
-            await self._pool.deliver(rows)
+            if self._shared is None:
+                await self._pool.deliver(rows)
+            else:
+                await self._deliver_with(self._shared, rows)
+
+    async def _deliver_with(self, shared: SharedRate, rows: Iterator[Planned] | Stream) -> None:
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(shared.run, self._valve.gate, self._pool.stop)
+                await self._pool.deliver(rows)
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise one_cause(group) from None
+        if shared.failed is not None:
+            raise shared.failed
 
     def stop(self) -> None:
         """As ``Engine.stop``."""

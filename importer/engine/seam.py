@@ -29,7 +29,7 @@ class EngineSettings:
     concurrency: int = 32
     """Most requests in flight, of one process."""
     rate: float | None = None
-    """Most requests a second."""
+    """Most requests a second; of all workers together, where they share one."""
     patience: float = PATIENCE
     """Seconds without one settled row after which the delivery stops."""
     retry_rejected: bool = False

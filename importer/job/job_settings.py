@@ -237,7 +237,7 @@ class DeliverySettings:
         "The results ledger: a file (SQLite), or postgresql://USER@HOST/DATABASE.",
         kind=str,
         shown=str(DEFAULT_LEDGER),
-        commands=(*SENDS, "verify", "status", "export"),
+        commands=(*SENDS, "verify", "status", "export", "ledger move"),
         parse=LedgerAddress.parse,
         metavar="PATH|URL",
     )

@@ -31,6 +31,9 @@ COMMANDS = (
     "presets",
     "status",
     "export",
+    "ledger",
+    "ledger copy",
+    "ledger move",
     "sandbox",
     "sandbox edit",
 )

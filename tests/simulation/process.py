@@ -80,6 +80,7 @@ class Importer:
         self.first_status = 0
         """Of the first answer that arrived (a look-up's 404 is no verdict on the run)."""
         self.sent = 0
+        self.refused_updates = 0
         self.in_flight = 0
         self.steps = 0
         self.asked = False
@@ -301,6 +302,7 @@ class Importer:
 
     def hears(self, method: str, status: int) -> None:
         """An answer arrives."""
+        self.refused_updates += method == "PATCH" and 400 <= status < 500
         if not self.first_status and (method, status) != ("GET", 404):
             self.first_status = status
             self.world.checkers.first_answer(self)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,16 +22,20 @@ from importer.delivery.pacing.pace import (
     PaceSettings,
     Sample,
     adapt,
+    expecting,
     explain,
     send_rate,
     start,
 )
+from importer.ledger.rate_bucket import Ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from importer.delivery.pacing.pace import Pace
     from importer.delivery.pacing.server_hints import RateLimitHint
+    from importer.delivery.pacing.shared_rate import SharedRate
+    from importer.ledger.rate_bucket import Grant
 
 
 SLACK = 0.05
@@ -59,15 +64,26 @@ class Gate:
     """Paces the requests of one run; for one event loop (asyncio or trio), not for threads."""
 
     def __init__(
-        self, settings: PaceSettings, *, now: Callable[[], float] = anyio.current_time
+        self,
+        settings: PaceSettings,
+        *,
+        now: Callable[[], float] = anyio.current_time,
+        shared: SharedRate | None = None,
     ) -> None:
+        """Nobody has entered yet.
+
+        ``shared`` is where the ceiling of the settings belongs to several workers together.
+        """
         self._settings = settings
         self._now = now
-        self._pace = start(settings)
+        self._shared = shared
+        self._pace = start(settings if shared is None else replace(settings, rate_ceiling=None))
         self._in_flight = 0
         self._line: deque[_Place] = deque()
         self._due = -math.inf
         self._closed = False
+        self._begun = False
+        """The other workers have been heard."""
 
     @property
     def in_flight(self) -> int:
@@ -82,7 +98,9 @@ class Gate:
     @property
     def reason(self) -> str:
         """Why the run is not faster, in plain words; empty when nothing holds it."""
-        return explain(self._pace, self._now())
+        now = self._now()
+        others = self._shared.reason(now) if self._shared is not None else ""
+        return others or explain(self._pace, now)
 
     def close(self) -> None:
         """Let nobody in any more but those who finish what they began; who stands in line hears."""
@@ -160,7 +178,10 @@ class Gate:
         sample = Sample(
             now, max(0.0, now - sent_at), self._in_flight, Kind(sample_kind), retry_after, hint
         )
+        held_until = self._pace.hold_until
         self._pace = adapt(self._pace, sample, self._settings)
+        if self._shared is not None and self._pace.hold_until > held_until:
+            self._shared.tell()
         self.abandon()
 
     def abandon(self) -> None:
@@ -168,6 +189,25 @@ class Gate:
         self._in_flight -= 1
         if self._line:
             self._admit()
+
+    def ask(self) -> Ask:
+        """What the other workers are told of this one."""
+        now, pace = self._now(), self._pace
+        rates = [self._settings.rate_ceiling, pace.cap if now < pace.cap_until else None]
+        return Ask(
+            slots=max(0, min(len(self._line), pace.limit - self._in_flight)),
+            rate=min((rate for rate in rates if rate is not None), default=None),
+            blocked_for=max(0.0, pace.hold_until - now),
+            found=pace.rate.base,
+        )
+
+    def told(self, grant: Grant) -> None:
+        """Let pass whose turn has come; at first also hear what the other workers have found."""
+        if grant.found is not None and not self._begun:
+            # Later it would cut a worker that has not been refused to the share of one that was.
+            self._pace = expecting(self._pace, grant.found / grant.workers, self._now())
+        self._begun = True
+        self._admit()
 
     def _admit(self) -> None:
         """Let everyone pass whose turn has come, and tell who is first then since when."""
@@ -187,10 +227,13 @@ class Gate:
         """Seconds until the next request may go, as far as known now; infinite without a place."""
         if self._in_flight >= self._pace.limit:
             return math.inf
-        return max(self._pace.hold_until, self._due) - now
+        delay = max(self._pace.hold_until, self._due) - now
+        return delay if self._shared is None else max(delay, self._shared.delay(now))
 
     def _take(self, now: float) -> float:
         self._in_flight += 1
+        if self._shared is not None:
+            self._shared.take(now)
         rate = send_rate(self._pace, now)
         if rate is not None:
             self._due = max(self._due, now - SLACK, self._pace.hold_until) + 1 / rate

@@ -102,6 +102,16 @@ def start(settings: PaceSettings) -> Pace:
     return Pace(flights.Flight(first), ceiling=settings.rate_ceiling, max_in_flight=most)
 
 
+def expecting(pace: Pace, limit: float, now: float) -> Pace:
+    """The pace of a worker that has seen no limit yet, and hears from the others of this one.
+
+    ``limit`` is its share of the server's limit, in requests a second.
+    """
+    if pace.rate.base is not None:
+        return pace
+    return pace._replace(rate=rates.heard_of(pace.rate, now, limit))
+
+
 def send_rate(pace: Pace, now: float) -> float | None:
     """Requests a second that may be sent at ``now``; None is no limit."""
     found = rates.allowed(pace.rate, now)
@@ -184,7 +194,7 @@ def _explain_rate(pace: Pace, now: float) -> str:
     rate = send_rate(pace, now)
     refused = sum(count for second, count in pace.throttled if second > now - RECENT)
     if refused:
-        speed = f", {_number(rate)} requests/s" if rate is not None else ""
+        speed = f", {spoken(rate)} requests/s" if rate is not None else ""
         return (
             f"holding at {max(1, pace.in_flight)} in flight{speed}: "
             f"{refused} x 429 in the last {RECENT} s"
@@ -192,9 +202,9 @@ def _explain_rate(pace: Pace, now: float) -> str:
     if rate is None or pace.rate.throughput < IN_USE * rate:
         return ""
     if rate == pace.ceiling:
-        return f"at the ceiling of {_number(rate)} requests/s (--rate)"
+        return f"at the ceiling of {spoken(rate)} requests/s (--rate)"
     source = "Moment's RateLimit headers" if rate == pace.cap else "above it Moment answers 429"
-    return f"holding at {_number(rate)} requests/s: {source}"
+    return f"holding at {spoken(rate)} requests/s: {source}"
 
 
 def _explain_flight(pace: Pace) -> str:
@@ -208,5 +218,6 @@ def _explain_flight(pace: Pace) -> str:
     return f"holding at {pace.limit} in flight: {why}"
 
 
-def _number(rate: float) -> str:
+def spoken(rate: float) -> str:
+    """A rate as people say it."""
     return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"  # noqa: PLR2004 - two digits say enough

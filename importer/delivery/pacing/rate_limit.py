@@ -118,6 +118,13 @@ def allowed(rate: Rate, now: float) -> float | None:
     return max(plateau, min(plateau * math.exp(min(growth, 20.0)), 1.5 * rate.throughput))
 
 
+def heard_of(rate: Rate, now: float, limit: float) -> Rate:
+    """Take a limit that others found for a first, blind reading of one's own."""
+    return rate._replace(
+        base=max(FLOOR, limit), cut_at=now, since=now, passed_at=now, anchor=now, held=0.0
+    )
+
+
 def passed(rate: Rate, at: float, sent: float) -> Rate:
     """Fold in one request that the limiter let through (whatever its answer then was)."""
     start = sent if rate.counted_from is None else rate.counted_from

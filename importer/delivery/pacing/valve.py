@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from importer.delivery.pacing.server_hints import RateLimitHint
+    from importer.delivery.pacing.shared_rate import SharedRate
 
 PATIENCE = 900.0
 """Seconds; the longest time that a run waits for anything without settling a row."""
@@ -71,12 +72,14 @@ class Valve:
         health: h.HealthSettings | None = None,
         patience: float = PATIENCE,
         now: Callable[[], float] = anyio.current_time,
+        shared: SharedRate | None = None,
     ) -> None:
         self.patience = patience
         """Seconds; see ``PATIENCE``. This is the one place where a run keeps it."""
         self.health = h.Health()
         self._settings = health or h.HealthSettings()
-        self._gate = Gate(settings or PaceSettings(), now=now)
+        self.gate = Gate(settings or PaceSettings(), now=now, shared=shared)
+        """What paces; requests enter by the valve."""
         self._now = now
         self._closed = False
         self._changed = anyio.Event()
@@ -91,7 +94,7 @@ class Valve:
     @property
     def in_flight(self) -> int:
         """Requests that have entered and not left."""
-        return self._gate.in_flight
+        return self.gate.in_flight
 
     @property
     def reason(self) -> str:
@@ -100,7 +103,7 @@ class Valve:
         if pausing > 0:
             what = "turns every row away" if self.health.blocked else "does not answer"
             return f"Moment {what}: asking again in {pausing:.0f} s"
-        return self._gate.reason
+        return self.gate.reason
 
     @property
     def trouble(self) -> str:
@@ -116,7 +119,7 @@ class Valve:
     def close(self) -> None:
         """Let nobody in any more but those who finish what they began; the others hear of it."""
         self._closed = True
-        self._gate.close()
+        self.gate.close()
         self._tell()
 
     async def enter(self, trail: Trail, *, finishing: bool = False) -> float:
@@ -135,14 +138,14 @@ class Valve:
         """
         while True:
             probes = await self._hold(trail, finishing=finishing)
-            hold = self._gate.pace.hold_until - self._now()
+            hold = self.gate.pace.hold_until - self._now()
             if hold > self.patience:
                 raise ToldToWait(hold)
-            sent_at = await self._gate.enter(finishing=finishing)
+            sent_at = await self.gate.enter(finishing=finishing)
             if probes or not self._is_held():
                 trail.asked = True
                 return sent_at
-            self._gate.abandon()  # an outage was seen while it stood in line
+            self.gate.abandon()  # an outage was seen while it stood in line
 
     def _is_held(self) -> bool:
         return self.health.out and h.held_until(self.health) > self._now()
@@ -174,7 +177,7 @@ class Valve:
 
     def abandon(self) -> None:
         """Give the place back without an answer, for a request that was cancelled."""
-        self._gate.abandon()
+        self.gate.abandon()
 
     def leave(
         self,
@@ -209,10 +212,10 @@ class Valve:
                 self.health, self._settings, now, trail.row, blocked=is_blocked, rows=rows
             )
         if own:
-            self._gate.abandon()
+            self.gate.abandon()
         else:
             wait = self._wait_for_all(what, answer)
-            self._gate.leave(_KINDS[what], sent_at, retry_after=wait, hint=hint)
+            self.gate.leave(_KINDS[what], sent_at, retry_after=wait, hint=hint)
         if held:
             self._tell()
         return h.gives_up(self.health, self._settings)

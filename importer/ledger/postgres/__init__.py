@@ -1,0 +1,1 @@
+"""The ledger in PostgreSQL: one that several machines share."""
