@@ -25,8 +25,7 @@ from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
-from importer.ledger import Account, Ledger, RunLock
-from importer.ledger.address import LedgerAddress
+from importer.ledger import Account, Ledger, Share, hold, open_ledger
 from importer.plan import Staging, make_plan
 from importer.plan.make import settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
     from importer.job.volume import Look
+    from importer.ledger import LedgerAddress
     from importer.ledger.interface import LedgerReader
     from importer.shard import Shard
 
@@ -117,21 +117,24 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         )
         read = None if shard.is_whole else reading()
         common = "" if read is None else digest_of(staging)
-        lock = stack.enter_context(RunLock(delivery.ledger, run_id=run_id, started_at=began))
+        share = None if shard.is_whole else Share(common, shard.index, shard.of)
+        lease = stack.enter_context(
+            hold(delivery.ledger, account, run_id=run_id, started_at=began, share=share)
+        )
         ledger = stack.enter_context(
-            Ledger.open(
+            open_ledger(
                 delivery.ledger,
                 account,
                 safeguards=world.safeguards,
                 connect=world.connect,
-                still_ours=lock.check,
+                lease=lease,
             )
         )
         digest = check_key(ledger, key, delivery, confirm_key)
         reader = stack.enter_context(
-            Ledger.open(delivery.ledger, account, read_only=True, connect=world.connect)
+            open_ledger(delivery.ledger, account, read_only=True, connect=world.connect)
         )
-        open_other = partial(Ledger.open, delivery.ledger, read_only=True, connect=world.connect)
+        open_other = partial(open_ledger, delivery.ledger, read_only=True, connect=world.connect)
         if (doubted := doubt(ledger, open_other, key.secret)) is not None:
             _settle(doubted, delivery, confirm_account, observer)
         plan.check_ledger(ledger, observer)
@@ -240,13 +243,13 @@ def _went_through(delivered: Delivered) -> bool:
     return delivered.stopped_by is None and delivered.signum is None
 
 
-def refuse_alone(shard: Shard, ledger: Path) -> None:
+def refuse_alone(shard: Shard, ledger: LedgerAddress) -> None:
     """Refuse a shard on a ledger that the others cannot have.
 
     Raises:
         UsageError: the ledger is a file.
     """
-    if not shard.is_whole and not LedgerAddress.parse(ledger).is_shared:
+    if not shard.is_whole and not ledger.is_shared:
         raise UsageError(
             f"--shard {shard} needs a ledger that all shards share, and {ledger} is a file",
             hint="--ledger postgresql://USER@HOST/DATABASE (docs/many-machines.md)",

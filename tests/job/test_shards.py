@@ -174,12 +174,12 @@ def test_a_shard_that_began_later_knows_that_the_plan_was_begun(
 
     def late(*arguments: Any, **options: Any) -> Any:
         if others:
-            monkeypatch.setattr(running, "RunLock", lambda *_, **__: _Free())
+            monkeypatch.setattr(running, "hold", lambda *_, **__: _Free())
             planner.follow(shard=others.pop())
         return make_plan(*arguments, **options)
 
     monkeypatch.setattr(running, "make_plan", late)
-    monkeypatch.setattr(running, "RunLock", lambda *_, **__: _Free())
+    monkeypatch.setattr(running, "hold", lambda *_, **__: _Free())
     finished = planner.follow(shard=Shard(1, N))
     assert finished.stopped_by is None
     assert "created" in outcomes(finished)
