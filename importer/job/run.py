@@ -25,7 +25,7 @@ from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
-from importer.ledger import Account, Ledger, Share, hold, open_ledger
+from importer.ledger import Account, Ledger, Share, hold, open_ledger, open_rate
 from importer.plan import Staging, make_plan
 from importer.plan.make import settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
@@ -187,6 +187,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             world=world,
             observer=observer,
             user_agent=f"importer/{__version__}",
+            shared=stack.enter_context(open_rate(delivery.ledger, account.base_url, key.secret)),
         )
         if to_deliver:
             total = min(to_deliver, delivery.limit or to_deliver)
