@@ -154,8 +154,14 @@ def open_rate(
     if _path_of(address) is not None:
         yield None
         return
-    del base_url, api_key
-    raise _not_yet(_address_of(address))
+    from importer.ledger.postgres.postgres_connection import open_postgres  # noqa: PLC0415 - as above
+    from importer.ledger.postgres.rate_table import RateTable  # noqa: PLC0415
+
+    db = open_postgres(_address_of(address))
+    try:
+        yield RateTable(db, base_url, api_key)
+    finally:
+        db.close()
 
 
 def read_accounts(
