@@ -6,6 +6,7 @@ documentation follow. Modules that a parser needs are loaded when a value is par
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +25,13 @@ from importer.job.limit import (
     parse_limit,
 )
 from importer.job.settings_table import ONLY_RUN, READS, SENDS, Setting, setting, settings_in
+from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
 from importer.outcomes import OnDuplicate, Outcome
+from importer.shard import WHOLE, Shard, shard_of
 
 if TYPE_CHECKING:
     from importer.mapping import Mapping
 
-DEFAULT_LEDGER = Path("importer-ledger.db")
 VANISHED = "vanished"
 """What ``--fail-on`` calls customers that the input has no record of any more."""
 LOG_FORMATS = ("auto", "console", "json")
@@ -114,6 +116,15 @@ def parse_fail_on(text: str) -> str:
             f"--fail-on {unknown[0]!r} is no outcome", hint=f"any of {', '.join(sorted(known))}"
         )
     return ",".join(sorted(names))
+
+
+def parse_shard(text: str) -> Shard:
+    """What ``--shard`` names, with what an orchestrator says of this process.
+
+    Raises:
+        UsageError: it names no shard.
+    """
+    return shard_of(text, os.environ)
 
 
 def parse_log_format(text: str) -> str:
@@ -215,6 +226,17 @@ class InputSettings:
     fail_fast: bool = setting(
         default=False, help="Stop reading at the first invalid record.", commands=("check",)
     )
+    shard: Shard = setting(
+        WHOLE,
+        "Deliver share I of N of the references: one of N such commands on one PostgreSQL ledger."
+        " Or auto/N in an array job.",
+        kind=str,
+        shown=None,
+        commands=SENDS,
+        parse=parse_shard,
+        metavar="I/N",
+    )
+    """All of it is read and checked; what falls to other shards is theirs to deliver and report."""
     mapping: Mapping | None = None
     """Which column is what; None where the header says it."""
     config: Path | None = None
@@ -232,10 +254,14 @@ class InputSettings:
 class DeliverySettings:
     """How the rows are delivered."""
 
-    ledger: Path = setting(
+    ledger: LedgerAddress = setting(
         DEFAULT_LEDGER,
-        "The results ledger (SQLite).",
+        "The results ledger: a file (SQLite), or postgresql://USER@HOST/DATABASE.",
+        kind=str,
+        shown=str(DEFAULT_LEDGER),
         commands=(*SENDS, "verify", "status", "export", "ledger move"),
+        parse=LedgerAddress.parse,
+        metavar="PATH|URL",
     )
     base_url: str = setting(
         DEFAULT_BASE_URL,

@@ -139,6 +139,6 @@ def _remembered(
         )
         return Decision(outcome, state.customer_id, verdict.error_code, text)
     known = conflicting(state, wanted, policy)
-    fields = {name: f"{name}: the source wants the same as before" for name in known}
-    code, text = conflict_words(fields, waiting(state, known, policy))
+    words = {name: f"{name}: the source wants the same as before" for name in known}
+    code, text = conflict_words(words, waiting(state, known, policy))
     return Decision(outcome, state.customer_id, code, text)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from importer.errors import ExitCode
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, open_ledger
 from importer.ledger.field_hashes import short_hashes_of
 from importer.rows.payload import canonical
 from tests.job.conftest import HEADER, Job, outcomes, results
@@ -87,7 +87,7 @@ def test_the_second_day(job: Job) -> None:
         "C": ("conflict", "changed_at_moment"),
     }
     account = Account(job.base_url, "test")
-    with Ledger.open(job.folder / "ledger.db", account, read_only=True) as ledger:
+    with open_ledger(job.folder / "ledger.db", account, read_only=True) as ledger:
         history = ledger.history("A")
         assert ledger.open_updates() == 0
     assert history is not None

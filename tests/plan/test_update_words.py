@@ -42,8 +42,8 @@ def settled(
             settled(Outcome.CONFLICT, conflicts=MONEY, waits=MONEY),
             "amount_and_currency",
             (
-                f"{WANTED}; Moment holds another currency than the source, which may not be written,"
-                " and an amount does not go without its currency"
+                f"{WANTED}; Moment holds another currency than the source, which may not be"
+                " written, and an amount does not go without its currency"
             ),
         ),
         (
@@ -59,8 +59,8 @@ def settled(
             "changed_at_moment",
             (
                 f"{WANTED}; Moment holds something else in balance, which was left alone;"
-                " the currency waits for its balance: another amount stands in Moment, which was left"
-                " alone"
+                " the currency waits for its balance: another amount stands in Moment, which was"
+                " left alone"
             ),
         ),
         (
