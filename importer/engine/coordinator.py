@@ -38,8 +38,8 @@ MOST_DEATHS = 3
 """Workers that may die while they have one and the same batch."""
 FIRST_ROWS = OTHERS + 1
 """Rows of a batch that is sent alone, before anything has shown that the run is right."""
-LEAST_ROWS, MOST_ROWS = 50, 2000
-"""Rows of any other batch."""
+ROWS = (50, 2000)
+"""Rows of any other batch, least and most."""
 TAKES = 4.0
 """Seconds that a batch should take: a death costs so much."""
 LOOK_EVERY = 1.0
@@ -107,11 +107,11 @@ class _Worker:
     """A worker, as long as it is there."""
 
     name: str
+    rows: int
+    """Of its next batch."""
     takes: bool = True
     ready: bool = False
     """It has been greeted, and can take part."""
-    rows: int = 4 * LEAST_ROWS
-    """Of its next batch."""
     requests: int = 0
     """That it had sent by its last answer."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -129,6 +129,7 @@ class Coordinator:
         patience: float,
         warn: Callable[[str], None] = lambda _: None,
         own: OwnDoing,
+        sizes: tuple[int, int] = ROWS,
     ) -> None:
         """Make one.
 
@@ -139,6 +140,7 @@ class Coordinator:
             patience: seconds without any worker after which the run stops.
             warn: hears of a worker that cannot take part.
             own: asked for rows that one worker left unsettled, while another had them.
+            sizes: rows of a batch, least and most.
         """
         self._carrier = carrier
         self._on_settled = on_settled
@@ -146,6 +148,7 @@ class Coordinator:
         self._patience = patience
         self._warn = warn
         self._own = own
+        self._sizes = sizes
         self._rows: Iterator[Planned] = iter(())
         self._exhausted = False
         self._numbers = 0
@@ -243,7 +246,7 @@ class Coordinator:
                 if name in self._workers:
                     self._workers[name].takes = takes
                 elif takes:
-                    self._workers[name] = worker = _Worker(name)
+                    self._workers[name] = worker = _Worker(name, 4 * self._sizes[0])
                     tasks.start_soon(self._employ, worker)
             if any(one.ready for one in self._workers.values()):
                 self._seen_at = self._monotonic()
@@ -296,10 +299,11 @@ class Coordinator:
             finally:
                 # Also where the worker was found to be gone, which cancels this.
                 self._heard(worker, batch, answer)
-            if len(batch.planned) >= LEAST_ROWS:
+            least, most = self._sizes
+            if len(batch.planned) >= least:
                 took = max(self._monotonic() - began, 0.01)
                 rows = int(len(batch.planned) * min(2.0, max(0.5, TAKES / took)))
-                worker.rows = min(MOST_ROWS, max(LEAST_ROWS, rows))
+                worker.rows = min(most, max(least, rows))
 
     def _forget(self, worker: _Worker) -> None:
         """It is gone: what it has goes elsewhere. Should it come back, it is greeted again."""
