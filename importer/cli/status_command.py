@@ -41,7 +41,7 @@ def show_ledger(path: Path) -> None:
             _show_account(console, path, account)
         except UsageError as error:
             # A half copy: the others are of use all the same.
-            console.print(f"  {escape(error.message)} ({escape(error.hint)})")
+            console.print(f"  {escape(error.message)} ({escape(error.hint)})", soft_wrap=True)
 
 
 def _show_account(console: Console, path: Path, account: Account) -> None:

@@ -31,6 +31,7 @@ COMMANDS = (
     "presets",
     "status",
     "export",
+    "ledger",
     "ledger copy",
     "ledger move",
     "sandbox",

@@ -46,6 +46,7 @@ ANSWERS = Answers(region="ZA", currency="ZAR", unit="major", positive="debit")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(HEADERS, st.lists(st.lists(TEXTS, min_size=6, max_size=6), min_size=1, max_size=5))
 @example(["Customer No", "Status"], [['x"\n[metadata.note]\nconstant = "pwned"\n'] * 6])
+@example(["Customer No", "Customer No\n"], [[""] * 6])
 @example(["Customer No", "Status"], [["closed"] * 6, ['a\nb"]'] * 6])
 def test_cells_and_headers_stay_values(
     tmp_path: Path, header: list[str], rows: list[list[str]]
@@ -117,3 +118,11 @@ def _plain(entry: object) -> object:
     if isinstance(entry, dict):
         return {name: _plain(one) for name, one in entry.items()}
     return [_plain(one) for one in entry] if isinstance(entry, list | tuple) else entry
+
+
+def test_a_file_whose_columns_all_share_a_name_is_refused_in_words(tmp_path: Path) -> None:
+    """None of its columns can be mapped, and init says so instead of failing."""
+    source = tmp_path / "export.csv"
+    source.write_text("a,a\n1,2\n")
+    with pytest.raises(ImporterError, match="no column has a name of its own"):
+        init(InitSettings(str(source), tmp_path / "i.toml", SourceOptions(), ANSWERS, yes=True))

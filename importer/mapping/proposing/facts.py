@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from importer.errors import SourceError
 from importer.mapping.filters import is_totals_label
 from importer.mapping.proposing.headers import roles
 from importer.rows.currencies import ACTIVE
+from importer.rows.text import trim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,9 +142,19 @@ class _Seen:
 
 
 def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
-    """Look at every record once; memory is that of the sample and 8 bytes a unique-looking cell."""
-    # A name that stands there twice names no column.
-    names = [name for name in layout.columns if name and layout.columns.count(name) == 1]
+    """Look at every record once; memory is that of the sample and 8 bytes a unique-looking cell.
+
+    Raises:
+        SourceError: no column can be told from the others.
+    """
+    # A name that stands there twice names no column; spaces around it make no other name.
+    count = Counter(map(trim, layout.columns))
+    names = [name for name in layout.columns if name and count[trim(name)] == 1]
+    if not names:
+        raise SourceError(
+            f"{layout.name}: no column has a name of its own, so none can be mapped",
+            hint="the line of the header must name the columns, each once",
+        )
     seen = _Seen(filled=dict.fromkeys(names, 0), hashes={name: [] for name in names})
     for batch in batches:
         seen.malformed += len(batch.malformed)
