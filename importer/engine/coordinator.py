@@ -236,7 +236,8 @@ class Coordinator:
         while True:
             try:
                 present = await self._carrier.workers()
-                self._standings.update(await self._carrier.standings())
+                for name, standing in (await self._carrier.standings()).items():
+                    self._note(name, standing)
             except RunStopped as lost:
                 self._lose(lost)
                 return
@@ -305,6 +306,12 @@ class Coordinator:
                 rows = int(len(batch.planned) * min(2.0, max(0.5, TAKES / took)))
                 worker.rows = min(most, max(least, rows))
 
+    def _note(self, name: str, standing: Standing) -> None:
+        """How a worker stands, unless that was said before what is known."""
+        held = self._standings.get(name)
+        if held is None or sum(held.requests) <= sum(standing.requests):
+            self._standings[name] = standing
+
     def _forget(self, worker: _Worker) -> None:
         """It is gone: what it has goes elsewhere. Should it come back, it is greeted again."""
         if self._workers.get(worker.name) is worker:
@@ -350,7 +357,7 @@ class Coordinator:
             raise BugFound("a batch's answer is not of its rows", safe=IN_LEDGER)
         if answer.stop is None and len(told) < len(batch.planned) and not self._stop.is_set():
             raise BugFound("a batch's answer leaves rows out", safe=IN_LEDGER)
-        self._standings[worker.name] = answer.standing
+        self._note(worker.name, answer.standing)
         requests = sum(answer.standing.requests)
         asked, worker.requests = requests > worker.requests, requests
         for position, one in told.items():
@@ -383,7 +390,7 @@ class Coordinator:
                 self._stopped_by = self._stopped_by or lost
                 return
             for name, (standing, stop) in ended.items():
-                self._standings[name] = standing
+                self._note(name, standing)
                 if stop is not None:
                     self._stopped_by = self._stopped_by or stop.error()
 

@@ -185,6 +185,8 @@ class DaskCarrier:
             if self._client.status != "running":
                 raise self._lost() from None
             raise WorkerLost from None
+        except Exception as error:  # noqa: BLE001 - ours are told in answers: Dask could not run it
+            raise self._cannot_run(worker, error) from None
         finally:
             future.release()
         return result
@@ -210,6 +212,14 @@ class DaskCarrier:
             return await ask(*given, **how)
         except OSError as error:  # Dask's own of a connection that was closed is one
             raise self._lost(error) from None
+
+    def _cannot_run(self, worker: str, error: Exception) -> RunStopped:
+        return RunStopped(
+            f"the Dask cluster cannot run what importer gives to {worker} ({type(error).__name__})",
+            reason="cluster_unfit",
+            hint="install the same versions of Python and of importer[dask,postgres] on all"
+            " machines, the scheduler's among them",
+        )
 
     def _lost(self, error: Exception | None = None) -> RunStopped:
         return self._unreachable("does not answer any more", error)

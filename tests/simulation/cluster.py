@@ -113,33 +113,35 @@ class Cluster:
         found = self._workers.get(worker)
         if found is None:
             raise WorkerLost
-        if self._may_be_doubled() and self._luck.strikes("batch doubled"):
+        if self._importer.first_status not in range(200, 300):
+            # Until then the first row goes alone, which only a batch that runs once can promise.
+            return await found.session.deliver(batch)
+        if self._luck.strikes("batch doubled"):
             other = self._luck.chance.choice(sorted(self._workers))
             self._luck.tell(f"batch {batch.number} is given to {other}, too")
             self._importer.overlapped = True
             self._nursery.start_soon(self._double, self._workers[other], batch)
         dies, cut = self._luck.strikes("worker dies"), self._luck.strikes("worker cut off")
-        if not (dies or (cut and self._may_be_doubled())):
-            answer = await found.session.deliver(batch)
-            if self._may_be_doubled() and self._luck.strikes("batch's answer lost"):
-                self._luck.tell(f"the answer to batch {batch.number} is lost")
-                raise WorkerLost
-            return answer
-        if cut and not dies:
-            self._importer.overlapped = True
-        self._nursery.start_soon(self._double, found, batch)
+        if dies or cut:
+            return await self._lose(worker, found, batch, dies=dies)
+        answer = await found.session.deliver(batch)
+        if self._luck.strikes("batch's answer lost"):
+            self._luck.tell(f"the answer to batch {batch.number} is lost")
+            raise WorkerLost
+        return answer
+
+    async def _lose(self, name: str, worker: _Worker, batch: RowBatch, *, dies: bool) -> Answer:
+        """The worker dies in the middle of a batch, or goes on with it where nobody hears."""
+        self._importer.overlapped |= not dies
+        self._nursery.start_soon(self._double, worker, batch)
         await trio.sleep(self._luck.chance.expovariate(1))
-        if self._workers.pop(worker, None) is not None:
-            self._luck.tell(f"{worker} {'dies' if dies else 'is cut off'}")
-            self._gone.append(found)
+        if self._workers.pop(name, None) is not None:
+            self._luck.tell(f"{name} {'dies' if dies else 'is cut off'}")
+            self._gone.append(worker)
             if dies:
-                found.die()
+                worker.die()
             self._hire()
         raise WorkerLost
-
-    def _may_be_doubled(self) -> bool:
-        # The first row goes alone only where its batch runs once.
-        return self._importer.first_status in range(200, 300)
 
     async def _double(self, worker: _Worker, batch: RowBatch) -> None:
         await worker.session.deliver(batch)
