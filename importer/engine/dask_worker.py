@@ -149,7 +149,7 @@ def deliver(errand: Errand, batch: RowBatch) -> Answer:
     from distributed import secede  # noqa: PLC0415 - only what runs in a worker needs it
 
     try:
-        secede()
+        secede()  # type: ignore[no-untyped-call]
         return _running(errand).deliver(batch)
     except Exception as error:  # noqa: BLE001 - see the top of this file
         return Answer(batch.number, (), Standing(), Stop.of(_told(error)))

@@ -24,12 +24,12 @@ from importer.job.limit import (
     parse_limit,
 )
 from importer.job.settings_table import ONLY_RUN, READS, SENDS, Setting, setting, settings_in
+from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
 from importer.outcomes import OnDuplicate, Outcome
 
 if TYPE_CHECKING:
     from importer.mapping import Mapping
 
-DEFAULT_LEDGER = Path("importer-ledger.db")
 VANISHED = "vanished"
 """What ``--fail-on`` calls customers that the input has no record of any more."""
 ENGINES = {"dask": "tcp", "tcp": "tcp", "dask+tls": "tls", "tls": "tls"}
@@ -251,10 +251,14 @@ class InputSettings:
 class DeliverySettings:
     """How the rows are delivered."""
 
-    ledger: Path = setting(
+    ledger: LedgerAddress = setting(
         DEFAULT_LEDGER,
-        "The results ledger (SQLite).",
+        "The results ledger: a file (SQLite), or postgresql://USER@HOST/DATABASE.",
+        kind=str,
+        shown=str(DEFAULT_LEDGER),
         commands=(*SENDS, "verify", "status", "export", "ledger move"),
+        parse=LedgerAddress.parse,
+        metavar="PATH|URL",
     )
     base_url: str = setting(
         DEFAULT_BASE_URL,

@@ -25,7 +25,7 @@ from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
-from importer.ledger import Account, Ledger, OlderLedger, RunLock
+from importer.ledger import Account, Ledger, NoLedger, OlderLedger, hold, open_ledger
 from importer.ledger.ledger_version import NOTHING_YET
 from importer.plan import Staging, make_plan
 from importer.plan.forecast import Forecast, Sending, forecast
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from importer.errors import ExitCode, RunStopped
     from importer.job.job_settings import DeliverySettings, InputSettings
+    from importer.ledger import LedgerAddress
     from importer.mapping import Transformed
 
 
@@ -96,7 +97,8 @@ def plan(
     if save is None:
         return _look(inputs, delivery, mode, world, observer, digests=False)
     mapping = str(inputs.config or "")
-    keep = [*(Path(name) for name in (*inputs.sources, mapping) if name), delivery.ledger]
+    keep = [Path(name) for name in (*inputs.sources, mapping) if name]
+    keep += [delivery.ledger.path] if delivery.ledger.path is not None else []
     refuse_to_replace(save, keep)
     # Before they are read: if one moves meanwhile, the plan is refused later, and not followed.
     sources = tuple(contents_of(name) for name in inputs.sources)
@@ -191,17 +193,19 @@ def _look(
     )
 
 
-def _open(path: Path, account: Account, world: World, observer: Observer) -> Ledger | None:
+def _open(
+    address: LedgerAddress, account: Account, world: World, observer: Observer
+) -> Ledger | None:
     """The ledger to read, brought up to this version if need be; None where there is none yet."""
-    if not path.exists() and not path.is_symlink():
-        return None
     try:
-        ledger = Ledger.open(path, account, read_only=True, connect=world.connect)
+        ledger = open_ledger(address, account, read_only=True, connect=world.connect)
+    except NoLedger:
+        return None
     except OlderLedger:
-        with RunLock(path, run_id="plan", started_at=world.clock.now()):
-            Ledger.open(path, account, connect=world.connect).close()
-        ledger = Ledger.open(path, account, read_only=True, connect=world.connect)
-    open_other = partial(Ledger.open, path, read_only=True, connect=world.connect)
+        with hold(address, account, run_id="plan", started_at=world.clock.now()):
+            open_ledger(address, account, connect=world.connect).close()
+        ledger = open_ledger(address, account, read_only=True, connect=world.connect)
+    open_other = partial(open_ledger, address, read_only=True, connect=world.connect)
     others = ledger.accounts()
     if (doubted := doubt(ledger, open_other, None)) is not None:
         text = f"{doubted.message}; a run would stop ({doubted.hint})"
@@ -209,7 +213,8 @@ def _open(path: Path, account: Account, world: World, observer: Observer) -> Led
     elif others and account not in others:
         known = "; ".join(one.label for one in others)
         observer.warning(
-            "other_account", f"the ledger {path} holds nothing of {account.label}, but of {known}"
+            "other_account",
+            f"the ledger {address} holds nothing of {account.label}, but of {known}",
         )
     return ledger
 

@@ -24,7 +24,7 @@ from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
-from importer.ledger import Account, Ledger, RunLock
+from importer.ledger import Account, Ledger, hold, open_ledger
 from importer.plan import Staging, make_plan
 from importer.plan.make import settle_duplicates, would_deliver
 from importer.results import Summary, Workspace
@@ -102,21 +102,21 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
-        lock = stack.enter_context(RunLock(delivery.ledger, run_id=run_id, started_at=began))
+        lease = stack.enter_context(hold(delivery.ledger, account, run_id=run_id, started_at=began))
         ledger = stack.enter_context(
-            Ledger.open(
+            open_ledger(
                 delivery.ledger,
                 account,
                 safeguards=world.safeguards,
                 connect=world.connect,
-                still_ours=lock.check,
+                lease=lease,
             )
         )
         digest = check_key(ledger, key, delivery, confirm_key)
         reader = stack.enter_context(
-            Ledger.open(delivery.ledger, account, read_only=True, connect=world.connect)
+            open_ledger(delivery.ledger, account, read_only=True, connect=world.connect)
         )
-        open_other = partial(Ledger.open, delivery.ledger, read_only=True, connect=world.connect)
+        open_other = partial(open_ledger, delivery.ledger, read_only=True, connect=world.connect)
         if (doubted := doubt(ledger, open_other, key.secret)) is not None:
             _settle(doubted, delivery, confirm_account, observer)
         plan.check_ledger(ledger, observer)

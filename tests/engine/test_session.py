@@ -15,13 +15,14 @@ from importer.delivery.protocol.states import NEW, Sent, Transition
 from importer.engine.row_batch import CREATING, Answer, CarriedRow, RowBatch
 from importer.engine.seam import EngineSettings
 from importer.engine.session import Session
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, open_ledger
 from tests.delivery.fake_api import FakeApi, Reply, problem, serving
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
+    from importer.ledger import Ledger
     from importer.ledger.interface import Hasher
 
 RUN = "20261126T010000Z-000001"
@@ -59,7 +60,7 @@ class Workers:
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
         """The ledger of all."""
-        with Ledger.open(self._path, self.account) as ledger:
+        with open_ledger(self._path, self.account) as ledger:
             yield ledger
 
     def run(self, do: Callable[..., Awaitable[None]], sessions: int = 1) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from importer.errors import ExitCode
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, open_ledger
 from tests.job.conftest import HEADER, Job, outcomes, results
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_the_second_day(job: Job) -> None:
         "C": ("conflict", "changed_at_moment"),
     }
     account = Account(job.base_url, "test")
-    with Ledger.open(job.folder / "ledger.db", account, read_only=True) as ledger:
+    with open_ledger(job.folder / "ledger.db", account, read_only=True) as ledger:
         history = ledger.history("A")
         assert ledger.open_updates() == 0
     assert history is not None

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LONGEST = 1800.0
 """Seconds of simulated time in which a run ends that has nothing but rows' own faults, or whose
 server takes nobody (each row may fail eight times, and a run without progress is given up)."""
+MOST_REFUSED = 50
+"""Updates that are refused alike, and those in flight meanwhile, before a run has to stop."""
 IN_MOMENT = {"created", "found", "unchanged", "changed", "updated", "conflict"}
 IN_STEP = {"created", "unchanged", "updated"}
 """Outcomes that say that Moment holds what the source says, in each field that may be written."""
@@ -200,6 +202,10 @@ class Checkers:
             else:
                 self._agrees(importer, row, outcome)
         self._lively(importer, rows)
+        most = MOST_REFUSED + importer.world.scene.concurrency
+        if importer.world.scene.refuses_updates and importer.refused_updates > most:
+            text = f"{importer.name} heard {importer.refused_updates} refusals of updates"
+            self.violated("goes on though nothing is taken", text)
 
     def _lively(self, importer: Importer, rows: Sequence[StagedRow]) -> None:
         """Every row that the server takes is taken in this run; else the run ends soon."""
@@ -314,7 +320,9 @@ class Checkers:
         elif outcome == "rejected":
             if importer.overlapped:
                 return
-            if held is None or held.state != "rejected":
+            if held is not None and held.state == "done":
+                self._refused_update(importer, row)
+            elif held is None or held.state != "rejected":
                 self.violated("results and ledger disagree", f"{outcome}, {_words(held)}")
             elif acceptable(self._book.payloads[held.fingerprint]):
                 self.violated("wrong rejection", _words(held))
@@ -328,6 +336,12 @@ class Checkers:
             by.add(self._opened_by.get(row.reference))
         if outcome in {"unchanged", "changed"} and importer.name in by:
             self.violated("own doing is not told", f"{row.reference} is {outcome}")
+
+    def _refused_update(self, importer: Importer, row: StagedRow) -> None:
+        """A customer whose new values are said to be refused: Moment refuses them."""
+        entry = importer.file.deliverable()[row.reference]
+        if not (entry.refused or self._moment.refuses_updates):
+            self.violated("wrong rejection", f"{row.reference}: Moment accepts this update")
 
     def _in_step(self, importer: Importer, row: StagedRow, outcome: str) -> None:
         """What is said to be in step is, and a conflict has somebody who caused it."""

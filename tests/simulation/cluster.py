@@ -9,7 +9,7 @@ import trio
 
 from importer.engine.coordinator import WorkerLost
 from importer.engine.session import Session
-from importer.ledger import Ledger
+from importer.ledger import open_ledger
 from tests.simulation.disk import connector
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from importer.engine.row_batch import Answer, RowBatch, Standing, Stop
     from importer.engine.seam import EngineSettings
     from importer.job.world import World as Seams
-    from importer.ledger import Account
+    from importer.ledger import Account, Ledger
     from tests.simulation.process import Importer
 
 FRESH_READ = True
@@ -79,10 +79,10 @@ class Cluster:
     def _hire(self) -> None:
         importer = self._importer
         path, connect = importer.world.ledger, connector(importer)
-        writer = Ledger.open(
+        writer = open_ledger(
             path, self._account, safeguards=self._seams.safeguards, connect=connect
         )
-        reader = Ledger.open(path, self._account, read_only=True, connect=connect)
+        reader = open_ledger(path, self._account, read_only=True, connect=connect)
         session = Session(
             self._settings,
             writer,

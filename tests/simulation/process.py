@@ -19,7 +19,7 @@ from importer.job.finish import fill_in_from_ledger
 from importer.job.job_settings import DeliverySettings
 from importer.job.observer import Observer, Progress
 from importer.job.world import World as Seams
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, Ledger, open_ledger
 from importer.plan import StagedRow, Staging, make_plan
 from importer.plan.make import settle_duplicates
 from importer.rows import OnDuplicate
@@ -89,6 +89,7 @@ class Importer:
         self.first_status = 0
         """Of the first answer that arrived (a look-up's 404 is no verdict on the run)."""
         self.sent = 0
+        self.refused_updates = 0
         self.in_flight = 0
         self.steps = 0
         self.asked = False
@@ -147,11 +148,11 @@ class Importer:
         world, run_id = self.world, self.name.replace(" ", "-")
         connect, staging, open_ledgers = connector(self), Staging(), []
         try:
-            ledger = Ledger.open(
+            ledger = open_ledger(
                 world.ledger, ACCOUNT, safeguards=world.safeguards, connect=connect
             )
             open_ledgers.append(ledger)
-            reader = Ledger.open(world.ledger, ACCOUNT, read_only=True, connect=connect)
+            reader = open_ledger(world.ledger, ACCOUNT, read_only=True, connect=connect)
             open_ledgers.append(reader)
             await self._read(staging, reader)
             settle_duplicates(staging, ["customers.csv"], OnDuplicate.ERROR)
@@ -195,7 +196,7 @@ class Importer:
 
     async def _deliver_early(self, staging: Staging, reader: Ledger) -> None:
         """What a streaming importer would do: send the first batch before the rest is read."""
-        with Ledger.open(self.world.ledger, ACCOUNT, connect=connector(self)) as ledger:
+        with open_ledger(self.world.ledger, ACCOUNT, connect=connector(self)) as ledger:
             await self._deliver(staging, ledger, reader, f"{self.name}-early")
 
     async def _deliver(
@@ -330,6 +331,7 @@ class Importer:
 
     def hears(self, method: str, status: int) -> None:
         """An answer arrives."""
+        self.refused_updates += method == "PATCH" and 400 <= status < 500
         if not self.first_status and (method, status) != ("GET", 404):
             self.first_status = status
             self.world.checkers.first_answer(self)

@@ -69,6 +69,10 @@ class Scene:
     """The update policies of each run, as ``--update`` takes them; then each run is a night."""
     workers: int = 0
     """Workers that an engine carries batches to; 0 for none: the importer delivers itself."""
+    changes: float = 0.3
+    """Share of the rows that change where rows change."""
+    refuses_updates: bool = False
+    """Moment refuses every PATCH with the same words."""
     lively: bool = False
     """Nothing else goes wrong, so every row that the server takes must be taken in each run."""
 
@@ -265,8 +269,23 @@ NIGHTS = {
         },
         alone=True,
     ),
+    "nights that are refused": Theme(
+        {"row changed": 1.0},
+        {"unique": True, "lag": 0.0},
+        {
+            "update": "balance=source",
+            "refuses_updates": True,
+            "rows": 90,
+            "runs": 2,
+            "concurrency": 4,
+            "changes": 1.0,
+            "gaps": (24 * HOUR,),
+            "tail": 0.5,
+        },
+        alone=True,
+    ),
 }
-"""Thirty nights in which the source changes and somebody edits at Moment."""
+"""Nights in which the source changes, and somebody edits at Moment or Moment takes no update."""
 
 CARRIAGE = ("worker dies", "worker cut off", "batch doubled", "batch's answer lost")
 _CARRIED: dict[str, float] = {
