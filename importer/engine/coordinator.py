@@ -322,7 +322,7 @@ class Coordinator:
 
     def _next(self, worker: _Worker) -> _Batch | None:
         """The next batch, if there is one that may go."""
-        if self._stop.is_set() or (self._out and not self._open):
+        if self._stop.is_set() or self._must_wait():
             return None
         if self._returned:
             batch = self._returned.popleft()
@@ -337,6 +337,10 @@ class Coordinator:
             batch = _Batch(sent, {one.position: one for one in planned})
         self._out[batch.sent.number] = batch
         return batch
+
+    def _must_wait(self) -> bool:
+        """Until a row was answered sensibly, batches go alone."""
+        return bool(self._out) and not self._open
 
     def _heard(self, worker: _Worker, batch: _Batch, answer: Answer | None) -> None:
         """A batch is answered, or its worker is lost."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from importer.engine.reached import RunReader
     from importer.engine.seam import EngineSettings
     from importer.ledger.interface import LedgerWriter
+    from importer.ledger.rate_bucket import RateLedger
 
 _BY_LEDGER = frozenset({Outcome.UNCHANGED, Outcome.CHANGED})
 """Outcomes of a row that the ledger was found to hold already: who settled it?"""
@@ -69,9 +70,13 @@ class Session:
         around: Around,
         *,
         api_key: str,
+        shared: RateLedger | None = None,
         fresh_read: bool = True,
     ) -> None:
-        """``fresh_read`` is on, but in tests that show what it is for."""
+        """``fresh_read`` is on, but in tests that show what it is for.
+
+        ``shared`` grants the rate to all workers together.
+        """
         policy = settings.updates or UpdatePolicy()
         self._known = OwnDoing(reader, settings.run_id, policy).known
         self._offload = around.offload
@@ -84,6 +89,7 @@ class Session:
             api_key=api_key,
             on_settled=self._settled,
             hashes=reader.hasher(),
+            shared=shared,
         )
         self._one_reader = anyio.Lock()
         self._open: dict[int, _Open] = {}
