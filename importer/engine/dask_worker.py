@@ -25,7 +25,7 @@ from importer.delivery.credentials import read_api_key
 from importer.engine.row_batch import Answer, RowBatch, Standing, Stop
 from importer.engine.session import Session
 from importer.errors import BugFound, ImporterError, RunStopped, UsageError
-from importer.ledger import joined, open_ledger
+from importer.ledger import joined, open_ledger, open_rate
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -74,6 +74,7 @@ class _Running:
                 hint="give the run and all its workers the same MOMENT_API_KEY(_FILE)",
             )
         writer = enter(open_ledger(errand.ledger, errand.account, lease=joined(errand.lease)))
+        shared = enter(open_rate(errand.ledger, errand.account.base_url, key.secret))
         portal = enter(
             start_blocking_portal(
                 backend_options=loop_options(), name=f"importer {errand.settings.run_id}"
@@ -81,7 +82,9 @@ class _Running:
         )
 
         async def make() -> Session:
-            return Session(errand.settings, writer, reader, Around(), api_key=key.secret)
+            return Session(
+                errand.settings, writer, reader, Around(), api_key=key.secret, shared=shared
+            )
 
         session = portal.call(make)
         portal.start_task_soon(session.run)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from importer.ledger.interface import Lease, LeaseLost, NoLedger, OlderLedger, Share
     from importer.ledger.ledger import Ledger, Mapped
     from importer.ledger.ledger_version import Standing
-    from importer.ledger.opening import hold, joined, open_ledger, read_accounts
+    from importer.ledger.opening import hold, joined, open_ledger, open_rate, read_accounts
     from importer.ledger.run_table import Run
     from importer.ledger.sqlite.lock import RunLock
 
@@ -40,6 +40,7 @@ _HOMES = {
     "hold": "opening",
     "joined": "opening",
     "open_ledger": "opening",
+    "open_rate": "opening",
     "read_accounts": "opening",
 }
 
@@ -62,6 +63,7 @@ __all__ = [
     "hold",
     "joined",
     "open_ledger",
+    "open_rate",
     "read_accounts",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,14 @@ from importer.ledger.sqlite.lock import RunLock
 from importer.ledger.sqlite.sqlite_ledger import SqliteLedger, read_accounts_of_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
     from importer.ledger.account import Account
     from importer.ledger.interface import Lease, Share
     from importer.ledger.ledger import Ledger
+    from importer.ledger.rate_bucket import RateLedger
     from importer.ledger.sqlite.connection import Connect
 
 
@@ -115,6 +118,31 @@ def joined(number: int) -> Lease:
     It is neither renewed nor given back here; with its end, this process can write no more.
     """
     return _Joined(number)
+
+
+@contextmanager
+def open_rate(
+    address: LedgerAddress | Path, base_url: str, api_key: str
+) -> Iterator[RateLedger | None]:
+    """The rate that all workers with this API key share, where the ledger is in a database.
+
+    None of a file: one process at a time works with it, and the rate is its own. The connection
+    is no one else's.
+
+    Args:
+        address: where the ledger is; it must be there.
+        base_url: normalised.
+        api_key: only a digest of it is stored.
+
+    Raises:
+        LedgerFailed: the database cannot be reached.
+        UsageError: it cannot be used.
+    """
+    if _path_of(address) is not None:
+        yield None
+        return
+    del base_url, api_key
+    raise _not_yet(_address_of(address))
 
 
 def read_accounts(
