@@ -6,6 +6,7 @@ documentation follow. Modules that a parser needs are loaded when a value is par
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from importer.job.limit import (
 from importer.job.settings_table import ONLY_RUN, READS, SENDS, Setting, setting, settings_in
 from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
 from importer.outcomes import OnDuplicate, Outcome
+from importer.shard import WHOLE, Shard, shard_of
 
 if TYPE_CHECKING:
     from importer.mapping import Mapping
@@ -114,6 +116,15 @@ def parse_fail_on(text: str) -> str:
             f"--fail-on {unknown[0]!r} is no outcome", hint=f"any of {', '.join(sorted(known))}"
         )
     return ",".join(sorted(names))
+
+
+def parse_shard(text: str) -> Shard:
+    """What ``--shard`` names, with what an orchestrator says of this process.
+
+    Raises:
+        UsageError: it names no shard.
+    """
+    return shard_of(text, os.environ)
 
 
 def parse_log_format(text: str) -> str:
@@ -215,6 +226,17 @@ class InputSettings:
     fail_fast: bool = setting(
         default=False, help="Stop reading at the first invalid record.", commands=("check",)
     )
+    shard: Shard = setting(
+        WHOLE,
+        "Deliver share I of N of the references: one of N such commands on one PostgreSQL ledger."
+        " Or auto/N in an array job.",
+        kind=str,
+        shown=None,
+        commands=SENDS,
+        parse=parse_shard,
+        metavar="I/N",
+    )
+    """All of it is read and checked; what falls to other shards is theirs to deliver and report."""
     mapping: Mapping | None = None
     """Which column is what; None where the header says it."""
     config: Path | None = None

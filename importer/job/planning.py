@@ -20,7 +20,7 @@ from importer.job.plan_guard import (
     save_plan,
     settings_of,
 )
-from importer.job.run import stop_rule
+from importer.job.run import refuse_alone, stop_rule
 from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
@@ -94,6 +94,12 @@ def plan(
         Interrupted: a signal came.
     """
     world, observer = world or World(), observer or Observer()
+    refuse_alone(inputs.shard, delivery.ledger)
+    if save is not None and not inputs.shard.is_whole:
+        raise UsageError(
+            "a saved plan is of the whole input, not of one shard",
+            hint="leave --shard out here; every shard may follow the plan: run --plan FILE --shard",
+        )
     if save is None:
         return _look(inputs, delivery, mode, world, observer, digests=False)
     mapping = str(inputs.config or "")
@@ -161,11 +167,17 @@ def _look(
             )
             look = volume.look(staging, read, met)
             vanished = look.vanished
-            to_mark = volume.marking.open if volume.marking is not None else 0
             if look.drifts:
                 observer.warning(VOLUME_GUARD, look.words)
-        elif not read.records and not delivery.incremental:
-            observer.warning(VOLUME_GUARD, empty_input().text)
+            if not inputs.shard.is_whole:
+                read = replace(read, records=staging.keep(inputs.shard))
+                vanished = volume.keep(inputs.shard, staging, look)
+            to_mark = volume.marking.open if volume.marking is not None else 0
+        else:
+            if not read.records and not delivery.incremental:
+                observer.warning(VOLUME_GUARD, empty_input().text)
+            if not inputs.shard.is_whole:
+                read = replace(read, records=staging.keep(inputs.shard))
         rows_sha256 = digest_of(staging) if digests else ""
         made = forecast(staging, ledger, delivery.updates)
         errors = tuple(staging.figures.error_codes())

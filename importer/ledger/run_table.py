@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 
 _DIGEST_BYTES = 8
+_TRIES_OF_A_SHARD = 4
+"""So often may each shard have gone through before the others of its input are looked for."""
 NUMBER = "SELECT id FROM run WHERE account = ? AND run_id = ?"
 """The query for a run's number."""
 
@@ -118,13 +121,26 @@ def series_of_run(db: Reads, account: int, run_id: str) -> str:
 
 
 def last_volume(db: Reads, account: int, series: str) -> dict[str, Any] | None:
-    """What the last run of a series noted that went through (``write_end``); None if none did."""
-    found = db.read(
+    """What the last run of a series noted that went through (``write_end``); None if none did.
+
+    Shards of one input went through when all of them did: each notes ``shard``, as [I, N], and the
+    ``input``.
+    """
+    sql = (
         "SELECT volume FROM run WHERE account = ? AND series = ? AND volume <> ''"
-        " ORDER BY id DESC LIMIT 1",
-        (account, series),
+        " ORDER BY id DESC LIMIT ?"
     )
-    return json.loads(found[0][0]) if found else None
+    most, shards = 1, defaultdict[str, set[int]](set)
+    for (text,) in db.read(sql, (account, series, most)):
+        most = _TRIES_OF_A_SHARD * json.loads(text).get("shard", (1, 1))[1]
+    for (text,) in db.read(sql, (account, series, most)):
+        volume: dict[str, Any] = json.loads(text)
+        index, of = volume.get("shard", (1, 1))
+        done = shards[volume.get("input", "")]
+        done.add(index)
+        if len(done) == of:
+            return volume
+    return None
 
 
 def last_digest(db: Reads, account: int) -> str | None:
