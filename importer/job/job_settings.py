@@ -306,13 +306,13 @@ class DeliverySettings:
     """Workers, and the most requests in flight."""
     rate: float | None = setting(
         None,
-        "Most requests per second.",
+        "Most requests per second; of all workers together, where the ledger is in PostgreSQL.",
         kind=float,
         commands=("run", "verify"),
         least=0.01,
         help_of={"verify": "Most requests per second; 50 by default."},
     )
-    """Ceiling in requests per second; None for no ceiling of our own."""
+    """Ceiling in requests per second; None for no ceiling of our own. See ``open_rate``."""
     patience: float = setting(
         PATIENCE,
         "Stop after N seconds without one settled row.",
