@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.errors import UsageError
 from importer.ledger.address import LedgerAddress
 from importer.ledger.sqlite.connection import open_database
 from importer.ledger.sqlite.lock import RunLock
@@ -62,7 +61,18 @@ def open_ledger(
             path, create=create, read_only=read_only, connect=connect, still_ours=still_ours
         )
         return SqliteLedger(db, account, safeguards)
-    raise _not_yet(_address_of(address))
+    from importer.ledger.postgres.postgres_ledger import (  # noqa: PLC0415 - psycopg is an extra
+        open_postgres_ledger,
+    )
+
+    return open_postgres_ledger(
+        _address_of(address),
+        account,
+        create=create,
+        read_only=read_only,
+        safeguards=safeguards,
+        lease=lease,
+    )
 
 
 def hold(
@@ -87,8 +97,11 @@ def hold(
     path = _path_of(address)
     if path is not None:
         return RunLock(path, run_id=run_id, started_at=started_at)
-    del account, share
-    raise _not_yet(_address_of(address))
+    from importer.ledger.postgres.account_lease import AccountLease  # noqa: PLC0415 - as above
+
+    return AccountLease(
+        _address_of(address), account, run_id=run_id, started_at=started_at, share=share
+    )
 
 
 class _Joined:
@@ -141,8 +154,14 @@ def open_rate(
     if _path_of(address) is not None:
         yield None
         return
-    del base_url, api_key
-    raise _not_yet(_address_of(address))
+    from importer.ledger.postgres.postgres_connection import open_postgres  # noqa: PLC0415 - as above
+    from importer.ledger.postgres.rate_table import RateTable  # noqa: PLC0415
+
+    db = open_postgres(_address_of(address))
+    try:
+        yield RateTable(db, base_url, api_key)
+    finally:
+        db.close()
 
 
 def read_accounts(
@@ -157,14 +176,11 @@ def read_accounts(
     path = _path_of(address)
     if path is not None:
         return read_accounts_of_file(path, connect=connect)
-    raise _not_yet(_address_of(address))
-
-
-def _not_yet(address: LedgerAddress) -> UsageError:
-    return UsageError(
-        f"the ledger {address} cannot be opened: this version keeps ledgers in files",
-        hint="give --ledger a path",
+    from importer.ledger.postgres.postgres_ledger import (  # noqa: PLC0415 - as above
+        read_accounts_of_database,
     )
+
+    return read_accounts_of_database(_address_of(address))
 
 
 def _path_of(address: LedgerAddress | Path) -> Path | None:
