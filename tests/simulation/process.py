@@ -156,7 +156,7 @@ class Importer:
             open_ledgers.append(reader)
             await self._read(staging, reader)
             settle_duplicates(staging, ["customers.csv"], OnDuplicate.ERROR)
-            updates = DeliverySettings(update=world.scene.update).updates
+            updates = DeliverySettings(update=world.update).updates
             make_plan(staging, reader, retry_rejected=self._retry_rejected, updates=updates)
             ledger.begin_run(
                 run_id,
@@ -221,7 +221,7 @@ class Importer:
             settings=DeliverySettings(
                 concurrency=world.scene.concurrency,
                 retry_rejected=self._retry_rejected,
-                update=world.scene.update,
+                update=world.update,
             ),
             world=seams,
             progress=Progress(),
