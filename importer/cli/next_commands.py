@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from importer.job.job_settings import DEFAULT_LEDGER
+from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def no_flags(command: str, *, without: Sequence[str] = (), planned: bool = True)
 
 
 def after_run(
-    ledger: Path,
+    ledger: LedgerAddress,
     summary: Summary,
     results: str,
     *,
@@ -120,7 +120,7 @@ def after_check(
 
 
 def after_plan(
-    ledger: Path,
+    ledger: LedgerAddress,
     sources: Sequence[str],
     saved: Path | None,
     *,
@@ -140,7 +140,7 @@ def after_plan(
 class _Maker:
     """Writes commands that mean what was typed."""
 
-    def __init__(self, ledger: Path, config: Path | None, flags: Flags) -> None:
+    def __init__(self, ledger: LedgerAddress, config: Path | None, flags: Flags) -> None:
         self._ledger = ledger
         self._config = config
         self._flags = flags
@@ -156,7 +156,8 @@ class _Maker:
         words = ["importer", command, *map(_name, names)]
         if command in {"run", "plan", "check"} and self._config is not None:
             words += ["--config", _name(str(self._config))]
-        if command != "check" and self._ledger != DEFAULT_LEDGER:
+        # One that holds a password was not typed: who said it will say it again.
+        if command != "check" and self._ledger != DEFAULT_LEDGER and not self._ledger.has_password:
             words += ["--ledger", _name(str(self._ledger))]
         words += more
         given = self._flags(command, without=(*_ONCE, *without, "ledger"))

@@ -21,6 +21,7 @@ import typer
 from importer.errors import UsageError, printable
 from importer.job.job_settings import TABLE, DeliverySettings, DisplaySettings, InputSettings
 from importer.job.settings_table import PREFIX, READS
+from importer.ledger.address import LedgerAddress, refuse_password
 from importer.mapping.updates import updates_text
 
 if TYPE_CHECKING:
@@ -114,8 +115,11 @@ class Given:
         for name in self.values if plan is not None else ():
             source = self.context.get_parameter_source(name)
             if source is None or source.name not in {"COMMANDLINE", "ENVIRONMENT"}:
-                self.values[name] = plan.settings.get(name, self.values[name]) if plan else None
+                said = plan.settings.get(name, self.values[name]) if plan else None
                 self.followed.add(name)
+                if name == "ledger" and str(LedgerAddress.parse(self.values[name])) == said:
+                    continue  # The same, but for a password that no plan holds.
+                self.values[name] = said
 
     def inputs(self, sources: Iterable[str]) -> InputSettings:
         """What to read, through the mapping file if there is one.
@@ -139,7 +143,11 @@ class Given:
         Raises:
             UsageError: a setting has no value of its kind.
         """
-        return DeliverySettings(**self._of(DeliverySettings))
+        settings = DeliverySettings(**self._of(DeliverySettings))
+        source = self.context.get_parameter_source("ledger")
+        if source is not None and source.name == "COMMANDLINE":
+            refuse_password(settings.ledger, "--ledger")
+        return settings
 
     def display(self) -> DisplaySettings:
         """How to tell of it.
@@ -382,7 +390,9 @@ def show(given: Given) -> list[str]:
     config = mapping_of(given.context)
     rows = []
     for name, value in given.values.items():
-        BY_NAME[name].value_of(value)
+        parsed = BY_NAME[name].value_of(value)
+        # An address shows no password.
+        value = str(parsed) if isinstance(parsed, LedgerAddress) else value  # noqa: PLW2901
         shown = (
             "" if value is None else str(value).lower() if value in (True, False) else str(value)
         )

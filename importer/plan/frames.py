@@ -181,12 +181,16 @@ def keys_of(judged: Judged) -> pl.DataFrame:
     )
 
 
+def as_stored(reference: str) -> str:
+    """A reference as text: lone surrogates (bytes that were no UTF-8) cannot be stored."""
+    return reference.encode("utf-8", "backslashreplace").decode()
+
+
 def as_invalid(row: Row, outcome: Outcome) -> tuple[object, ...]:
     """A row that needs no request by itself, as the columns of its table."""
     return (
         position(row.source, row.line),
-        # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
-        row.reference.encode("utf-8", "backslashreplace").decode(),
+        as_stored(row.reference),
         # Of a record that is left out nobody asks for the cells: they are in no errors file.
         "[]" if outcome == Outcome.SKIPPED else json.dumps(row.cells),
         json.dumps(row.extra) if row.extra else None,

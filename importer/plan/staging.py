@@ -34,12 +34,14 @@ from importer.plan.staging_file import LEFT, StagingFile
 from importer.plan.suspects import Suspects, hashes_of
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from importer.delivery.protocol.flight import Settled
     from importer.rows import Judged
     from importer.rows.row import Row
+    from importer.shard import Shard
 
 CHUNK = 2000
 """Rows per read; keeps memory flat and lets writes go on between reads."""
@@ -145,12 +147,8 @@ class Staging:
         height = self._file.read("SELECT height FROM segment WHERE first = ?", (segment,))[0][0]
         known = self._unchanged(segment)
         column = pl.repeat(None, height, dtype=pl.String, eager=True) if known is None else known
-        frame = column.scatter(at, ids).alias("id").to_frame()
         with self._file.transaction() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?)",
-                (segment, height - frame["id"].null_count(), pack(frame)),
-            )
+            self._store_unchanged(db, segment, column.scatter(at, ids))
 
     def settle_rest(self, outcome: Outcome) -> None:
         """Give every row without an outcome this one."""
@@ -176,6 +174,58 @@ class Staging:
                     for one in settled
                 ),
             )
+
+    def keep(self, shard: Shard) -> int:
+        """Drop every record that falls to another shard; how many are left.
+
+        Once it is known what repeats a reference, and what the whole input is like.
+        """
+        left = self._keep_invalid(shard)
+        for first, last in self._file.segments():
+            keys = self._file.frame("keys", first)
+            mine = pl.Series(shard.mask(keys["reference"], keys["position"]))
+            left += int(mine.sum())
+            if not mine.all():
+                self._keep_of_segment(first, last, keys, mine)
+        return left
+
+    def _keep_invalid(self, shard: Shard) -> int:
+        left, last = 0, -1
+        query = (
+            "SELECT position, reference FROM invalid WHERE position > ? ORDER BY position LIMIT ?"
+        )
+        while found := self._file.read(query, (last, CHUNK)):
+            others = [(at,) for at, reference in found if not shard.holds(reference, at)]
+            with self._file.transaction() as db:
+                db.executemany("DELETE FROM invalid WHERE position = ?", others)
+            left += len(found) - len(others)
+            last = found[-1][0]
+        return left
+
+    def _keep_of_segment(self, first: int, last: int, keys: pl.DataFrame, mine: pl.Series) -> None:
+        kept = {"keys": keys.filter(mine)}
+        kept |= {name: self._file.frame(name, first).filter(mine) for name in ("hashes", "body")}
+        settled = self._file.read(
+            "SELECT position FROM outcome WHERE position BETWEEN ? AND ?", (first, last)
+        )
+        others = {*keys["position"].filter(~mine)}
+        unchanged = self._unchanged(first)
+        height = kept["keys"].height
+        with self._file.transaction() as db:
+            db.executemany(
+                "DELETE FROM outcome WHERE position = ?",
+                [one for one in settled if one[0] in others],
+            )
+            for name in (*kept, "unchanged"):
+                db.execute(f"DELETE FROM {name} WHERE first = ?", (first,))  # noqa: S608 - our own names
+            if not height:
+                db.execute("DELETE FROM segment WHERE first = ?", (first,))
+                return
+            db.execute("UPDATE segment SET height = ? WHERE first = ?", (height, first))
+            for name, frame in kept.items():
+                self._file.store(name, first, pack(frame, "lz4" if name == "body" else ""))
+            if unchanged is not None:
+                self._store_unchanged(db, first, unchanged.filter(mine))
 
     # Rows go out --------------------------------------------------------------------------------
 
@@ -246,6 +296,13 @@ class Staging:
         return dict(self._file.read(query))
 
     # Inside -------------------------------------------------------------------------------------
+
+    def _store_unchanged(self, db: sqlite3.Connection, segment: int, ids: pl.Series) -> None:
+        """Note the customers of a segment's unchanged rows, null for the others."""
+        db.execute(
+            "INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?)",
+            (segment, ids.len() - ids.null_count(), pack(ids.alias("id").to_frame())),
+        )
 
     def _segment_page(self, first: int, last: int) -> Page:
         frame = self._file.frame("keys", first, ["position", "reference"]).with_row_index("at")

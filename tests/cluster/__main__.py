@@ -100,18 +100,14 @@ class Campaign:
         self.fleet.server.restart()
 
     def kill_worker(self, rng: random.Random) -> None:
-        """One of them; it is back after two seconds."""
+        """One of them."""
         self.kills += 1
         self.fleet.kill_worker(rng.choice(self.fleet.workers))
-        time.sleep(2)
-        self.fleet.revive()
 
     def kill_scheduler(self) -> None:
-        """It knows nothing any more when it is back, two seconds later."""
+        """It knows nothing any more when it is back."""
         self.kills += 1
         self.fleet.kill_scheduler()
-        time.sleep(2)
-        self.fleet.revive()
 
     # What must hold -------------------------------------------------------------------------------
 

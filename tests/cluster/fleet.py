@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 DASK = [sys.executable, "-m", "dask"]
 SECONDS = 60
+AWAY = 2.0
+"""Seconds between two looks of the supervisor."""
 
 
 class Fleet:
@@ -33,10 +36,12 @@ class Fleet:
         self.ledger = self.server.url(tcp=True)
         """Its address; the password is in ``environment``."""
         self._folder = folder
-        self._count = workers
+        self.workers = range(workers)
         self._port = _free_port()
         self._scheduler: subprocess.Popen[bytes] | None = None
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._ended = threading.Event()
+        self._supervisor = threading.Thread(target=self._supervise)
         self._stack = ExitStack()
 
     @property
@@ -52,11 +57,12 @@ class Fleet:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(self.server)
-            stack.callback(self._end)
-            if self._count:
-                self.start_scheduler()
-            for number in range(self._count):
-                self.start_worker(number)
+            if self.workers:
+                stack.callback(self._end)
+                self._start_scheduler()
+                for number in self.workers:
+                    self._start_worker(number)
+                self._supervisor.start()
             self._stack = stack.pop_all()
         return self
 
@@ -68,12 +74,7 @@ class Fleet:
     ) -> None:
         self._stack.close()
 
-    @property
-    def workers(self) -> list[int]:
-        """The numbers of all workers."""
-        return list(range(self._count))
-
-    def start_scheduler(self) -> None:
+    def _start_scheduler(self) -> None:
         """Start it, at the same address each time, and wait until it listens."""
         words = ["scheduler", "--host", "127.0.0.1", "--port", str(self._port), "--no-dashboard"]
         self._scheduler = self._start("scheduler", *words)
@@ -83,35 +84,29 @@ class Fleet:
                 raise RuntimeError((self._folder / "scheduler.log").read_text())
             time.sleep(0.05)
 
-    def start_worker(self, number: int) -> None:
-        """Start one; it waits for its scheduler, and comes back to one that was away."""
+    def _start_worker(self, number: int) -> None:
         words = ["worker", f"tcp://127.0.0.1:{self._port}", "--no-nanny", "--no-dashboard"]
         words += ["--nthreads", "1", "--name", f"worker-{number}", "--memory-limit", "0"]
         words += ["--local-directory", str(self._folder / "dask")]
         self._workers[number] = self._start(f"worker-{number}", *words)
 
     def kill_scheduler(self) -> None:
-        """``kill -9``."""
+        """``kill -9``; it is back after some seconds, and knows nothing any more."""
         assert self._scheduler is not None
         self._scheduler.kill()
-        self._scheduler.wait()
 
     def kill_worker(self, number: int) -> None:
-        """``kill -9``."""
+        """``kill -9``; it is back after some seconds."""
         self._workers[number].kill()
-        self._workers[number].wait()
 
-    def revive(self) -> list[str]:
-        """Start again whatever is not running, as a supervisor does; the names of what was."""
-        dead = []
-        if self._scheduler is not None and self._scheduler.poll() is not None:
-            self.start_scheduler()
-            dead.append("scheduler")
-        for number, worker in list(self._workers.items()):
-            if worker.poll() is not None:
-                self.start_worker(number)
-                dead.append(f"worker-{number}")
-        return dead
+    def _supervise(self) -> None:
+        """Start again whatever is not running; a worker ends by itself without its scheduler."""
+        while not self._ended.wait(AWAY):
+            if self._scheduler is not None and self._scheduler.poll() is not None:
+                self._start_scheduler()
+            for number, worker in list(self._workers.items()):
+                if worker.poll() is not None:
+                    self._start_worker(number)
 
     def _start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         with (self._folder / f"{name}.log").open("ab") as log:
@@ -124,6 +119,9 @@ class Fleet:
             )
 
     def _end(self) -> None:
+        self._ended.set()
+        if self._supervisor.is_alive():
+            self._supervisor.join()
         for process in [*self._workers.values(), self._scheduler]:
             if process is not None:
                 process.kill()

@@ -21,7 +21,7 @@ from importer.delivery.protocol.states import (
     Updating,
 )
 from importer.errors import LedgerFailed, UsageError
-from importer.ledger import Account, Ledger, copying
+from importer.ledger import Account, copying, open_ledger
 from importer.ledger.copying import Copied, Copy, accounts_of
 from importer.ledger.sqlite.connection import Database, open_database
 from tests.ledger.samples import ACCOUNT, PRINT_A, PRINT_B, attempt, raw
@@ -42,7 +42,7 @@ def store(path: Path) -> Database:
 
 def fill(path: Path, account: Account = ACCOUNT, customers: int = 40) -> None:
     """Two runs, customers in every state, updates, and a history."""
-    with Ledger.open(path, account) as ledger:
+    with open_ledger(path, account) as ledger:
         hasher = ledger.hasher()
         for run in ("night-1", "night-2"):
             ledger.begin_run(
@@ -95,7 +95,7 @@ def copied(source: Path, target: Path, account: Account = ACCOUNT) -> Copied:
 
 def told(path: Path, account: Account = ACCOUNT) -> dict[str, Any]:
     """What a ledger says of an account, by its own methods."""
-    with Ledger.open(path, account, read_only=True) as ledger:
+    with open_ledger(path, account, read_only=True) as ledger:
         references = [reference for reference, _ in ledger.iter_states()]
         runs = {row[0]: row[1] for row in raw(path).execute("SELECT id, run_id FROM run")}
         return {
@@ -174,9 +174,9 @@ def test_a_killed_copy_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             Copy(db, Dying(other, at)).account(ACCOUNT)
         db.close()
         other.close()
-        with Ledger.open(target, ACCOUNT) as half, pytest.raises(UsageError, match="not finished"):
+        with open_ledger(target, ACCOUNT) as half, pytest.raises(UsageError, match="not finished"):
             half.totals()
-        with Ledger.open(target, ACCOUNT) as half, pytest.raises(UsageError, match="not finished"):
+        with open_ledger(target, ACCOUNT) as half, pytest.raises(UsageError, match="not finished"):
             half.apply([], [], run_id="x", now=1.0)
     done = copied(source, target)
     assert done.resumed
@@ -195,7 +195,7 @@ def test_a_source_that_moved_is_copied_anew(
         Copy(db, Dying(other, 6)).account(ACCOUNT)
     db.close()
     other.close()
-    with Ledger.open(source, ACCOUNT) as ledger:
+    with open_ledger(source, ACCOUNT) as ledger:
         sent = Transition("a late one", NEW, Sent(0, PRINT_A, 200.0))
         ledger.apply([sent], [], run_id="night-2", now=200.0)
     done = copied(source, target)
@@ -219,7 +219,7 @@ def test_a_copy_that_went_wrong_is_noticed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(copying, "_with_numbers", with_a_flaw)
     with pytest.raises(LedgerFailed, match="differs from its source in customer"):
         copied(source, target)
-    with Ledger.open(target, ACCOUNT) as half, pytest.raises(UsageError, match="not finished"):
+    with open_ledger(target, ACCOUNT) as half, pytest.raises(UsageError, match="not finished"):
         half.states(["x"])
     monkeypatch.setattr(copying, "_with_numbers", numbers)
     copied(source, target)
@@ -237,7 +237,7 @@ def test_a_copy_is_never_mixed(tmp_path: Path) -> None:
     assert told(target) == before
 
     begun = tmp_path / "c.db"
-    with Ledger.open(begun, ACCOUNT) as ledger:
+    with open_ledger(begun, ACCOUNT) as ledger:
         ledger.begin_run(
             "dry", started_at=1, command="dry run", version="1", key_digest="", sources=[]
         )

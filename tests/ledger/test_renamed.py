@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import UsageError
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, open_ledger
 from importer.ledger.renamed import Known, look_alikes, move, refusal, to_move
 from importer.ledger.sqlite.connection import open_database
 from tests.ledger.samples import done, raw, sent
@@ -84,7 +84,7 @@ def test_a_refusal_names_both_ways_out() -> None:
 
 def fill(path: Path, account: Account, *references: str) -> None:
     """A run, and customers of it."""
-    with Ledger.open(path, account) as ledger:
+    with open_ledger(path, account) as ledger:
         ledger.begin_run(
             f"run-{account.base_url}",
             started_at=1,
@@ -119,7 +119,7 @@ def test_a_moved_account_is_the_same_account(tmp_path: Path) -> None:
         "2 to https://api.momentpay.net, live mode, account default",
         "1 to https://api.momentpay.net, test mode, account default",
     ]
-    with Ledger.open(path, Account(NEW, "live")) as ledger:
+    with open_ledger(path, Account(NEW, "live")) as ledger:
         assert [(one.reference, one.customer_id) for one in ledger.mapping()] == [
             ("A", "bcus_A"),
             ("B", "bcus_B"),

@@ -28,9 +28,8 @@ from importer.delivery.protocol.states import (
     hashes,
 )
 from importer.errors import BugFound
-from importer.ledger import Ledger
-from importer.ledger.sqlite import sync_table
-from importer.ledger.sqlite.sync_table import decode, encode, fold_updates
+from importer.ledger import Ledger, open_ledger, sync_table
+from importer.ledger.sync_table import decode, encode, fold_updates
 from importer.outcomes import Outcome
 from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, raw, sent
 
@@ -78,7 +77,7 @@ def settled(ledger: Ledger, *references: str, base: bool = True) -> dict[str, Up
 
 def test_what_moment_confirmed_at_creation_is_the_base(tmp_path: Path) -> None:
     """A customer that was never updated is in step if all of its row was confirmed."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as ledger:
         every = ledger.hasher()("A", ROW)
         assert settled(ledger, "A") == {"A": Synced("bcus_1", 0, every, PRINT_A)}
         taken = Memory(ledger.hasher()("B", ROW))
@@ -96,7 +95,7 @@ def test_what_moment_confirmed_at_creation_is_the_base(tmp_path: Path) -> None:
 def test_what_a_lost_answer_wrote_is_ours(tmp_path: Path, *, counted: bool) -> None:
     """Of each version whose POST may have made the customer; a value that nobody sent is not."""
     guard = replace(ALL_ON, count_sent=counted)
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT, safeguards=guard) as ledger:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT, safeguards=guard) as ledger:
         hashed = ledger.hasher()
         older = hashed("A", {"name": "Ada", "email": "ada@example.com"})
         newer = hashed("A", {"name": "Bea", "phone": "+27820000001"})
@@ -113,7 +112,7 @@ def test_what_a_lost_answer_wrote_is_ours(tmp_path: Path, *, counted: bool) -> N
 
 def test_a_refused_version_is_not_ours(tmp_path: Path) -> None:
     """Moment never took it, so a value like it was written by somebody else."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as ledger:
         hashed = ledger.hasher()
         refused, other = hashed("A", {"name": "Ada"}), hashed("A", {"name": "Bea"})
         no, again = Rejected(0, PRINT_A, 400, ""), Sent(1, PRINT_B, 2.0)
@@ -129,7 +128,7 @@ def test_a_refused_version_is_not_ours(tmp_path: Path) -> None:
 def test_an_older_ledger_has_no_base(tmp_path: Path) -> None:
     """Nobody noted what Moment confirmed: such customers are settled, and nothing more is known."""
     path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         settled(ledger, "A")
         raw(path).execute("UPDATE customer SET hashes = NULL, base = NULL")
         assert ledger.updates(["A"]) == {"A": Synced("bcus_1", 0)}
@@ -138,7 +137,7 @@ def test_an_older_ledger_has_no_base(tmp_path: Path) -> None:
 def test_an_update_is_open_until_it_is_closed(tmp_path: Path) -> None:
     """Each change takes the next serial, is durable, and moves the ledger's version."""
     path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         start = settled(ledger, "A", "B")["A"]
         later = ledger.hasher()("A", {**ROW, "balance": 6})
         ours = hashes(set(later) - set(start.base))
@@ -159,7 +158,7 @@ def test_an_update_is_open_until_it_is_closed(tmp_path: Path) -> None:
         ledger.apply([change], [lost], run_id="r2", now=4.0)
         versions.append(ledger.version())
     assert len(set(versions)) == 3
-    with Ledger.open(path, ACCOUNT, read_only=True) as ledger:
+    with open_ledger(path, ACCOUNT, read_only=True) as ledger:
         assert ledger.updates(["A"])["A"] == closed
         assert ledger.open_updates() == 0
         [(_, lines)] = ledger.versions(["A"])
@@ -177,7 +176,7 @@ def test_an_update_is_open_until_it_is_closed(tmp_path: Path) -> None:
 
 def test_who_expects_something_else_changes_nothing(tmp_path: Path) -> None:
     """Compare-and-set on customer and serial; the state that is held comes back."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as ledger:
         start = settled(ledger, "A")["A"]
         mine = Updating("bcus_1", 1, start.base, (), PRINT_B)
         late = UpdateTransition("A", replace(start, serial=4), replace(mine, serial=5))
@@ -190,7 +189,7 @@ def test_who_expects_something_else_changes_nothing(tmp_path: Path) -> None:
 
 def test_both_kinds_of_change_share_a_commit(tmp_path: Path) -> None:
     """Results stand in the order in which the changes were given."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as ledger:
         start = settled(ledger, "A")["A"]
         change = UpdateTransition("A", start, Updating("bcus_1", 1, start.base, (), PRINT_B))
         mixed: list[Transition | UpdateTransition]
@@ -200,7 +199,7 @@ def test_both_kinds_of_change_share_a_commit(tmp_path: Path) -> None:
 
 def test_what_breaks_an_invariant_is_not_written(tmp_path: Path) -> None:
     """An update of nobody's, and a serial that jumps, are bugs; all of the batch is dropped."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as ledger:
         start = settled(ledger, "A")["A"]
         jump = UpdateTransition("A", start, Synced("bcus_1", 2))
         nobody = UpdateTransition("B", Synced("bcus_1", 0), Synced("bcus_1", 1))
@@ -215,7 +214,7 @@ def test_what_breaks_an_invariant_is_not_written(tmp_path: Path) -> None:
 
 def test_what_was_committed_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that does not hold what was written to it stops the run at once."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as ledger:
         start = settled(ledger, "A")["A"]
         monkeypatch.setattr(ledger, "_rows", lambda *_: iter(()))
         with pytest.raises(BugFound, match="does not hold what was written"):

@@ -47,6 +47,10 @@ def _is_problem_always(*_: object) -> bool:
     return True
 
 
+def _says_nothing(*_: object) -> str:
+    return ""
+
+
 def _patient_valve(*settings: Any, **named: Any) -> Valve:
     return Valve(*settings, **(named | {"patience": 4000.0}))
 
@@ -75,6 +79,14 @@ UPDATE_ABLATIONS = {
 need what nights rarely have (replicas, two importers, ...), and are the model's (tests/model)."""
 
 LIVELY_ABLATIONS = (
+    LivelyAblation(
+        "a run whose updates are all refused alike is stopped",
+        "importer.delivery.pool.Refusals.refused",
+        _says_nothing,
+        "nights that are refused",
+        1,
+        ("goes on though nothing is taken",),
+    ),
     LivelyAblation(
         "other rows are tried when the first one is in trouble",
         "importer.delivery.pool.OTHERS",

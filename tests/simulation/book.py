@@ -106,8 +106,9 @@ def _judged(entries: tuple[Entry, ...], line: int) -> Judged:
 class Book:
     """Writes the file, changes it from run to run, and remembers every version of every row."""
 
-    def __init__(self, luck: Luck, rows: int) -> None:
+    def __init__(self, luck: Luck, rows: int, changes: float) -> None:
         self._luck = luck
+        self._changes = changes
         self._versions = 0
         self.payloads: dict[bytes, dict[str, object]] = {}
         """Payload by fingerprint, of every version that was ever read."""
@@ -142,7 +143,7 @@ class Book:
             drawn = chance.random()
             if corrected and (one.refused or one.invalid) and drawn < 0.7:
                 entries[at] = Entry(one.reference, self._version())
-            elif changed and drawn < 0.3:
+            elif changed and drawn < self._changes:
                 entries[at] = replace(one, version=self._version())
             elif worse and drawn > 0.8:
                 entries[at] = replace(one, version=self._version(), refused=True)

@@ -96,6 +96,15 @@ def test_thirty_nights_keep_customers_in_step() -> None:
 
 
 @pytest.mark.slow
+def test_nights_whose_updates_are_all_refused_alike_end_soon() -> None:
+    """Each run stops after some fifty of them, and says of no update that Moment takes it."""
+    figures = campaign(range(1), jobs=1, theme="nights that are refused")
+
+    assert figures.violations == {}
+    assert figures.requests > 100
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(UPDATE_ABLATIONS))
 def test_a_safeguard_of_updates_that_is_off_is_noticed(
     name: str, monkeypatch: pytest.MonkeyPatch

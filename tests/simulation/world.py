@@ -37,8 +37,9 @@ class World:
         self.ledger = ledger
         self.skew = 0.0
         """How wrong the wall clock is, in seconds."""
-        self.book = Book(luck, scene.rows)
+        self.book = Book(luck, scene.rows, scene.changes)
         self.moment = Moment(scene.flavour, luck, on_created=self._created)
+        self.moment.refuses_updates = scene.refuses_updates
         self._weighed: set[str] = set()
         self.checkers = Checkers(self.book, self.moment, self._violated)
         self.checkers.watch_edits(scene.update)
