@@ -186,9 +186,8 @@ class Importer:
         """Read the whole input; without ``verified_read`` deliver what has come first already."""
         eager = not self.world.safeguards.verified_read
         for batch in self.file.batches(4):
-            for row in batch:
-                self.world.book.remember(row)
-            staging.add(batch)
+            self.world.book.remember(batch)
+            staging.add_batch(batch)
             if eager:
                 eager = False
                 await self._deliver_early(staging, reader)
