@@ -287,7 +287,7 @@ class JsonSource:
         records, bad = 0, 0
         for _, content in self._texts():
             try:
-                found = parse_record(_decoded(content)).keys()
+                found: KeysView[str] = parse_record(_decoded(content)).keys()
             except NotARecord:
                 found = _keys_of_bad(content)
                 bad += not records and not found
