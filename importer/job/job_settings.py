@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 VANISHED = "vanished"
 """What ``--fail-on`` calls customers that the input has no record of any more."""
+ENGINES = {"dask": "tcp", "tcp": "tcp", "dask+tls": "tls", "tls": "tls"}
+"""What an engine's address begins with, and what Dask calls it."""
 LOG_FORMATS = ("auto", "console", "json")
 _NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
 
@@ -116,6 +118,23 @@ def parse_fail_on(text: str) -> str:
             f"--fail-on {unknown[0]!r} is no outcome", hint=f"any of {', '.join(sorted(known))}"
         )
     return ",".join(sorted(names))
+
+
+def parse_engine(text: str) -> str:
+    """The address of a Dask scheduler as Dask takes it, ``tcp://`` or ``tls://``; "" for none.
+
+    Raises:
+        UsageError: it names no engine that is known.
+    """
+    scheme, separator, place = text.partition("://")
+    host, colon, port = place.rstrip("/").rpartition(":")
+    whole = separator and colon and host and port.isdigit()
+    if text and not (whole and scheme.lower() in ENGINES):
+        raise UsageError(
+            f"--engine {text!r} is not known",
+            hint="dask://HOST:PORT, or dask+tls://HOST:PORT; without it this process delivers",
+        )
+    return f"{ENGINES[scheme.lower()]}://{host}:{port}" if text else ""
 
 
 def parse_shard(text: str) -> Shard:
@@ -273,19 +292,27 @@ class DeliverySettings:
     account: str = setting(
         "default", "Keeps merchants apart in one ledger.", commands=(*SENDS, "verify")
     )
+    engine: str = setting(
+        "",
+        "Deliver in the workers of a Dask cluster: dask://HOST:PORT, the scheduler's address.",
+        commands=ONLY_RUN,
+        parse=parse_engine,
+        metavar="ADDRESS",
+    )
+    """As Dask takes it; "" to deliver in this process."""
     concurrency: int = setting(
         32, "Most requests in flight.", commands=("run", "verify"), least=1, most=1024
     )
     """Workers, and the most requests in flight."""
     rate: float | None = setting(
         None,
-        "Most requests per second.",
+        "Most requests per second; of all workers together, where the ledger is in PostgreSQL.",
         kind=float,
         commands=("run", "verify"),
         least=0.01,
         help_of={"verify": "Most requests per second; 50 by default."},
     )
-    """Ceiling in requests per second; None for no ceiling of our own."""
+    """Ceiling in requests per second; None for no ceiling of our own. See ``open_rate``."""
     patience: float = setting(
         PATIENCE,
         "Stop after N seconds without one settled row.",

@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 
     from importer.clock import Clock
     from importer.delivery.credentials import ApiKey
+    from importer.job.deliver import MakeEngine
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
     from importer.job.volume import Look
     from importer.ledger import LedgerAddress
-    from importer.ledger.interface import LedgerReader
+    from importer.ledger.interface import Lease, LedgerReader
     from importer.shard import Shard
 
 _DAY = 86_400.0
@@ -106,6 +107,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
     plan = plan or NoPlan()
     summary.plan = plan.digest
     plan.check_files(inputs, delivery, key.mode, str(inputs.config or ""))
+    check_engine(delivery)
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
@@ -187,6 +189,15 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             world=world,
             observer=observer,
             user_agent=f"importer/{__version__}",
+            engine=_engine(
+                delivery,
+                account=account,
+                lease=lease,
+                key_digest=digest,
+                reader=reader,
+                world=world,
+                observer=observer,
+            ),
             shared=stack.enter_context(open_rate(delivery.ledger, account.base_url, key.secret)),
         )
         if to_deliver:
@@ -242,6 +253,52 @@ def _deliver(delivery: Delivery) -> Delivered:
 
 def _went_through(delivered: Delivered) -> bool:
     return delivered.stopped_by is None and delivered.signum is None
+
+
+def check_engine(delivery: DeliverySettings) -> None:
+    """Make sure that rows can be delivered where the user wants that, before anything is read.
+
+    Raises:
+        UsageError: the ledger is a file, which workers do not reach, or Dask is not installed.
+    """
+    if not delivery.engine:
+        return
+    if not delivery.ledger.is_shared:
+        raise UsageError(
+            f"--engine needs a ledger that every worker reaches, and {delivery.ledger} is a file",
+            hint="--ledger postgresql://HOST/DATABASE; `importer ledger copy` takes a file along",
+        )
+    from importer.engine.dask_carrier import load_dask  # noqa: PLC0415 - an extra
+
+    load_dask()
+
+
+def _engine(
+    delivery: DeliverySettings,
+    *,
+    account: Account,
+    lease: Lease,
+    key_digest: str,
+    reader: Ledger,
+    world: World,
+    observer: Observer,
+) -> MakeEngine | None:
+    """What makes the engine of a delivery; None for this process."""
+    if not delivery.engine:
+        return None
+    from importer.engine.dask_carrier import dask_engine  # noqa: PLC0415 - an extra
+
+    return partial(
+        dask_engine,
+        delivery.engine,
+        ledger=delivery.ledger,
+        account=account,
+        lease=lease.number,
+        key_digest=key_digest,
+        reader=reader,
+        around=world,
+        warn=partial(observer.warning, "worker_left_out"),
+    )
 
 
 def refuse_alone(shard: Shard, ledger: LedgerAddress) -> None:

@@ -211,7 +211,6 @@ def with_shards(campaign: Campaign, rng: random.Random, rate: int) -> None:
         number = rng.choice([one for one, run in runs.items() if run.poll() is None])
         campaign.kills += 1
         runs[number].kill()
-        _ended(campaign, runs[number], _out(number))
 
     kills = [("a shard", kill_shard), ("the database", campaign.kill_database)]
     rng.shuffle(kills)

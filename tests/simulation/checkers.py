@@ -92,6 +92,10 @@ class Checkers:
         """Of updates, by field."""
         self._open: set[str] = set()
         """References whose update is durably open."""
+        self._made_by: dict[str, str] = {}
+        """Which importer settled a customer's creation, by reference."""
+        self._opened_by: dict[str, str] = {}
+        """Which importer opened a customer's last update, by reference."""
         self._durable: set[tuple[str, int]] = set()
         """(reference, generation) of every durable ``Sent`` of the present ledger."""
 
@@ -157,13 +161,18 @@ class Checkers:
     def committed(self, importer: Importer, connection: sqlite3.Connection) -> None:
         """A transaction is durable."""
         before, self.ledger = self.ledger, read_table(connection)
-        self._open = read_open(connection)
+        opened, self._open = self._open, read_open(connection)
+        self._opened_by |= dict.fromkeys(self._open - opened, importer.name)
         for reference, now in self.ledger.items():
             if before.get(reference) == now:
                 continue
             self._told(importer, before.get(reference), now)
             self._no_lost_id(reference)
             self._sound(now)
+            if now.state == "done" and (
+                reference not in before or before[reference].state != "done"
+            ):
+                self._made_by[reference] = importer.name
             if now.state == "sent":
                 self._durable.add((reference, now.generation))
         if missing := before.keys() - self.ledger.keys():
@@ -306,6 +315,7 @@ class Checkers:
                 self.violated("an id that is not there", f"{row.reference}: {row.customer_id}")
             if held is None or (held.state, held.customer_id) != ("done", row.customer_id):
                 self.violated("results and ledger disagree", f"{outcome}, {_words(held)}")
+            self._own_doing(importer, row, outcome)
             self._in_step(importer, row, outcome)
         elif outcome == "rejected":
             if importer.overlapped:
@@ -319,6 +329,14 @@ class Checkers:
         elif outcome != "unsettled":
             self.violated("wrong outcome", f"{row.reference}: {outcome}")
 
+    def _own_doing(self, importer: Importer, row: StagedRow, outcome: str) -> None:
+        """What this run did is told as its own doing, not as what it found."""
+        by = {self._made_by.get(row.reference)}
+        if outcome == "unchanged":
+            by.add(self._opened_by.get(row.reference))
+        if outcome in {"unchanged", "changed"} and importer.name in by:
+            self.violated("own doing is not told", f"{row.reference} is {outcome}")
+
     def _refused_update(self, importer: Importer, row: StagedRow) -> None:
         """A customer whose new values are said to be refused: Moment refuses them."""
         entry = importer.file.deliverable()[row.reference]
@@ -330,6 +348,9 @@ class Checkers:
         edits = self._moment.edits
         if not self._rules:
             return
+        if outcome == "changed":
+            # Every field that changes in these files may be written.
+            self.violated("not in step", f"{row.reference} is left as it was")
         # What somebody else made was never ours to begin with.
         told_conflict = outcome == "conflict" and self._moment.customers[row.reference][0].ours
         if told_conflict and not any((row.reference, name) in edits for name in self._rules):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from importer.delivery.pool import PoolSettings
+from importer.delivery.protocol.updating import UpdatePolicy
 from importer.delivery.stopping import one_cause
+from importer.engine.coordinator import Coordinator
+from importer.engine.reached import OwnDoing
 from importer.errors import LedgerFailed, SourceError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import fill_in_from_ledger
@@ -19,6 +23,7 @@ from importer.ledger import Account, Ledger, open_ledger
 from importer.plan import StagedRow, Staging, make_plan
 from importer.plan.make import settle_duplicates
 from importer.rows import OnDuplicate
+from tests.simulation.cluster import Cluster
 from tests.simulation.disk import connector
 from tests.simulation.wire import Wire
 
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from importer.delivery.protocol.flight import Settled
+    from importer.engine import EngineSettings
     from tests.simulation.book import File
     from tests.simulation.world import World
 
@@ -35,6 +42,8 @@ T = TypeVar("T")
 
 BASE_URL = "https://moment.example"
 ACCOUNT = Account(BASE_URL, "test")
+BATCH_ROWS = (2, 4)
+"""Of an engine's batches."""
 PATIENCE = 12 * 3600.0
 """Seconds of simulated time after which a run is said to hang."""
 
@@ -194,6 +203,14 @@ class Importer:
         self, staging: Staging, ledger: Ledger, reader: Ledger, run_id: str
     ) -> Delivered:
         world = self.world
+        seams = Seams(
+            clock=world,
+            draw=self.luck.chance.random,
+            monotonic=trio.current_time,
+            offload=self._offload,
+            network=self._network,
+            safeguards=world.safeguards,
+        )
         delivery = Delivery(
             staging,
             ledger,
@@ -206,26 +223,38 @@ class Importer:
                 retry_rejected=self._retry_rejected,
                 update=world.scene.update,
             ),
-            world=Seams(
-                clock=world,
-                draw=self.luck.chance.random,
-                monotonic=trio.current_time,
-                offload=self._offload,
-                network=self._network,
-                safeguards=world.safeguards,
-            ),
+            world=seams,
             progress=Progress(),
             observer=Observer(),
             pool=PoolSettings(
                 workers=world.scene.concurrency,
                 batch=world.scene.batch,
             ),
+            engine=partial(self._coordinator, reader, seams) if world.scene.workers else None,
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._signal, delivery)
             delivered = await delivery.run(signals=False)
             nursery.cancel_scope.cancel()
         return delivered
+
+    def _coordinator(
+        self,
+        reader: Ledger,
+        seams: Seams,
+        settings: EngineSettings,
+        *,
+        on_settled: Callable[[Settled], None],
+    ) -> Coordinator:
+        """An engine whose workers fail as the seed says."""
+        return Coordinator(
+            Cluster(self, ACCOUNT, settings, seams),
+            on_settled=on_settled,
+            monotonic=trio.current_time,
+            patience=settings.patience,
+            own=OwnDoing(reader, settings.run_id, settings.updates or UpdatePolicy()),
+            sizes=BATCH_ROWS,
+        )
 
     async def _signal(self, delivery: Delivery) -> None:
         """SIGTERM, as delivery heeds it."""

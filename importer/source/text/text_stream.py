@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 UTF8_BOM = b"\xef\xbb\xbf"
 _UNPACK = "decompress it, then run again"
 _TWICE = "decompress it once, then run again"
+_AS_PARQUET = "export the customers as Parquet, or as CSV"
 # (first bytes, what it is, what to do)
 _KNOWN = (
     (b"PK\x03\x04", "is a zip archive or workbook within a compressed file", _UNPACK),
@@ -51,6 +52,8 @@ _KNOWN = (
     (b"\xfd7zXZ\x00", "looks like xz data", "decompress it: unxz"),
     (b"%PDF", "looks like a PDF document", "export the customers as CSV"),
     (b"SQLite format 3\x00", "looks like a SQLite database", "export the customers as CSV"),
+    (b"ARROW1\x00", "is an Arrow (Feather) file", _AS_PARQUET),
+    (b"Obj\x01", "is an Avro file", _AS_PARQUET),
 )
 _PAGE = "export the customers as CSV; or open it in Excel and save it as .xlsx"
 _MARKED_UP = (
@@ -58,6 +61,9 @@ _MARKED_UP = (
     (b"<html", "is a web page, as some programs call .xls", _PAGE),
     (b"<!doctype html", "is a web page, as some programs call .xls", _PAGE),
     (b"<table", "is a table of a web page, as some programs call .xls", _PAGE),
+    *((b"id;p" + one, "is a SYLK file", _PAGE) for one in (b"wxl;", b"calcooo", b"scalc")),
+    (b"{\\rtf", "is a text with formats (RTF)", "export the customers as CSV"),
+    (b"begin:vcard", "holds address cards (vCard)", "export the customers as CSV"),
 )
 _LONGEST_TAG = 16
 _MARKS = ((UTF8, UTF8_BOM), ("utf-16le", b"\xff\xfe"), ("utf-16be", b"\xfe\xff"))
