@@ -180,7 +180,8 @@ class PostgresLedger(Ledger):
         self, db: Transaction, account: int, rows: Sequence[AttemptColumns]
     ) -> None:
         if rows:
-            told = [(account, *columns) for columns in rows]
+            # A metadata key may be anything that Moment answered; PostgreSQL holds no NUL.
+            told = [(account, *columns, what.replace("\0", " ")) for *columns, what in rows]
             _copying(db).copy_in("attempt", _ACCOUNT | _ATTEMPT, told)
 
     def _write_totals(self, db: Transaction, account: int, moved: Mapping[str, int]) -> None:
