@@ -37,6 +37,7 @@ from importer.source.records import (
     find_header,
     header_of,
     kind_series,
+    refuse_record,
     title_above,
 )
 from importer.source.source_options import MAX_FIELD, MAX_RECORD, column_name
@@ -218,6 +219,7 @@ class XlsxSource:
                         hint="the first row must name the columns",
                     )
                 names, header_row = self._header_in(head, options)
+                refuse_record(name, names, header_row or head[0][0])
             self._header = header_of(name, names)
             self._resources = stack.pop_all()
         self.layout = Layout(name, self._header.columns, header_row=header_row)
