@@ -143,7 +143,9 @@ class DaskCarrier:
         if unfit is None:
             return None
         said = f"the worker {worker} cannot take part: {unfit.message}"
-        return unfit._replace(message=said, reason=unfit.reason or "worker_failed")
+        kept = unfit.exit_code is ExitCode.LEDGER_IN_USE  # the run's own lease has ended
+        code = unfit.exit_code if kept else ExitCode.STOPPED
+        return unfit._replace(message=said, reason=unfit.reason or "worker_failed", exit_code=code)
 
     async def carry(self, worker: str, batch: RowBatch) -> Answer:
         """As ``Carrier.carry``."""

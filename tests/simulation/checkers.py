@@ -348,6 +348,9 @@ class Checkers:
         edits = self._moment.edits
         if not self._rules:
             return
+        if outcome == "changed":
+            # Every field that changes in these files may be written.
+            self.violated("not in step", f"{row.reference} is left as it was")
         # What somebody else made was never ours to begin with.
         told_conflict = outcome == "conflict" and self._moment.customers[row.reference][0].ours
         if told_conflict and not any((row.reference, name) in edits for name in self._rules):

@@ -289,7 +289,7 @@ NIGHTS = {
 
 CARRIAGE = ("worker dies", "worker cut off", "batch doubled", "batch's answer lost")
 _CARRIED: dict[str, float] = {
-    **dict.fromkeys(CARRIAGE, 0.15),
+    **dict.fromkeys(CARRIAGE, 0.25),
     "crash at an await point": 0.2,
     "answer lost": 0.05,
     "request lost": 0.05,
@@ -304,7 +304,7 @@ ENGINES = {
     "engine": Theme(_CARRIED, scene={"workers": 3, "rows": 30, "concurrency": 4}),
     "engine refused": Theme({"key refused": 0.8}, scene={"workers": 3, "rows": 30}, alone=True),
     "engine nights": Theme(
-        NIGHTS["nights"].rates | dict.fromkeys(CARRIAGE, 0.15),
+        NIGHTS["nights"].rates | dict.fromkeys(CARRIAGE, 0.25),
         NIGHTS["nights"].flavour,
         NIGHTS["nights"].scene | {"workers": 2, "rows": 20, "runs": 8},
         alone=True,

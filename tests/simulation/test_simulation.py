@@ -18,13 +18,14 @@ from importer.delivery.protocol.updating import UpdatePolicy
 from importer.plan import StagedRow, Staging
 from tests.simulation.ablations import (
     ABLATIONS,
+    ENGINE_ABLATIONS,
     LIVELY_ABLATIONS,
     UPDATE_ABLATIONS,
     LivelyAblation,
 )
 from tests.simulation.campaign import campaign
 from tests.simulation.history import play
-from tests.simulation.scene import DISK, LIVELY, RUN, SERVER, WIRE
+from tests.simulation.scene import CARRIAGE, DISK, LIVELY, RUN, SERVER, WIRE
 from tests.simulation.sweep import sweep
 
 if TYPE_CHECKING:
@@ -119,6 +120,33 @@ def test_a_safeguard_of_updates_that_is_off_is_noticed(
 
     (told,) = figures.violations.values()
     assert told.startswith(breaks)
+
+
+@pytest.mark.slow
+def test_an_engine_keeps_the_same_promises() -> None:
+    """Batches run twice, late and at once, workers die or are cut off: every checker stays."""
+    figures = [
+        campaign(range(6), jobs=1, theme="engine"),
+        campaign(range(2), jobs=1, theme="engine refused"),
+        campaign(range(1), jobs=1, theme="engine nights"),
+    ]
+
+    assert [one.violations for one in figures] == [{}, {}, {}]
+    assert {*CARRIAGE} - figures[0].faults.keys() == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ablation", ENGINE_ABLATIONS, ids=lambda one: one.rule)
+def test_a_rule_of_engines_that_is_off_is_noticed(
+    ablation: LivelyAblation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without this rule the checkers find a violation within the stated number of seeds."""
+    monkeypatch.setattr(ablation.target, ablation.value)
+
+    figures = campaign(range(ablation.seeds), jobs=1, theme=ablation.theme, stop_at=1)
+
+    (told,) = figures.violations.values()
+    assert told.startswith(ablation.breaks)
 
 
 @pytest.mark.slow
