@@ -111,11 +111,18 @@ class Given:
     """Names of those that a plan has said."""
 
     def follow(self, plan: SavedPlan | None) -> None:
-        """Let the plan say what neither a flag nor the environment says."""
+        """Let the plan say what neither a flag nor the environment says.
+
+        What a plan does not hold (where results go, how fast, what counts as done) its mapping
+        file says as it would without a plan.
+        """
+        config = mapping_of(self.context)
+        file = _values(config) if config is not None else {}
         for name in self.values if plan is not None else ():
             source = self.context.get_parameter_source(name)
             if source is None or source.name not in {"COMMANDLINE", "ENVIRONMENT"}:
-                said = plan.settings.get(name, self.values[name]) if plan else None
+                own = file.get(name, self.values[name])
+                said = plan.settings.get(name, own) if plan else None
                 self.followed.add(name)
                 if name == "ledger" and str(LedgerAddress.parse(self.values[name])) == said:
                     continue  # The same, but for a password that no plan holds.
@@ -177,7 +184,9 @@ class Given:
             config = mapping_of(self.context)
             said = _values(config).get(one.name, one.default) if config else one.default
             value = self.values[one.name]
-            return planned and value not in (one.default, said)
+            # A plan spells its values in one way, whatever the file has: "50 %" for 50%.
+            same = (one.value_of(one.default), one.value_of(said))
+            return planned and one.value_of(value) not in same
         source = self.context.get_parameter_source(one.name)
         return source is not None and source.name == "COMMANDLINE"
 

@@ -22,7 +22,7 @@ from importer.engine import dask_worker
 from importer.engine.coordinator import Coordinator, WorkerLost
 from importer.engine.dask_worker import Errand
 from importer.engine.reached import OwnDoing
-from importer.engine.row_batch import Stop
+from importer.engine.row_batch import Standing, Stop
 from importer.errors import ExitCode, RunStopped, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from importer.delivery.around import Around
     from importer.delivery.protocol.flight import Settled
     from importer.engine.reached import RunReader
-    from importer.engine.row_batch import Answer, RowBatch, Standing
+    from importer.engine.row_batch import Answer, RowBatch
     from importer.engine.seam import EngineSettings
     from importer.ledger import Account, LedgerAddress
 
@@ -98,6 +98,7 @@ class DaskCarrier:
         self._address = address
         self._errand = errand
         self._client: Any = None
+        self._standings: dict[str, Standing] = {}
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -115,6 +116,10 @@ class DaskCarrier:
                 )
             except (OSError, ImportError, ValueError, RuntimeError) as error:
                 raise self._unreachable("cannot be reached", error) from None
+        for topic in ("print", "warn"):
+            # What other users of the cluster print would appear in our output.
+            self._client.unsubscribe_topic(topic)
+        self._client.subscribe_topic(dask_worker.topic(self._errand.delivery), self._heard)
         try:
             yield
         finally:
@@ -155,7 +160,7 @@ class DaskCarrier:
 
     async def standings(self) -> Mapping[str, Standing]:
         """As ``Carrier.standings``."""
-        return await self._of_all(dask_worker.standing)
+        return self._standings.copy()
 
     async def stop(self) -> None:
         """As ``Carrier.stop``."""
@@ -164,6 +169,13 @@ class DaskCarrier:
     async def finish(self) -> Mapping[str, tuple[Standing, Stop | None]]:
         """As ``Carrier.finish``."""
         return await self._of_all(dask_worker.finish)
+
+    def _heard(self, event: tuple[float, dict[str, Any]]) -> None:
+        """A worker tells how it stands."""
+        told = dict(event[1])
+        worker = told.pop("worker")
+        posts, gets, patches = told.pop("requests")
+        self._standings[worker] = Standing((posts, gets, patches), **told)
 
     # Inside ---------------------------------------------------------------------------------------
 

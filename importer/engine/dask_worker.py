@@ -11,12 +11,11 @@ import hmac
 import os
 import threading
 import time
-import traceback
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anyio
 from anyio.from_thread import start_blocking_portal
 from anyio.to_thread import run_sync
 
@@ -24,17 +23,21 @@ from importer.delivery.around import Around, loop_options
 from importer.delivery.credentials import read_api_key
 from importer.engine.row_batch import Answer, RowBatch, Standing, Stop
 from importer.engine.session import Session
-from importer.errors import BugFound, ImporterError, RunStopped, UsageError
+from importer.errors import UsageError
 from importer.ledger import joined, open_ledger, open_rate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio.from_thread import BlockingPortal
 
     from importer.engine.seam import EngineSettings
     from importer.ledger import Account, LedgerAddress
 
-FORGET_AFTER = 120.0
-"""Seconds after which a session that nobody asks for ends: its run is gone."""
+FORGET_AFTER = 300.0
+"""Seconds without a batch after which a session ends: its run is gone, or needs it no more."""
+TELL_EVERY = 1.0
+"""Seconds between two words about how it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +93,24 @@ class _Running:
         portal.start_task_soon(session.run)
         return session, portal
 
+    def tell(self, event: Callable[[str, dict[str, Any]], None], delivery: str) -> None:
+        """Tell every now and then how it stands, until it is over or forgotten."""
+        self._portal.start_task_soon(self._tell, event, delivery)
+
+    async def _tell(self, event: Callable[[str, dict[str, Any]], None], delivery: str) -> None:
+        while not self._session.is_over:
+            with suppress(Exception):  # the worker is closing: then nobody need know
+                event(topic(delivery), self._session.standing._asdict())
+            await anyio.sleep(TELL_EVERY)
+            if self.is_forgotten:
+                threading.Thread(target=_forget, args=(delivery,), daemon=True).start()
+
     def deliver(self, batch: RowBatch) -> Answer:
-        self.asked_at = time.monotonic()
         return self._portal.call(self._session.deliver, batch)
 
     @property
-    def standing(self) -> Standing:
-        self.asked_at = time.monotonic()
-        return self._session.standing
-
-    @property
     def is_forgotten(self) -> bool:
+        """Nobody has asked for anything for so long that its run must be gone."""
         is_idle = self._session.is_idle or self._session.is_over
         return is_idle and time.monotonic() - self.asked_at > FORGET_AFTER
 
@@ -123,19 +133,36 @@ class _Running:
         return standing, stop
 
 
+def topic(delivery: str) -> str:
+    """Under which workers tell how a delivery stands: events are Dask's own progress."""
+    return f"importer-{delivery}"
+
+
 _RUNNING: dict[str, _Running] = {}
 _LOCK = threading.Lock()
 """For ``_RUNNING``; sessions are made under it, so that there is one for a delivery."""
 
 
 def _running(errand: Errand) -> _Running:
+    from distributed import get_worker  # noqa: PLC0415 - only what runs in a worker needs it
+
     with _LOCK:
-        for name in [name for name, one in _RUNNING.items() if one.is_forgotten]:
-            threading.Thread(target=_RUNNING.pop(name).finish, daemon=True).start()
         found = _RUNNING.get(errand.delivery)
         if found is None:
             found = _RUNNING[errand.delivery] = _Running(errand)
+            found.tell(get_worker().log_event, errand.delivery)
+        found.asked_at = time.monotonic()
         return found
+
+
+def _forget(delivery: str) -> None:
+    """End a delivery that was asked for nothing, not even just now."""
+    with _LOCK:
+        found = _RUNNING.get(delivery)
+        if found is None or not found.is_forgotten:
+            return
+        del _RUNNING[delivery]
+    found.finish()
 
 
 def greet(errand: Errand) -> Stop | None:
@@ -143,7 +170,7 @@ def greet(errand: Errand) -> Stop | None:
     try:
         _running(errand)
     except Exception as error:  # noqa: BLE001 - see the top of this file
-        return Stop.of(_told(error))
+        return Stop.of(error)
     return None
 
 
@@ -155,13 +182,7 @@ def deliver(errand: Errand, batch: RowBatch) -> Answer:
         secede()  # type: ignore[no-untyped-call]
         return _running(errand).deliver(batch)
     except Exception as error:  # noqa: BLE001 - see the top of this file
-        return Answer(batch.number, (), Standing(), Stop.of(_told(error)))
-
-
-def standing(delivery: str) -> Standing | None:
-    """How a delivery stands; None where this worker has none."""
-    found = _RUNNING.get(delivery)
-    return None if found is None else found.standing
+        return Answer(batch.number, (), Standing(), Stop.of(error))
 
 
 def stop(delivery: str) -> None:
@@ -177,14 +198,3 @@ async def finish(delivery: str) -> tuple[Standing, Stop | None] | None:
     with _LOCK:
         found = _RUNNING.pop(delivery, None)
     return None if found is None else await run_sync(found.finish)
-
-
-def _told(error: Exception) -> ImporterError:
-    """The error as it may be shown: of others only where they came from, for they quote values."""
-    if isinstance(error, ImporterError):
-        return error
-    if isinstance(error, OSError):
-        return RunStopped(f"{error.strerror or type(error).__name__}", reason="worker_failed")
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-    return BugFound(where, safe="everything that was sent is in the ledger")

@@ -102,7 +102,7 @@ class Session:
         """Deliver what comes until ``finish`` or ``stop``; why it stopped is in the answers."""
         try:
             await self._engine.deliver(self._stream)
-        except ImporterError as error:
+        except Exception as error:  # noqa: BLE001 - told by whoever started the run, not here
             self.stopped_by = Stop.of(error)
         finally:
             self._over.set()

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from importer.ledger.interface import Lease, LeaseLost, NoLedger, OlderLedger, Share
     from importer.ledger.ledger import Ledger, Mapped
     from importer.ledger.ledger_version import Standing
-    from importer.ledger.opening import hold, joined, open_ledger, open_rate, read_accounts
+    from importer.ledger.opening import (
+        hold,
+        joined,
+        open_ledger,
+        open_rate,
+        open_tables,
+        read_accounts,
+    )
     from importer.ledger.run_table import Run
     from importer.ledger.sqlite.lock import RunLock
 
@@ -40,6 +47,7 @@ _HOMES = {
     "hold": "opening",
     "joined": "opening",
     "open_ledger": "opening",
+    "open_tables": "opening",
     "open_rate": "opening",
     "read_accounts": "opening",
 }
@@ -64,6 +72,7 @@ __all__ = [
     "joined",
     "open_ledger",
     "open_rate",
+    "open_tables",
     "read_accounts",
 ]
 

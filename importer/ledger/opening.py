@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from importer.ledger.ledger import Ledger
     from importer.ledger.rate_bucket import RateLedger
     from importer.ledger.sqlite.connection import Connect
+    from importer.ledger.statements import Database
 
 
 def open_ledger(
@@ -181,6 +182,24 @@ def read_accounts(
     )
 
     return read_accounts_of_database(_address_of(address))
+
+
+def open_tables(address: LedgerAddress | Path, *, create: bool, lease: Lease) -> Database:
+    """Open a ledger as its tables, for work on whole accounts; made and migrated if need be.
+
+    Raises:
+        NoLedger: there is none, and it is not to be made.
+        UsageError: it is no ledger, or from a newer version, or its server cannot be used.
+        LedgerFailed: it could not be opened.
+    """
+    path = _path_of(address)
+    if path is not None:
+        return open_database(
+            path, create=create, read_only=False, connect=sqlite3.connect, still_ours=lease.check
+        )
+    from importer.ledger.postgres.postgres_connection import open_postgres  # noqa: PLC0415 - as above
+
+    return open_postgres(_address_of(address), create=create, lease=lease)
 
 
 def _path_of(address: LedgerAddress | Path) -> Path | None:

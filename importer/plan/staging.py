@@ -35,7 +35,7 @@ from importer.plan.suspects import Suspects, hashes_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from importer.delivery.protocol.flight import Settled
@@ -50,6 +50,29 @@ _SETTLE = (
     f" VALUES ({', '.join('?' * len(OUTCOME))})"
 )
 _NOT_FAILED = sorted(one.value for one in NOT_FAILED)
+
+
+def _absent(kinds: Mapping[str, type[pl.DataType]]) -> list[pl.Expr]:
+    return [pl.lit(None, dtype=kind).alias(name) for name, kind in kinds.items()]
+
+
+# Made once: a small segment costs what is made for each.
+_UNKNOWN = ("customer_id", "idempotency_key", "attempts", "http_status")
+_NO_OUTCOME = [
+    *_absent({name: OUTCOME[name] for name in _UNKNOWN}),
+    pl.lit("").alias("error_code"),
+    pl.lit("").alias("error"),
+]
+_INVALID = {
+    "position": pl.Int64,
+    "reference": pl.String,
+    "outcome": pl.String,
+    "error_code": pl.String,
+    "error": pl.String,
+}
+_NOT_OF_INVALID = _absent({**{name: OUTCOME[name] for name in _UNKNOWN}, "at": pl.UInt32})
+_NONE_INVALID = pl.DataFrame(schema=_INVALID).with_columns(*_NOT_OF_INVALID)
+_NONE_SETTLED = pl.DataFrame(schema=OUTCOME)
 
 
 class Staging:
@@ -95,7 +118,7 @@ class Staging:
                 self._refuse_overlap(first, last)
                 db.execute("INSERT INTO segment VALUES (?, ?, ?, NULL)", (first, last, keys.height))
                 hashes = hashes_of(keys["reference"]).to_frame()
-                body = judged.valid.select("payload").hstack(judged.cells)
+                body = judged.valid[["payload"]].hstack(judged.cells)
                 self._file.store("hashes", first, pack(hashes))
                 self._file.store("keys", first, pack(keys))
                 self._file.store("body", first, pack(body, "lz4"))
@@ -224,10 +247,8 @@ class Staging:
         for waiting in self.waiting():
             payloads = self._file.frame("body", waiting.segment, ["payload"])["payload"]
             frame = waiting.frame.sort("at")
-            frame = frame.select(
-                "position", "reference", "fingerprint", payloads.gather(frame["at"])
-            )
-            for chunk in frame.iter_slices(CHUNK):
+            columns = frame[["position", "reference", "fingerprint"]]
+            for chunk in columns.hstack([payloads[frame["at"]]]).iter_slices(CHUNK):
                 yield [Pending(*row) for row in chunk.iter_rows()]
 
     def pages(self) -> Iterator[Page]:
@@ -287,12 +308,7 @@ class Staging:
         frame = self._file.frame("keys", first, ["position", "reference"]).with_row_index("at")
         (rest,) = self._file.read("SELECT rest FROM segment WHERE first = ?", (first,))[0]
         unchanged = self._unchanged(first)
-        frame = frame.with_columns(
-            pl.lit(rest, dtype=pl.String).alias("outcome"),
-            *(pl.lit(None, dtype=kind).alias(name) for name, kind in list(OUTCOME.items())[2:6]),
-            error_code=pl.lit(""),
-            error=pl.lit(""),
-        )
+        frame = frame.with_columns(pl.lit(rest, dtype=pl.String).alias("outcome"), *_NO_OUTCOME)
         if unchanged is not None:
             frame = frame.with_columns(
                 outcome=pl.when(unchanged.is_not_null())
@@ -305,7 +321,9 @@ class Staging:
             # One by one wins: these columns are never null there.
             frame = frame.update(settled, on="position")
         invalid = self._invalid(first - 1, last + 1)
-        return as_page(first, pl.concat([frame, invalid], how="diagonal"))
+        if invalid.height:
+            frame = pl.concat([frame, invalid], how="diagonal")
+        return as_page(first, frame)
 
     def _invalid_pages(self, after: int, before: int) -> Iterator[Page]:
         while (frame := self._invalid(after, before, CHUNK // 8)).height:
@@ -317,22 +335,18 @@ class Staging:
             "SELECT position, reference, outcome, error_code, error FROM invalid"
             " WHERE position > ? AND position < ? ORDER BY position LIMIT ?"
         )
-        names = ("position", "reference", "outcome", "error_code", "error")
-        schema = {name: OUTCOME.get(name, pl.String) for name in names}
         found = self._file.read(query, (after, before, limit))
-        some = pl.DataFrame(found, schema=schema, orient="row")
-        absent = {name: kind for name, kind in OUTCOME.items() if name not in schema}
-        absent["at"] = pl.UInt32
-        return some.with_columns(
-            pl.lit(None, dtype=kind).alias(name) for name, kind in absent.items()
-        )
+        if not found:
+            return _NONE_INVALID
+        return pl.DataFrame(found, schema=_INVALID, orient="row").with_columns(*_NOT_OF_INVALID)
 
     def _outcomes(self, first: int, last: int) -> pl.DataFrame:
         query = (
             f"SELECT {', '.join(OUTCOME)} FROM outcome"  # noqa: S608 - constant names
             " WHERE position BETWEEN ? AND ? ORDER BY position"
         )
-        return pl.DataFrame(self._file.read(query, (first, last)), schema=OUTCOME, orient="row")
+        found = self._file.read(query, (first, last))
+        return pl.DataFrame(found, schema=OUTCOME, orient="row") if found else _NONE_SETTLED
 
     def _staged(self, page: Page) -> Iterator[StagedRow]:
         frame = page.frame
@@ -345,9 +359,8 @@ class Staging:
         if page.segment is not None and valid.len():
             body = self._file.frame("body", page.segment).drop("payload")
             cells = body[valid].iter_rows() if body.width else iter([()] * valid.len())
-        for at, index, reference, *rest in frame.select(
-            "position", "at", "reference", *list(OUTCOME)[1:]
-        ).iter_rows():
+        columns = frame[["position", "at", "reference", *list(OUTCOME)[1:]]]
+        for at, index, reference, *rest in columns.iter_rows():
             if index is not None:
                 yield StagedRow(at, reference, json.dumps(next(cells)), None, *rest)
             else:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from importer.errors import ExitCode, UsageError
+from importer.errors import ExitCode, LedgerInUse, UsageError
 from importer.job import planning
 from importer.job import run as running
+from importer.ledger import Account, Share, hold
 from importer.shard import Shard
-from tests.job.conftest import Job, customers, outcomes, results
+from tests.job.conftest import KEY, Job, customers, outcomes, results
 from tests.job.test_vanished import RULE, listed, marks, rule
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.job.run import Finished
+    from importer.ledger import LedgerAddress
     from tests.job.planning import Planner
 
 N = 3
@@ -196,6 +202,43 @@ class _Free:
 
     def check(self) -> None:
         """It is ours."""
+
+
+def begin(job: Job, ledger: LedgerAddress, shard: Shard) -> subprocess.Popen[bytes]:
+    """A process with one shard of the job's file."""
+    words = ["run", job.folder / "customers.csv", "--out", job.folder / "results"]
+    words += ["--ledger", ledger, "--base-url", job.base_url, "--shard", shard]
+    own = {name: value for name, value in ledger.secrets if name == "password"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "importer", *map(str, words)],
+        env={**os.environ, "MOMENT_API_KEY": KEY.secret, "PGPASSWORD": own.get("password", "")},
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_shards_work_at_the_same_time(job: Job, postgres_address: LedgerAddress) -> None:
+    """On one database, in one OUT: each record in one line, each customer once, and nobody else."""
+    text = customers(range(300)) + BAD + REPEATED
+    job.write(text)
+    processes = [begin(job, postgres_address, Shard(index, 2)) for index in (1, 2)]
+    ended = [(one.communicate()[1], one.returncode) for one in processes]
+    assert [code for _, code in ended] == [ExitCode.ROWS_LEFT] * 2, ended
+    told: list[tuple[int, str]] = []
+    for folder in (job.folder / "results").iterdir():
+        with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
+            told += [(int(row["line"]), row["outcome"]) for row in csv.DictReader(file)]
+    assert sorted(line for line, _ in told) == list(range(2, 308))
+    counts = Counter(outcome for _, outcome in told)
+    # C-4 and C-5 stand twice with different values, C-3 with the same.
+    assert counts == {"created": 298, "invalid": 3 + 4, "duplicate": 1}
+    assert len(job.held()) == 298
+    account = Account(job.base_url, "test")
+    for share in (Share("another input", 2, 2), None):
+        with (
+            hold(postgres_address, account, run_id="other", started_at=0, share=share),
+            pytest.raises(LedgerInUse, match="in use by run other"),
+        ):
+            job.run(text, shard=Shard(1, 2), ledger=postgres_address)
 
 
 def test_a_file_is_no_ledger_for_shards(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

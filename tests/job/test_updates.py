@@ -129,6 +129,22 @@ def test_going_back_to_the_first_version_is_a_change(job: Job) -> None:
     assert held(job, "A")["balance"] == 1
 
 
+def test_the_source_may_win_once(job: Job) -> None:
+    """A conflict that the source has won is none any more, whatever the policy says afterwards."""
+    job.run(book(A=ANN))
+    edit(job, "A", phone="+27829999999")
+    later = book(A=("Ann", "+27820000004", 1))
+    assert outcomes(job.run(later, update=POLICY)) == {"conflict": 1}
+    assert outcomes(job.run(later, update="phone=source")) == {"updated": 1}
+    assert held(job, "A")["phone"] == "+27820000004"
+    for policy in (POLICY, "phone=source", "phone=never", POLICY):
+        quiet = job.run(later, update=policy)
+        assert (outcomes(quiet), quiet.summary.requests) == (
+            {"unchanged": 1},
+            {"post": 0, "get": 0},
+        )
+
+
 CURRENCIES = {
     # policy: what the first and each later night say of a row with another currency and amount
     "balance=source": ("conflict", "amount_and_currency"),

@@ -24,7 +24,7 @@ from importer.ledger.field_hashes import (
     unpacked,
 )
 from importer.rows.payload import canonical
-from tests.ledger.samples import ACCOUNT, PRINT_A, PRINT_B, SENT, done, raw, sent
+from tests.ledger.samples import ACCOUNT, PRINT_A, PRINT_B, SENT, Place, done, raw, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,10 +126,10 @@ def test_equal_values_of_two_customers_or_two_ledgers_look_different() -> None:
     assert all(len(value) == WIDTH for _, value in noted(ROW))
 
 
-def test_fields_are_noted_ahead_and_stay_as_the_row_settles(tmp_path: Path) -> None:
+def test_fields_are_noted_ahead_and_stay_as_the_row_settles(place: Place) -> None:
     """They come with the first sending and outlive the answer; without them none are known."""
     later = {name: canonical({**ROW, "external_reference": name, "balance": 6}) for name in "ABC"}
-    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         noting = replace(sent("A"), fields=ledger.hasher()("A", ROW))
         ledger.apply([noting, sent("B")], [], run_id="r", now=1.0)
         assert ledger.changed_fields(later) == {"A": ("balance",)}
@@ -138,10 +138,10 @@ def test_fields_are_noted_ahead_and_stay_as_the_row_settles(tmp_path: Path) -> N
         assert ledger.changed_fields({"A": canonical(ROW)}) == {"A": ()}
 
 
-def test_fields_follow_the_version_that_settled(tmp_path: Path) -> None:
+def test_fields_follow_the_version_that_settled(place: Place) -> None:
     """Where another version turns out to be in Moment, its fields are kept, or none at all."""
     rows = {name: {**ROW, "external_reference": name, "balance": 6} for name in "AB"}
-    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         hashed = ledger.hasher()
         ahead = [replace(sent(name), fields=hashed(name, ROW)) for name in "AB"]
         ledger.apply(ahead, [], run_id="r", now=1.0)

@@ -43,7 +43,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = self.opened()
 
     def opened(self) -> Ledger:
-        """The ledger on the same file, with a connection that can be made to fail."""
+        """The same ledger, with a connection that can be made to fail."""
         connect = partial(sqlite3.connect, factory=Failing)
         return open_ledger(self.folder / "ledger.db", ACCOUNT, connect=connect)
 

@@ -156,7 +156,7 @@ class Importer:
             open_ledgers.append(reader)
             await self._read(staging, reader)
             settle_duplicates(staging, ["customers.csv"], OnDuplicate.ERROR)
-            updates = DeliverySettings(update=world.scene.update).updates
+            updates = DeliverySettings(update=world.update).updates
             make_plan(staging, reader, retry_rejected=self._retry_rejected, updates=updates)
             ledger.begin_run(
                 run_id,
@@ -186,9 +186,8 @@ class Importer:
         """Read the whole input; without ``verified_read`` deliver what has come first already."""
         eager = not self.world.safeguards.verified_read
         for batch in self.file.batches(4):
-            for row in batch:
-                self.world.book.remember(row)
-            staging.add(batch)
+            self.world.book.remember(batch)
+            staging.add_batch(batch)
             if eager:
                 eager = False
                 await self._deliver_early(staging, reader)
@@ -221,7 +220,7 @@ class Importer:
             settings=DeliverySettings(
                 concurrency=world.scene.concurrency,
                 retry_rejected=self._retry_rejected,
-                update=world.scene.update,
+                update=world.update,
             ),
             world=seams,
             progress=Progress(),

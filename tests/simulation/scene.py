@@ -247,6 +247,7 @@ NIGHTS = {
             "row added": 0.2,
             "row removed": 0.1,
             "somebody edits": 0.1,
+            "the source wins tonight": 0.15,
             "crash at an await point": 0.5,
             "answer lost": 0.05,
             "request lost": 0.05,

@@ -347,7 +347,10 @@ def _write(flight: UpdateFlight, base: Hashes, memory: Memory, policy: UpdatePol
     state = flight.state
     if not guard.write_ahead:
         return _patch(flight, policy)
-    memory = memory._replace(verdict=None)
+    # What is written now is no conflict any more: the source wins, though it did not before.
+    written = dict(flight.writes)
+    still = tuple(one for one in memory.conflicts if one.field not in written)
+    memory = memory._replace(verdict=None, conflicts=still)
     earlier = state.ours if isinstance(state, Updating) and guard.collect_ours else ()
     # What Moment was seen to hold before is still ours, should a replica show it.
     moved = [pair for pair in state.base if pair not in base] if isinstance(state, Updating) else []
@@ -636,7 +639,8 @@ def _patched(flight: UpdateFlight, answer: Patched, policy: UpdatePolicy) -> Ste
     if money is not None and BALANCE in dict(flight.writes) and seen.get(CURRENCY) == money:
         base[CURRENCY] = money
     updated = tuple(sorted({*flight.updated, *(field for field, _ in flight.writes)}))
-    memory = state.memory._replace(otherwise=_hashes(otherwise))
+    still = tuple(one for one in state.memory.conflicts if seen.get(one.field) != one.wanted)
+    memory = state.memory._replace(otherwise=_hashes(otherwise), conflicts=still)
     return _close(flight._replace(updated=updated), _hashes(base), memory, policy)
 
 

@@ -32,6 +32,8 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Self
 
     from importer.ledger.address import LedgerAddress
     from importer.ledger.interface import Lease
@@ -154,6 +156,17 @@ class PostgresDatabase:
         self._was_open = False
         self._is_ready = False
         self._new_writer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     # Opening --------------------------------------------------------------------------------------
 

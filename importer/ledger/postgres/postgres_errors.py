@@ -79,7 +79,8 @@ def failed(address: LedgerAddress, error: psycopg.Error) -> LedgerFailed:
 def _said(error: psycopg.Error) -> str:
     code = code_of(error)
     if not code:
-        return "nothing: the connection was lost"
+        gone = is_lost(error)
+        return "nothing: the connection was lost" if gone else f"nothing ({type(error).__name__})"
     primary = error.diag.message_primary if code.startswith(_NAMED) else None
     return f"{primary} (SQLSTATE {code})" if primary else f"SQLSTATE {code}"
 

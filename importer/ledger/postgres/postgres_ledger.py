@@ -108,7 +108,7 @@ _HOLD = (
     " ORDER BY reference FOR UPDATE) AS held"
 )
 _VERSIONS = (
-    "SELECT wanted.at - 1, encode(coalesce(synced, fingerprint), 'hex'),"
+    "SELECT wanted.at - 1, nullif(upper(encode(coalesce(synced, fingerprint), 'hex')), ''),"
     " CASE WHEN state = 'done' AND (differs IS NULL OR synced IS NOT NULL) THEN customer_id END,"
     " CASE WHEN state = 'done' THEN first_run ELSE 0 END"
     ' FROM unnest(?::text[] COLLATE "C") WITH ORDINALITY AS wanted (reference, at)'
@@ -136,7 +136,7 @@ class PostgresLedger(Ledger):
             told = (list(references[start : start + _PAGE]), account)
             lines = self._db.asked(partial(_lines, told))
             if lines:
-                yield start, lines
+                yield start, lines.rstrip("\n")
 
     def delivered_by(self, runs: Sequence[int]) -> int:
         """See ``Ledger``."""
@@ -180,7 +180,8 @@ class PostgresLedger(Ledger):
         self, db: Transaction, account: int, rows: Sequence[AttemptColumns]
     ) -> None:
         if rows:
-            told = [(account, *columns) for columns in rows]
+            # A metadata key may be anything that Moment answered; PostgreSQL holds no NUL.
+            told = [(account, *columns, what.replace("\0", " ")) for *columns, what in rows]
             _copying(db).copy_in("attempt", _ACCOUNT | _ATTEMPT, told)
 
     def _write_totals(self, db: Transaction, account: int, moved: Mapping[str, int]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 from importer.errors import SourceError
@@ -71,6 +72,8 @@ _UTF32_MARK = b"\xff\xfe\x00\x00"
 _NUL_SHARE = 0.01
 _NUL_FEW = 16
 _NUL_HALF = 0.5
+_NUL_OTHERS = 0.1
+_NO_TEXT = frozenset({"Cn", "Co", "Cs"})
 
 
 def byte_order_mark(head: bytes) -> tuple[str, bytes]:
@@ -87,9 +90,22 @@ def utf16_order(head: bytes) -> str:
     # Latin text in UTF-16 has a NUL in every second byte, and none in the others.
     even, odd = sample[::2], sample[1::2]
     for encoding, empty, half in (("utf-16le", even, odd), ("utf-16be", odd, even)):
-        if not empty.count(0) and half.count(0) > _NUL_HALF * len(half):
+        nuls = half.count(0)
+        # Of other scripts only the delimiters and digits have; then all of it must be characters.
+        if not empty.count(0) and (
+            nuls > _NUL_HALF * len(half)
+            or (nuls > _NUL_OTHERS * len(half) and _is_text(sample, encoding))
+        ):
             return encoding
     return ""
+
+
+def _is_text(sample: bytes, encoding: str) -> bool:
+    try:
+        text = codecs.getincrementaldecoder(codec_of(encoding))().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return "\n" in text and not any(unicodedata.category(one) in _NO_TEXT for one in set(text))
 
 
 def is_fed_back(head: bytes) -> bool:
