@@ -53,8 +53,12 @@ class NoCustomer:
 _SUMS = (
     r"(?:grand |sub-?|over-?all |sum |net )?totals?|sum|summe|gesamt(?:summe)?|zwischensumme"
     r"|(?:sub|eind)?-?totaal|totaux|sous-total|suma|soma|totale|balance (?:c/f|b/f)"
-    r"|(?:opening|closing) balances?"
+    r"|(?:opening|closing) balances?|average|mean|durchschnitt|mittelwert|moyenne|gemiddelde"
+    r"|promedio|m[eé]dia"
 )
+_SUBTOTAL = r"(?:sub-?totals?|zwischensumme|subtotaal|sous-total)\b"
+_PART = re.compile(rf"{_SUBTOTAL}.*", re.IGNORECASE)
+"""The sum of a part of a file stands within it."""
 _THINGS = r"(?:rows?|records?|lines?|entries|results?|customers?|items?|datens(?:atz|ätze)|zeilen?)"
 _OF = rf"(?:of|for|all|number|amount|due|owed|outstanding|balances?|{_THINGS})"
 # What follows a bare word would be part of a key: TOTAL-7 may be a customer's.
@@ -103,7 +107,7 @@ class EdgeLines:
         """A column, and how its cell begins in a rule or another header."""
         if named:
             name = pl.escape_regex(trim(layout.columns[named[0]]))
-            pattern = rf"(?i)^\s*(?:[^\p{{L}}\p{{N}}]{{2,}}|{name})\s*$"
+            pattern = rf"(?i)^\s*(?:[^\p{{L}}\p{{N}}]{{2,}}|{name}|{_SUBTOTAL}.{{0,20}})\s*$"
             self._may_be = named[0], pattern
         self._off = layout.fed_back
         self._count = 0
@@ -184,9 +188,9 @@ class EdgeLines:
             return "a line of dashes"
         if self._is_header(texts):
             return "the header once more"
-        if not at_edge or any(map(_REACHES.search, filled)):
-            return ""
         first = filled[0]
+        if any(map(_REACHES.search, filled)) or not (at_edge or _PART.fullmatch(first)):
+            return ""
         for pattern, looks_like in _SHAPES:
             if pattern.fullmatch(first):
                 return looks_like
