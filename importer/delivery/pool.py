@@ -27,7 +27,7 @@ from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, New, Rejected, Sent, State
 from importer.delivery.protocol.updating import UpdateFlight, UpdatePhase, UpdatePolicy
-from importer.delivery.row_source import Iterated, Rows, Stream
+from importer.delivery.row_source import Iterated, Rows, Spread, Stream
 from importer.delivery.stopping import (
     Refusals,
     first_rows_failed,
@@ -81,8 +81,6 @@ MOST_ASIDE = 10_000
 """Waiting rows; beyond them a row whose trouble is its own is left before its attempts are spent,
 so that memory is bounded and no number of such rows keeps an untried one from its turn."""
 IN_LEDGER = "everything that was sent is in the ledger"
-APART = 16
-"""Every so manieth row of a batch is sent first, then those behind them, and so on."""
 MOST_HUNG = 120.0
 """Seconds that requests of a row may hang in all before it is left, if its trouble is its own."""
 _ANY = 1 << 30
@@ -316,9 +314,9 @@ class Pool:
                 written ahead, generations only grow.
         """
         if isinstance(rows, Stream):
-            self._rows, rows.on_put = rows, self._turns.call
-        else:
-            self._rows = Iterated(rows)
+            rows.on_put = self._turns.call
+        source = rows if isinstance(rows, Stream) else Iterated(rows)
+        self._rows = Spread(source, self._settings.batch)
         self._progress_at = self._monotonic()
         self._valve.start()
         try:
@@ -373,17 +371,15 @@ class Pool:
         reason, the run is wrong. A row that another importer settled meanwhile costs no request
         and proves nothing, and nor does one that an earlier run left.
         """
-        asked = left = 0
+        asked = 0
         while not (self._open or self._stop.is_set()):
             ride = self._turns.pick(untried_first=True)
             if ride is not None:
                 before = ride.trail.asked
                 await self._drive_picked(ride)
-                if ride.trail.asked and not before:
-                    asked, left = asked + (not ride.trail.left), left + ride.trail.left
+                asked += ride.trail.asked and not (before or ride.trail.left)
             elif asked <= OTHERS and self._may_take():
-                count = 1 if left <= OTHERS else self._settings.batch
-                self._turns.put(_spread(await self._take_up(count)))
+                self._turns.put(await self._take_up(1))
             elif self._alive:
                 await self._turns.wait()
             else:
@@ -405,7 +401,7 @@ class Pool:
         turns.few = self._settings.batch // 2
         while not (self._rows.ended or self._stop.is_set()):
             if len(turns.untried) <= turns.few and self._aside - self._own < MOST_ASIDE:
-                turns.put(_spread(await self._take_up(self._settings.batch)))
+                turns.put(await self._take_up(self._settings.batch))
             else:
                 turns.low = anyio.Event()
                 await turns.low.wait()
@@ -793,15 +789,6 @@ def _update_of(planned: Planned) -> UpdateFlight | None:
         return None
     fields = planned.fields or ()
     return UpdateFlight(planned.reference, planned.fingerprint, fields, planned.update)
-
-
-def _spread(rides: list[_Ride]) -> list[_Ride]:
-    """The same rows, those that stand together apart.
-
-    Files are sorted, so rows with one trouble (a firewall that dislikes a street) stand in blocks;
-    one after the other they would look like the run's.
-    """
-    return [ride for first in range(APART) for ride in rides[first::APART]]
 
 
 def _was_left(planned: Planned) -> bool:

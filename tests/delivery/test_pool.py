@@ -203,7 +203,8 @@ def test_a_canary_without_a_sensible_answer_stops_the_run() -> None:
     with pytest.raises(RunStopped) as caught:
         deliver(api, 50)
     assert caught.value.reason == "canary_failed"
-    assert set(api.posts) == {f"R{n}" for n in range(6)}
+    assert len(api.posts) == 6
+    assert "R0" in api.posts
     assert api.most_busy == 1
 
 
@@ -433,8 +434,10 @@ def test_row_after_row_in_trouble_stops_the_run_after_a_few_requests(
 @pytest.mark.parametrize("answer", [BLOCKED, FORBIDDEN, FAULT], ids=repr)
 def test_a_block_of_rows_in_trouble_is_not_the_run(answer: a.Answer) -> None:
     """Files are sorted: forty rows that stand together keep nobody behind them from their turn."""
-    api = Api(lambda ref, n: answer if 100 <= int(ref[1:]) < 140 else created(ref, n))
-    assert outcomes(deliver(api, 400)) == {"created": 360, "unsettled": 40}
+    for first in (0, 100, 360):
+        block = range(first, first + 40)
+        api = Api(lambda ref, n, block=block: answer if int(ref[1:]) in block else created(ref, n))
+        assert outcomes(deliver(api, 400)) == {"created": 360, "unsettled": 40}
 
 
 @pytest.mark.parametrize("answer", [BLOCKED, FORBIDDEN], ids=repr)

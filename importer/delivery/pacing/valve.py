@@ -204,7 +204,7 @@ class Valve:
         """
         now, held = self._now(), self.health.out
         what = said(answer)
-        own = self._is_its_own(trail, what, now)
+        own = self._is_its_own(trail, what, now, few=rows < h.FEWEST)
         if what is h.Said.FAULT:
             trail.hung += now - sent_at
         if what is h.Said.SENSE:
@@ -228,14 +228,15 @@ class Valve:
             self._tell()
         return h.gives_up(self.health, self._settings)
 
-    def _is_its_own(self, trail: Trail, what: h.Said, now: float) -> bool:
+    def _is_its_own(self, trail: Trail, what: h.Said, now: float, *, few: bool) -> bool:
         """Whether the trouble is the row's alone; what else it was told is remembered.
 
-        A row that an earlier run left is turned away again, while this run has others served: that
-        is the row's, too.
+        A row that an earlier run left is turned away again, while this run has others served, or is
+        told 429 where nothing else is asked for: that is the row's, too.
         """
         if what is h.Said.THROTTLED:
             own = trail.throttled > 0 or h.is_its_own(self.health, trail.throttled_at)
+            own = own or (trail.left and few)
             trail.throttled_at = now
             trail.throttled += own
             return own
