@@ -73,6 +73,8 @@ BATCH_PER_WORKER = 4
 """or as many for each worker, if that is more."""
 OTHERS = 5
 """Rows that are tried beside the first before a run is said to be wrong as a whole."""
+LEFT = 19
+"""Rows that an earlier run left, of which none is taken: one less than an outage's."""
 TOLD_ROWS = 3
 """Rows in succession that must be told to wait for too long before the run stops for it."""
 BACK_SHARE = 4
@@ -371,14 +373,15 @@ class Pool:
         reason, the run is wrong. A row that another importer settled meanwhile costs no request
         and proves nothing, and nor does one that an earlier run left.
         """
-        asked = 0
+        asked = left = 0
         while not (self._open or self._stop.is_set()):
             ride = self._turns.pick(untried_first=True)
             if ride is not None:
                 before = ride.trail.asked
                 await self._drive_picked(ride)
-                asked += ride.trail.asked and not (before or ride.trail.left)
-            elif asked <= OTHERS and self._may_take():
+                if ride.trail.asked and not before:
+                    asked, left = asked + (not ride.trail.left), left + ride.trail.left
+            elif asked <= OTHERS and left < LEFT and self._may_take():
                 self._turns.put(await self._take_up(1))
             elif self._alive:
                 await self._turns.wait()
@@ -388,7 +391,7 @@ class Pool:
             return
         codes = {one.error_code for one in self._unsettled}
         unheard = not self._valve.heard and (asked or self._valve.trouble == "unreachable")
-        if unheard or (asked > OTHERS and len(codes) == 1):
+        if unheard or ((asked > OTHERS or left == LEFT) and len(codes) == 1):
             self._halt(first_rows_failed(self._unsettled[-1], self._valve.trouble))
 
     def _may_take(self) -> bool:
@@ -587,7 +590,8 @@ class Pool:
         was_own = trail.own
         # Where rows in trouble of their own are about, few rows in trouble prove nothing.
         rows = self._alive if self._open and not self._own_seen else _ANY
-        if valve.leave(trail, sent_at, answer, hint, rows=rows):
+        few = self._alive < FEWEST
+        if valve.leave(trail, sent_at, answer, hint, rows=rows, few=few):
             self._halt(stop_error(valve.trouble or "unreachable"))
         self._own += trail.own - was_own
         self._own_seen = self._own_seen or trail.own

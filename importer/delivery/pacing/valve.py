@@ -193,18 +193,19 @@ class Valve:
         hint: RateLimitHint | None = None,
         *,
         rows: int,
+        few: bool = False,
     ) -> bool:
         """Learn from the answer to a request that entered at ``sent_at``.
 
         ``hint`` is what its RateLimit headers said; ``rows`` is how many rows in trouble are all
-        that there are.
+        that there are; ``few``: so few are in progress that they say nothing of each other.
 
         Returns:
             Whether the run must stop, because row after row is turned away.
         """
         now, held = self._now(), self.health.out
         what = said(answer)
-        own = self._is_its_own(trail, what, now, few=rows < h.FEWEST)
+        own = self._is_its_own(trail, what, now, few=few)
         if what is h.Said.FAULT:
             trail.hung += now - sent_at
         if what is h.Said.SENSE:
