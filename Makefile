@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SEEDS ?= 10000
 MINUTES ?= 10
+ROWS ?= 100000
 
 .DEFAULT_GOAL := help
 
@@ -39,6 +40,10 @@ lint: $(READY) ## Lint, check formatting and types
 .PHONY: rehearse
 rehearse: $(READY) ## 100,000 rows through faults and three kill -9, a second night with one more, audits (some minutes)
 	$(BIN)/python -m tests.rehearsal.kill_nine
+
+.PHONY: cluster
+cluster: $(READY) ## ROWS rows by two workers and by two shards, with kill -9 of everything, audits (ROWS=100000)
+	$(BIN)/python -m tests.cluster --rows $(ROWS)
 
 .PHONY: model
 model: $(READY) ## Model-check the delivery protocol, all variants (some minutes)

@@ -13,6 +13,7 @@ from benchmarks.peers.payload import KEY
 from benchmarks.process import BenchmarkError, Cores, Cost, choose_cores, run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _RUNS = count(1)
@@ -84,11 +85,18 @@ class Bench:
                 f"{free / 1e9:.1f} GB free in {self.work}, {2 * size / 1e9:.1f} GB needed"
             )
 
-    def importer(self, command: str, file: Path, *words: str | Path) -> Job:
+    def importer(
+        self,
+        command: str,
+        file: Path,
+        *words: str | Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> Job:
         """Run ``importer check`` or ``importer run`` in a process of its own, to the end."""
         out = self.work / f"results-{next(_RUNS)}"
         base = [self.python, "-m", "importer", command, file, "--out", out, "--quiet", *words]
-        cost = run(base, core=self.cores.client, environment={"MOMENT_API_KEY": KEY})
+        variables = {"MOMENT_API_KEY": KEY, **(environment or {})}
+        cost = run(base, core=self.cores.client, environment=variables)
         [summary] = out.glob("*/summary.json")
         found = json.loads(summary.read_text(encoding="utf-8"))
         shutil.rmtree(out)

@@ -6,7 +6,17 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.parts import check, latency, memory, network, nightly, posting, shards, startup
+from benchmarks.parts import (
+    check,
+    latency,
+    machines,
+    memory,
+    network,
+    nightly,
+    posting,
+    shards,
+    startup,
+)
 from benchmarks.process import ROOT, BenchmarkError
 
 if TYPE_CHECKING:
@@ -25,6 +35,7 @@ PARTS: dict[str, ModuleType] = {
     "network": network,
     "nightly": nightly,
     "shards": shards,
+    "machines": machines,
     "check": check,
     "startup": startup,
     "memory": memory,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.peers.payload import KEY
 from importer.delivery.protocol.states import NEW, Done, Origin, Transition
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, open_ledger
 from importer.rows import judge_batch, map_columns, parts_of
 from importer.source import SourceOptions, open_source
 
@@ -24,7 +24,7 @@ def seed(file: Path, path: Path, base_url: str) -> int:
     account = Account(base_url, "test", "default")
     now = time.time()
     settled = 0
-    with Ledger.open(path, account) as ledger:
+    with open_ledger(path, account) as ledger:
         ledger.begin_run(
             RUN,
             started_at=now,

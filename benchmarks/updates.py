@@ -26,7 +26,7 @@ from benchmarks.data import customers, write
 from benchmarks.peers.payload import KEY
 from benchmarks.process import ROOT, run
 from importer.delivery.protocol.states import NEW, Done, Origin, Transition
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, open_ledger
 from importer.rows import judge_batch, map_columns, parts_of
 from importer.source import SourceOptions, open_source
 
@@ -45,7 +45,7 @@ def changed(rows: int, every: int) -> pl.LazyFrame:
 def seed(file: Path, path: Path, base_url: str) -> None:
     """Settle every row, as if its 201 had shown every field."""
     account, now = Account(base_url, "test", "default"), time.time()
-    with Ledger.open(path, account) as ledger:
+    with open_ledger(path, account) as ledger:
         ledger.begin_run(
             RUN,
             started_at=now,

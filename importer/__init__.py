@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from importer.job.limit import ErrorLimit, parse_limit
     from importer.job.observer import Observer, Progress
     from importer.job.run import Finished, run
-    from importer.ledger import Account, Ledger
+    from importer.ledger import Account, Ledger, LedgerAddress, open_ledger
     from importer.outcomes import OnDuplicate
     from importer.results.summary import GroupReport, Summary
 
@@ -45,6 +45,7 @@ _HOMES = {
     "GroupReport": "importer.results.summary",
     "InputSettings": "importer.job.job_settings",
     "Ledger": "importer.ledger",
+    "LedgerAddress": "importer.ledger",
     "Observer": "importer.job.observer",
     "OnDuplicate": "importer.outcomes",
     "Progress": "importer.job.observer",
@@ -52,6 +53,7 @@ _HOMES = {
     "check": "importer.job.check",
     "check_base_url": "importer.base_url",
     "idempotency_key": "importer.delivery.protocol.keys",
+    "open_ledger": "importer.ledger",
     "parse_limit": "importer.job.limit",
     "read_api_key": "importer.delivery.credentials",
     "run": "importer.job.run",
@@ -69,6 +71,7 @@ __all__ = [
     "InputSettings",
     "InvalidFound",
     "Ledger",
+    "LedgerAddress",
     "LedgerFailed",
     "LedgerInUse",
     "Observer",
@@ -83,6 +86,7 @@ __all__ = [
     "check",
     "check_base_url",
     "idempotency_key",
+    "open_ledger",
     "parse_limit",
     "read_api_key",
     "run",

@@ -382,10 +382,8 @@ def move_account(
     """Give an account whose host was renamed its new base URL, with all that is known of it."""
     from importer.base_url import check_base_url  # noqa: PLC0415
     from importer.cli.ledger_command import show_moved  # noqa: PLC0415
-    from importer.ledger.address import LedgerAddress  # noqa: PLC0415
 
-    ledger = LedgerAddress.parse(given.delivery().ledger)
-    show_moved(ledger, check_base_url(base_url), account, old)
+    show_moved(given.delivery().ledger, check_base_url(base_url), account, old)
 
 
 @sandboxes.callback()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError
-from importer.ledger import Ledger, read_accounts
+from importer.ledger import open_ledger, read_accounts
 from importer.results.workspace import PRIVATE_FILE
 from importer.source.fed_back import escape_formula
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from importer.ledger import Account
+    from importer.ledger import Account, LedgerAddress
 
 
 Entry = tuple[str, str, str, str, str, str]
@@ -25,7 +25,7 @@ Entry = tuple[str, str, str, str, str, str]
 COLUMNS = ("external_reference", "bcus_id", "origin", "base_url", "mode", "account")
 
 
-def export_mapping(ledger_path: Path, file: Path, account_name: str | None) -> int:
+def export_mapping(ledger: LedgerAddress, file: Path, account_name: str | None) -> int:
     """Write every settled customer of the ledger; the number written.
 
     Raises:
@@ -33,20 +33,18 @@ def export_mapping(ledger_path: Path, file: Path, account_name: str | None) -> i
     """
     write = _writer(file)
     accounts = [
-        one
-        for one in read_accounts(ledger_path)
-        if account_name is None or one.name == account_name
+        one for one in read_accounts(ledger) if account_name is None or one.name == account_name
     ]
     if account_name is not None and not accounts:
-        raise UsageError(f"the ledger {ledger_path} knows no account {account_name!r}")
+        raise UsageError(f"the ledger {ledger} knows no account {account_name!r}")
     with _replacing(file) as partial:
-        return write(partial, _entries(ledger_path, accounts))
+        return write(partial, _entries(ledger, accounts))
 
 
-def _entries(path: Path, accounts: Iterable[Account]) -> Iterator[Entry]:
+def _entries(address: LedgerAddress, accounts: Iterable[Account]) -> Iterator[Entry]:
     for account in accounts:
-        with Ledger.open(path, account, read_only=True) as ledger:
-            for reference, customer_id, origin, _ in ledger.mapping():
+        with open_ledger(address, account, read_only=True) as opened:
+            for reference, customer_id, origin, _ in opened.mapping():
                 yield reference, customer_id, str(origin), *_columns_of(account)
 
 

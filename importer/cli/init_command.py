@@ -14,7 +14,6 @@ groups and references stand there as they are: how they are read is what a perso
 from __future__ import annotations
 
 import os
-import shlex
 import textwrap
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import phonenumbers
 import typer
 
+from importer.cli.next_commands import pasted
 from importer.cli.terminal import on_terminal
 from importer.errors import UsageError, printable
 from importer.mapping import bind, presets
@@ -238,8 +238,8 @@ def init(settings: InitSettings) -> None:
     for line in preview(mapping, proposal, facts, settings.options):
         typer.echo(printable(line))
     _say(f"{settings.out} written; read it, then:")
-    typed = shlex.join([settings.source, "--config", str(settings.out)])
-    typer.echo(printable(f"  importer check {typed}"))
+    typed = f"{pasted(settings.source)} --config {pasted(str(settings.out))}"
+    typer.echo(f"  importer check {typed}")
 
 
 def _say(text: str) -> None:

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from importer.job.job_settings import DEFAULT_LEDGER
+from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def no_flags(command: str, *, without: Sequence[str] = (), planned: bool = True)
 
 
 def after_run(
-    ledger: Path,
+    ledger: LedgerAddress,
     summary: Summary,
     results: str,
     *,
@@ -72,7 +72,7 @@ def after_run(
         again = make("run", summary.sources)
     else:
         words = flags("run", without=_ONCE, planned=False)
-        again = " ".join(["importer run", "--plan", _name(str(plan)), *map(_word, words)])
+        again = " ".join(["importer run", "--plan", pasted(str(plan)), *map(_word, words)])
     to_correct = _files_with(_TO_CORRECT, summary, results)
     to_look_at = _files_with(_TO_LOOK_AT, summary, results)
     part = "" if plan is not None else _missing_part(summary, hides=hides)
@@ -120,7 +120,7 @@ def after_check(
 
 
 def after_plan(
-    ledger: Path,
+    ledger: LedgerAddress,
     sources: Sequence[str],
     saved: Path | None,
     *,
@@ -131,7 +131,7 @@ def after_plan(
     if saved is not None:
         # The plan holds every setting but those that must be meant each time.
         live = [word for word in flags("run") if word == "--live"]
-        return _aligned((" ".join(["importer run --plan", _name(str(saved)), *live]), "do this"))
+        return _aligned((" ".join(["importer run --plan", pasted(str(saved)), *live]), "do this"))
     make = _Maker(ledger, config, flags)
     save = make("plan", sources, more=("--save", "plan.json"))
     return _aligned((save, "write it down for run --plan"), (make("run", sources), "import them"))
@@ -140,7 +140,7 @@ def after_plan(
 class _Maker:
     """Writes commands that mean what was typed."""
 
-    def __init__(self, ledger: Path, config: Path | None, flags: Flags) -> None:
+    def __init__(self, ledger: LedgerAddress, config: Path | None, flags: Flags) -> None:
         self._ledger = ledger
         self._config = config
         self._flags = flags
@@ -153,11 +153,12 @@ class _Maker:
         more: Sequence[str] = (),
         without: Sequence[str] = (),
     ) -> str:
-        words = ["importer", command, *map(_name, names)]
+        words = ["importer", command, *map(pasted, names)]
         if command in {"run", "plan", "check"} and self._config is not None:
-            words += ["--config", _name(str(self._config))]
-        if command != "check" and self._ledger != DEFAULT_LEDGER:
-            words += ["--ledger", _name(str(self._ledger))]
+            words += ["--config", pasted(str(self._config))]
+        # One that holds a password was not typed: who said it will say it again.
+        if command != "check" and self._ledger != DEFAULT_LEDGER and not self._ledger.has_password:
+            words += ["--ledger", pasted(str(self._ledger))]
         words += more
         given = self._flags(command, without=(*_ONCE, *without, "ledger"))
         if command == "export" and ACCOUNT in (words_of_run := self._flags("run")):
@@ -176,7 +177,7 @@ def _files_with(outcomes: Sequence[str], summary: Summary, results: str) -> list
 
 
 def _less(names: Sequence[str]) -> str:
-    return f"less {' '.join(map(_name, names))}"
+    return f"less {' '.join(map(pasted, names))}"
 
 
 def _missing_part(summary: Summary, *, hides: bool) -> str:
@@ -186,7 +187,7 @@ def _missing_part(summary: Summary, *, hides: bool) -> str:
     return " (with the whole address)" if hides else ""
 
 
-def _name(text: str) -> str:
+def pasted(text: str) -> str:
     """A file's name as a shell takes it: quoted, and never an option or a control character."""
     return _word(f"./{text}" if text.startswith("-") and text != STDIN else text)
 

@@ -17,6 +17,7 @@ from importer.plan.forecast import Sending
 if TYPE_CHECKING:
     from importer.cli.next_commands import Flags
     from importer.job.planning import Planning
+    from importer.ledger import LedgerAddress
     from importer.mapping import Transformed
 
 
@@ -28,7 +29,7 @@ UNKNOWN = "(not known)"
 def show_plan(
     made: Planning,
     *,
-    ledger: Path,
+    ledger: LedgerAddress,
     save: Path | None,
     config: Path | None = None,
     flags: Flags = no_flags,

@@ -21,6 +21,7 @@ import typer
 from importer.errors import UsageError, printable
 from importer.job.job_settings import TABLE, DeliverySettings, DisplaySettings, InputSettings
 from importer.job.settings_table import PREFIX, READS
+from importer.ledger.address import LedgerAddress, refuse_password
 from importer.mapping.updates import updates_text
 
 if TYPE_CHECKING:
@@ -110,12 +111,22 @@ class Given:
     """Names of those that a plan has said."""
 
     def follow(self, plan: SavedPlan | None) -> None:
-        """Let the plan say what neither a flag nor the environment says."""
+        """Let the plan say what neither a flag nor the environment says.
+
+        What a plan does not hold (where results go, how fast, what counts as done) its mapping
+        file says as it would without a plan.
+        """
+        config = mapping_of(self.context)
+        file = _values(config) if config is not None else {}
         for name in self.values if plan is not None else ():
             source = self.context.get_parameter_source(name)
             if source is None or source.name not in {"COMMANDLINE", "ENVIRONMENT"}:
-                self.values[name] = plan.settings.get(name, self.values[name]) if plan else None
+                own = file.get(name, self.values[name])
+                said = plan.settings.get(name, own) if plan else None
                 self.followed.add(name)
+                if name == "ledger" and str(LedgerAddress.parse(self.values[name])) == said:
+                    continue  # The same, but for a password that no plan holds.
+                self.values[name] = said
 
     def inputs(self, sources: Iterable[str]) -> InputSettings:
         """What to read, through the mapping file if there is one.
@@ -139,7 +150,11 @@ class Given:
         Raises:
             UsageError: a setting has no value of its kind.
         """
-        return DeliverySettings(**self._of(DeliverySettings))
+        settings = DeliverySettings(**self._of(DeliverySettings))
+        source = self.context.get_parameter_source("ledger")
+        if source is not None and source.name == "COMMANDLINE":
+            refuse_password(settings.ledger, "--ledger")
+        return settings
 
     def display(self) -> DisplaySettings:
         """How to tell of it.
@@ -169,7 +184,9 @@ class Given:
             config = mapping_of(self.context)
             said = _values(config).get(one.name, one.default) if config else one.default
             value = self.values[one.name]
-            return planned and value not in (one.default, said)
+            # A plan spells its values in one way, whatever the file has: "50 %" for 50%.
+            same = (one.value_of(one.default), one.value_of(said))
+            return planned and one.value_of(value) not in same
         source = self.context.get_parameter_source(one.name)
         return source is not None and source.name == "COMMANDLINE"
 
@@ -382,7 +399,9 @@ def show(given: Given) -> list[str]:
     config = mapping_of(given.context)
     rows = []
     for name, value in given.values.items():
-        BY_NAME[name].value_of(value)
+        parsed = BY_NAME[name].value_of(value)
+        # An address shows no password.
+        value = str(parsed) if isinstance(parsed, LedgerAddress) else value  # noqa: PLW2901
         shown = (
             "" if value is None else str(value).lower() if value in (True, False) else str(value)
         )

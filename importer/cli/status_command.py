@@ -12,13 +12,11 @@ from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, Rejected, Updating, generation, kind
 from importer.errors import UsageError, printable
 from importer.job.world import iso
-from importer.ledger import Ledger, read_accounts
+from importer.ledger import open_ledger, read_accounts
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from importer.delivery.protocol.states import UpdateState
-    from importer.ledger import Account, History, Run
+    from importer.ledger import Account, History, LedgerAddress, Run
 
 
 LAST_RUNS = 10
@@ -29,23 +27,23 @@ STATE_WORDS = {
 }
 
 
-def show_ledger(path: Path) -> None:
+def show_ledger(address: LedgerAddress) -> None:
     """Print totals and last runs of every account in the ledger."""
     console = Console(highlight=False)
-    accounts = read_accounts(path)
+    accounts = read_accounts(address)
     if not accounts:
-        console.print(f"the ledger {escape(printable(str(path)))} is empty")
+        console.print(f"the ledger {escape(printable(str(address)))} is empty")
     for account in accounts:
         console.print(f"[bold]{escape(printable(account.label))}[/]")
         try:
-            _show_account(console, path, account)
+            _show_account(console, address, account)
         except UsageError as error:
             # A half copy: the others are of use all the same.
             console.print(f"  {escape(error.message)} ({escape(error.hint)})", soft_wrap=True)
 
 
-def _show_account(console: Console, path: Path, account: Account) -> None:
-    with Ledger.open(path, account, read_only=True) as ledger:
+def _show_account(console: Console, address: LedgerAddress, account: Account) -> None:
+    with open_ledger(address, account, read_only=True) as ledger:
         for state, number in sorted(ledger.totals().items()):
             console.print(f"  {number:>11,} {STATE_WORDS.get(state, state)}")
         if number := ledger.open_updates():
@@ -65,17 +63,17 @@ def _runs_table(runs: list[Run]) -> Table:
     return table
 
 
-def show_customer(path: Path, reference: str) -> bool:
+def show_customer(address: LedgerAddress, reference: str) -> bool:
     """Print the history of one reference in every account; False if none knows it."""
     console = Console(highlight=False)
     known = False
-    for account in read_accounts(path):
-        with Ledger.open(path, account, read_only=True) as ledger:
+    for account in read_accounts(address):
+        with open_ledger(address, account, read_only=True) as ledger:
             if (history := ledger.history(reference)) is not None:
                 known = True
                 _show_history(console, account, history, ledger.updates([reference]))
     if not known:
-        shown = printable(f"the ledger {path} does not know {reference!r}")
+        shown = printable(f"the ledger {address} does not know {reference!r}")
         console.print(escape(shown))
     return known
 

@@ -283,7 +283,11 @@ class Pool:
         self._told: set[int] = set()
         """Rows in succession that were told to wait for too long."""
         self._was_told = False
+        self._any_settled = False
+        """A request of this run has settled a row."""
         self._refusals = Refusals()
+        self._refused_updates = Refusals()
+        """Apart: what Moment says to a POST tells nothing of what it takes of a PATCH."""
         self._progress_at = 0.0
         """When a row was last settled, monotonic seconds."""
         self._stop = anyio.Event()
@@ -332,7 +336,7 @@ class Pool:
             self._leave(ride)
         if self._alive and not self._stop.is_set():
             raise BugFound(f"{self._alive} rows have no outcome", safe=IN_LEDGER)
-        if self._stopped_by is None and self._was_told and not self._stop.is_set():
+        if self._was_told and not (self._any_settled or self._stop.is_set()):
             self._stopped_by = stop_error("told_to_wait")
         if self._stopped_by is not None:
             raise self._stopped_by
@@ -587,6 +591,8 @@ class Pool:
         finally:
             if answer is None:
                 valve.abandon()
+        if isinstance(answer, a.Created | u.Patched):
+            self._told.clear()  # others are taken, though their rows are not settled yet
         was_own = trail.own
         # Where rows in trouble of their own are about, few rows in trouble prove nothing.
         rows = self._alive if self._open and not self._own_seen else _ANY
@@ -613,6 +619,7 @@ class Pool:
             flight = ride.update
             match command:
                 case u.CommitUpdate(transition):
+                    self._judge_refused_update(ride, flight)
                     [actual] = await self._committer.commit_updates([transition])
                     event = _after_update(actual)
                 case u.Read(customer_id):
@@ -698,7 +705,7 @@ class Pool:
         ride.comes = e.Woken
         if not self._stop.is_set():
             self._come_back(ride)
-        elif self._confirms and wait.cause is e.WaitCause.CONFIRM:
+        elif self._confirms and ride.update is None and wait.cause is e.WaitCause.CONFIRM:
             await anyio.sleep(max(0.0, until - self._monotonic()))
             await self._drive(ride, finishing=True)
         else:
@@ -738,10 +745,18 @@ class Pool:
         half_proven = wait is not None and wait.cause is e.WaitCause.CONFIRM
         if not half_proven and not isinstance(pending, Rejected):
             return
+        self._refused(ride, self._refusals)
+
+    def _judge_refused_update(self, ride: _Ride, flight: UpdateFlight) -> None:
+        """The same of a customer that is to be kept in step."""
+        if flight.outcome is Outcome.REJECTED and not ride.judged:
+            self._refused(ride, self._refused_updates)
+
+    def _refused(self, ride: _Ride, refusals: Refusals) -> None:
         ride.judged = True
-        words = self._refusals.refused(ride.planned.reference, refusal)
+        words = refusals.refused(ride.planned.reference, ride.note)
         if words and not self._stop.is_set():
-            self._confirms = True
+            self._confirms = ride.update is None
             self._halt(stop_error("refused_alike", detail=words))
 
     def _settle(self, ride: _Ride, settle: e.Settle) -> None:
@@ -749,16 +764,20 @@ class Pool:
             raise BugFound("a row has two outcomes", safe=IN_LEDGER)
         ride.settled = True
         asked = ride.trail.asked
+        sends = ride.flight.sends if ride.update is None else ride.update.patches
         if settle.outcome is not Outcome.UNSETTLED:
             self._progress_at = self._monotonic()
             self._told.clear()
             self._open = self._open or asked
+            self._any_settled = self._any_settled or asked
             if settle.outcome is not Outcome.REJECTED and asked and not ride.judged:
-                self._refusals.taken()
+                if ride.update is None:
+                    self._refusals.taken()
+                elif sends:
+                    self._refused_updates.taken()
         elif not self._open and asked:
             self._unsettled.append(settle)
         self._end(ride)
-        sends = ride.flight.sends if ride.update is None else ride.update.patches
         self._on_settled(Settled(ride.planned, settle, ride.key, sends))
 
     def _leave(self, ride: _Ride) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from importer.errors import RunStopped
 
 if TYPE_CHECKING:
-    from importer.delivery.protocol.answers import Refused
     from importer.delivery.protocol.events import Settle
 
 REASONS: dict[str, tuple[str, str]] = {
@@ -190,11 +189,12 @@ class Refusals:
         self._streak = 0
         self._add("")
 
-    def refused(self, reference: str, refusal: Refused) -> str:
-        """Moment refuses this row; what it says, if it says that to nearly all."""
-        said = f"{refusal.error_code}: {refusal.message}".rstrip(": ")
+    def refused(self, reference: str, note: tuple[int, str, str]) -> str:
+        """Moment refuses a row with this status, code and message; its words, if to nearly all."""
+        status, code, message = note
+        said = f"{code}: {message}".rstrip(": ")
         own = _OWN.sub("#", said.replace(reference, "#"))
-        words = f"HTTP {refusal.http_status}, {own}"
+        words = f"HTTP {status}, {own}"
         self._streak = self._streak + 1 if words == self._words else 1
         self._words = words
         self._add(words)

@@ -38,8 +38,8 @@ MOST_DEATHS = 3
 """Workers that may die while they have one and the same batch."""
 FIRST_ROWS = OTHERS + 1
 """Rows of a batch that is sent alone, before anything has shown that the run is right."""
-LEAST_ROWS, MOST_ROWS = 50, 2000
-"""Rows of any other batch."""
+ROWS = (50, 2000)
+"""Rows of any other batch, least and most."""
 TAKES = 4.0
 """Seconds that a batch should take: a death costs so much."""
 LOOK_EVERY = 1.0
@@ -107,11 +107,11 @@ class _Worker:
     """A worker, as long as it is there."""
 
     name: str
+    rows: int
+    """Of its next batch."""
     takes: bool = True
     ready: bool = False
     """It has been greeted, and can take part."""
-    rows: int = 4 * LEAST_ROWS
-    """Of its next batch."""
     requests: int = 0
     """That it had sent by its last answer."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -129,6 +129,7 @@ class Coordinator:
         patience: float,
         warn: Callable[[str], None] = lambda _: None,
         own: OwnDoing,
+        sizes: tuple[int, int] = ROWS,
     ) -> None:
         """Make one.
 
@@ -139,6 +140,7 @@ class Coordinator:
             patience: seconds without any worker after which the run stops.
             warn: hears of a worker that cannot take part.
             own: asked for rows that one worker left unsettled, while another had them.
+            sizes: rows of a batch, least and most.
         """
         self._carrier = carrier
         self._on_settled = on_settled
@@ -146,6 +148,7 @@ class Coordinator:
         self._patience = patience
         self._warn = warn
         self._own = own
+        self._sizes = sizes
         self._rows: Iterator[Planned] = iter(())
         self._exhausted = False
         self._numbers = 0
@@ -233,7 +236,8 @@ class Coordinator:
         while True:
             try:
                 present = await self._carrier.workers()
-                self._standings.update(await self._carrier.standings())
+                for name, standing in (await self._carrier.standings()).items():
+                    self._note(name, standing)
             except RunStopped as lost:
                 self._lose(lost)
                 return
@@ -243,7 +247,7 @@ class Coordinator:
                 if name in self._workers:
                     self._workers[name].takes = takes
                 elif takes:
-                    self._workers[name] = worker = _Worker(name)
+                    self._workers[name] = worker = _Worker(name, 4 * self._sizes[0])
                     tasks.start_soon(self._employ, worker)
             if any(one.ready for one in self._workers.values()):
                 self._seen_at = self._monotonic()
@@ -296,10 +300,17 @@ class Coordinator:
             finally:
                 # Also where the worker was found to be gone, which cancels this.
                 self._heard(worker, batch, answer)
-            if len(batch.planned) >= LEAST_ROWS:
+            least, most = self._sizes
+            if len(batch.planned) >= least:
                 took = max(self._monotonic() - began, 0.01)
                 rows = int(len(batch.planned) * min(2.0, max(0.5, TAKES / took)))
-                worker.rows = min(MOST_ROWS, max(LEAST_ROWS, rows))
+                worker.rows = min(most, max(least, rows))
+
+    def _note(self, name: str, standing: Standing) -> None:
+        """How a worker stands, unless that was said before what is known."""
+        held = self._standings.get(name)
+        if held is None or sum(held.requests) <= sum(standing.requests):
+            self._standings[name] = standing
 
     def _forget(self, worker: _Worker) -> None:
         """It is gone: what it has goes elsewhere. Should it come back, it is greeted again."""
@@ -311,7 +322,7 @@ class Coordinator:
 
     def _next(self, worker: _Worker) -> _Batch | None:
         """The next batch, if there is one that may go."""
-        if self._stop.is_set() or (self._out and not self._open):
+        if self._stop.is_set() or self._must_wait():
             return None
         if self._returned:
             batch = self._returned.popleft()
@@ -326,6 +337,10 @@ class Coordinator:
             batch = _Batch(sent, {one.position: one for one in planned})
         self._out[batch.sent.number] = batch
         return batch
+
+    def _must_wait(self) -> bool:
+        """Until a row was answered sensibly, batches go alone."""
+        return bool(self._out) and not self._open
 
     def _heard(self, worker: _Worker, batch: _Batch, answer: Answer | None) -> None:
         """A batch is answered, or its worker is lost."""
@@ -346,7 +361,7 @@ class Coordinator:
             raise BugFound("a batch's answer is not of its rows", safe=IN_LEDGER)
         if answer.stop is None and len(told) < len(batch.planned) and not self._stop.is_set():
             raise BugFound("a batch's answer leaves rows out", safe=IN_LEDGER)
-        self._standings[worker.name] = answer.standing
+        self._note(worker.name, answer.standing)
         requests = sum(answer.standing.requests)
         asked, worker.requests = requests > worker.requests, requests
         for position, one in told.items():
@@ -379,7 +394,7 @@ class Coordinator:
                 self._stopped_by = self._stopped_by or lost
                 return
             for name, (standing, stop) in ended.items():
-                self._standings[name] = standing
+                self._note(name, standing)
                 if stop is not None:
                     self._stopped_by = self._stopped_by or stop.error()
 

@@ -6,6 +6,8 @@ Both may be written to a worker's log by the machinery that carries them, so nei
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.protocol.flight import Settled
@@ -80,10 +82,19 @@ class Stop(NamedTuple):
     exit_code: ExitCode
 
     @classmethod
-    def of(cls, error: ImporterError) -> Stop:
-        """What an error says."""
-        reason = "" if isinstance(error, BugFound) else getattr(error, "reason", "worker_failed")
-        return cls(error.message, error.hint, reason, error.exit_code)
+    def of(cls, error: Exception) -> Stop:
+        """What an error says; of one that is not ours where it was: its words may quote values."""
+        if isinstance(error, BugFound):
+            return cls(error.message, error.hint, "", error.exit_code)
+        if isinstance(error, ImporterError):
+            reason = getattr(error, "reason", "worker_failed")
+            return cls(error.message, error.hint, reason, error.exit_code)
+        if isinstance(error, OSError):
+            said = error.strerror or type(error).__name__
+            return cls(said, "", "worker_failed", ExitCode.STOPPED)
+        place = extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+        return cls.of(BugFound(where, safe="everything that was sent is in the ledger"))
 
     def error(self) -> ImporterError:
         """The error again, for who started the run."""

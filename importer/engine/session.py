@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from importer.engine.reached import RunReader
     from importer.engine.seam import EngineSettings
     from importer.ledger.interface import LedgerWriter
+    from importer.ledger.rate_bucket import RateLedger
 
 _BY_LEDGER = frozenset({Outcome.UNCHANGED, Outcome.CHANGED})
 """Outcomes of a row that the ledger was found to hold already: who settled it?"""
@@ -40,6 +41,7 @@ _BY_LEDGER = frozenset({Outcome.UNCHANGED, Outcome.CHANGED})
 class _Open:
     """A batch that is being delivered."""
 
+    number: int
     rows: dict[int, CarriedRow]
     told: dict[int, Told] = field(default_factory=dict)
     whole: anyio.Event = field(default_factory=anyio.Event)
@@ -50,8 +52,11 @@ class _Open:
         if one.position in self.told:
             raise BugFound("a row has two outcomes", safe="everything sent is in the ledger")
         self.told[one.position] = one
-        if len(self.told) == len(self.rows):
-            self.whole.set()
+
+    @property
+    def is_whole(self) -> bool:
+        """Each row has its outcome."""
+        return len(self.told) == len(self.rows)
 
 
 class Session:
@@ -65,9 +70,13 @@ class Session:
         around: Around,
         *,
         api_key: str,
+        shared: RateLedger | None = None,
         fresh_read: bool = True,
     ) -> None:
-        """``fresh_read`` is on, but in tests that show what it is for."""
+        """``fresh_read`` is on, but in tests that show what it is for.
+
+        ``shared`` grants the rate to all workers together.
+        """
         policy = settings.updates or UpdatePolicy()
         self._known = OwnDoing(reader, settings.run_id, policy).known
         self._offload = around.offload
@@ -80,6 +89,7 @@ class Session:
             api_key=api_key,
             on_settled=self._settled,
             hashes=reader.hasher(),
+            shared=shared,
         )
         self._one_reader = anyio.Lock()
         self._open: dict[int, _Open] = {}
@@ -92,12 +102,12 @@ class Session:
         """Deliver what comes until ``finish`` or ``stop``; why it stopped is in the answers."""
         try:
             await self._engine.deliver(self._stream)
-        except ImporterError as error:
+        except Exception as error:  # noqa: BLE001 - told by whoever started the run, not here
             self.stopped_by = Stop.of(error)
         finally:
             self._over.set()
-            for one in self._open.values():
-                one.whole.set()
+            for one in list(self._open.values()):
+                self._close(one)
 
     async def deliver(self, batch: RowBatch) -> Answer:
         """Deliver the rows of a batch; one that is being delivered already is waited for."""
@@ -113,17 +123,26 @@ class Session:
         return Answer(batch.number, told, self.standing, self.stopped_by)
 
     async def _deliver(self, batch: RowBatch) -> _Open:
-        found = self._open[batch.number] = _Open({row.position: row for row in batch.rows})
+        """Hand the rows to the engine; they are its own from then on, whoever waits for them."""
+        found = _Open(batch.number, {row.position: row for row in batch.rows})
+        self._open[batch.number] = found
         try:
-            await self._begin(found)
-            if not self._over.is_set():
-                await found.whole.wait()
-        finally:
-            del self._open[batch.number]
-            for position in found.rows:
-                self._of_position.pop(position, None)
-            found.whole.set()
+            with anyio.CancelScope(shield=True):
+                await self._begin(found)
+        except BaseException:
+            self._close(found)
+            raise
+        if found.is_whole or self._over.is_set():
+            self._close(found)
+        await found.whole.wait()
         return found
+
+    def _close(self, batch: _Open) -> None:
+        """Nothing more will be told of it."""
+        self._open.pop(batch.number, None)
+        for position in batch.rows:
+            self._of_position.pop(position, None)
+        batch.whole.set()
 
     def stop(self) -> None:
         """Take no new rows; batches are answered when what is in flight has finished."""
@@ -180,7 +199,10 @@ class Session:
     def _settled(self, settled: Settled) -> None:
         position = settled.planned.position
         one = Told(position, settled.settle, settled.idempotency_key, settled.attempts)
-        self._of_position[position].tell(one)
+        batch = self._of_position[position]
+        batch.tell(one)
+        if batch.is_whole:
+            self._close(batch)
 
     async def _told(self, batch: _Open) -> tuple[Told, ...]:
         """The outcomes; what another execution of this run did meanwhile is this run's doing."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from importer.job.observer import Observer, Progress
     from importer.job.world import World
     from importer.ledger.interface import LedgerReader, LedgerWriter
+    from importer.ledger.rate_bucket import RateLedger
     from importer.plan import Staging
 
 TELL_EVERY = 0.25
@@ -97,6 +98,7 @@ class Delivery:
         pool: PoolSettings | None = None,
         work: Work | None = None,
         engine: MakeEngine | None = None,
+        shared: RateLedger | None = None,
     ) -> None:
         staged = islice(rows_to_deliver(staging, reader), settings.limit)
         self._work = work or Work(staged, staging.record, settings.updates)
@@ -105,7 +107,12 @@ class Delivery:
         self._unrecorded: list[Settled] = []
         self.delivered = Delivered()
         make = engine or partial(
-            LocalEngine, writer, around=world, api_key=api_key, hashes=reader.hasher()
+            LocalEngine,
+            writer,
+            around=world,
+            api_key=api_key,
+            hashes=reader.hasher(),
+            shared=shared,
         )
         self._engine = make(
             EngineSettings(

@@ -6,6 +6,7 @@ documentation follow. Modules that a parser needs are loaded when a value is par
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,14 +25,17 @@ from importer.job.limit import (
     parse_limit,
 )
 from importer.job.settings_table import ONLY_RUN, READS, SENDS, Setting, setting, settings_in
+from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
 from importer.outcomes import OnDuplicate, Outcome
+from importer.shard import WHOLE, Shard, shard_of
 
 if TYPE_CHECKING:
     from importer.mapping import Mapping
 
-DEFAULT_LEDGER = Path("importer-ledger.db")
 VANISHED = "vanished"
 """What ``--fail-on`` calls customers that the input has no record of any more."""
+ENGINES = {"dask": "tcp", "tcp": "tcp", "dask+tls": "tls", "tls": "tls"}
+"""What an engine's address begins with, and what Dask calls it."""
 LOG_FORMATS = ("auto", "console", "json")
 _NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
 
@@ -114,6 +118,32 @@ def parse_fail_on(text: str) -> str:
             f"--fail-on {unknown[0]!r} is no outcome", hint=f"any of {', '.join(sorted(known))}"
         )
     return ",".join(sorted(names))
+
+
+def parse_engine(text: str) -> str:
+    """The address of a Dask scheduler as Dask takes it, ``tcp://`` or ``tls://``; "" for none.
+
+    Raises:
+        UsageError: it names no engine that is known.
+    """
+    scheme, separator, place = text.partition("://")
+    host, colon, port = place.rstrip("/").rpartition(":")
+    whole = separator and colon and host and port.isdigit()
+    if text and not (whole and scheme.lower() in ENGINES):
+        raise UsageError(
+            f"--engine {text!r} is not known",
+            hint="dask://HOST:PORT, or dask+tls://HOST:PORT; without it this process delivers",
+        )
+    return f"{ENGINES[scheme.lower()]}://{host}:{port}" if text else ""
+
+
+def parse_shard(text: str) -> Shard:
+    """What ``--shard`` names, with what an orchestrator says of this process.
+
+    Raises:
+        UsageError: it names no shard.
+    """
+    return shard_of(text, os.environ)
 
 
 def parse_log_format(text: str) -> str:
@@ -215,6 +245,17 @@ class InputSettings:
     fail_fast: bool = setting(
         default=False, help="Stop reading at the first invalid record.", commands=("check",)
     )
+    shard: Shard = setting(
+        WHOLE,
+        "Deliver share I of N of the references: one of N such commands on one PostgreSQL ledger."
+        " Or auto/N in an array job.",
+        kind=str,
+        shown=None,
+        commands=SENDS,
+        parse=parse_shard,
+        metavar="I/N",
+    )
+    """All of it is read and checked; what falls to other shards is theirs to deliver and report."""
     mapping: Mapping | None = None
     """Which column is what; None where the header says it."""
     config: Path | None = None
@@ -232,10 +273,14 @@ class InputSettings:
 class DeliverySettings:
     """How the rows are delivered."""
 
-    ledger: Path = setting(
+    ledger: LedgerAddress = setting(
         DEFAULT_LEDGER,
-        "The results ledger (SQLite).",
+        "The results ledger: a file (SQLite), or postgresql://USER@HOST/DATABASE.",
+        kind=str,
+        shown=str(DEFAULT_LEDGER),
         commands=(*SENDS, "verify", "status", "export", "ledger move"),
+        parse=LedgerAddress.parse,
+        metavar="PATH|URL",
     )
     base_url: str = setting(
         DEFAULT_BASE_URL,
@@ -247,19 +292,27 @@ class DeliverySettings:
     account: str = setting(
         "default", "Keeps merchants apart in one ledger.", commands=(*SENDS, "verify")
     )
+    engine: str = setting(
+        "",
+        "Deliver in the workers of a Dask cluster: dask://HOST:PORT, the scheduler's address.",
+        commands=ONLY_RUN,
+        parse=parse_engine,
+        metavar="ADDRESS",
+    )
+    """As Dask takes it; "" to deliver in this process."""
     concurrency: int = setting(
         32, "Most requests in flight.", commands=("run", "verify"), least=1, most=1024
     )
     """Workers, and the most requests in flight."""
     rate: float | None = setting(
         None,
-        "Most requests per second.",
+        "Most requests per second; of all workers together, where the ledger is in PostgreSQL.",
         kind=float,
         commands=("run", "verify"),
         least=0.01,
         help_of={"verify": "Most requests per second; 50 by default."},
     )
-    """Ceiling in requests per second; None for no ceiling of our own."""
+    """Ceiling in requests per second; None for no ceiling of our own. See ``open_rate``."""
     patience: float = setting(
         PATIENCE,
         "Stop after N seconds without one settled row.",

@@ -20,12 +20,12 @@ from importer.job.plan_guard import (
     save_plan,
     settings_of,
 )
-from importer.job.run import stop_rule
+from importer.job.run import refuse_alone, stop_rule
 from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
-from importer.ledger import Account, Ledger, OlderLedger, RunLock
+from importer.ledger import Account, Ledger, NoLedger, OlderLedger, hold, open_ledger
 from importer.ledger.ledger_version import NOTHING_YET
 from importer.plan import Staging, make_plan
 from importer.plan.forecast import Forecast, Sending, forecast
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from importer.errors import ExitCode, RunStopped
     from importer.job.job_settings import DeliverySettings, InputSettings
+    from importer.ledger import LedgerAddress
     from importer.mapping import Transformed
 
 
@@ -93,10 +94,17 @@ def plan(
         Interrupted: a signal came.
     """
     world, observer = world or World(), observer or Observer()
+    refuse_alone(inputs.shard, delivery.ledger)
+    if save is not None and not inputs.shard.is_whole:
+        raise UsageError(
+            "a saved plan is of the whole input, not of one shard",
+            hint="leave --shard out here; every shard may follow the plan: run --plan FILE --shard",
+        )
     if save is None:
         return _look(inputs, delivery, mode, world, observer, digests=False)
     mapping = str(inputs.config or "")
-    keep = [*(Path(name) for name in (*inputs.sources, mapping) if name), delivery.ledger]
+    keep = [Path(name) for name in (*inputs.sources, mapping) if name]
+    keep += [delivery.ledger.path] if delivery.ledger.path is not None else []
     refuse_to_replace(save, keep)
     # Before they are read: if one moves meanwhile, the plan is refused later, and not followed.
     sources = tuple(contents_of(name) for name in inputs.sources)
@@ -159,11 +167,17 @@ def _look(
             )
             look = volume.look(staging, read, met)
             vanished = look.vanished
-            to_mark = volume.marking.open if volume.marking is not None else 0
             if look.drifts:
                 observer.warning(VOLUME_GUARD, look.words)
-        elif not read.records and not delivery.incremental:
-            observer.warning(VOLUME_GUARD, empty_input().text)
+            if not inputs.shard.is_whole:
+                read = replace(read, records=staging.keep(inputs.shard))
+                vanished = volume.keep(inputs.shard, staging, look)
+            to_mark = volume.marking.open if volume.marking is not None else 0
+        else:
+            if not read.records and not delivery.incremental:
+                observer.warning(VOLUME_GUARD, empty_input().text)
+            if not inputs.shard.is_whole:
+                read = replace(read, records=staging.keep(inputs.shard))
         rows_sha256 = digest_of(staging) if digests else ""
         made = forecast(staging, ledger, delivery.updates)
         errors = tuple(staging.figures.error_codes())
@@ -191,17 +205,19 @@ def _look(
     )
 
 
-def _open(path: Path, account: Account, world: World, observer: Observer) -> Ledger | None:
+def _open(
+    address: LedgerAddress, account: Account, world: World, observer: Observer
+) -> Ledger | None:
     """The ledger to read, brought up to this version if need be; None where there is none yet."""
-    if not path.exists() and not path.is_symlink():
-        return None
     try:
-        ledger = Ledger.open(path, account, read_only=True, connect=world.connect)
+        ledger = open_ledger(address, account, read_only=True, connect=world.connect)
+    except NoLedger:
+        return None
     except OlderLedger:
-        with RunLock(path, run_id="plan", started_at=world.clock.now()):
-            Ledger.open(path, account, connect=world.connect).close()
-        ledger = Ledger.open(path, account, read_only=True, connect=world.connect)
-    open_other = partial(Ledger.open, path, read_only=True, connect=world.connect)
+        with hold(address, account, run_id="plan", started_at=world.clock.now()):
+            open_ledger(address, account, connect=world.connect).close()
+        ledger = open_ledger(address, account, read_only=True, connect=world.connect)
+    open_other = partial(open_ledger, address, read_only=True, connect=world.connect)
     others = ledger.accounts()
     if (doubted := doubt(ledger, open_other, None)) is not None:
         text = f"{doubted.message}; a run would stop ({doubted.hint})"
@@ -209,7 +225,8 @@ def _open(path: Path, account: Account, world: World, observer: Observer) -> Led
     elif others and account not in others:
         known = "; ".join(one.label for one in others)
         observer.warning(
-            "other_account", f"the ledger {path} holds nothing of {account.label}, but of {known}"
+            "other_account",
+            f"the ledger {address} holds nothing of {account.label}, but of {known}",
         )
     return ledger
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,10 @@ from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
-from importer.ledger import Account, Ledger, RunLock
+from importer.ledger import Account, Ledger, Share, hold, open_ledger, open_rate
 from importer.plan import Staging, make_plan
 from importer.plan.make import settle_duplicates, would_deliver
+from importer.plan.plan_digest import digest_of
 from importer.results import Summary, Workspace
 
 if TYPE_CHECKING:
@@ -35,10 +37,13 @@ if TYPE_CHECKING:
 
     from importer.clock import Clock
     from importer.delivery.credentials import ApiKey
+    from importer.job.deliver import MakeEngine
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
     from importer.job.volume import Look
-    from importer.ledger.interface import LedgerReader
+    from importer.ledger import LedgerAddress
+    from importer.ledger.interface import Lease, LedgerReader
+    from importer.shard import Shard
 
 _DAY = 86_400.0
 TOO_MANY_INVALID = "too_many_invalid"
@@ -92,40 +97,50 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
     world, observer = world or World(), observer or Observer()
     account = Account(delivery.base_url, key.mode, delivery.account)
     began = world.clock.now()
-    run_id = new_run_id(began)
+    shard = inputs.shard
+    refuse_alone(shard, delivery.ledger)
+    run_id = new_run_id(began, shard)
     summary = Summary(run_id, "run", account.label, began, iso(began), inputs.shown_sources)
+    summary.shard = "" if shard.is_whole else str(shard)
     summary.mapping = mapping_file(inputs.config)
     observer.started(run_id, "run", account.label)
     plan = plan or NoPlan()
     summary.plan = plan.digest
     plan.check_files(inputs, delivery, key.mode, str(inputs.config or ""))
+    check_engine(delivery)
     with ExitStack() as stack:
         stack.enter_context(watch(leave_at_once))
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
-        lock = stack.enter_context(RunLock(delivery.ledger, run_id=run_id, started_at=began))
+        staging = Staging(workspace.partial / "staging.db")
+        stack.callback(staging.close)
+        # Shards share a ledger because they have one input: that is known once it was read.
+        reading = partial(
+            _read, inputs, staging, workspace, summary, world=world, observer=observer
+        )
+        read = None if shard.is_whole else reading()
+        common = "" if read is None else digest_of(staging)
+        share = None if shard.is_whole else Share(common, shard.index, shard.of)
+        lease = stack.enter_context(
+            hold(delivery.ledger, account, run_id=run_id, started_at=began, share=share)
+        )
         ledger = stack.enter_context(
-            Ledger.open(
+            open_ledger(
                 delivery.ledger,
                 account,
                 safeguards=world.safeguards,
                 connect=world.connect,
-                still_ours=lock.check,
+                lease=lease,
             )
         )
         digest = check_key(ledger, key, delivery, confirm_key)
         reader = stack.enter_context(
-            Ledger.open(delivery.ledger, account, read_only=True, connect=world.connect)
+            open_ledger(delivery.ledger, account, read_only=True, connect=world.connect)
         )
-        open_other = partial(Ledger.open, delivery.ledger, read_only=True, connect=world.connect)
+        open_other = partial(open_ledger, delivery.ledger, read_only=True, connect=world.connect)
         if (doubted := doubt(ledger, open_other, key.secret)) is not None:
             _settle(doubted, delivery, confirm_account, observer)
         plan.check_ledger(ledger, observer)
-        staging = Staging(workspace.partial / "staging.db")
-        stack.callback(staging.close)
-        with _timed(summary, "read"):
-            read = read_sources(inputs, staging, world, observer, workspace.partial)
-            summary.warnings += read.warnings
-            summary.transforms = [one._asdict() for one in read.transforms]
+        read = read or reading()
         with _timed(summary, "plan"):
             settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
             observer.verified(read.records, staging.counts().get("invalid", 0))
@@ -139,8 +154,13 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                 series=volume.runs,
                 updates=delivery.updates,
             )
-            plan.check_rows(staging)
-            summary.vanished = _guard(volume.look(staging, read, met), volume, delivered, observer)
+            plan.check_rows(staging, reader)
+            look = volume.look(staging, read, met)
+            summary.vanished = _guard(look, volume, delivered, observer)
+            if not shard.is_whole:
+                # Of the whole input all is known by now; what is told from here on is the share.
+                read = replace(read, records=staging.keep(shard))
+                summary.vanished = volume.keep(shard, staging, look, common)
             if delivery.dry_run and delivered.stopped_by is None:
                 would_deliver(staging, reader)
             counts = staging.counts()
@@ -149,7 +169,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         ledger.begin_run(
             run_id,
             started_at=began,
-            command="dry run" if delivery.dry_run else "run",
+            command=("dry run" if delivery.dry_run else "run") + f" {summary.shard}".rstrip(),
             version=__version__,
             key_digest=digest,
             sources=inputs.shown_sources,
@@ -169,6 +189,16 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             world=world,
             observer=observer,
             user_agent=f"importer/{__version__}",
+            engine=_engine(
+                delivery,
+                account=account,
+                lease=lease,
+                key_digest=digest,
+                reader=reader,
+                world=world,
+                observer=observer,
+            ),
+            shared=stack.enter_context(open_rate(delivery.ledger, account.base_url, key.secret)),
         )
         if to_deliver:
             total = min(to_deliver, delivery.limit or to_deliver)
@@ -201,12 +231,87 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
     return Finished(summary, results, delivered.stopped_by)
 
 
+def _read(
+    inputs: InputSettings,
+    staging: Staging,
+    workspace: Workspace,
+    summary: Summary,
+    *,
+    world: World,
+    observer: Observer,
+) -> Input:
+    with _timed(summary, "read"):
+        read = read_sources(inputs, staging, world, observer, workspace.partial)
+        summary.warnings += read.warnings
+        summary.transforms = [one._asdict() for one in read.transforms]
+    return read
+
+
 def _deliver(delivery: Delivery) -> Delivered:
     return anyio.run(delivery.run, backend_options=loop_options())
 
 
 def _went_through(delivered: Delivered) -> bool:
     return delivered.stopped_by is None and delivered.signum is None
+
+
+def check_engine(delivery: DeliverySettings) -> None:
+    """Make sure that rows can be delivered where the user wants that, before anything is read.
+
+    Raises:
+        UsageError: the ledger is a file, which workers do not reach, or Dask is not installed.
+    """
+    if not delivery.engine:
+        return
+    if not delivery.ledger.is_shared:
+        raise UsageError(
+            f"--engine needs a ledger that every worker reaches, and {delivery.ledger} is a file",
+            hint="--ledger postgresql://HOST/DATABASE; `importer ledger copy` takes a file along",
+        )
+    from importer.engine.dask_carrier import load_dask  # noqa: PLC0415 - an extra
+
+    load_dask()
+
+
+def _engine(
+    delivery: DeliverySettings,
+    *,
+    account: Account,
+    lease: Lease,
+    key_digest: str,
+    reader: Ledger,
+    world: World,
+    observer: Observer,
+) -> MakeEngine | None:
+    """What makes the engine of a delivery; None for this process."""
+    if not delivery.engine:
+        return None
+    from importer.engine.dask_carrier import dask_engine  # noqa: PLC0415 - an extra
+
+    return partial(
+        dask_engine,
+        delivery.engine,
+        ledger=delivery.ledger,
+        account=account,
+        lease=lease.number,
+        key_digest=key_digest,
+        reader=reader,
+        around=world,
+        warn=partial(observer.warning, "worker_left_out"),
+    )
+
+
+def refuse_alone(shard: Shard, ledger: LedgerAddress) -> None:
+    """Refuse a shard on a ledger that the others cannot have.
+
+    Raises:
+        UsageError: the ledger is a file.
+    """
+    if not shard.is_whole and not ledger.is_shared:
+        raise UsageError(
+            f"--shard {shard} needs a ledger that all shards share, and {ledger} is a file",
+            hint="--ledger postgresql://USER@HOST/DATABASE (docs/many-machines.md)",
+        )
 
 
 def check_key(

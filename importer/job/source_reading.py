@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from importer.errors import SourceError, UsageError
 from importer.job.judging import LEFT_OUT, Judge, looked_through, mapping_bound
 from importer.job.limit import Tally
+from importer.plan.frames import as_stored, position
 from importer.results.groups import Groups
 from importer.rows import leave_out, parts_of, until_first_invalid
 from importer.rows.not_customers import NOT_A_CUSTOMER, EdgeLines, Edges
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from importer.plan import Staging
     from importer.rows import Judged, Row
     from importer.rows.not_customers import NoCustomer
+    from importer.shard import Shard
     from importer.source.records import Layout, RecordBatch
 
 
@@ -207,7 +209,9 @@ class _Reading:
         self._skipped[-1] += len(judged.skipped)
         self._staging.add_batch(judged)
         self._carried.update(carried_fields(judged.valid["payload"]))
-        self._groups.add_invalid(judged.invalid)
+        shard = self._settings.shard
+        # Each error is told by one shard, as its row is.
+        self._groups.add_invalid(row for row in judged.invalid if _is_of(row, shard))
         self._observer.reading(self._layouts[-1].name, sum(self._sizes))
         return self._first_invalid is None
 
@@ -226,6 +230,10 @@ class _Reading:
     def _tell(self, code: str, text: str) -> None:
         self._warnings.append(text)
         self._observer.warning(code, text)
+
+
+def _is_of(row: Row, shard: Shard) -> bool:
+    return shard.holds(as_stored(row.reference), position(row.source, row.line))
 
 
 def _options(settings: InputSettings, folder: Path) -> SourceOptions:

@@ -36,7 +36,7 @@ from importer.job.run import check_key
 from importer.job.signals import Interrupted, watched
 from importer.job.source_reading import read_sources
 from importer.job.world import World, iso, new_run_id
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, Ledger, open_ledger
 from importer.plan import Staging
 from importer.results import Workspace
 from importer.results.workspace import PRIVATE_DIR, PRIVATE_FILE
@@ -145,7 +145,7 @@ def verify(
     account = Account(delivery.base_url, key.mode, delivery.account)
     with ExitStack() as stack:
         ledger = stack.enter_context(
-            Ledger.open(
+            open_ledger(
                 delivery.ledger, account, create=False, read_only=True, connect=world.connect
             )
         )

@@ -33,6 +33,7 @@ from importer.plan.volume_guard import (
     in_words,
     missing_of,
 )
+from importer.shard import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from importer.ledger.interface import LedgerReader
     from importer.plan import Staging
     from importer.plan.make import Met
+    from importer.shard import Shard
 
 
 WOULD_MARK = "would_mark"
@@ -174,6 +176,7 @@ class VolumeCheck:
         if rule:
             retry, dry_run = delivery.retry_rejected, delivery.dry_run
             self.marking = Marking(ledger, rule, retry_rejected=retry, dry_run=dry_run)
+        self._shard = WHOLE
         self.measure: dict[str, Any] | None = None
         """The figures that the next run is compared with, once ``look`` has gathered them."""
 
@@ -205,6 +208,20 @@ class VolumeCheck:
         self.measure = None if partial or fed_back else volume.as_json()
         return Look(tuple(found), vanished)
 
+    def keep(self, shard: Shard, staging: Staging, look: Look, input_sha256: str = "") -> int:
+        """List and mark only what falls to this shard, of which ``staging`` has the input.
+
+        How many vanished customers that is; ``look`` has all of them.
+        """
+        self._shard = shard
+        if self.measure is not None:
+            self.measure |= {"input": input_sha256, "shard": [shard.index, shard.of]}
+        if not look.vanished:
+            return 0
+        if self.marking is not None:
+            return self.marking.look(self.vanished(staging))
+        return sum(1 for _ in self.vanished(staging))
+
     def stop_rule(self, look: Look) -> RunStopped | None:
         """Why nothing may be sent; None where nothing is unlike, or somebody accepts it."""
         if not look.drifts or self._delivery.accept_drift:
@@ -230,7 +247,8 @@ class VolumeCheck:
         return (row for page in gone for row in page.iter_rows())
 
     def _customers(self) -> Iterator[pl.DataFrame]:
-        rows = self._ledger.customers_of(self.runs)
+        every = self._ledger.customers_of(self.runs)
+        rows = (one for one in every if self._shard.holds(one[0]))
         while page := list(islice(rows, _PAGE)):
             yield pl.DataFrame(page, schema=_CUSTOMER, orient="row")
 

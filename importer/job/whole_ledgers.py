@@ -5,25 +5,29 @@ Both ledgers are held meanwhile as a run holds its own, so that no run changes w
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from importer.base_url import DEFAULT_BASE_URL
 from importer.errors import UsageError
 from importer.job.signals import leave_at_once, watch
-from importer.ledger import RunLock
-from importer.ledger.copying import Copy, accounts_of
+from importer.ledger import Account, OlderLedger, hold, open_tables, read_accounts
+from importer.ledger.copying import Copy
 from importer.ledger.renamed import move, to_move
-from importer.ledger.sqlite.connection import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from importer.clock import Clock
-    from importer.ledger import Account
-    from importer.ledger.address import LedgerAddress
-    from importer.ledger.copying import Copied, Store
+    from importer.ledger import LedgerAddress
+    from importer.ledger.copying import Copied
     from importer.ledger.renamed import Moved
+    from importer.ledger.statements import Database
+
+COPY = "ledger copy"
+MOVE = "ledger move"
+"""What holds a ledger meanwhile, for who is kept away."""
+_ANYBODY = Account(DEFAULT_BASE_URL, "test")
 
 
 def copy_ledger(
@@ -43,22 +47,19 @@ def copy_ledger(
         Interrupted: a signal came; the same command goes on.
     """
     _refuse_one_for_both(source, target)
-    with ExitStack() as stack:
-        stack.enter_context(watch(leave_at_once))
-        held = _Held(stack, clock, "ledger copy")
-        from_here = held.store(source, create=False)
-        accounts = [one for one in accounts_of(from_here) if name in {None, one.name}]
+    with watch(leave_at_once):
+        accounts = [one for one in _accounts(source, clock) if name in {None, one.name}]
         if not accounts:
             called = f" called {name}" if name is not None else ""
             raise UsageError(
                 f"the ledger {source} holds no account{called}", hint="importer status lists them"
             )
-        to_there = held.store(target, create=True)
-        held.accounts(source, accounts)
-        held.accounts(target, accounts)
-        copy = Copy(from_here, to_there, told=told)
         for account in accounts:
-            yield copy.account(account)
+            with (
+                _held(source, [account], clock, COPY) as from_here,
+                _held(target, [account], clock, COPY, create=True) as to_there,
+            ):
+                yield Copy(from_here, to_there, told=told).account(account)
 
 
 def move_accounts(
@@ -72,13 +73,10 @@ def move_accounts(
         LedgerFailed: the ledger failed; nothing was changed.
         Interrupted: a signal came; all of it was changed, or nothing.
     """
-    with ExitStack() as stack:
-        stack.enter_context(watch(leave_at_once))
-        held = _Held(stack, clock, "ledger move")
-        store = held.store(address, create=False)
-        pairs = to_move(accounts_of(store), base_url, name=name, before=before)
-        held.accounts(address, [one for pair in pairs for one in pair])
-        return move(store, pairs)
+    with watch(leave_at_once):
+        pairs = to_move(_accounts(address, clock), base_url, name=name, before=before)
+        with _held(address, [one for pair in pairs for one in pair], clock, MOVE) as store:
+            return move(store, pairs)
 
 
 def _refuse_one_for_both(source: LedgerAddress, target: LedgerAddress) -> None:
@@ -90,32 +88,32 @@ def _refuse_one_for_both(source: LedgerAddress, target: LedgerAddress) -> None:
         raise UsageError(f"{source} is both source and target", hint="name two ledgers")
 
 
-class _Held:
-    """The ledgers that a job holds, each until it ends."""
+def _accounts(address: LedgerAddress, clock: Clock) -> list[Account]:
+    """All accounts of a ledger, which is brought up to this version if need be."""
+    try:
+        return read_accounts(address)
+    except OlderLedger:
+        with _held(address, [_ANYBODY], clock, "ledger upgrade"):
+            return read_accounts(address)
 
-    def __init__(self, stack: ExitStack, clock: Clock, what: str) -> None:
-        self._stack = stack
-        self._what = what
-        self._now = clock.now()
 
-    def store(self, address: LedgerAddress, *, create: bool) -> Store:
-        """The ledger as tables, brought up to this version; a file is held from here on."""
-        if address.path is None:
-            raise UsageError(f"{address} cannot be opened yet")
-        path = address.path
-        if not create and not path.exists():
-            raise UsageError(f"there is no ledger at {path}")
-        lock = RunLock(path, run_id=self._what, started_at=self._now)
-        self._stack.enter_context(lock)
-        db = open_database(
-            path,
-            create=create,
-            read_only=False,
-            connect=sqlite3.connect,
-            still_ours=lock.check,
-        )
-        self._stack.callback(db.close)
-        return db
-
-    def accounts(self, address: LedgerAddress, accounts: Sequence[Account]) -> None:
-        """Hold these accounts of a ledger that is held by the account."""
+@contextmanager
+def _held(
+    address: LedgerAddress,
+    accounts: Sequence[Account],
+    clock: Clock,
+    what: str,
+    *,
+    create: bool = False,
+) -> Iterator[Database]:
+    """The tables of a ledger, in which nobody else works on these accounts meanwhile."""
+    now = clock.now()
+    with ExitStack() as stack:
+        # A file is held as a whole, whoever's account it is for.
+        held = accounts if address.is_shared else accounts[:1]
+        leases = [
+            stack.enter_context(hold(address, one, run_id=what, started_at=now)) for one in held
+        ]
+        store = open_tables(address, create=create, lease=leases[0])
+        stack.callback(store.close)
+        yield store

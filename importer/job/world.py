@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
 from importer.delivery.around import Around
+from importer.shard import WHOLE, Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +30,14 @@ class World(Around):
         return self.stdin
 
 
-def new_run_id(now: float) -> str:
-    """A run id that sorts by time: ``20261122T233704Z-1f3a9c``."""
+def new_run_id(now: float, shard: Shard = WHOLE) -> str:
+    """A run id that sorts by time: ``20261122T233704Z-1f3a9c``, of a shard with ``-2of8`` after it.
+
+    Shards of one run begin in one second and may have one OUT: no two of them have one id.
+    """
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-    return f"{stamp}-{secrets.token_hex(3)}"
+    share = "" if shard.is_whole else f"-{shard.index}of{shard.of}"
+    return f"{stamp}-{secrets.token_hex(3)}{share}"
 
 
 def iso(now: float) -> str:

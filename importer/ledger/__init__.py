@@ -1,26 +1,83 @@
 """The results ledger: which row became which customer, durable before anything is sent.
 
-One SQLite file. Synchronous, without a clock and without threads: times are passed in, and the
-caller decides where its calls run (one thread at a time).
+A SQLite file, or a PostgreSQL database. Synchronous and without a clock: times are passed in, and
+the caller decides where its calls run (one thread at a time). Names are loaded when they are first
+used: a command line parses an address and opens nothing.
 """
 
-from importer.ledger.account import Account
-from importer.ledger.ledger_version import Standing
-from importer.ledger.sqlite.attempt_table import Entry, History
-from importer.ledger.sqlite.connection import OlderLedger
-from importer.ledger.sqlite.lock import RunLock
-from importer.ledger.sqlite.run_table import Run
-from importer.ledger.sqlite.sqlite_ledger import Ledger, Mapped, read_accounts
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importer.ledger.account import Account
+    from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
+    from importer.ledger.attempt_table import Entry, History
+    from importer.ledger.interface import Lease, LeaseLost, NoLedger, OlderLedger, Share
+    from importer.ledger.ledger import Ledger, Mapped
+    from importer.ledger.ledger_version import Standing
+    from importer.ledger.opening import (
+        hold,
+        joined,
+        open_ledger,
+        open_rate,
+        open_tables,
+        read_accounts,
+    )
+    from importer.ledger.run_table import Run
+    from importer.ledger.sqlite.lock import RunLock
+
+_HOMES = {
+    "DEFAULT_LEDGER": "address",
+    "Account": "account",
+    "Entry": "attempt_table",
+    "History": "attempt_table",
+    "Lease": "interface",
+    "LeaseLost": "interface",
+    "Ledger": "ledger",
+    "LedgerAddress": "address",
+    "Mapped": "ledger",
+    "NoLedger": "interface",
+    "OlderLedger": "interface",
+    "Run": "run_table",
+    "RunLock": "sqlite.lock",
+    "Share": "interface",
+    "Standing": "ledger_version",
+    "hold": "opening",
+    "joined": "opening",
+    "open_ledger": "opening",
+    "open_tables": "opening",
+    "open_rate": "opening",
+    "read_accounts": "opening",
+}
 
 __all__ = [
+    "DEFAULT_LEDGER",
     "Account",
     "Entry",
     "History",
+    "Lease",
+    "LeaseLost",
     "Ledger",
+    "LedgerAddress",
     "Mapped",
+    "NoLedger",
     "OlderLedger",
     "Run",
     "RunLock",
+    "Share",
     "Standing",
+    "hold",
+    "joined",
+    "open_ledger",
+    "open_rate",
+    "open_tables",
     "read_accounts",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'importer.ledger' has no attribute {name!r}")
+    return getattr(import_module(f"importer.ledger.{_HOMES[name]}"), name)

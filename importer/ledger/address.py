@@ -95,6 +95,11 @@ class LedgerAddress:
         return dict(_parameters(self.text.partition("?")[2])).get(SCHEMA, DEFAULT_SCHEMA)
 
     @property
+    def parameter_names(self) -> frozenset[str]:
+        """The parameters that the URL gives."""
+        return frozenset(name for name, _ in _parameters(self.text.partition("?")[2]))
+
+    @property
     def url(self) -> str:
         """What libpq is given beside ``secrets``."""
         return _without(self.text, (SCHEMA,))

@@ -47,11 +47,8 @@ class Row(NamedTuple):
 
 
 COLUMNS = ", ".join(Row._fields)
-_KEPT = ("reference", "first_run")
-INSERT = f"INSERT INTO customer (account, {COLUMNS})"
-UPDATE = "ON CONFLICT (account, reference) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in Row._fields if name not in _KEPT
-)
+KEPT = ("reference", "first_run")
+"""What a later change of a row leaves as it is."""
 
 
 def unknown(reference: str, run: int) -> Row:

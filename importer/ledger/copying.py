@@ -13,41 +13,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from importer.errors import LedgerFailed, UsageError
 from importer.ledger.account import Account, refuse_half
 from importer.ledger.codec import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
+
+    from importer.ledger.statements import Database, Transaction
 
 PAGE = 5000
 """Rows of one transaction."""
 _SALTS = 16
 """Hex digits by which two salts are told apart; the salt itself is nobody's business."""
-
-
-class Writing(Protocol):
-    """An open transaction."""
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
-        """Run one statement, with ``?`` for each parameter."""
-        ...
-
-
-class Store(Protocol):
-    """An open ledger of either kind, as tables. Every method may raise ``LedgerFailed``."""
-
-    def read(self, sql: str, parameters: Iterable[Any] = ()) -> list[Any]:
-        """All rows of a query, with ``?`` for each parameter."""
-        ...
-
-    def transaction(self) -> AbstractContextManager[Writing]:
-        """One durable transaction: all of it when the block ends, none of it if it raises."""
-        ...
 
 
 class Table(NamedTuple):
@@ -146,8 +128,8 @@ class Copy:
 
     def __init__(
         self,
-        source: Store,
-        target: Store,
+        source: Database,
+        target: Database,
         *,
         told: Callable[[str, int], None] = lambda _table, _rows: None,
     ) -> None:
@@ -185,9 +167,8 @@ class Copy:
                 copied.resumed = False
         if held is not None:
             self._clear(held)
-        with self._target.transaction() as db:
-            kept = (bytes(version), plan, bytes(base), bytes(salt), str(fresh))
-            db.execute(_ENTER, (*_names(account), *kept))
+        kept = (bytes(version), plan, bytes(base), bytes(salt), str(fresh))
+        self._target.transact(lambda db: db.execute(_ENTER, (*_names(account), *kept)))
         made = self._target.read(_FIND, _names(account))[0][0]
         self._go_on(number, made, fresh)
         if not self._finished(number, made, copied):
@@ -231,10 +212,13 @@ class Copy:
 
     def _clear(self, number: int) -> None:
         """Remove what was copied of an account."""
-        with self._target.transaction() as db:
+
+        def work(db: Transaction) -> None:
             for table in reversed(TABLES):
                 db.execute(f"DELETE FROM {table.name} WHERE account = ?", (number,))  # noqa: S608 - as above
             db.execute("DELETE FROM account WHERE id = ?", (number,))
+
+        self._target.transact(work)
 
     def _go_on(self, source: int, target: int, mark: _Mark) -> None:
         """Copy what comes after the mark."""
@@ -244,17 +228,15 @@ class Copy:
             here = {name: at for at, name in _runs(self._target, target).items()}
             for last, rows in _pages(self._source, source, table, after):
                 told = _Mark(mark.salt, mark.version, table.name, last)
-                with self._target.transaction() as db:
-                    _insert(db, table, target, [_with_numbers(table, row, here) for row in rows])
-                    db.execute(_MARK, (str(told), target))
+                numbered = [_with_numbers(table, row, here) for row in rows]
+                self._target.transact(partial(_write_page, table, target, numbered, told))
                 self._told(table.name, len(rows))
 
     def _finished(self, source: int, target: int, copied: Copied) -> bool:
         """Whether both sides are equal; then the account is whole."""
         if not self._same(source, target, copied):
             return False
-        with self._target.transaction() as db:
-            db.execute(_MARK, ("", target))
+        self._target.transact(lambda db: db.execute(_MARK, ("", target)))
         return True
 
     def _same(self, source: int, target: int, copied: Copied) -> bool:
@@ -271,12 +253,6 @@ class Copy:
         return here == there
 
 
-def accounts_of(store: Store) -> list[Account]:
-    """All accounts of a ledger, the oldest first."""
-    found = store.read("SELECT base_url, mode, name FROM account ORDER BY id")
-    return [Account(*names) for names in found]
-
-
 def _names(account: Account) -> tuple[str, str, str]:
     return account.base_url, account.mode, account.name
 
@@ -285,13 +261,13 @@ def _differing(copied: Copied) -> str:
     return ", ".join(name for name, digest in copied.digests.items() if not digest)
 
 
-def _runs(store: Store, account: int) -> dict[int, str]:
+def _runs(store: Database, account: int) -> dict[int, str]:
     """The ids of an account's runs by their numbers."""
     return dict(store.read("SELECT id, run_id FROM run WHERE account = ?", (account,)))
 
 
 def _pages(
-    store: Store, account: int, table: Table, after: str | int
+    store: Database, account: int, table: Table, after: str | int
 ) -> Iterator[tuple[str | int, list[list[Any]]]]:
     """(the last key, rows) from after a key on; runs by their ids, bytes and numbers plain."""
     sql = (
@@ -316,7 +292,15 @@ def _with_numbers(table: Table, row: list[Any], numbers: dict[str, int]) -> list
     return row
 
 
-def _insert(db: Writing, table: Table, account: int, rows: list[list[Any]]) -> None:
+def _write_page(
+    table: Table, account: int, rows: list[list[Any]], mark: _Mark, db: Transaction
+) -> None:
+    """A page, and how far the copy has come with it."""
+    _insert(db, table, account, rows)
+    db.execute(_MARK, (str(mark), account))
+
+
+def _insert(db: Transaction, table: Table, account: int, rows: list[list[Any]]) -> None:
     """Many rows a statement: each costs a way to the server."""
     head = f"INSERT INTO {table.name} (account, {', '.join(table.columns)}) VALUES "  # noqa: S608 - our own names
     marks = f"(?{', ?' * len(table.columns)})"
@@ -326,7 +310,7 @@ def _insert(db: Writing, table: Table, account: int, rows: list[list[Any]]) -> N
         db.execute(head + ", ".join([marks] * len(some)), values)
 
 
-def _digest(store: Store, account: int, table: Table) -> tuple[int, str]:
+def _digest(store: Database, account: int, table: Table) -> tuple[int, str]:
     """Rows of a table, and the SHA-256 of all of them in order."""
     hashed, count = sha256(), 0
     for _, rows in _pages(store, account, table, table.begin):

@@ -1,17 +1,22 @@
-"""What the rest of the program may ask of a ledger, and nothing of how it is stored.
+"""What delivery and plan may ask of a ledger, and nothing of how it is stored.
 
-``importer.ledger.Ledger`` is the one that runs use; a simulation or a test brings its own.
+``Ledger`` (ledger.py) is the one that runs use, in a SQLite file or a PostgreSQL database
+(``open_ledger``); a simulation or a test brings its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from importer.delivery.protocol.states import Hashes
+from importer.errors import ExitCode, LedgerFailed, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import TracebackType
+    from typing import Self
 
     from importer.delivery.protocol.states import (
         Attempt,
@@ -25,23 +30,95 @@ Hasher = Callable[[str, Mapping[str, Any]], Hashes]
 """(reference, payload or customer as Moment answered it) -> its fields' hashes; asks no file."""
 
 
+class NoLedger(UsageError):
+    """There is no ledger at this address yet."""
+
+
+class OlderLedger(UsageError):
+    """A reader met a ledger that a writer must bring up to this version first."""
+
+
+class LeaseLost(LedgerFailed):
+    """This run's lease of the account has ended: it may write nothing more, whoever has it now."""
+
+    exit_code = ExitCode.LEDGER_IN_USE
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = "lease_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of one job a run does: those of one job hold the account together."""
+
+    job: str
+    """What they have in common; any text."""
+    index: int
+    """1 to ``of``; each is held once."""
+    of: int
+
+
+class Lease(Protocol):
+    """That an account is this run's alone. Held as a context manager around all that is written.
+
+    For a SQLite file it is a lock of the operating system, for a database a row of it.
+    """
+
+    @property
+    def number(self) -> int:
+        """The fencing token, which every write carries; 0 where the lock needs none."""
+        ...
+
+    def check(self) -> None:
+        """Make sure that it still keeps other runs away.
+
+        Raises:
+            LedgerFailed: it does not; ``LeaseLost`` where it has ended.
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
 class LedgerReader(Protocol):
     """The states of one account's customers. Every method may raise ``LedgerFailed``."""
 
     def states(self, references: Sequence[str]) -> dict[str, State]:
-        """What is known of these references; one that is missing is ``New``."""
+        """What is known of these references; one of which nothing is known is missing."""
         ...
 
     def updates(self, references: Sequence[str]) -> dict[str, UpdateState]:
-        """How those that are ``Done`` are kept in step; the others are missing."""
+        """How those that are ``Done`` are kept in step; the others are missing.
+
+        A customer that was never updated has serial 0, and for a base what Moment confirmed when
+        it was made or found: nothing, in a ledger from before that was noted.
+        """
         ...
 
     def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
-        """(start, lines ``INDEX,FINGERPRINT,CUSTOMER_ID,RUN``) of those that are known."""
+        """What is known of many references, as text: nothing is paid for each in Python.
+
+        Yields:
+            (start, lines): a line ``INDEX,FINGERPRINT,CUSTOMER_ID,RUN`` for each known reference;
+            INDEX + start is its index, FINGERPRINT in hex, CUSTOMER_ID empty if it is not done,
+            or if Moment was seen to hold other values; RUN the number of the run that met it
+            first (``series_runs``), 0 if it is not done. FINGERPRINT is that of the version that
+            an update left in step, empty for none, where there was one.
+
+        Ascending references are fastest. No read blocks a writer.
+        """
         ...
 
     def hasher(self) -> Hasher:
-        """Makes field hashes as this ledger keeps them."""
+        """Makes field hashes as this ledger keeps them, of payloads and of Moment's answers."""
         ...
 
     def changed_fields(self, payloads: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -67,11 +144,17 @@ class LedgerWriter(Protocol):
     ) -> list[State | UpdateState | None]:
         """Apply in one transaction that is durable when this returns.
 
+        A change is taken if the ledger still holds the (state, generation) that it expects; a
+        ``Done`` is taken over every state but an earlier ``Done``. An update is taken if it
+        expects the (customer, serial) that is held. Changes of one reference are applied in the
+        order given. What was written is read back before it is committed.
+
         Returns:
             For each transition None if it was applied, else the state that the ledger holds.
 
         Raises:
-            LedgerFailed: nothing of it was applied.
-            BugFound: an invariant does not hold; nothing of it was applied.
+            LedgerFailed: nothing of it was applied; ``LeaseLost`` where this run's time is over.
+            BugFound: an invariant does not hold, or something else is read back than was
+                written; nothing of it was applied.
         """
         ...

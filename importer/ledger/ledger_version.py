@@ -10,19 +10,18 @@ that every move since that version was made by runs of one plan.
 from __future__ import annotations
 
 from enum import Enum
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from importer.ledger.sqlite.connection import Database
-
+    from importer.ledger.statements import Reads, Transaction
 
 NOTHING_YET = ""
 """The version of an account that the ledger does not know."""
+_BYTES = 16
 _MOVED = (
-    "UPDATE account SET version = randomblob(16),"
-    " plan = iif(plan = (SELECT plan FROM run WHERE run.id = ?), plan, '') WHERE id = ?"
+    "UPDATE account SET version = ?, plan ="
+    " CASE WHEN plan = (SELECT plan FROM run WHERE run.id = ?) THEN plan ELSE '' END WHERE id = ?"
 )
 
 
@@ -34,28 +33,28 @@ class Standing(Enum):
     MOVED = "something else has moved it"
 
 
-def version(db: Database, account: int | None) -> str:
+def version(db: Reads, account: int | None) -> str:
     """The version as hex digits; ``NOTHING_YET`` for an unknown account."""
     if account is None:
         return NOTHING_YET
     return bytes(db.read("SELECT version FROM account WHERE id = ?", (account,))[0][0]).hex()
 
 
-def standing(db: Database, account: int | None, *, plan: str, base: str) -> Standing:
+def standing(db: Reads, account: int | None, *, plan: str, base: str) -> Standing:
     """How the ledger stands to the plan with this digest, made on the version ``base``."""
     if version(db, account) == base:
         return Standing.AS_PLANNED
-    found = db.read("SELECT plan, hex(plan_base) FROM account WHERE id = ?", (account,))
-    begun = found == [(plan, base.upper())]
+    found = db.read("SELECT plan, plan_base FROM account WHERE id = ?", (account,))
+    begun = [(named, bytes(held).hex()) for named, held in found] == [(plan, base.lower())]
     return Standing.BEGUN if begun else Standing.MOVED
 
 
-def write_move(db: sqlite3.Connection, account: int, run: int) -> None:
+def write_move(db: Transaction, account: int, run: int) -> None:
     """Replace the version, because this run changes a customer (inside a transaction)."""
-    db.execute(_MOVED, (run, account))
+    db.execute(_MOVED, (token_bytes(_BYTES), run, account))
 
 
-def write_plan(db: sqlite3.Connection, account: int, run: int, *, plan: str, base: str) -> None:
+def write_plan(db: Transaction, account: int, run: int, *, plan: str, base: str) -> None:
     """Note that a run follows a plan made on the version ``base`` (inside a transaction)."""
     db.execute("UPDATE run SET plan = ? WHERE id = ?", (plan, run))
     db.execute(

@@ -17,7 +17,7 @@ from importer.ledger.account import Account, refuse_half
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from importer.ledger.copying import Store
+    from importer.ledger.statements import Database, Transaction
 
 
 class Known(NamedTuple):
@@ -121,7 +121,7 @@ _FIND = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND nam
 _CUSTOMERS = "SELECT count(*) FROM customer WHERE account = ?"
 
 
-def move(store: Store, pairs: Sequence[tuple[Account, Account]]) -> list[Moved]:
+def move(store: Database, pairs: Sequence[tuple[Account, Account]]) -> list[Moved]:
     """Give accounts their new base URLs, all of them or none; the ledger is held meanwhile.
 
     Customers, ids, updates and runs stay as they are. An account of the new base URL for which
@@ -153,13 +153,16 @@ def move(store: Store, pairs: Sequence[tuple[Account, Account]]) -> list[Moved]:
             ("UPDATE account SET base_url = ? WHERE id = ?", (after.base_url, number))
         )
         moved.append(Moved(before, after, int(customers)))
-    with store.transaction() as db:
+
+    def work(db: Transaction) -> None:
         for sql, parameters in statements:
             db.execute(sql, parameters)
+
+    store.transact(work)
     return moved
 
 
-def _number(store: Store, account: Account) -> int | None:
+def _number(store: Database, account: Account) -> int | None:
     for number, copying in store.read(_FIND, (account.base_url, account.mode, account.name)):
         refuse_half(account, copying)
         return int(number)

@@ -97,6 +97,7 @@ _AS_TEXT = re.compile(r"""\A(?:'(.*)|="([^"]*)")\Z""", re.DOTALL)
 """``'082`` and ``="082"``: how spreadsheets, and exports for them, say that this is text."""
 _FLOAT = re.compile(r"(\+?[0-9]{6,})\.0\Z")
 """What a program keeps as a decimal number, such as ``1701234567.0``: no group has one digit."""
+_ENDS_IN_ZERO = re.compile(r"[0-9][^0-9]+[0-9].*\.0+\Z")
 _BRACKETS = r"\([ ]?[0-9][0-9 -]*\)"
 _ONE_NUMBER = re.compile(
     rf"""(?: \+[ ]?[0-9]+ | \+[ ]?{_BRACKETS} | \(\+[ ]?[0-9][0-9 -]*\) | {_BRACKETS} | [0-9]+ )
@@ -162,6 +163,8 @@ def _plain_sign(sign: str) -> str:
 
 def _said(cell: str) -> str:
     """What a cell says that is no number, with the fix; "" if it says one number only."""
+    if _ENDS_IN_ZERO.search(cell):
+        return "it ends in .0, which a program writes that keeps decimals; correct it"
     if len(cell) <= _LONGEST and _ONE_NUMBER.match(cell):
         return ""
     cell = cell[:_LONGEST]
@@ -175,6 +178,7 @@ _WRITTEN = (
     r"^\+?[0-9]+(?:[ -][0-9]+)*$|^\([0-9]+\) ?[0-9]+(?:[ -][0-9]+)*$"
     r"|^0[0-9]{1,4}(?:[./][0-9]+)+$"
 )
+_ZEROS_AT_END = r"\.0+$"
 _NOT_DIGITS = "[^0-9+]"
 
 
@@ -239,7 +243,11 @@ def certain(text: pl.Series, region: str) -> pl.Series:
         text.to_frame("cell")
         .lazy()
         .with_columns(digits=cell.str.replace_all(_NOT_DIGITS, ""))
-        .with_columns(number=pl.when(cell.str.contains(_WRITTEN) & apart).then(significant))
+        .with_columns(
+            number=pl.when(
+                cell.str.contains(_WRITTEN) & ~cell.str.contains(_ZEROS_AT_END) & apart
+            ).then(significant)
+        )
         .select(
             pl.when(whole & (line | mobile) & one_reading).then(
                 pl.concat_str(pl.lit(f"+{plan.code}"), number)

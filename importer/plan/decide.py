@@ -9,11 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import Done, Rejected, State
-from importer.delivery.protocol.updating import Foreseen, UpdatePolicy, foresee
+from importer.delivery.protocol.updating import (
+    BALANCE,
+    CURRENCY,
+    Foreseen,
+    UpdatePolicy,
+    conflicting,
+    foresee,
+    waiting,
+)
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from importer.delivery.protocol.states import Hashes, UpdateState
 
@@ -29,6 +37,8 @@ class Decision:
 
 
 DELIVER = Decision()
+CHANGED_AT_MOMENT = "changed_at_moment"
+AMOUNT_AND_CURRENCY = "amount_and_currency"
 
 
 def differing(fields: Iterable[str]) -> str:
@@ -84,10 +94,41 @@ def decide_update(
             text = "the row differs from what is in Moment, in fields that are never updated"
             return Decision(foreseen.outcome, state.customer_id, "changed_since", text), foreseen
         case outcome:
-            return _remembered(outcome, state, wanted), foreseen
+            return _remembered(outcome, state, wanted, policy), foreseen
 
 
-def _remembered(outcome: Outcome, state: UpdateState, wanted: Hashes) -> Decision:
+def conflict_words(fields: Mapping[str, str], waits: Collection[str]) -> tuple[str, str]:
+    """(error code, text) of fields that were not written.
+
+    Args:
+        fields: each in words, by its name.
+        waits: those of them that nobody else caused (``updating.waiting``).
+    """
+    told = "; ".join(fields.values())
+    edited = [name for name in fields if name not in waits]
+    parts = []
+    if edited:
+        where = f" in {', '.join(edited)}" if waits else ""
+        parts.append(f"Moment holds something else{where}, which was left alone")
+    if BALANCE in waits and CURRENCY in edited:
+        parts.append("the balance waits for its currency")
+    elif BALANCE in waits:
+        parts.append(
+            "Moment holds another currency than the source, which may not be written, and an amount"
+            " does not go without its currency"
+        )
+    elif CURRENCY in waits:
+        parts.append(
+            "the currency waits for its balance: another amount stands in Moment, which"
+            " was left alone"
+        )
+    code = CHANGED_AT_MOMENT if edited else AMOUNT_AND_CURRENCY
+    return code, f"{told}; {'; '.join(parts)}"
+
+
+def _remembered(
+    outcome: Outcome, state: UpdateState, wanted: Hashes, policy: UpdatePolicy
+) -> Decision:
     """A conflict or a refusal of an earlier night that holds still."""
     verdict = state.memory.verdict
     if verdict is not None and verdict.outcome is outcome:
@@ -97,7 +138,7 @@ def _remembered(outcome: Outcome, state: UpdateState, wanted: Hashes) -> Decisio
             " (--retry-rejected asks again)"
         )
         return Decision(outcome, state.customer_id, verdict.error_code, text)
-    gives = dict(wanted)
-    known = [one.field for one in state.memory.conflicts if gives.get(one.field) == one.wanted]
-    text = f"Moment holds what somebody else wrote in: {', '.join(known)}; that was left alone"
-    return Decision(outcome, state.customer_id, "changed_at_moment", text)
+    known = conflicting(state, wanted, policy)
+    words = {name: f"{name}: the source wants the same as before" for name in known}
+    code, text = conflict_words(words, waiting(state, known, policy))
+    return Decision(outcome, state.customer_id, code, text)

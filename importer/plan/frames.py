@@ -28,6 +28,10 @@ LINE_BITS = 40
 """A source may have 2**40 lines; 2**22 sources fit beside them into SQLite's 63 bits."""
 
 
+_SOURCE = (pl.col("position") // (1 << LINE_BITS)).alias("source")
+_LINE = (pl.col("position") % (1 << LINE_BITS)).alias("line")
+
+
 def position(source: int, line: int) -> int:
     """The position of a record; sorting by it gives the input order."""
     return source << LINE_BITS | line
@@ -149,26 +153,20 @@ class Page:
 
 
 def pack(frame: pl.DataFrame, compression: str = "uncompressed") -> bytes:
-    """A frame as bytes (Arrow IPC)."""
+    """A frame as bytes (an Arrow IPC stream: a file's footer would cost a small one most)."""
     buffer = io.BytesIO()
-    frame.write_ipc(buffer, compression="lz4" if compression == "lz4" else "uncompressed")
+    frame.write_ipc_stream(buffer, compression="lz4" if compression == "lz4" else "uncompressed")
     return buffer.getvalue()
 
 
 def unpack(packed: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """The inverse of ``pack``, or some columns of it."""
-    return pl.read_ipc(packed, columns=list(columns) if columns else None)
+    return pl.read_ipc_stream(packed, columns=list(columns) if columns else None)
 
 
 def as_page(segment: int | None, frame: pl.DataFrame) -> Page:
     """A page of these rows in input order; ``source`` and ``line`` are added."""
-    at = pl.col("position")
-    return Page(
-        segment,
-        frame.sort("position").with_columns(
-            (at // (1 << LINE_BITS)).alias("source"), (at % (1 << LINE_BITS)).alias("line")
-        ),
-    )
+    return Page(segment, frame.sort("position").with_columns(_SOURCE, _LINE))
 
 
 def keys_of(judged: Judged) -> pl.DataFrame:
@@ -183,12 +181,16 @@ def keys_of(judged: Judged) -> pl.DataFrame:
     )
 
 
+def as_stored(reference: str) -> str:
+    """A reference as text: lone surrogates (bytes that were no UTF-8) cannot be stored."""
+    return reference.encode("utf-8", "backslashreplace").decode()
+
+
 def as_invalid(row: Row, outcome: Outcome) -> tuple[object, ...]:
     """A row that needs no request by itself, as the columns of its table."""
     return (
         position(row.source, row.line),
-        # Lone surrogates (bytes that were no UTF-8) cannot be stored as text.
-        row.reference.encode("utf-8", "backslashreplace").decode(),
+        as_stored(row.reference),
         # Of a record that is left out nobody asks for the cells: they are in no errors file.
         "[]" if outcome == Outcome.SKIPPED else json.dumps(row.cells),
         json.dumps(row.extra) if row.extra else None,

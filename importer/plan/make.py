@@ -33,6 +33,11 @@ _VERSION = {
     "customer_id": pl.String,
     "first_run": pl.UInt32,
 }
+_KNOWN = (
+    pl.col("known").fill_null("").str.decode("hex"),
+    pl.col("customer_id").fill_null(""),
+    pl.col("first_run"),
+)
 
 
 class Met(NamedTuple):
@@ -92,6 +97,8 @@ def make_plan(
             of_series=met.of_series + int(known["first_run"].is_in(runs).sum()),
             to_update=met.to_update,
         )
+        if known.is_empty():
+            continue
         # What ``decide`` says of a row that is settled and in step, without its objects.
         is_unchanged = (known["known"] == known["fingerprint"]) & (known["customer_id"] != "")
         unchanged = known.filter(is_unchanged)
@@ -117,14 +124,8 @@ def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
         )
         for start, lines in ledger.versions(rows["reference"].to_list())
     ]
-    if not found:
-        found = [pl.DataFrame(schema=_VERSION)]
-    versions = pl.concat(found)
-    return rows[versions["index"]].with_columns(
-        versions["known"].fill_null("").str.decode("hex"),
-        versions["customer_id"].fill_null(""),
-        versions["first_run"],
-    )
+    versions = pl.concat(found) if found else pl.DataFrame(schema=_VERSION)
+    return rows[versions["index"]].hstack(versions.select(_KNOWN))
 
 
 def _decide_each(

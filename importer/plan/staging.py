@@ -34,12 +34,14 @@ from importer.plan.staging_file import LEFT, StagingFile
 from importer.plan.suspects import Suspects, hashes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from importer.delivery.protocol.flight import Settled
     from importer.rows import Judged
     from importer.rows.row import Row
+    from importer.shard import Shard
 
 CHUNK = 2000
 """Rows per read; keeps memory flat and lets writes go on between reads."""
@@ -48,6 +50,29 @@ _SETTLE = (
     f" VALUES ({', '.join('?' * len(OUTCOME))})"
 )
 _NOT_FAILED = sorted(one.value for one in NOT_FAILED)
+
+
+def _absent(kinds: Mapping[str, type[pl.DataType]]) -> list[pl.Expr]:
+    return [pl.lit(None, dtype=kind).alias(name) for name, kind in kinds.items()]
+
+
+# Made once: a small segment costs what is made for each.
+_UNKNOWN = ("customer_id", "idempotency_key", "attempts", "http_status")
+_NO_OUTCOME = [
+    *_absent({name: OUTCOME[name] for name in _UNKNOWN}),
+    pl.lit("").alias("error_code"),
+    pl.lit("").alias("error"),
+]
+_INVALID = {
+    "position": pl.Int64,
+    "reference": pl.String,
+    "outcome": pl.String,
+    "error_code": pl.String,
+    "error": pl.String,
+}
+_NOT_OF_INVALID = _absent({**{name: OUTCOME[name] for name in _UNKNOWN}, "at": pl.UInt32})
+_NONE_INVALID = pl.DataFrame(schema=_INVALID).with_columns(*_NOT_OF_INVALID)
+_NONE_SETTLED = pl.DataFrame(schema=OUTCOME)
 
 
 class Staging:
@@ -93,7 +118,7 @@ class Staging:
                 self._refuse_overlap(first, last)
                 db.execute("INSERT INTO segment VALUES (?, ?, ?, NULL)", (first, last, keys.height))
                 hashes = hashes_of(keys["reference"]).to_frame()
-                body = judged.valid.select("payload").hstack(judged.cells)
+                body = judged.valid[["payload"]].hstack(judged.cells)
                 self._file.store("hashes", first, pack(hashes))
                 self._file.store("keys", first, pack(keys))
                 self._file.store("body", first, pack(body, "lz4"))
@@ -122,12 +147,8 @@ class Staging:
         height = self._file.read("SELECT height FROM segment WHERE first = ?", (segment,))[0][0]
         known = self._unchanged(segment)
         column = pl.repeat(None, height, dtype=pl.String, eager=True) if known is None else known
-        frame = column.scatter(at, ids).alias("id").to_frame()
         with self._file.transaction() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?)",
-                (segment, height - frame["id"].null_count(), pack(frame)),
-            )
+            self._store_unchanged(db, segment, column.scatter(at, ids))
 
     def settle_rest(self, outcome: Outcome) -> None:
         """Give every row without an outcome this one."""
@@ -154,6 +175,58 @@ class Staging:
                 ),
             )
 
+    def keep(self, shard: Shard) -> int:
+        """Drop every record that falls to another shard; how many are left.
+
+        Once it is known what repeats a reference, and what the whole input is like.
+        """
+        left = self._keep_invalid(shard)
+        for first, last in self._file.segments():
+            keys = self._file.frame("keys", first)
+            mine = pl.Series(shard.mask(keys["reference"], keys["position"]))
+            left += int(mine.sum())
+            if not mine.all():
+                self._keep_of_segment(first, last, keys, mine)
+        return left
+
+    def _keep_invalid(self, shard: Shard) -> int:
+        left, last = 0, -1
+        query = (
+            "SELECT position, reference FROM invalid WHERE position > ? ORDER BY position LIMIT ?"
+        )
+        while found := self._file.read(query, (last, CHUNK)):
+            others = [(at,) for at, reference in found if not shard.holds(reference, at)]
+            with self._file.transaction() as db:
+                db.executemany("DELETE FROM invalid WHERE position = ?", others)
+            left += len(found) - len(others)
+            last = found[-1][0]
+        return left
+
+    def _keep_of_segment(self, first: int, last: int, keys: pl.DataFrame, mine: pl.Series) -> None:
+        kept = {"keys": keys.filter(mine)}
+        kept |= {name: self._file.frame(name, first).filter(mine) for name in ("hashes", "body")}
+        settled = self._file.read(
+            "SELECT position FROM outcome WHERE position BETWEEN ? AND ?", (first, last)
+        )
+        others = {*keys["position"].filter(~mine)}
+        unchanged = self._unchanged(first)
+        height = kept["keys"].height
+        with self._file.transaction() as db:
+            db.executemany(
+                "DELETE FROM outcome WHERE position = ?",
+                [one for one in settled if one[0] in others],
+            )
+            for name in (*kept, "unchanged"):
+                db.execute(f"DELETE FROM {name} WHERE first = ?", (first,))  # noqa: S608 - our own names
+            if not height:
+                db.execute("DELETE FROM segment WHERE first = ?", (first,))
+                return
+            db.execute("UPDATE segment SET height = ? WHERE first = ?", (height, first))
+            for name, frame in kept.items():
+                self._file.store(name, first, pack(frame, "lz4" if name == "body" else ""))
+            if unchanged is not None:
+                self._store_unchanged(db, first, unchanged.filter(mine))
+
     # Rows go out --------------------------------------------------------------------------------
 
     def waiting(self) -> Iterator[Waiting]:
@@ -174,10 +247,8 @@ class Staging:
         for waiting in self.waiting():
             payloads = self._file.frame("body", waiting.segment, ["payload"])["payload"]
             frame = waiting.frame.sort("at")
-            frame = frame.select(
-                "position", "reference", "fingerprint", payloads.gather(frame["at"])
-            )
-            for chunk in frame.iter_slices(CHUNK):
+            columns = frame[["position", "reference", "fingerprint"]]
+            for chunk in columns.hstack([payloads[frame["at"]]]).iter_slices(CHUNK):
                 yield [Pending(*row) for row in chunk.iter_rows()]
 
     def pages(self) -> Iterator[Page]:
@@ -226,16 +297,18 @@ class Staging:
 
     # Inside -------------------------------------------------------------------------------------
 
+    def _store_unchanged(self, db: sqlite3.Connection, segment: int, ids: pl.Series) -> None:
+        """Note the customers of a segment's unchanged rows, null for the others."""
+        db.execute(
+            "INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?)",
+            (segment, ids.len() - ids.null_count(), pack(ids.alias("id").to_frame())),
+        )
+
     def _segment_page(self, first: int, last: int) -> Page:
         frame = self._file.frame("keys", first, ["position", "reference"]).with_row_index("at")
         (rest,) = self._file.read("SELECT rest FROM segment WHERE first = ?", (first,))[0]
         unchanged = self._unchanged(first)
-        frame = frame.with_columns(
-            pl.lit(rest, dtype=pl.String).alias("outcome"),
-            *(pl.lit(None, dtype=kind).alias(name) for name, kind in list(OUTCOME.items())[2:6]),
-            error_code=pl.lit(""),
-            error=pl.lit(""),
-        )
+        frame = frame.with_columns(pl.lit(rest, dtype=pl.String).alias("outcome"), *_NO_OUTCOME)
         if unchanged is not None:
             frame = frame.with_columns(
                 outcome=pl.when(unchanged.is_not_null())
@@ -248,7 +321,9 @@ class Staging:
             # One by one wins: these columns are never null there.
             frame = frame.update(settled, on="position")
         invalid = self._invalid(first - 1, last + 1)
-        return as_page(first, pl.concat([frame, invalid], how="diagonal"))
+        if invalid.height:
+            frame = pl.concat([frame, invalid], how="diagonal")
+        return as_page(first, frame)
 
     def _invalid_pages(self, after: int, before: int) -> Iterator[Page]:
         while (frame := self._invalid(after, before, CHUNK // 8)).height:
@@ -260,22 +335,18 @@ class Staging:
             "SELECT position, reference, outcome, error_code, error FROM invalid"
             " WHERE position > ? AND position < ? ORDER BY position LIMIT ?"
         )
-        names = ("position", "reference", "outcome", "error_code", "error")
-        schema = {name: OUTCOME.get(name, pl.String) for name in names}
         found = self._file.read(query, (after, before, limit))
-        some = pl.DataFrame(found, schema=schema, orient="row")
-        absent = {name: kind for name, kind in OUTCOME.items() if name not in schema}
-        absent["at"] = pl.UInt32
-        return some.with_columns(
-            pl.lit(None, dtype=kind).alias(name) for name, kind in absent.items()
-        )
+        if not found:
+            return _NONE_INVALID
+        return pl.DataFrame(found, schema=_INVALID, orient="row").with_columns(*_NOT_OF_INVALID)
 
     def _outcomes(self, first: int, last: int) -> pl.DataFrame:
         query = (
             f"SELECT {', '.join(OUTCOME)} FROM outcome"  # noqa: S608 - constant names
             " WHERE position BETWEEN ? AND ? ORDER BY position"
         )
-        return pl.DataFrame(self._file.read(query, (first, last)), schema=OUTCOME, orient="row")
+        found = self._file.read(query, (first, last))
+        return pl.DataFrame(found, schema=OUTCOME, orient="row") if found else _NONE_SETTLED
 
     def _staged(self, page: Page) -> Iterator[StagedRow]:
         frame = page.frame
@@ -288,9 +359,8 @@ class Staging:
         if page.segment is not None and valid.len():
             body = self._file.frame("body", page.segment).drop("payload")
             cells = body[valid].iter_rows() if body.width else iter([()] * valid.len())
-        for at, index, reference, *rest in frame.select(
-            "position", "at", "reference", *list(OUTCOME)[1:]
-        ).iter_rows():
+        columns = frame[["position", "at", "reference", *list(OUTCOME)[1:]]]
+        for at, index, reference, *rest in columns.iter_rows():
             if index is not None:
                 yield StagedRow(at, reference, json.dumps(next(cells)), None, *rest)
             else:

@@ -47,7 +47,7 @@ def _repeated_in_part(pieces: Iterable[pl.Series], part: int, parts: int) -> pl.
         for piece in pieces
     ]
     ordered = pl.concat(mine).sort()
-    return ordered.filter((ordered == ordered.shift(1)).fill_null(value=False)).unique()
+    return ordered[1:].filter(ordered[1:] == ordered[:-1]).unique()
 
 
 READ = 2000

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.updating import METADATA
 from importer.outcomes import Outcome
+from importer.plan.decide import conflict_words
 from importer.plan.forecast import masked_fields
 from importer.rows.text import mask_text
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from importer.delivery.protocol.events import SettleUpdate
 
-CHANGED_AT_MOMENT = "changed_at_moment"
 STORED_OTHERWISE = "stored_otherwise"
 DIFFERS = "changed_since"
 
@@ -30,9 +30,9 @@ def told(settled: SettleUpdate, payload: str) -> tuple[str, str]:
     settle = settled.settle
     code, parts = settle.error_code, [settle.message] if settle.message else []
     if settled.conflicts:
-        code = code or CHANGED_AT_MOMENT
-        wanted = "; ".join(_wanted(settled.conflicts, payload))
-        parts.append(f"{wanted}; Moment holds something else, which was left alone")
+        why, text = conflict_words(dict(_wanted(settled.conflicts, payload)), settled.waits)
+        code = code or why
+        parts.append(text)
     if settled.otherwise:
         code = code or STORED_OTHERWISE
         parts.append(f"Moment stored another form of: {_listed(settled.otherwise)}")
@@ -44,7 +44,7 @@ def told(settled: SettleUpdate, payload: str) -> tuple[str, str]:
     return code, "; ".join(parts)
 
 
-def _wanted(fields: Iterable[str], payload: str) -> Iterable[str]:
+def _wanted(fields: Iterable[str], payload: str) -> Iterable[tuple[str, str]]:
     shown = masked_fields(payload)
     metadata = json.loads(payload).get("metadata", {})
     for name in fields:
@@ -53,7 +53,7 @@ def _wanted(fields: Iterable[str], payload: str) -> Iterable[str]:
             value = "" if given is None else mask_text(str(given))
         else:
             value = shown.get(name, "")
-        yield f"{name}: the source wants {value}" if value else f"{name}: differs"
+        yield name, f"{name}: the source wants {value}" if value else f"{name}: differs"
 
 
 def _listed(fields: Iterable[str]) -> str:

@@ -181,7 +181,7 @@ def _reference(cause: Cause) -> Advice:
 
 
 def _encoding(cause: Cause) -> Advice:
-    note = "or what the export was written in"
+    note = "only if all of the file is in it: letters that are right now would change"
     return _with(cause, "", Setting("source", "encoding", '"windows-1252"', note))
 
 

@@ -119,6 +119,8 @@ class Summary:
     """Digest of the plan that the run followed, "" if none."""
     stopped_by: str = ""
     """The stop rule or signal that ended the run early, "" if none did."""
+    shard: str = ""
+    """Whose share of the input this is, as I/N; "" for all of it. Every figure is of the share."""
     records: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
     vanished: int = 0

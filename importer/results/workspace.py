@@ -26,7 +26,7 @@ PRIVATE_FILE = 0o600
 LOCK = "lock"
 _MOST = 200
 """Bytes of a lock that are read; ours has fewer."""
-_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}", re.ASCII)
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}(?:-[0-9]+of[0-9]+)?", re.ASCII)
 _TRIES = 100
 """Others may remove OUT, or our folder before it is locked, so often and no more."""
 

@@ -287,6 +287,12 @@ _BY_DELIVERY = {
         "the row differs from what is in Moment",
         "[update] in the mapping file says which fields are kept in step",
     ),
+    "amount_and_currency": _record(
+        "An amount and its currency are written together or not at all, and one of them may not be"
+        " written.",
+        "Moment holds another currency, and an amount goes with its currency",
+        "let both be updated ([update] currency and balance), or correct one side",
+    ),
     "changed_at_moment": _record(
         "Somebody changed a field at Moment since it was written; it was left alone.",
         "somebody else changed fields at Moment",

@@ -1,8 +1,10 @@
 r"""Finds names and metadata that look damaged before they came here; nothing is changed. Pure.
 
-Three kinds: text that was read in a wrong encoding once (``MÃ¼ller``), letters that are lost for
-good (U+FFFD), and what a program writes for no value (``NULL``, ``\N``, ``nan``). They are valid
-texts, and people are called None and Null: so this is a warning, and an error for who is strict.
+Text that was read in a wrong encoding once (``MÃ¼ller``), letters that are lost for good (U+FFFD,
+``M?ller``), control characters (U+0092, an apostrophe of Windows-1252 that was read as Latin-1),
+what a web page writes for a character (``&amp;``, ``%C3%AB``, ``\u00eb``), and what a program
+writes for no value (``NULL``, ``\N``, ``nan``). They are valid texts, and people are called None
+and Null: so this is a warning, and an error for who is strict.
 """
 
 from __future__ import annotations
@@ -29,6 +31,14 @@ _WORDS = "null|none|nan|nat|nil|undefined|n/a|#n/a"
 _NOTHING = rf"^(?i:{_WORDS}|\\n|[(<\[]\s*(?:{_WORDS}|na|blank)\s*[)>\]])$"
 _WITHIN = r"(?:^|\s)(?:NULL|None|nan|NaN|NaT|<NA>|#N/A|\\N|undefined)(?:\s|$)"
 """As a part of a name that was joined of several columns; so spelt by programs only."""
+_QUESTION = r"\p{L}\?\p{L}|\p{L}\?\?\p{L}|(?:^|\s)\?\p{Ll}"
+"""A letter that an old encoding did not have: ``M?ller``, ``?ukasz``."""
+_CONTROL = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\x{fffe}\x{ffff}]"
+_ESCAPED = (
+    r"&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5}|amp|lt|gt|quot|apos|nbsp"
+    r"|[A-Za-z]{1,6}(?:acute|grave|circ|uml|tilde|cedil|caron|slash|ring|lig));"
+    r"|%C[2-9A-F]%[89AB][0-9A-F]|\\u[0-9A-Fa-f]{4}"
+)
 _KINDS = (
     (
         "misread",
@@ -41,11 +51,31 @@ _KINDS = (
         "export them again from where the letters are still there",
     ),
     (
+        "question",
+        "hold a question mark in place of a letter",
+        "export them again as UTF-8",
+    ),
+    (
+        "control",
+        "hold a control character, which an export in a wrong encoding leaves",
+        "export them again as UTF-8, or name their encoding (often windows-1252)",
+    ),
+    (
+        "escaped",
+        "hold what a web page writes for a character, such as &amp;",
+        "export them again as plain text",
+    ),
+    (
         "nothing",
         "are what a program writes for no value (NULL, None, nan, \\N)",
         'leave such cells empty, or say empty = ["NULL"] under [source]',
     ),
 )
+
+
+_PATTERNS = (("control", _CONTROL), ("question", _QUESTION), ("escaped", _ESCAPED))
+_ODD = rf"[?&%\\]|{_CONTROL}"
+"""What all of those hold; a quick look."""
 
 
 @dataclass(slots=True)
@@ -63,15 +93,24 @@ class DamagedText:
         self._found: dict[tuple[str, str], _Found] = {}
 
     def look(self, columns: Iterable[tuple[str, pl.Series]], lines: Sequence[int]) -> None:
-        """Look at the fields of some records; only names are looked through for no value."""
+        """Look at the fields of some records; some kinds are looked for in names only."""
         for name, text in columns:
             if name == "name":
                 self._note(name, "nothing", text.str.contains(f"{_NOTHING}|{_WITHIN}"), lines)
+            wrong: list[int] = []
             may_be = text.str.contains(f"{_MAY_BE_MISREAD}|{_LOST}").fill_null(value=False)
             if may_be.any():
                 self._note(name, "lost", text.str.contains(_LOST, literal=True), lines)
                 wrong = [at for at in may_be.arg_true() if _is_misread(text[at])]
                 self._note_rows(name, "misread", wrong, lines)
+            odd = text.str.contains(_ODD).fill_null(value=False)
+            if odd.any():
+                misread = set(wrong)
+                # Addresses of web pages, in metadata, have question marks and escapes of their own.
+                for kind, pattern in _PATTERNS if name == "name" else _PATTERNS[:1]:
+                    hits = text.str.contains(pattern).fill_null(value=False).arg_true()
+                    rows = [at for at in hits if at not in misread]
+                    self._note_rows(name, kind, rows, lines)
 
     def doubts(self) -> list[str]:
         """One text for each field and kind, with the number and the first lines."""

@@ -194,7 +194,11 @@ def _no_reference(source: str, names: tuple[str, ...]) -> SourceError:
         "importer init FILE proposes a mapping for a file with other columns; or add a column"
         " external_reference with your own unique id of each customer"
     )
-    if near:
+    if len(names) == 1 and len(names[0].split()) > 1:
+        hint = (
+            f"if it is more than one column, say what delimits them with --delimiter; else {hint}"
+        )
+    elif near:
         hint = f"rename the column {shown(near[0])} to external_reference, if that is what it holds"
     return SourceError(f"{source}: there is no column external_reference; {found}", hint=hint)
 

@@ -99,6 +99,11 @@ _REWRITTEN = "|".join(
         rf"(?:{_MONTHS})[-/. ]?[0-9]{{1,4}}",
         rf"[0-9]{{1,4}}[-/. ]?(?:{_MONTHS})(?:[-/. ]?[0-9]{{2,4}})?",
         r"[0-9]{1,3}:[0-9]{2}(?::[0-9]{2})?",  # taken for a time
+        r"[0-9]{1,2}(?::[0-9]{2}){0,2} ?[ap]m?",
+        r"\([0-9][0-9., ]*\)|[0-9][0-9., ]*-",  # taken for a negative number
+        r"[0-9][0-9., ]* ?%|\.[0-9]+|[0-9]+\.|[0-9]+ [0-9]+/[0-9]+",  # 0.5, 5, 5.5
+        r"(?:R|[$€£¥₹]) ?[0-9][0-9., ]*|[0-9][0-9., ]* ?[$€£¥₹]",  # an amount, its sign is lost
+        r"[0-9]{1,3}(?:[ '\u2019\u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?",
     )
 )
 _NUMBER = re.compile(r"-?[0-9]{1,11}\.[0-9]+")
@@ -164,6 +169,15 @@ def is_errors_header(names: Iterable[str]) -> bool:
     """Whether these columns are those of an errors file, whatever it went through."""
     found = {name.strip() for name in names}
     return CODE in found and (DIGEST in found or {LINE, ERROR} <= found)
+
+
+_OWN_PAIR = re.compile(rf'{LINE}"?([^\w"])"?{CODE}\b')
+
+
+def delimiter_of_errors(header: str) -> str:
+    """What stands between two columns of ours in the header of an errors file; "" in any other."""
+    found = _OWN_PAIR.search(header)
+    return found[1] if found else ""
 
 
 # Writing ------------------------------------------------------------------------------------------
@@ -538,7 +552,12 @@ class ErrorsFile:
                 made.cells[index] = text
                 made.kinds[index] = entry.kind
                 return _State.SAME
-        return _became(entry.forms, _normal(made.cells[index]), is_unicode=self._is_unicode())
+        text = _normal(made.cells[index])
+        state = _became(entry.forms, text, is_unicode=self._is_unicode())
+        if state is _State.SAME:
+            made.cells[index] = _as_it_was(entry.exact, text)
+            made.kinds[index] = entry.kind
+        return state
 
 
 def _became(was: Mapping[str, str], text: str, *, is_unicode: bool) -> _State:
@@ -563,6 +582,15 @@ def _became(was: Mapping[str, str], text: str, *, is_unicode: bool) -> _State:
     if not both:
         return _State.CORRECTED
     return _State.SAME if both & {"b", "d"} else _State.DAMAGED
+
+
+def _as_it_was(exact: str, text: str) -> str:
+    """The text with the zeros or the case that it had before a spreadsheet; as it is if unknown."""
+    whole, mark, decimals = text.partition("." if "." in text else ",")
+    marks = (mark,) if mark else (".", ",")
+    longer = (f"{whole}{one}{decimals}{'0' * zeros}" for one in marks for zeros in range(1, 13))
+    cased = (text.lower(), text.upper(), text.capitalize())
+    return next((one for one in (*cased, *longer) if _exact(one) == exact), text)
 
 
 def _damage(column: str) -> SourceFault:

@@ -79,7 +79,10 @@ def _keys(columns: tuple[str, ...]) -> tuple[str, ...]:
 
 def split_header(lines: Sequence[str], delimiter: str) -> tuple[list[str], int] | None:
     """The header's cells and its number of physical lines; None where its quotes are broken."""
-    spaced = bool(spaced_quote(delimiter).search("".join(lines[:1]).encode(errors="replace")))
+    first = "".join(lines[:1])
+    if odd_quote(delimiter).search(first) and (cells := padded_cells(first, delimiter)) is not None:
+        return cells, 1
+    spaced = bool(spaced_quote(delimiter).search(first.encode(errors="replace")))
     reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=spaced)
     try:
         return next(reader), reader.line_num
@@ -103,14 +106,30 @@ def padded_cells(line: str, delimiter: str) -> list[str] | None:
 
 @cache
 def _padded_cell(delimiter: str) -> re.Pattern[str]:
-    mark = re.escape(delimiter)
-    return re.compile(rf' *+(?:"((?:[^"\r\n]++|"")*+)" *+|([^"{mark}\r\n]*+))(?:{mark}|\r*\n|\Z)')
+    mark, blank = re.escape(delimiter), f"[{_BLANKS.replace(delimiter, '')}]*+"
+    return re.compile(
+        rf'{blank}(?:"((?:[^"\r\n]++|"")*+)"{blank}|([^"{mark}\r\n]*+))(?:{mark}|\r*\n|\Z)'
+    )
 
 
 @cache
 def spaced_quote(delimiter: str) -> re.Pattern[bytes]:
     """Finds a cell whose opening quote has blanks before it: ``SQ-3, "Ben"``."""
     return re.compile(rb"(?:^|" + re.escape(delimiter.encode()) + rb") +\"", re.MULTILINE)
+
+
+_BLANKS = " \t\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff"
+"""What nobody sees beside a quote; a byte order mark stands where files were joined."""
+
+
+@cache
+def odd_quote(delimiter: str) -> re.Pattern[str]:
+    """As ``spaced_quote``, for other blanks than spaces, of which the csv module knows nothing."""
+    blanks = _BLANKS.replace(delimiter, "")
+    others = blanks.replace(" ", "")
+    return re.compile(
+        rf'(?:^|{re.escape(delimiter)})[{blanks}]*[{others}][{blanks}]*"', re.MULTILINE
+    )
 
 
 class Unnamed:
@@ -382,13 +401,17 @@ class RecordBatch:
             needed: header indexes of the columns that are looked at.
         """
         first = max(needed, default=-1) + 1
+        torn = self._torn()
+        malformed = tuple(
+            replace(one, message=_TORN) if one.line in torn else one for one in self.malformed
+        )
         short = [
             one
-            for one in self.malformed
-            if one.framed and first <= len(one.cells) < self.frame.width
+            for one in malformed
+            if one.framed and one.line not in torn and first <= len(one.cells) < self.frame.width
         ]
         if not short:
-            return self
+            return replace(self, malformed=malformed) if torn else self
         import polars as pl  # noqa: PLC0415 - as above
 
         width = self.frame.width
@@ -405,7 +428,7 @@ class RecordBatch:
             self,
             frame=pl.concat([self.frame, more])[order],
             lines=lines[order].to_list(),
-            malformed=tuple(one for one in self.malformed if id(one) not in rest),
+            malformed=tuple(one for one in malformed if id(one) not in rest),
             faults=tuple(replace(one, index=places[one.index]) for one in self.faults),
             kinds={
                 at: kind
@@ -414,6 +437,46 @@ class RecordBatch:
                 for at, kind in self.kinds.items()
             },
         )
+
+    def _torn(self) -> set[int]:
+        """Lines of the pieces of records that a line break within a cell has torn apart.
+
+        Pieces stand on lines that follow each other, and have together as many cells as the header;
+        and a second piece begins with what begins no record here.
+        """
+        width = self.frame.width
+        pieces = [one for one in self.malformed if one.framed and 0 < len(one.cells) < width]
+        if len(pieces) < 2:  # noqa: PLR2004 - a piece alone may be a record
+            return set()
+        begins = set(map(_characters, self.frame.to_series(0).head(_LOOKED_AT)))
+        torn: set[int] = set()
+        for at, first in enumerate(pieces):
+            usual = begins | {_characters(first.cells[0])}
+            cells = len(first.cells)
+            for size, other in enumerate(pieces[at + 1 :], 2):
+                cells += len(other.cells) - 1
+                apart = other.line != first.line + size - 1
+                if apart or _characters(other.cells[0]) in usual or cells > width:
+                    break
+                if cells == width:
+                    torn.update(range(first.line, other.line + 1))
+        return torn
+
+
+_LOOKED_AT = 1_000
+_TORN = (
+    "a line break within a cell seems to have torn the record apart: with the line beside it, it"
+    " has as many cells as the header; join them, and put the cell in double quotes"
+)
+_CHARACTERS = (str.isdigit, str.isupper, str.islower, str.isspace)
+
+
+def _characters(cell: str | None) -> frozenset[int]:
+    """Which kinds of characters a cell holds."""
+    text = cell or ""
+    return frozenset(
+        next((n for n, is_one in enumerate(_CHARACTERS) if is_one(one)), -1) for one in text.strip()
+    )
 
 
 def kind_series(kinds: Iterable[Kind]) -> pl.Series:

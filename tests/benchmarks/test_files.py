@@ -13,7 +13,7 @@ from benchmarks.seeding import seed
 from importer.delivery.protocol.states import Done
 from importer.job.check import check
 from importer.job.job_settings import InputSettings
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, open_ledger
 from importer.rows import judge_batch, map_columns
 from importer.source import SourceOptions, open_source
 
@@ -75,7 +75,7 @@ def test_a_seeded_ledger_holds_every_row_as_done(tmp_path: Path) -> None:
     path, ledger = tmp_path / "a.csv", tmp_path / "ledger.db"
     write(path, customers(ROWS))
     assert seed(path, ledger, URL) == ROWS
-    with Ledger.open(ledger, Account(URL, "test", "default"), read_only=True) as opened:
+    with open_ledger(ledger, Account(URL, "test", "default"), read_only=True) as opened:
         states = dict(opened.iter_states())
     assert len(states) == ROWS
     assert all(isinstance(state, Done) for state in states.values())

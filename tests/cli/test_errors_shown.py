@@ -14,6 +14,7 @@ from rich.console import Console
 from importer.cli.logs import MOST_GROUPS, LogObserver, configure
 from importer.cli.next_commands import after_run
 from importer.cli.terminal import SHOWN, print_groups
+from importer.ledger import LedgerAddress
 from importer.results import GroupReport, Summary
 
 if TYPE_CHECKING:
@@ -112,7 +113,9 @@ def test_a_stopped_run_sends_the_user_to_check(tmp_path: Path) -> None:
     told = summary([group()])
     told.stopped_by = "too_many_invalid"
     told.outcomes = {"invalid": 812, "unsettled": 3}
-    assert after_run(tmp_path / "ledger.db", told, "out")[0].startswith("importer check in.csv ")
+    assert after_run(LedgerAddress.parse(tmp_path / "ledger.db"), told, "out")[0].startswith(
+        "importer check in.csv "
+    )
 
 
 def check(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from importer.cli.init_command import InitSettings, init
+from importer.cli.next_commands import pasted
 from importer.errors import ImporterError
 from importer.mapping import bind, load_mapping
 from importer.mapping.proposing.facts import gather
@@ -108,6 +109,7 @@ def test_the_name_of_a_file_stays_a_comment(
     init(InitSettings(str(source), out, SourceOptions(), Answers(), yes=True))
     assert tomllib.loads(out.read_text())["run"] == {}
     printed = capsys.readouterr().out
+    assert f"importer check {pasted(str(source))} --config" in printed
     if "\n" not in name:
         assert shlex.quote(str(source)) in printed
         assert f"# {'':2}importer check {shlex.quote(str(source))} --config" in out.read_text()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.cli import main
-from importer.ledger import Account, Ledger, RunLock
+from importer.ledger import Account, RunLock, open_ledger
 from tests.ledger.samples import raw
 from tests.ledger.test_copying import fill, told
 
@@ -97,7 +97,7 @@ def test_an_account_is_moved(typed: Typed, tmp_path: Path) -> None:
     fill(ledger, ACCOUNT)
     shown = typed("ledger", "move", "--base-url", f"{NEW.upper()}:443/")
     assert f"80 customers of {ACCOUNT.label} are now those of {NEW}" in shown
-    with Ledger.open(ledger, Account(NEW, "live"), read_only=True) as moved:
+    with open_ledger(ledger, Account(NEW, "live"), read_only=True) as moved:
         assert sum(moved.totals().values()) == 80
     assert "no account to move" in typed("ledger", "move", "--base-url", NEW, code=2)
     dot = typed("ledger", "move", "--base-url", f"{NEW}.", code=2)

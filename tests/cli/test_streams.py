@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, open_ledger
 
 PROGRAM = [sys.executable, "-m", "importer"]
 
@@ -65,7 +65,7 @@ def test_a_person_reads_plain_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [["status"], ["config"], ["run", "--help"]])
 def test_what_a_full_disk_lost_is_no_success(tmp_path: Path, command: list[str]) -> None:
     """Whoever reads the output later must not take half of it for the whole."""
-    Ledger.open(tmp_path / "importer-ledger.db", Account("https://api.example.com", "test")).close()
+    open_ledger(tmp_path / "importer-ledger.db", Account("https://api.example.com", "test")).close()
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*PROGRAM, *command],

@@ -101,17 +101,23 @@ def test_refusals_that_are_all_alike_stop_the_run_with_their_words(tmp_path: Pat
         assert api.posts.total() < 150
 
 
-@pytest.mark.parametrize("number", [0, ROWS - 1])
+@pytest.mark.parametrize("number", [0, ROWS // 2, ROWS - 1])
 @pytest.mark.parametrize("headers", [HOUR, END_OF_TIME])
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_wait_without_end_ends_the_run(
+def test_one_row_that_is_told_to_wait_for_hours_is_left(
     tmp_path: Path, number: int, headers: dict[str, str], status: int
 ) -> None:
-    """It is retryable, and nobody sleeps for an hour."""
+    """Nobody sleeps, and the others are done: only a run whose first answer is 429 has stopped."""
     with serving(of(number, Reply(status, b"", headers))) as api:
         finished = Job(tmp_path, api.url).run(customers(range(ROWS)), world=AT_ONCE)
-    assert finished.summary.stopped_by == "told_to_wait"
-    assert finished.exit_code is ExitCode.STOPPED
+    if status == 429 and number == 0:
+        assert finished.summary.stopped_by == "told_to_wait"
+        assert finished.exit_code is ExitCode.STOPPED
+        return
+    assert finished.summary.stopped_by == ""
+    assert finished.exit_code is ExitCode.ROWS_LEFT
+    assert outcomes(finished) == {"created": ROWS - 1, "unsettled": 1}
+    assert results(finished)[number]["error_code"] == "asked_to_wait"
 
 
 def test_a_run_that_settles_nothing_stops(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,12 @@ from importer.delivery.pacing.pace import PaceSettings
 from importer.delivery.pacing.valve import Trail, Valve
 from importer.delivery.pool import Pool, PoolSettings, _check_written_ahead, _Ride
 from importer.delivery.protocol import answers as a
+from importer.delivery.protocol import events as u
 from importer.delivery.protocol.creating import Policy
 from importer.delivery.protocol.events import Settle
 from importer.delivery.protocol.flight import Flight, Planned, Settled
-from importer.delivery.protocol.states import NEW, Done, Origin, Sent, Transition
+from importer.delivery.protocol.states import NEW, Done, Origin, Sent, Synced, Transition
+from importer.delivery.protocol.updating import Rule, UpdatePolicy
 from importer.delivery.stopping import one_cause
 from importer.errors import BugFound, LedgerFailed, RunStopped
 from importer.outcomes import Outcome
@@ -26,7 +29,6 @@ from importer.outcomes import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from importer.delivery.protocol import events as u
     from importer.delivery.protocol.states import Attempt, State, UpdateState, UpdateTransition
 
 
@@ -36,8 +38,10 @@ class Api:
     def __init__(self, rule: Callable[[str, int], a.Answer]) -> None:
         self.rule = rule
         self.look_up_rule: Callable[[str], a.LookUpAnswer] = lambda _: a.Absent()
+        self.patch_rule: Callable[[str], u.PatchAnswer] = lambda _: u.Patched(NEW_BALANCE)
         self.posts: Counter[str] = Counter()
         self.gets: Counter[str] = Counter()
+        self.patches: Counter[str] = Counter()
         self.busy = 0
         self.most_busy = 0
 
@@ -58,8 +62,11 @@ class Api:
     async def patch(
         self, patch: u.Patch, payload: str, reference: str
     ) -> tuple[u.PatchAnswer, None]:
-        """Nothing is kept in step here."""
-        raise NotImplementedError
+        """PATCH."""
+        del patch, payload
+        self.patches[reference] += 1
+        await trio.sleep(0.1)
+        return self.patch_rule(reference), None
 
     async def look_up(self, reference: str, payload: str) -> tuple[a.LookUpAnswer, None]:
         """GET: nobody is there."""
@@ -112,6 +119,16 @@ def created(reference: str, attempt: int) -> a.Answer:
     return a.Created(f"bcus_{reference}")
 
 
+NEW_BALANCE = (("balance", b"new"),)
+
+
+def of_known(row: Planned) -> Planned:
+    """The row of a customer that is settled, whose balance has changed."""
+    done = Done(0, b"e", f"bcus_{row.position}", Origin.CREATED)
+    synced = Synced(done.customer_id, 0, (("balance", b"old"),), b"e")
+    return row._replace(state=done, fields=NEW_BALANCE, update=synced)
+
+
 def deliver(
     api: Api,
     rows: int,
@@ -124,8 +141,12 @@ def deliver(
     state: State = NEW,
     offload: Any = offload,
     ended: list[float] | None = None,
+    known: Callable[[int], bool] = lambda _: False,
 ) -> list[Settled]:
-    """Deliver so many rows in virtual time; what was settled, in order."""
+    """Deliver so many rows in virtual time; what was settled, in order.
+
+    ``known`` tells of a row's number whether its customer is settled, with another balance.
+    """
     settled: list[Settled] = into if into is not None else []
 
     async def main() -> None:
@@ -144,8 +165,10 @@ def deliver(
             policy=Policy(),
             on_settled=settled.append,
             settings=settings,
+            updates=UpdatePolicy((("balance", Rule.SOURCE),)),
         )
-        planned = (Planned(n, f"R{n}", b"f", "{}", state) for n in range(rows))
+        new = (Planned(n, f"R{n}", b"f", "{}", state) for n in range(rows))
+        planned = (of_known(row) if known(row.position) else row for row in new)
         async with trio.open_nursery() as nursery:
             if stop_after is not None:
                 nursery.start_soon(stop_later, pool, stop_after)
@@ -366,20 +389,10 @@ def outcomes(settled: list[Settled]) -> Counter[str]:
 def test_a_first_row_that_can_never_settle_stops_nobody(answer: a.Answer) -> None:
     """The row is left, whatever is wrong with it; every other row is created."""
     api = Api(lambda ref, n: answer if ref == "R0" else created(ref, n))
-    settled: list[Settled] = []
-    if getattr(answer, "retry_after", None):
-        with pytest.raises(RunStopped, match="asks to wait"):
-            deliver(api, 100, into=settled)
-    else:
-        deliver(api, 100, into=settled)
-    assert outcomes(settled) == {"created": 99, "unsettled": 1}
+    assert outcomes(deliver(api, 100)) == {"created": 99, "unsettled": 1}
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [one for one in NEVER_SETTLE.values() if not getattr(one, "retry_after", None)],
-    ids=repr,
-)
+@pytest.mark.parametrize("answer", NEVER_SETTLE.values(), ids=NEVER_SETTLE)
 def test_every_tenth_row_that_can_never_settle_stops_nobody(answer: a.Answer) -> None:
     """They spend their attempts and are left; all others are created, and first."""
     api = Api(lambda ref, n: answer if ref.endswith("7") else created(ref, n))
@@ -523,11 +536,26 @@ def test_refusals_of_nineteen_rows_in_twenty_stop_the_run() -> None:
     assert len(api.posts) < 260
 
 
+@pytest.mark.parametrize("new", [0, 2])
+def test_one_refusal_for_nearly_every_update_stops_the_run(new: int) -> None:
+    """Also where every other row is a new one that Moment takes: a PATCH is judged by PATCHes."""
+    api = Api(created)
+    api.patch_rule = lambda ref: a.Refused(400, "no_balance", f"No balances, {ref}")
+    settled: list[Settled] = []
+    with pytest.raises(RunStopped) as caught:
+        deliver(api, 2000, into=settled, known=lambda n: not new or n % new > 0)
+    assert caught.value.reason == "refused_alike"
+    assert "HTTP 400, no_balance: No balances, #" in caught.value.message
+    assert outcomes(settled)["rejected"] >= 50
+    assert len(api.patches) < 150
+
+
 def test_refusals_for_different_reasons_reject_their_rows_and_nothing_else() -> None:
-    """Each row has its own trouble: the run goes on to the end."""
+    """Each row has its own trouble: the run goes on to the end, with POST and PATCH alike."""
     words = [chr(97 + n % 26) + chr(97 + n // 26 % 26) for n in range(600)]
     api = Api(lambda ref, _n: a.Refused(400, "x", f"bad {words[int(ref[1:])]}"))
-    assert outcomes(deliver(api, 600)) == {"rejected": 600}
+    api.patch_rule = lambda ref: a.Refused(400, "x", f"bad {words[int(ref[1:])]}")
+    assert outcomes(deliver(api, 600, known=lambda n: n % 2 > 0)) == {"rejected": 600}
 
 
 def test_rows_that_exist_already_are_found_however_many_they_are() -> None:
@@ -551,20 +579,26 @@ def test_endless_throttling_ends(after: int, wait: float | None) -> None:
     assert outcomes(settled)["unsettled"] == len(settled) - after
 
 
-@pytest.mark.parametrize("rows", [1, 100])
+@pytest.mark.parametrize("answer", [a.Throttled, partial(a.ServerFault, 503, "http_503", False)])
 @pytest.mark.parametrize("wait", [3600.0, 2.5e11])
-def test_a_wait_beyond_all_patience_ends_the_run_at_once(rows: int, wait: float) -> None:
-    """On the first answer, and on the last row: the run never just sleeps."""
-    for bad in {0, rows - 1}:
-        answers: dict[str, a.Answer] = {f"R{bad}": a.Throttled(wait)}
-        api = Api(lambda ref, n, of=answers: of.get(ref) or created(ref, n))  # type: ignore[misc]
+def test_a_run_never_sleeps_through_a_wait_beyond_all_patience(
+    answer: Callable[[float], a.Answer], wait: float
+) -> None:
+    """One row among others is left, and the run ends as usual; where it is all rows, it stops."""
+    for rows, bad in ((1, {0}), (2, {0, 1}), (100, {63, 79, 95}), (100, {99}), (100, {50})):
+        waits = {f"R{n}" for n in bad}
+        api = Api(lambda ref, n, of=waits: answer(wait) if ref in of else created(ref, n))  # type: ignore[misc]
         settled: list[Settled] = []
-        with pytest.raises(RunStopped) as caught:
+        if len(bad) > 1 or rows == 1:
+            with pytest.raises(RunStopped) as caught:
+                deliver(api, rows, into=settled, settings=PoolSettings(workers=1))
+            assert caught.value.reason == "told_to_wait"
+        else:
             deliver(api, rows, into=settled)
-        assert caught.value.reason == "told_to_wait"
-        assert api.posts[f"R{bad}"] == 1
-        if bad:
             assert outcomes(settled) == {"created": rows - 1, "unsettled": 1}
+            told = [one.settle.error_code for one in settled if f"R{one.planned.position}" in waits]
+            assert told == ["asked_to_wait"]
+        assert all(api.posts[one] <= 1 for one in waits)
 
 
 def test_a_row_that_is_throttled_for_ever_does_not_hold_the_others() -> None:

@@ -238,6 +238,23 @@ def test_what_never_reached_moment_leaves_a_refusal_certain(trouble: a.Answer) -
     assert seen[-2:] == ["commit rejected 0 A", "settle rejected"]
 
 
+def test_a_refusal_keeps_moments_words_though_a_look_failed_after_it() -> None:
+    """What is wrong with the row is what Moment refused it for, not the 503 of a look-up."""
+    answers: list[e.Event] = [
+        e.Begin(NOW),
+        e.Committed(NOW),
+        e.Answered(a.Refused(400, "no_name", "Name it"), NOW),
+        e.LookedUp(a.LookUpFailed("http_503", 503), NOW),
+        e.Woken(NOW),
+        e.LookedUp(a.Absent(), NOW),
+        e.Committed(NOW),
+    ]
+    row = flight(NEW)
+    for event in answers:
+        row, command = step(row, event, POLICY)
+    assert command == e.Settle(Outcome.REJECTED, "", 400, "no_name", "Name it")
+
+
 def test_a_second_422_is_believed() -> None:
     """The first may speak of the key, the second under a new key speaks of the row."""
     refused = a.Refused(422, "invalid")

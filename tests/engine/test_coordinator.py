@@ -17,8 +17,8 @@ from importer.delivery.protocol.states import NEW
 from importer.engine.coordinator import (
     FIRST_ROWS,
     MOST_DEATHS,
-    MOST_ROWS,
     OUTSTANDING,
+    ROWS,
     Coordinator,
     WorkerLost,
 )
@@ -407,4 +407,4 @@ def test_batches_grow_to_what_takes_seconds() -> None:
 
     deliver(cluster, 30_000)
 
-    assert max(len(batch.rows) for batch in cluster.carried) == MOST_ROWS
+    assert max(len(batch.rows) for batch in cluster.carried) == ROWS[1]

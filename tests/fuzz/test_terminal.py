@@ -19,7 +19,7 @@ from importer.cli.terminal import TerminalObserver
 from importer.errors import ImporterError, printable
 from importer.job.check import check
 from importer.job.job_settings import InputSettings
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, LedgerAddress, open_ledger
 from importer.results import Summary
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\r\n\u202e\x9b31m\udcff[red]"
@@ -105,7 +105,7 @@ def test_a_missing_file_is_reported_harmlessly(tmp_path: Path, name: str) -> Non
 def test_the_next_command_names_the_very_file(tmp_path: Path, name: str) -> None:
     """What is printed to be typed comes out of a shell as the file's own name, and runs nothing."""
     summary = Summary("id", "check", "", 0.0, "", [name])
-    for make in (after_check, partial(after_run, tmp_path / "ledger.db")):
+    for make in (after_check, partial(after_run, LedgerAddress.parse(tmp_path / "ledger.db"))):
         command = make(summary, "results")[-1 if make is after_check else 0].partition("  # ")[0]
         assert command.isprintable()
         echoed = command.replace("importer", "printf '%s\\0'", 1)
@@ -120,9 +120,9 @@ def test_the_ledgers_own_words_are_harmless(
 ) -> None:
     """Names of earlier sources and of the ledger are shown escaped."""
     path = tmp_path / "\x1b[2J.db"
-    with Ledger.open(path, Account("https://example.com", "test", "default")) as ledger:
+    with open_ledger(path, Account("https://example.com", "test", "default")) as ledger:
         ledger.begin_run(
             "run", started_at=0.0, command="run", version="0", key_digest="", sources=[EVIL]
         )
-    show_ledger(path)
+    show_ledger(LedgerAddress.parse(path))
     assert harmless(capsys.readouterr().out)

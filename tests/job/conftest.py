@@ -13,6 +13,7 @@ import pytest
 from importer.delivery.credentials import ApiKey
 from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.run import Finished, run
+from importer.ledger import LedgerAddress
 from importer.sandbox import SandboxConfig, running
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Job:
         if text is not None:
             sources = (self.write(text),)
         inputs = InputSettings(sources=sources, out=self.folder / "results")
-        delivery = DeliverySettings(ledger=self.folder / "ledger.db", base_url=self.base_url)
+        ledger = LedgerAddress.parse(self.folder / "ledger.db")
+        delivery = DeliverySettings(ledger=ledger, base_url=self.base_url)
         for name, value in {**self.options, **options}.items():
             if hasattr(inputs, name):
                 inputs = replace(inputs, **{name: value})

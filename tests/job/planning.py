@@ -9,6 +9,7 @@ from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.observer import Observer
 from importer.job.plan_guard import PlanGuard, load_plan
 from importer.job.planning import Planning, plan
+from importer.ledger import LedgerAddress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ class Planner:
         """Input and delivery settings of the job."""
         inputs = InputSettings(sources=sources, out=self.job.folder / "results")
         delivery = DeliverySettings(
-            ledger=self.job.folder / "ledger.db", base_url=self.job.base_url
+            ledger=LedgerAddress.parse(self.job.folder / "ledger.db"), base_url=self.job.base_url
         )
         for name, value in options.items():
             if hasattr(inputs, name):

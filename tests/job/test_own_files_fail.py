@@ -10,7 +10,7 @@ import pytest
 from importer.errors import ExitCode, LedgerFailed, RunStopped, SourceError, UsageError
 from importer.job.observer import Observer, Progress
 from importer.job.world import World
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, Ledger, open_ledger
 from importer.plan import Staging
 from tests.job.conftest import Job, customers, results
 
@@ -84,7 +84,7 @@ def test_staging_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
 def last_exit_code(job: Job) -> int | None:
     """What ``importer status`` says of the last run."""
     account = Account(job.base_url, "test")
-    with Ledger.open(job.folder / "ledger.db", account, read_only=True) as ledger:
+    with open_ledger(job.folder / "ledger.db", account, read_only=True) as ledger:
         return ledger.runs(1)[0].exit_code
 
 

@@ -117,7 +117,7 @@ def _downgrade(path: Path) -> None:
     for table, names in {
         "customer": ["fields", "hashes", "base", "synced"],
         "attempt": ["detail"],
-        "account": ["version", "plan", "plan_base"],
+        "account": ["version", "plan", "plan_base", "salt", "copying"],
         "run": ["plan", "series", "volume"],
     }.items():
         for name in names:

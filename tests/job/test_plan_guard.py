@@ -154,7 +154,7 @@ def test_every_setting_is_held_or_free_on_purpose() -> None:
     delivery = {one.name for one in fields(DeliverySettings)}
     free = {"concurrency", "rate", "limit", "dry_run", "live", "key_changed"}
     # The volume guard may stop a run of a plan, and never lets it send anything else.
-    free |= {"series", "incremental", "accept_drift"}
+    free |= {"series", "incremental", "accept_drift", "accept_new_account"}
     # What the exit code says, and how long is waited or kept, sends nothing.
     free |= {"fail_on", "keep_history", "patience"}
     free |= {"max_fewer", "max_changed", "max_new", "max_vanished"}

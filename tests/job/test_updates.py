@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from importer.errors import ExitCode
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, open_ledger
+from importer.ledger.field_hashes import short_hashes_of
+from importer.rows.payload import canonical
 from tests.job.conftest import HEADER, Job, outcomes, results
 
 if TYPE_CHECKING:
@@ -23,6 +27,13 @@ def book(**rows: tuple[str, str, int]) -> str:
         for ref, (name, phone, balance) in rows.items()
     )
     return HEADER + "".join(lines)
+
+
+def payload(reference: str, name: str, phone: str, balance: int) -> str:
+    """What such a row becomes."""
+    email, currency = f"{reference.lower()}@example.com", "ZAR"
+    row = {"external_reference": reference, "name": name, "email": email, "phone": phone}
+    return canonical({**row, "currency": currency, "balance": balance})
 
 
 def held(job: Job, reference: str) -> dict[str, Any]:
@@ -76,7 +87,7 @@ def test_the_second_day(job: Job) -> None:
         "C": ("conflict", "changed_at_moment"),
     }
     account = Account(job.base_url, "test")
-    with Ledger.open(job.folder / "ledger.db", account, read_only=True) as ledger:
+    with open_ledger(job.folder / "ledger.db", account, read_only=True) as ledger:
         history = ledger.history("A")
         assert ledger.open_updates() == 0
     assert history is not None
@@ -116,3 +127,76 @@ def test_going_back_to_the_first_version_is_a_change(job: Job) -> None:
     assert outcomes(job.run(book(A=ANN))) == {"changed": 1}
     assert outcomes(job.run(book(A=ANN), update=POLICY)) == {"updated": 1}
     assert held(job, "A")["balance"] == 1
+
+
+def test_the_source_may_win_once(job: Job) -> None:
+    """A conflict that the source has won is none any more, whatever the policy says afterwards."""
+    job.run(book(A=ANN))
+    edit(job, "A", phone="+27829999999")
+    later = book(A=("Ann", "+27820000004", 1))
+    assert outcomes(job.run(later, update=POLICY)) == {"conflict": 1}
+    assert outcomes(job.run(later, update="phone=source")) == {"updated": 1}
+    assert held(job, "A")["phone"] == "+27820000004"
+    for policy in (POLICY, "phone=source", "phone=never", POLICY):
+        quiet = job.run(later, update=policy)
+        assert (outcomes(quiet), quiet.summary.requests) == (
+            {"unchanged": 1},
+            {"post": 0, "get": 0},
+        )
+
+
+CURRENCIES = {
+    # policy: what the first and each later night say of a row with another currency and amount
+    "balance=source": ("conflict", "amount_and_currency"),
+    "balance=if_untouched": ("conflict", "amount_and_currency"),
+    "currency=source": ("conflict", "amount_and_currency"),
+    "balance=source,currency=source": ("updated", ""),
+    "balance=if_untouched,currency=if_untouched": ("updated", ""),
+}
+
+
+@pytest.mark.parametrize("policy", list(CURRENCIES))
+def test_an_amount_that_waits_for_its_currency_is_nobodys_edit(job: Job, policy: str) -> None:
+    """Both are written, or nothing; and it is told as what it is, also the night after."""
+    job.run(book(A=ANN))
+    later = book(A=("Ann", "+27820000001", 7)).replace("ZAR", "EUR")
+    outcome, code = CURRENCIES[policy]
+    finished = job.run(later, update=policy)
+    assert told(finished) == {"A": (outcome, code)}
+    third = job.run(later, update=policy)
+    assert told(third) == {"A": ("unchanged", "") if outcome == "updated" else (outcome, code)}
+    assert third.summary.requests == {"post": 0, "get": 0}
+    assert (held(job, "A")["balance"], held(job, "A")["currency"]) == (
+        (7, "EUR") if outcome == "updated" else (1, "ZAR")
+    )
+    if outcome == "conflict":
+        assert "the source wants" in results(finished)[0]["error"]
+        for text in (results(finished)[0]["error"], results(third)[0]["error"]):
+            assert "currency" in text
+            assert "somebody" not in text
+
+
+def test_customers_of_an_older_ledger_are_in_step_once_they_were_updated(job: Job) -> None:
+    """16 bits of each field tell that a field which is never written has not changed since."""
+    job.run(book(A=ANN, B=BEN, C=CAT))
+    with sqlite3.connect(job.folder / "ledger.db") as db:
+        [(salt,)] = db.execute("SELECT value FROM salt")
+        for reference, row in (("A", ANN), ("B", BEN), ("C", CAT)):
+            old = short_hashes_of(payload(reference, *row), salt)
+            sql = "UPDATE customer SET hashes = NULL, base = NULL, fields = ? WHERE reference = ?"
+            db.execute(sql, (old, reference))
+    later = book(A=("Ann", "+27820000001", 100), B=("Bram", "+27820000002", 200), C=CAT)
+    update = "balance=source"
+    second = job.run(later, update=update)
+    assert told(second) == {
+        "A": ("updated", ""),
+        "B": ("updated", "changed_since"),
+        "C": ("unchanged", ""),
+    }
+    third = job.run(later, update=update)
+    assert told(third) == {
+        "A": ("unchanged", ""),
+        "B": ("changed", "changed_since"),
+        "C": ("unchanged", ""),
+    }
+    assert third.summary.requests == {"post": 0, "get": 0}

@@ -16,6 +16,7 @@ from importer.errors import ExitCode, UsageError
 from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.verify import Verified, compare, verify
 from importer.job.world import World
+from importer.ledger import LedgerAddress
 from tests.job.conftest import KEY, Job, customers
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def verified(job: Job, *, sources: Sequence[str] = (), key: ApiKey = KEY, **more
     """One verify of the job's ledger."""
     inputs = InputSettings(sources=tuple(sources), out=job.folder / "results")
     delivery = DeliverySettings(
-        ledger=job.folder / "ledger.db",
+        ledger=LedgerAddress.parse(job.folder / "ledger.db"),
         base_url=job.base_url,
         rate=FAST,
         patience=more.pop("patience", 60.0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from importer.delivery.protocol.states import (
     NEW,
@@ -15,7 +15,7 @@ from importer.delivery.protocol.states import (
     State,
     Transition,
 )
-from importer.ledger import Account
+from importer.ledger import Account, LedgerAddress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +56,14 @@ def attempt(reference: str, event: str = "unknown", at: float = 150.0) -> Attemp
 def raw(path: Path) -> sqlite3.Connection:
     """The file as SQLite sees it, past the ledger."""
     return sqlite3.connect(path, isolation_level=None)
+
+
+class Place(Protocol):
+    """Gives the address of a ledger of this test, of one kind."""
+
+    def __call__(self, name: str = "ledger", /) -> LedgerAddress:
+        """The same for the same name."""
+        ...
 
 
 class Failing(sqlite3.Connection):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import ExitCode, LedgerFailed
-from importer.ledger import Ledger
+from importer.ledger import Ledger, open_ledger
 from importer.ledger.sqlite.connection import ledger_failed
 from tests.ledger.samples import ACCOUNT, SENT, Failing, attempt, done, raw, sent
 
@@ -23,7 +23,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     """The batch that does not fit is not there at all; what was there stays; room cures it."""
     path = tmp_path / "ledger.db"
     many = [sent(f"CUST-{number:05}") for number in range(2000)]
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
         pages = ledger._db.read("PRAGMA page_count")[0][0]
         ledger._db.read(f"PRAGMA max_page_count = {pages + 5}")
@@ -44,7 +44,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", [True, False])
 def test_every_statement_may_fail(tmp_path: Path, *, first: bool) -> None:
     """Whichever statement of a batch fails, the commit included, nothing of it is applied."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT, connect=failing) as ledger:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT, connect=failing) as ledger:
         if not first:
             ledger.apply([sent("A")], [], run_id="r", now=1.0)
         before = (ledger.states(["A", "B"]), ledger.totals(), ledger.runs(), ledger.accounts())
@@ -79,7 +79,7 @@ def interrupted(ledger: Ledger) -> None:
 
 def test_an_interrupt_inside_a_batch_rolls_it_back(tmp_path: Path) -> None:
     """A signal that is raised in the middle leaves no transaction open."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as ledger:
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
         with pytest.raises(KeyboardInterrupt):
             interrupted(ledger)
@@ -97,13 +97,13 @@ def test_a_failure_to_open_is_told(tmp_path: Path) -> None:
             calls_left = calls
 
         try:
-            Ledger.open(path, ACCOUNT, connect=partial(sqlite3.connect, factory=Dying)).close()
+            open_ledger(path, ACCOUNT, connect=partial(sqlite3.connect, factory=Dying)).close()
         except LedgerFailed:
             outcomes.add("failed")
         else:
             outcomes.add("opened")
     assert outcomes == {"failed", "opened"}
-    Ledger.open(path, ACCOUNT).close()
+    open_ledger(path, ACCOUNT).close()
 
 
 def test_a_connection_that_cannot_be_made_is_told(tmp_path: Path) -> None:
@@ -113,13 +113,13 @@ def test_a_connection_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         raise sqlite3.OperationalError("unable to open database file")
 
     with pytest.raises(LedgerFailed, match="unable to open"):
-        Ledger.open(tmp_path / "ledger.db", ACCOUNT, connect=refuse)
+        open_ledger(tmp_path / "ledger.db", ACCOUNT, connect=refuse)
 
 
 def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:
     """Overwritten pages give an error with a way out, not a traceback."""
     path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         ledger.apply([sent(f"C{number}") for number in range(500)], [], run_id="r", now=1.0)
     size = path.stat().st_size
     with path.open("r+b") as file:
@@ -127,7 +127,7 @@ def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:
         file.write(b"\xff" * (size - 8192))
     with (
         pytest.raises(LedgerFailed, match="damaged") as caught,
-        Ledger.open(path, ACCOUNT) as ledger,
+        open_ledger(path, ACCOUNT) as ledger,
     ):
         list(ledger.iter_states())
     assert "backup" in caught.value.hint

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from importer.delivery.http.answer_reading import COMPARED
 from importer.delivery.protocol.states import Done, Origin, Transition
-from importer.ledger import Ledger
+from importer.ledger import open_ledger
 from importer.ledger.field_hashes import (
     FIELDS,
     SHORT_WIDTH,
@@ -24,7 +24,7 @@ from importer.ledger.field_hashes import (
     unpacked,
 )
 from importer.rows.payload import canonical
-from tests.ledger.samples import ACCOUNT, PRINT_A, PRINT_B, SENT, done, raw, sent
+from tests.ledger.samples import ACCOUNT, PRINT_A, PRINT_B, SENT, Place, done, raw, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,10 +126,10 @@ def test_equal_values_of_two_customers_or_two_ledgers_look_different() -> None:
     assert all(len(value) == WIDTH for _, value in noted(ROW))
 
 
-def test_fields_are_noted_ahead_and_stay_as_the_row_settles(tmp_path: Path) -> None:
+def test_fields_are_noted_ahead_and_stay_as_the_row_settles(place: Place) -> None:
     """They come with the first sending and outlive the answer; without them none are known."""
     later = {name: canonical({**ROW, "external_reference": name, "balance": 6}) for name in "ABC"}
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         noting = replace(sent("A"), fields=ledger.hasher()("A", ROW))
         ledger.apply([noting, sent("B")], [], run_id="r", now=1.0)
         assert ledger.changed_fields(later) == {"A": ("balance",)}
@@ -138,10 +138,10 @@ def test_fields_are_noted_ahead_and_stay_as_the_row_settles(tmp_path: Path) -> N
         assert ledger.changed_fields({"A": canonical(ROW)}) == {"A": ()}
 
 
-def test_fields_follow_the_version_that_settled(tmp_path: Path) -> None:
+def test_fields_follow_the_version_that_settled(place: Place) -> None:
     """Where another version turns out to be in Moment, its fields are kept, or none at all."""
     rows = {name: {**ROW, "external_reference": name, "balance": 6} for name in "AB"}
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         hashed = ledger.hasher()
         ahead = [replace(sent(name), fields=hashed(name, ROW)) for name in "AB"]
         ledger.apply(ahead, [], run_id="r", now=1.0)
@@ -157,7 +157,7 @@ def test_fields_follow_the_version_that_settled(tmp_path: Path) -> None:
 def test_an_older_ledger_still_tells_what_has_changed(tmp_path: Path) -> None:
     """Its 16 bits a field are compared as they were made."""
     path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
         [(salt,)] = raw(path).execute("SELECT value FROM salt").fetchall()
         short = short_hashes_of(canonical(ROW), salt)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import LedgerFailed, UsageError
-from importer.ledger import Ledger, RunLock, read_accounts
+from importer.ledger import RunLock, open_ledger, read_accounts
 from tests.ledger.samples import ACCOUNT, SENT, done, raw, sent
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def test_every_file_of_the_ledger_is_private(tmp_path: Path, umask: int) -> None
     path = tmp_path / "ledger.db"
     before = os.umask(umask)
     try:
-        with RunLock(path), Ledger.open(path, ACCOUNT) as ledger:
+        with RunLock(path), open_ledger(path, ACCOUNT) as ledger:
             ledger.apply([sent("A")], [], run_id="r", now=1.0)
             modes = {one.name: mode(one) for one in tmp_path.iterdir()}
     finally:
@@ -43,19 +43,19 @@ def test_every_file_of_the_ledger_is_private(tmp_path: Path, umask: int) -> None
 def test_a_copy_that_others_may_read_is_made_private(tmp_path: Path) -> None:
     """Opening for writing takes the rights away that a restored backup came with."""
     path = tmp_path / "ledger.db"
-    Ledger.open(path, ACCOUNT).close()
+    open_ledger(path, ACCOUNT).close()
     path.chmod(0o664)
-    Ledger.open(path, ACCOUNT).close()
+    open_ledger(path, ACCOUNT).close()
     assert mode(path) == 0o600
 
 
 def test_a_closed_ledger_is_one_file(tmp_path: Path) -> None:
     """After a writer or a reader has closed, the file alone is whole and can be copied."""
     path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
     assert [one.name for one in tmp_path.iterdir()] == ["ledger.db"]
-    with Ledger.open(path, ACCOUNT, read_only=True) as ledger:
+    with open_ledger(path, ACCOUNT, read_only=True) as ledger:
         assert ledger.states(["A"]) == {"A": SENT}
     assert [one.name for one in tmp_path.iterdir()] == ["ledger.db"]
 
@@ -63,9 +63,9 @@ def test_a_closed_ledger_is_one_file(tmp_path: Path) -> None:
 def test_closing_checkpoints_though_another_reader_stays(tmp_path: Path) -> None:
     """A writer that closes empties the log while an idle reader has the file open."""
     path = tmp_path / "ledger.db"
-    writer = Ledger.open(path, ACCOUNT)
+    writer = open_ledger(path, ACCOUNT)
     writer.apply([sent("A")], [], run_id="r", now=1.0)
-    with Ledger.open(path, ACCOUNT, read_only=True) as reader:
+    with open_ledger(path, ACCOUNT, read_only=True) as reader:
         assert reader.states(["A"]) == {"A": SENT}
         writer.close()
         assert (tmp_path / "ledger.db-wal").stat().st_size == 0
@@ -74,7 +74,7 @@ def test_closing_checkpoints_though_another_reader_stays(tmp_path: Path) -> None
 
 def test_sqlite_is_set_to_lose_nothing(tmp_path: Path) -> None:
     """A writer's connection is in WAL mode with synchronous=FULL."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as ledger:
         assert ledger._db.read("PRAGMA journal_mode") == [("wal",)]
         assert ledger._db.read("PRAGMA synchronous") == [(2,)]
         assert ledger._db.read("PRAGMA foreign_keys") == [(1,)]
@@ -113,7 +113,7 @@ def folder(path: Path) -> None:
 def link(path: Path) -> None:
     """A link to a ledger."""
     target = path.with_name("other.db")
-    Ledger.open(target, ACCOUNT).close()
+    open_ledger(target, ACCOUNT).close()
     path.symlink_to(target)
 
 
@@ -136,7 +136,7 @@ def test_what_is_no_ledger_is_refused_untouched(
     make(path)
     before = path.read_bytes() if path.is_file() else b""
     with pytest.raises(UsageError) as caught:
-        Ledger.open(path, ACCOUNT, read_only=read_only)
+        open_ledger(path, ACCOUNT, read_only=read_only)
     assert str(path) in caught.value.message
     assert caught.value.hint
     assert not path.is_file() or path.read_bytes() == before
@@ -147,7 +147,7 @@ def test_a_missing_ledger_is_not_made_unasked(tmp_path: Path, *, read_only: bool
     """Reading, or ``create=False``, says that there is none and makes none."""
     path = tmp_path / "ledger.db"
     with pytest.raises(UsageError, match="there is no ledger at"):
-        Ledger.open(path, ACCOUNT, create=False, read_only=read_only)
+        open_ledger(path, ACCOUNT, create=False, read_only=read_only)
     with pytest.raises(UsageError, match="there is no ledger at"):
         read_accounts(path)
     assert list(tmp_path.iterdir()) == []
@@ -158,7 +158,7 @@ def test_a_path_that_cannot_be_is_a_usage_error(tmp_path: Path, name: str) -> No
     """A missing folder, a file for a folder and a zero byte are told as such."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be used"):
-        Ledger.open(tmp_path / name, ACCOUNT)
+        open_ledger(tmp_path / name, ACCOUNT)
 
 
 def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
@@ -166,16 +166,16 @@ def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.touch()
     with pytest.raises(UsageError, match="holds nothing yet"):
-        Ledger.open(path, ACCOUNT, read_only=True)
-    with Ledger.open(path, ACCOUNT) as ledger:
+        open_ledger(path, ACCOUNT, read_only=True)
+    with open_ledger(path, ACCOUNT) as ledger:
         assert ledger.apply([sent("A")], [], run_id="r", now=1.0) == [None]
 
 
 def test_a_reader_writes_nothing(tmp_path: Path) -> None:
     """A change through a ledger opened for reading fails and is not there."""
     path = tmp_path / "ledger.db"
-    Ledger.open(path, ACCOUNT).close()
-    with Ledger.open(path, ACCOUNT, read_only=True) as ledger:
+    open_ledger(path, ACCOUNT).close()
+    with open_ledger(path, ACCOUNT, read_only=True) as ledger:
         with pytest.raises(LedgerFailed):
             ledger.apply([sent("A")], [], run_id="r", now=1.0)
         assert ledger.states(["A"]) == {}
@@ -186,10 +186,10 @@ def test_a_ledger_on_a_read_only_medium_can_be_read(
 ) -> None:
     """Where nothing may be written, a closed ledger is read without a log beside it."""
     path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         ledger.apply([sent("A"), done("A")], [], run_id="r", now=1.0)
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with Ledger.open(path, ACCOUNT, read_only=True) as ledger:
+    with open_ledger(path, ACCOUNT, read_only=True) as ledger:
         assert ledger.totals() == {"done": 1}
     assert [one.name for one in tmp_path.iterdir()] == ["ledger.db"]
 
@@ -197,7 +197,7 @@ def test_a_ledger_on_a_read_only_medium_can_be_read(
 def test_names_that_mean_something_in_a_uri_are_plain_names(tmp_path: Path) -> None:
     """A question mark, a percent sign or a space in the path is no parameter."""
     path = tmp_path / "my ledger?mode=memory&x=%41#y.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
@@ -210,10 +210,10 @@ def test_opening_again_keeps_the_locks_of_the_first(tmp_path: Path) -> None:
         "try: sqlite3.connect(sys.argv[1], timeout=0).execute('PRAGMA journal_mode = DELETE')\n"
         "except sqlite3.OperationalError as error: print(error)\n"
     )
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
-        Ledger.open(path, ACCOUNT, read_only=True).close()
-        Ledger.open(path, ACCOUNT).close()
+        open_ledger(path, ACCOUNT, read_only=True).close()
+        open_ledger(path, ACCOUNT).close()
         asked = subprocess.run(
             [sys.executable, "-c", leave_wal, str(path)], capture_output=True, text=True, check=True
         )
@@ -228,7 +228,7 @@ def test_a_locked_file_is_told_after_the_wait(tmp_path: Path) -> None:
     def impatient(*args: object, **kwargs: object) -> sqlite3.Connection:
         return sqlite3.connect(*args, **{**kwargs, "timeout": 0.01})  # type: ignore[call-overload,no-any-return]
 
-    with Ledger.open(path, ACCOUNT, connect=impatient) as ledger:
+    with open_ledger(path, ACCOUNT, connect=impatient) as ledger:
         other = raw(path)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerFailed, match="another program has locked it"):
@@ -255,7 +255,7 @@ def test_a_ledger_that_is_taken_away_is_written_no_more(
 ) -> None:
     """The next change is refused, because nobody would find it again; nothing is sent then."""
     path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
         take(path)
         with pytest.raises(LedgerFailed, match="deleted, moved or replaced"):
@@ -265,22 +265,22 @@ def test_a_ledger_that_is_taken_away_is_written_no_more(
 def test_a_ledger_with_two_names_is_refused_to_writers(tmp_path: Path) -> None:
     """Each name would have a log and a lock of its own; reading hurts nobody."""
     path = tmp_path / "ledger.db"
-    Ledger.open(path, ACCOUNT).close()
+    open_ledger(path, ACCOUNT).close()
     other = tmp_path / "other.db"
     os.link(path, other)
     for name in (path, other):
         with pytest.raises(UsageError, match="2 names"):
-            Ledger.open(name, ACCOUNT)
+            open_ledger(name, ACCOUNT)
     assert read_accounts(path) == []
     other.unlink()
-    Ledger.open(path, ACCOUNT).close()
+    open_ledger(path, ACCOUNT).close()
 
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_lock_that_was_removed_holds_nobody_off(tmp_path: Path, *, replaced: bool) -> None:
     """Who removes the lock file lets a second run in, so the first writes no more."""
     path = tmp_path / "ledger.db"
-    with RunLock(path) as lock, Ledger.open(path, ACCOUNT, still_ours=lock.check) as ledger:
+    with RunLock(path) as lock, open_ledger(path, ACCOUNT, lease=lock) as ledger:
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
         path.with_name("ledger.db.lock").unlink()
         if replaced:

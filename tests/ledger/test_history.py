@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import importer.ledger.sqlite.sqlite_ledger as module
+import importer.ledger.ledger as module
 from importer.delivery.protocol.states import NEW, Attempt, Done, Origin, Rejected, Sent, Transition
-from importer.ledger import Entry, Ledger
-from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, attempt, done, raw, sent
+from importer.ledger import Entry, open_ledger
+from tests.ledger.samples import (
+    ACCOUNT,
+    DONE,
+    PRINT_A,
+    PRINT_B,
+    SENT,
+    Place,
+    attempt,
+    done,
+    raw,
+    sent,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +29,7 @@ if TYPE_CHECKING:
 def test_the_straight_path_costs_one_row_and_is_told_all_the_same(tmp_path: Path) -> None:
     """Sent and created are told by the customer's row, without a row of attempts."""
     path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         ledger.apply([sent("A")], [], run_id="r1", now=100.0)
         ledger.apply([done("A")], [], run_id="r1", now=101.0)
         history = ledger.history("A")
@@ -33,12 +44,12 @@ def test_the_straight_path_costs_one_row_and_is_told_all_the_same(tmp_path: Path
     )
 
 
-def test_a_long_story_is_told_in_order(tmp_path: Path) -> None:
+def test_a_long_story_is_told_in_order(place: Place) -> None:
     """Refused, corrected, lost and created: every step with its time, generation and run."""
     corrected = Sent(1, PRINT_B, 200.0)
     created = Done(1, PRINT_B, "bcus_9", Origin.REPLAYED, ("name",))
     refused = Rejected(0, PRINT_A, 400, "bad_phone")
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         ledger.apply([sent("A")], [], run_id="r1", now=100.0)
         ledger.apply(
             [Transition("A", SENT, refused)],
@@ -70,9 +81,9 @@ def test_a_long_story_is_told_in_order(tmp_path: Path) -> None:
     assert history.first_sent_at == 200.0
 
 
-def test_a_noted_creation_is_told_once(tmp_path: Path) -> None:
+def test_a_noted_creation_is_told_once(place: Place) -> None:
     """When the creation is an attempt of its own, the row does not tell it again."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         ledger.apply([sent("A")], [Attempt("A", 100.5, "unknown", 0)], run_id="r", now=100.0)
         ledger.apply([done("A")], [Attempt("A", 101.0, "created", 0, 201)], run_id="r", now=101.0)
         history = ledger.history("A")
@@ -81,20 +92,20 @@ def test_a_noted_creation_is_told_once(tmp_path: Path) -> None:
     assert history.requests == 2
 
 
-def test_an_unknown_customer_has_no_history(tmp_path: Path) -> None:
+def test_an_unknown_customer_has_no_history(place: Place) -> None:
     """Before and after the account exists, an unknown reference answers None."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         assert ledger.history("A") is None
         ledger.apply([Transition("B", NEW, SENT)], [], run_id="r", now=1.0)
         assert ledger.history("A") is None
 
 
 def test_an_old_history_is_dropped_and_the_row_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What happened before a time goes, a page at a time; state, times and requests stay."""
-    monkeypatch.setattr(module, "_PAGE", 2)
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    monkeypatch.setattr(module, "PAGE", 2)
+    with open_ledger(place(), ACCOUNT) as ledger:
         for day in range(1, 8):
             names = [f"R{number}" for number in range(day)]
             noted = [attempt(name, at=float(day)) for name in names]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.ledger import Ledger, RunLock
+from importer.ledger import RunLock, open_ledger
 from tests.ledger.samples import ACCOUNT, raw
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ WRITER = """
 import sys
 from itertools import count
 from pathlib import Path
-from importer.ledger import Ledger, RunLock
+from importer.ledger import RunLock, open_ledger
 from tests.ledger.samples import ACCOUNT, attempt, done, sent
 path, name = Path(sys.argv[1]), sys.argv[2]
-with RunLock(path), Ledger.open(path, ACCOUNT) as ledger:
+with RunLock(path), open_ledger(path, ACCOUNT) as ledger:
     for batch in count():
         references = [f"{name}-{batch}-{row}" for row in range(int(sys.argv[3]))]
         ledger.apply([sent(one) for one in references], [], run_id=name, now=1.0)
@@ -57,7 +57,7 @@ def test_reported_batches_survive_and_none_is_torn(tmp_path: Path) -> None:
     chance = random.Random(7)
     for name in ("first", "second", "third"):
         reported = killed_after(path, name, chance.randint(20, 120))
-        with RunLock(path), Ledger.open(path, ACCOUNT) as ledger:
+        with RunLock(path), open_ledger(path, ACCOUNT) as ledger:
             assert ledger._db.read("PRAGMA integrity_check") == [("ok",)]
             assert ledger._db.read("PRAGMA foreign_key_check") == []
             held = Counter(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import ExitCode, LedgerInUse, UsageError
-from importer.ledger import Ledger, RunLock
+from importer.ledger import RunLock, open_ledger
 from tests.ledger.samples import ACCOUNT
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def test_two_processes_and_kill_nine(tmp_path: Path) -> None:
 def test_readers_need_no_lock(tmp_path: Path) -> None:
     """``status`` and ``export`` read while a run holds the ledger."""
     path = tmp_path / "ledger.db"
-    with RunLock(path), Ledger.open(path, ACCOUNT):
-        Ledger.open(path, ACCOUNT, read_only=True).close()
+    with RunLock(path), open_ledger(path, ACCOUNT):
+        open_ledger(path, ACCOUNT, read_only=True).close()
 
 
 def test_every_path_to_a_ledger_meets_the_same_lock(

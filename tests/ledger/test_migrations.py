@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from importer.errors import UsageError
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, open_ledger
 from importer.ledger.sqlite import connection
 from importer.ledger.sqlite.migrations import APPLICATION_ID, STEPS, migrate, version_of
 from tests.ledger.samples import ACCOUNT, SENT, raw, sent
@@ -59,13 +59,13 @@ def test_a_step_is_taken_whole_or_not_at_all() -> None:
 def test_rows_survive_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An older ledger is brought up to date when a writer opens it, with all it knows."""
     path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
     monkeypatch.setattr(connection, "STEPS", LATER)
     with pytest.raises(UsageError, match="older importer"):
-        Ledger.open(path, ACCOUNT, read_only=True)
+        open_ledger(path, ACCOUNT, read_only=True)
     monkeypatch.setattr(connection, "migrate", lambda db: migrate(db, LATER))
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         assert ledger.states(["A"]) == {"A": SENT}
     assert version_of(raw(path)) == len(LATER)
 
@@ -86,7 +86,7 @@ def test_an_older_ledger_learns_how_many_it_holds(tmp_path: Path) -> None:
             (reference, state),
         )
     db.close()
-    with Ledger.open(path, Account("https://a.example", "test", "a")) as ledger:
+    with open_ledger(path, Account("https://a.example", "test", "a")) as ledger:
         assert ledger.totals() == {"sent": 2, "rejected": 1}
         ledger.apply([sent("D")], [], run_id="r", now=1.0)
         assert ledger.totals() == {"sent": 3, "rejected": 1}
@@ -96,11 +96,11 @@ def test_an_older_ledger_learns_how_many_it_holds(tmp_path: Path) -> None:
 def test_a_newer_ledger_is_refused_untouched(tmp_path: Path, *, read_only: bool) -> None:
     """An old importer never writes to a schema that it does not know, and says to upgrade."""
     path = tmp_path / "ledger.db"
-    Ledger.open(path, ACCOUNT).close()
+    open_ledger(path, ACCOUNT).close()
     raw(path).execute(f"PRAGMA user_version = {len(STEPS) + 1}")
     before = path.read_bytes()
     with pytest.raises(UsageError) as caught:
-        Ledger.open(path, ACCOUNT, read_only=read_only)
+        open_ledger(path, ACCOUNT, read_only=read_only)
     assert str(path) in caught.value.message
     assert "upgrade" in caught.value.hint
     assert path.read_bytes() == before
@@ -109,7 +109,7 @@ def test_a_newer_ledger_is_refused_untouched(tmp_path: Path, *, read_only: bool)
 def test_the_ledger_has_no_column_for_a_payload(tmp_path: Path) -> None:
     """Fingerprints, ids, states, codes and times: a new column has to be argued for here."""
     path = tmp_path / "ledger.db"
-    Ledger.open(path, ACCOUNT).close()
+    open_ledger(path, ACCOUNT).close()
     db = raw(path)
     tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
     columns = {
@@ -117,7 +117,10 @@ def test_the_ledger_has_no_column_for_a_payload(tmp_path: Path) -> None:
     }
     assert columns == {
         "salt": {"id", "value"},
-        "account": {"id", "base_url", "mode", "name", "version", "plan", "plan_base"},
+        "account": {
+            *("id", "base_url", "mode", "name", "version", "plan", "plan_base"),
+            *("salt", "copying"),
+        },
         "run": {
             *("id", "account", "run_id", "started_at", "ended_at", "command", "version"),
             *("series", "volume"),
@@ -153,8 +156,8 @@ def test_two_processes_that_make_one_ledger_do_not_collide(tmp_path: Path) -> No
             return super().execute(*args)
 
     with (
-        Ledger.open(path, ACCOUNT, connect=partial(sqlite3.connect, factory=Overtaken)) as one,
-        Ledger.open(path, ACCOUNT) as two,
+        open_ledger(path, ACCOUNT, connect=partial(sqlite3.connect, factory=Overtaken)) as one,
+        open_ledger(path, ACCOUNT) as two,
     ):
         assert one.key_digest("sk_test_fictional") == two.key_digest("sk_test_fictional")
     assert version_of(raw(path)) == len(STEPS)

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from importer.delivery.protocol.safeguards import ALL_ON
 from importer.delivery.protocol.states import NEW, State, Transition, kind
 from importer.errors import LedgerFailed
-from importer.ledger import Ledger
+from importer.ledger import Ledger, open_ledger
 from tests.ledger.samples import ACCOUNT, EVERY_STATE, Failing, attempt
 from tests.ledger.test_rules import goes_back, oracle
 
@@ -43,9 +43,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = self.opened()
 
     def opened(self) -> Ledger:
-        """The ledger on the same file, with a connection that can be made to fail."""
+        """The same ledger, with a connection that can be made to fail."""
         connect = partial(sqlite3.connect, factory=Failing)
-        return Ledger.open(self.folder / "ledger.db", ACCOUNT, connect=connect)
+        return open_ledger(self.folder / "ledger.db", ACCOUNT, connect=connect)
 
     @rule(changes=changes_of, attempts=attempts_of, run=st.sampled_from(["r1", "r2"]))
     def apply(self, changes: list[Transition], attempts: list[object], run: str) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
-from importer.ledger.postgres.rate_table import NOW, RATE_STEP, RateTable, lease_sql, new_sql
+from importer.ledger.postgres.postgres_connection import PostgresDatabase, open_postgres
+from importer.ledger.postgres.rate_table import NOW, RateTable, lease_sql, new_sql
 from importer.ledger.rate_bucket import Ask, Grant, lease, new
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from importer.ledger.address import LedgerAddress
 
@@ -23,42 +23,16 @@ PRECISE = 1e-5
 """Seconds; a double holds the time of day to a fraction of a microsecond."""
 
 
-class Database:
-    """One connection, as ``RateTable`` needs it."""
-
-    def __init__(self, address: LedgerAddress) -> None:
-        self._connection = psycopg.connect(address.url, autocommit=True)
-        self._connection.execute(f"SET search_path TO {address.schema}")
-
-    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """As ``PostgresDatabase.read``."""
-        cursor = self._connection.execute(sql.replace("?", "%s").encode(), parameters)
-        return cursor.fetchall()
-
-    def run(self, *statements: str) -> None:
-        """What returns nothing."""
-        for statement in statements:
-            self._connection.execute(statement.encode())
-
-    def close(self) -> None:
-        """Give it back."""
-        self._connection.close()
-
-
 @pytest.fixture
-def databases(postgres_address: LedgerAddress) -> Iterator[list[Database]]:
-    """Six connections to one ledger that has the table."""
-    found = []
-    with psycopg.connect(postgres_address.url, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {postgres_address.schema}".encode())
-    found = [Database(postgres_address) for _ in range(6)]
-    found[0].run("CREATE TABLE salt (value BYTEA)", "INSERT INTO salt VALUES ('salt')", *RATE_STEP)
+def databases(postgres_address: LedgerAddress) -> Iterator[list[PostgresDatabase]]:
+    """Six connections to one ledger."""
+    found = [open_postgres(postgres_address, create=True) for _ in range(6)]
     yield found
     for one in found:
         one.close()
 
 
-def test_the_sql_is_the_pure_function(databases: list[Database]) -> None:
+def test_the_sql_is_the_pure_function(databases: list[PostgresDatabase]) -> None:
     """Random asks of three workers on a clock that jumps: the same grants, and the same row."""
     database, rng, now = databases[0], random.Random(1), 1_700_000_000.0
     bucket = new(now)
@@ -90,7 +64,7 @@ def _leased(table: RateTable, rate: float, leases: int) -> list[Grant]:
     return [table.lease(Ask(20, rate)) for _ in range(leases)]
 
 
-def test_clients_at_once_never_get_a_slot_twice(databases: list[Database]) -> None:
+def test_clients_at_once_never_get_a_slot_twice(databases: list[PostgresDatabase]) -> None:
     """Six connections that ask as fast as they can: by the database's clock, one slot in 1/R."""
     rate = 5000.0
     tables = [RateTable(one, "https://api.example", "sk_test_1") for one in databases]
@@ -108,7 +82,7 @@ def test_clients_at_once_never_get_a_slot_twice(databases: list[Database]) -> No
     assert all(one.slots for one in grants)
 
 
-def test_each_key_and_each_api_has_a_bucket_of_its_own(databases: list[Database]) -> None:
+def test_each_key_and_each_api_has_a_bucket_of_its_own(databases: list[PostgresDatabase]) -> None:
     """What one key is told holds every worker with that key, and nobody else; no key is stored."""
     first, second, *_ = databases
     RateTable(first, "https://api.example", "sk_test_1").lease(Ask(1, 10.0, blocked_for=60.0))

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from importer.delivery.protocol.states import NEW, Transition
-from importer.ledger import Account, Ledger, Mapped, read_accounts
-from importer.ledger.sqlite import sqlite_ledger as module
-from tests.ledger.samples import ACCOUNT, DONE, EVERY_STATE, REJECTED, SENT, done, sent
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from importer.ledger import Account, Mapped, open_ledger, read_accounts
+from importer.ledger import ledger as module
+from tests.ledger.samples import ACCOUNT, DONE, EVERY_STATE, REJECTED, SENT, Place, done, sent
 
 OTHERS = (
     Account("https://api.example.com", "live"),
@@ -21,20 +16,20 @@ OTHERS = (
 )
 
 
-def test_every_state_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_every_state_is_read_as_it_was_written(place: Place) -> None:
     """No field of a state is lost on the way through the file."""
     every = {f"R{number}": state for number, state in enumerate(EVERY_STATE) if state != NEW}
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         changes = [Transition(ref, NEW, state) for ref, state in every.items()]
         ledger.apply(changes, [], run_id="r", now=1.0)
         assert ledger.states([*every, "unknown"]) == every
         assert dict(ledger.iter_states()) == every
 
 
-def test_many_references_in_one_call(tmp_path: Path) -> None:
+def test_many_references_in_one_call(place: Place) -> None:
     """Chunks neither lose nor invent a reference, repeated ones included."""
     references = [f"CUST-{number:05}" for number in range(1300)]
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         ledger.apply([sent(one) for one in references[::2]], [], run_id="r", now=1.0)
         for size in (0, 1, 2, 8, 9, 64, 65, 512, 513, 1300):
             asked = references[:size]
@@ -42,12 +37,12 @@ def test_many_references_in_one_call(tmp_path: Path) -> None:
 
 
 def test_walks_are_in_binary_order_across_pages(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Upper case comes before lower case, and pages join without a gap."""
-    monkeypatch.setattr(module, "_PAGE", 3)
+    monkeypatch.setattr(module, "PAGE", 3)
     references = ["b", "B", "_", "-", "a1", "a", "A", "1", "10", "2", "Z", "z"]
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         ledger.apply([sent(one) for one in references], [], run_id="r", now=1.0)
         ledger.apply([done(one, f"bcus_{one}") for one in references], [], run_id="r", now=2.0)
         assert [ref for ref, _ in ledger.iter_states()] == sorted(references)
@@ -56,9 +51,9 @@ def test_walks_are_in_binary_order_across_pages(
         ]
 
 
-def test_the_mapping_holds_customers_only(tmp_path: Path) -> None:
+def test_the_mapping_holds_customers_only(place: Place) -> None:
     """A row that is only sent, or was refused, has no id to export."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         changes = [sent("A"), Transition("B", NEW, REJECTED), Transition("C", NEW, DONE)]
         ledger.apply(changes, [], run_id="r", now=4.0)
         assert [one.reference for one in ledger.mapping()] == ["C"]
@@ -66,10 +61,10 @@ def test_the_mapping_holds_customers_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=lambda one: one.label)
-def test_accounts_never_mix(tmp_path: Path, other: Account) -> None:
+def test_accounts_never_mix(place: Place, other: Account) -> None:
     """Test and live, two merchants or two APIs see nothing of one another."""
-    path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as mine, Ledger.open(path, other) as theirs:
+    path = place()
+    with open_ledger(path, ACCOUNT) as mine, open_ledger(path, other) as theirs:
         mine.begin_run("r", started_at=1.0, command="run", version="1", key_digest="aa", sources=[])
         mine.apply([sent("A"), done("A")], [], run_id="r", now=1.0)
         assert theirs.states(["A"]) == {}
@@ -85,14 +80,14 @@ def test_accounts_never_mix(tmp_path: Path, other: Account) -> None:
     assert read_accounts(path) == [ACCOUNT, other]
 
 
-def test_a_reader_sees_what_is_committed_while_a_writer_writes(tmp_path: Path) -> None:
+def test_a_reader_sees_what_is_committed_while_a_writer_writes(place: Place) -> None:
     """``status`` may look while a run is in the middle of a batch."""
-    path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as writer:
+    path = place()
+    with open_ledger(path, ACCOUNT) as writer:
         writer.apply([sent("A")], [], run_id="r", now=1.0)
         with (
             writer._db.transaction() as db,
-            Ledger.open(path, ACCOUNT, read_only=True) as reader,
+            open_ledger(path, ACCOUNT, read_only=True) as reader,
         ):
             db.execute("UPDATE customer SET generation = 7")
             assert reader.states(["A"]) == {"A": SENT}
@@ -100,22 +95,22 @@ def test_a_reader_sees_what_is_committed_while_a_writer_writes(tmp_path: Path) -
         assert read_accounts(path) == [ACCOUNT]
 
 
-def test_a_reader_that_was_there_first_sees_later_rows(tmp_path: Path) -> None:
+def test_a_reader_that_was_there_first_sees_later_rows(place: Place) -> None:
     """A reader opened before the account's first row finds it afterwards."""
-    path = tmp_path / "ledger.db"
+    path = place()
     with (
-        Ledger.open(path, ACCOUNT) as writer,
-        Ledger.open(path, ACCOUNT, read_only=True) as reader,
+        open_ledger(path, ACCOUNT) as writer,
+        open_ledger(path, ACCOUNT, read_only=True) as reader,
     ):
         assert reader.states(["A"]) == {}
         writer.apply([sent("A")], [], run_id="r", now=1.0)
         assert reader.states(["A"]) == {"A": SENT}
 
 
-def test_versions_are_the_states_without_their_objects(tmp_path: Path) -> None:
+def test_versions_are_the_states_without_their_objects(place: Place) -> None:
     """Index, fingerprint and, where the customer is in Moment, its id; unknown ones are missing."""
     every = {f"R{n}": (DONE, SENT)[n % 2] for n in range(6000)}
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         assert list(ledger.versions(["R1"])) == []
         changes = [Transition(reference, NEW, state) for reference, state in every.items()]
         ledger.apply(changes, [], run_id="r", now=1.0)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
 from importer.errors import UsageError
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, LedgerAddress, joined, open_ledger, open_tables
 from importer.ledger.renamed import Known, look_alikes, move, refusal, to_move
-from importer.ledger.sqlite.connection import open_database
 from tests.ledger.samples import done, raw, sent
 
 if TYPE_CHECKING:
@@ -82,9 +80,9 @@ def test_a_refusal_names_both_ways_out() -> None:
     assert "add --account shop" in named.hint
 
 
-def fill(path: Path, account: Account, *references: str) -> None:
+def fill(path: Path | LedgerAddress, account: Account, *references: str) -> None:
     """A run, and customers of it."""
-    with Ledger.open(path, account) as ledger:
+    with open_ledger(path, account) as ledger:
         ledger.begin_run(
             f"run-{account.base_url}",
             started_at=1,
@@ -97,9 +95,11 @@ def fill(path: Path, account: Account, *references: str) -> None:
             ledger.apply([sent(one), done(one, f"bcus_{one}")], [], run_id="r", now=2.0)
 
 
-def moved(path: Path, new: str, name: str | None = None, before: str | None = None) -> list[str]:
+def moved(
+    path: Path | LedgerAddress, new: str, name: str | None = None, before: str | None = None
+) -> list[str]:
     """Move; what was moved, in words."""
-    db = open_database(path, create=False, read_only=False, connect=sqlite3.connect)
+    db = open_tables(path, create=False, lease=joined(0))
     try:
         found = db.read("SELECT base_url, mode, name FROM account")
         pairs = to_move([Account(*one) for one in found], new, name=name, before=before)
@@ -108,9 +108,12 @@ def moved(path: Path, new: str, name: str | None = None, before: str | None = No
         db.close()
 
 
-def test_a_moved_account_is_the_same_account(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["file", "database"])
+def test_a_moved_account_is_the_same_account(
+    kind: str, tmp_path: Path, postgres_address: LedgerAddress
+) -> None:
     """Both modes get the new base URL, with their ids and runs; the sandbox's stays."""
-    path = tmp_path / "ledger.db"
+    path = postgres_address if kind == "database" else tmp_path / "ledger.db"
     fill(path, Account(OLD, "live"), "A", "B")
     fill(path, Account(OLD, "test"), "A")
     fill(path, Account(LOOPBACK, "test"), "A")
@@ -119,7 +122,7 @@ def test_a_moved_account_is_the_same_account(tmp_path: Path) -> None:
         "2 to https://api.momentpay.net, live mode, account default",
         "1 to https://api.momentpay.net, test mode, account default",
     ]
-    with Ledger.open(path, Account(NEW, "live")) as ledger:
+    with open_ledger(path, Account(NEW, "live")) as ledger:
         assert [(one.reference, one.customer_id) for one in ledger.mapping()] == [
             ("A", "bcus_A"),
             ("B", "bcus_B"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,11 +17,8 @@ from importer.delivery.protocol.states import (
     Transition,
     generation,
 )
-from importer.ledger import Ledger
-from tests.ledger.samples import ACCOUNT, DONE, EVERY_STATE, PRINT_B, REJECTED, SENT
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from importer.ledger import open_ledger
+from tests.ledger.samples import ACCOUNT, DONE, EVERY_STATE, PRINT_B, REJECTED, SENT, Place
 
 
 def goes_back(held: State, new: State) -> bool:
@@ -53,15 +49,15 @@ def oracle(held: State, expected: State, new: State, guard: Safeguards) -> tuple
 
 @pytest.mark.parametrize("compare_and_set", [True, False])
 @pytest.mark.parametrize("write_once", [True, False])
-def test_every_pair_of_states(tmp_path: Path, *, compare_and_set: bool, write_once: bool) -> None:
+def test_every_pair_of_states(place: Place, *, compare_and_set: bool, write_once: bool) -> None:
     """Held, expected and new state decide, with each safeguard on and off."""
-    path = tmp_path / "ledger.db"
+    path = place()
     names = [f"R{number:04}" for number in range(len(CASES))]
-    with Ledger.open(path, ACCOUNT, safeguards=BLIND) as ledger:
+    with open_ledger(path, ACCOUNT, safeguards=BLIND) as ledger:
         start = [Transition(name, NEW, case[0]) for name, case in zip(names, CASES, strict=True)]
         assert ledger.apply(start, [], run_id="r1", now=1.0) == [None] * len(CASES)
     guard = Safeguards(compare_and_set=compare_and_set, write_once=write_once)
-    with Ledger.open(path, ACCOUNT, safeguards=guard) as ledger:
+    with open_ledger(path, ACCOUNT, safeguards=guard) as ledger:
         changes = [
             Transition(name, expected, new)
             for name, (_, expected, new) in zip(names, CASES, strict=True)
@@ -74,19 +70,19 @@ def test_every_pair_of_states(tmp_path: Path, *, compare_and_set: bool, write_on
         assert result == (None if applied else case[0]), case
 
 
-def test_the_result_of_a_lost_change_is_what_is_held(tmp_path: Path) -> None:
+def test_the_result_of_a_lost_change_is_what_is_held(place: Place) -> None:
     """A lost compare-and-set answers with the state found; a change that was applied with None."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         assert ledger.apply([Transition("A", NEW, SENT)], [], run_id="r", now=1.0) == [None]
         again = [Transition("A", NEW, Sent(0, PRINT_B, 9.0)), Transition("A", SENT, DONE)]
         assert ledger.apply(again, [], run_id="r", now=2.0) == [SENT, None]
         assert ledger.apply([Transition("A", SENT, REJECTED)], [], run_id="r", now=3.0) == [DONE]
 
 
-def test_a_found_id_wins_over_everything_but_an_id(tmp_path: Path) -> None:
+def test_a_found_id_wins_over_everything_but_an_id(place: Place) -> None:
     """A ``Done`` is taken whatever it expects, and a second one never."""
     other = Done(0, PRINT_B, "bcus_other", DONE.origin)
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         changes = [
             Transition("A", REJECTED, DONE),
             Transition("A", DONE, other),
@@ -96,19 +92,19 @@ def test_a_found_id_wins_over_everything_but_an_id(tmp_path: Path) -> None:
         assert ledger.states(["A"]) == {"A": DONE}
 
 
-def test_a_generation_keeps_its_fingerprint_and_its_time(tmp_path: Path) -> None:
+def test_a_generation_keeps_its_fingerprint_and_its_time(place: Place) -> None:
     """Write-once holds even where the compare-and-set would let the change through."""
     rewrite = Transition("A", SENT, Sent(0, PRINT_B, 900.0))
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         ledger.apply([Transition("A", NEW, SENT)], [], run_id="r", now=1.0)
         assert ledger.apply([rewrite], [], run_id="r", now=2.0) == [SENT]
         following = Transition("A", SENT, Sent(1, PRINT_B, 900.0))
         assert ledger.apply([following], [], run_id="r", now=3.0) == [None]
 
 
-def test_a_row_that_only_has_attempts_is_new(tmp_path: Path) -> None:
+def test_a_row_that_only_has_attempts_is_new(place: Place) -> None:
     """An attempt of an unknown reference is kept, and the row still counts as unknown."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         ledger.apply([], [Attempt("A", 1.0, "unknown", 0)], run_id="r", now=1.0)
         assert ledger.states(["A"]) == {}
         assert list(ledger.iter_states()) == []

@@ -28,11 +28,10 @@ from importer.delivery.protocol.states import (
     hashes,
 )
 from importer.errors import BugFound
-from importer.ledger import Ledger
-from importer.ledger.sqlite import sync_table
-from importer.ledger.sqlite.sync_table import decode, encode, fold_updates
+from importer.ledger import Ledger, open_ledger, sync_table
+from importer.ledger.sync_table import decode, encode, fold_updates
 from importer.outcomes import Outcome
-from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, raw, sent
+from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, Place, raw, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,9 +75,9 @@ def settled(ledger: Ledger, *references: str, base: bool = True) -> dict[str, Up
     return ledger.updates(references)
 
 
-def test_what_moment_confirmed_at_creation_is_the_base(tmp_path: Path) -> None:
+def test_what_moment_confirmed_at_creation_is_the_base(place: Place) -> None:
     """A customer that was never updated is in step if all of its row was confirmed."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         every = ledger.hasher()("A", ROW)
         assert settled(ledger, "A") == {"A": Synced("bcus_1", 0, every, PRINT_A)}
         taken = Memory(ledger.hasher()("B", ROW))
@@ -93,10 +92,10 @@ def test_what_moment_confirmed_at_creation_is_the_base(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("counted", [True, False])
-def test_what_a_lost_answer_wrote_is_ours(tmp_path: Path, *, counted: bool) -> None:
+def test_what_a_lost_answer_wrote_is_ours(place: Place, *, counted: bool) -> None:
     """Of each version whose POST may have made the customer; a value that nobody sent is not."""
     guard = replace(ALL_ON, count_sent=counted)
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT, safeguards=guard) as ledger:
+    with open_ledger(place(), ACCOUNT, safeguards=guard) as ledger:
         hashed = ledger.hasher()
         older = hashed("A", {"name": "Ada", "email": "ada@example.com"})
         newer = hashed("A", {"name": "Bea", "phone": "+27820000001"})
@@ -111,9 +110,9 @@ def test_what_a_lost_answer_wrote_is_ours(tmp_path: Path, *, counted: bool) -> N
         assert ledger.updates(["A"]) == {"A": Synced("bcus_1", 0, older if counted else ())}
 
 
-def test_a_refused_version_is_not_ours(tmp_path: Path) -> None:
+def test_a_refused_version_is_not_ours(place: Place) -> None:
     """Moment never took it, so a value like it was written by somebody else."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         hashed = ledger.hasher()
         refused, other = hashed("A", {"name": "Ada"}), hashed("A", {"name": "Bea"})
         no, again = Rejected(0, PRINT_A, 400, ""), Sent(1, PRINT_B, 2.0)
@@ -129,16 +128,16 @@ def test_a_refused_version_is_not_ours(tmp_path: Path) -> None:
 def test_an_older_ledger_has_no_base(tmp_path: Path) -> None:
     """Nobody noted what Moment confirmed: such customers are settled, and nothing more is known."""
     path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         settled(ledger, "A")
         raw(path).execute("UPDATE customer SET hashes = NULL, base = NULL")
         assert ledger.updates(["A"]) == {"A": Synced("bcus_1", 0)}
 
 
-def test_an_update_is_open_until_it_is_closed(tmp_path: Path) -> None:
+def test_an_update_is_open_until_it_is_closed(place: Place) -> None:
     """Each change takes the next serial, is durable, and moves the ledger's version."""
-    path = tmp_path / "ledger.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    path = place()
+    with open_ledger(path, ACCOUNT) as ledger:
         start = settled(ledger, "A", "B")["A"]
         later = ledger.hasher()("A", {**ROW, "balance": 6})
         ours = hashes(set(later) - set(start.base))
@@ -159,7 +158,7 @@ def test_an_update_is_open_until_it_is_closed(tmp_path: Path) -> None:
         ledger.apply([change], [lost], run_id="r2", now=4.0)
         versions.append(ledger.version())
     assert len(set(versions)) == 3
-    with Ledger.open(path, ACCOUNT, read_only=True) as ledger:
+    with open_ledger(path, ACCOUNT, read_only=True) as ledger:
         assert ledger.updates(["A"])["A"] == closed
         assert ledger.open_updates() == 0
         [(_, lines)] = ledger.versions(["A"])
@@ -175,9 +174,9 @@ def test_an_update_is_open_until_it_is_closed(tmp_path: Path) -> None:
     assert history.last_run == "r"
 
 
-def test_who_expects_something_else_changes_nothing(tmp_path: Path) -> None:
+def test_who_expects_something_else_changes_nothing(place: Place) -> None:
     """Compare-and-set on customer and serial; the state that is held comes back."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         start = settled(ledger, "A")["A"]
         mine = Updating("bcus_1", 1, start.base, (), PRINT_B)
         late = UpdateTransition("A", replace(start, serial=4), replace(mine, serial=5))
@@ -188,9 +187,9 @@ def test_who_expects_something_else_changes_nothing(tmp_path: Path) -> None:
         assert ledger.updates(["A"]) == {"A": mine}
 
 
-def test_both_kinds_of_change_share_a_commit(tmp_path: Path) -> None:
+def test_both_kinds_of_change_share_a_commit(place: Place) -> None:
     """Results stand in the order in which the changes were given."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         start = settled(ledger, "A")["A"]
         change = UpdateTransition("A", start, Updating("bcus_1", 1, start.base, (), PRINT_B))
         mixed: list[Transition | UpdateTransition]
@@ -198,9 +197,9 @@ def test_both_kinds_of_change_share_a_commit(tmp_path: Path) -> None:
         assert ledger.apply(mixed, [], run_id="r", now=3.0) == [None, None, None, DONE]
 
 
-def test_what_breaks_an_invariant_is_not_written(tmp_path: Path) -> None:
+def test_what_breaks_an_invariant_is_not_written(place: Place) -> None:
     """An update of nobody's, and a serial that jumps, are bugs; all of the batch is dropped."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         start = settled(ledger, "A")["A"]
         jump = UpdateTransition("A", start, Synced("bcus_1", 2))
         nobody = UpdateTransition("B", Synced("bcus_1", 0), Synced("bcus_1", 1))
@@ -213,9 +212,9 @@ def test_what_breaks_an_invariant_is_not_written(tmp_path: Path) -> None:
         assert ledger.updates(["A"]) == {"A": start}
 
 
-def test_what_was_committed_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_committed_is_read_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that does not hold what was written to it stops the run at once."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         start = settled(ledger, "A")["A"]
         monkeypatch.setattr(ledger, "_rows", lambda *_: iter(()))
         with pytest.raises(BugFound, match="does not hold what was written"):

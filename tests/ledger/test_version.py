@@ -6,9 +6,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import NEW, Transition
-from importer.ledger import Account, Ledger, Standing
+from importer.ledger import Account, Ledger, Standing, open_ledger
 from importer.ledger.sqlite.migrations import STEPS, migrate
-from tests.ledger.samples import ACCOUNT, DONE, REJECTED, SENT, attempt, done, raw, sent
+from tests.ledger.samples import ACCOUNT, DONE, REJECTED, SENT, Place, attempt, done, raw, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +28,9 @@ def move(ledger: Ledger, run_id: str, reference: str) -> None:
     assert ledger.apply([sent(reference)], [], run_id=run_id, now=2.0) == [None]
 
 
-def test_every_change_of_a_customer_gives_another_version(tmp_path: Path) -> None:
+def test_every_change_of_a_customer_gives_another_version(place: Place) -> None:
     """Sent, settled and refused move it, and no version comes twice; "" stands for nothing yet."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         seen = [ledger.version()]
         assert seen == [""]
         for change in (sent("A"), done("A"), sent("B"), Transition("B", SENT, REJECTED)):
@@ -39,9 +39,9 @@ def test_every_change_of_a_customer_gives_another_version(tmp_path: Path) -> Non
     assert len(set(seen)) == len(seen)
 
 
-def test_what_changes_no_customer_leaves_the_version(tmp_path: Path) -> None:
+def test_what_changes_no_customer_leaves_the_version(place: Place) -> None:
     """A run that begins and ends, a note and a refused change move nothing."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         ledger.apply([sent("A"), done("A")], [], run_id="r", now=1.0)
         before = ledger.version()
         begin(ledger, "r2")
@@ -51,11 +51,11 @@ def test_what_changes_no_customer_leaves_the_version(tmp_path: Path) -> None:
         assert ledger.version() == before
 
 
-def test_accounts_have_versions_of_their_own(tmp_path: Path) -> None:
+def test_accounts_have_versions_of_their_own(place: Place) -> None:
     """A run for another merchant in the same file moves nothing here."""
-    path = tmp_path / "ledger.db"
+    path = place()
     other = Account(ACCOUNT.base_url, "test", "other")
-    with Ledger.open(path, ACCOUNT) as ledger, Ledger.open(path, other) as theirs:
+    with open_ledger(path, ACCOUNT) as ledger, open_ledger(path, other) as theirs:
         move(ledger, "r", "A")
         before = ledger.version()
         move(theirs, "r", "A")
@@ -65,14 +65,14 @@ def test_accounts_have_versions_of_their_own(tmp_path: Path) -> None:
 def test_an_older_copy_is_another_version_and_stays_one(tmp_path: Path) -> None:
     """A restored ledger has its old version, and never comes to the one that was lost."""
     path, copy = tmp_path / "ledger.db", tmp_path / "copy.db"
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         move(ledger, "r", "A")
         old = ledger.version()
     shutil.copy(path, copy)
-    with Ledger.open(path, ACCOUNT) as ledger:
+    with open_ledger(path, ACCOUNT) as ledger:
         move(ledger, "r", "B")
         lost = ledger.version()
-    with Ledger.open(copy, ACCOUNT) as ledger:
+    with open_ledger(copy, ACCOUNT) as ledger:
         assert ledger.version() == old
         assert ledger.standing(PLAN, lost) is Standing.MOVED
         move(ledger, "r", "B")
@@ -80,9 +80,9 @@ def test_an_older_copy_is_another_version_and_stays_one(tmp_path: Path) -> None:
         assert ledger.standing(PLAN, lost) is Standing.MOVED
 
 
-def test_a_plan_may_go_on_after_its_own_runs_alone(tmp_path: Path) -> None:
+def test_a_plan_may_go_on_after_its_own_runs_alone(place: Place) -> None:
     """Runs of the plan move the ledger and the plan holds; any other change ends it."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         move(ledger, "before", "A")
         base = ledger.version()
         assert ledger.standing(PLAN, base) is Standing.AS_PLANNED
@@ -99,9 +99,9 @@ def test_a_plan_may_go_on_after_its_own_runs_alone(tmp_path: Path) -> None:
         assert ledger.standing(PLAN, base) is Standing.MOVED
 
 
-def test_the_first_plan_that_moves_an_empty_ledger_wins(tmp_path: Path) -> None:
+def test_the_first_plan_that_moves_an_empty_ledger_wins(place: Place) -> None:
     """Two plans of nothing: the one that was begun goes on, the other does not hold."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as ledger:
+    with open_ledger(place(), ACCOUNT) as ledger:
         begin(ledger, "q", (OTHER_PLAN, ""))
         assert ledger.standing(PLAN, "") is Standing.AS_PLANNED
         begin(ledger, "p", (PLAN, ""))
@@ -120,5 +120,5 @@ def test_a_ledger_of_before_gets_a_version(tmp_path: Path) -> None:
         db.execute("INSERT INTO account (base_url, mode, name) VALUES (?, ?, ?)", values)
     db.close()
     other = Account(ACCOUNT.base_url, "test", "other")
-    with Ledger.open(path, ACCOUNT) as ledger, Ledger.open(path, other) as theirs:
+    with open_ledger(path, ACCOUNT) as ledger, open_ledger(path, other) as theirs:
         assert len({"", ledger.version(), theirs.version()}) == 3

@@ -471,6 +471,38 @@ def test_two_references_are_asked_about() -> None:
     assert open_answers(propose(facts_of(columns), Answers())) == ["reference"]
 
 
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("Customer Reference", True),
+        ("Account Reference", True),
+        ("Our Reference", True),
+        ("Member Code", True),
+        ("Billing Customer Number", True),
+        ("PO Reference", False),
+        ("Mandate Reference", False),
+        ("Meter Ref No", False),
+        ("Cost Code", False),
+        ("Your Reference", False),
+        ("Legacy Reference", False),
+    ],
+)
+def test_a_reference_of_anything_is_asked_about(name: str, taken: bool) -> None:  # noqa: FBT001 - from a table
+    """Only where the rest of its name is about the customer is it the customer's own."""
+    columns = {name: [f"A{number * 3}" for number in range(ROWS)], "Name": ["Ada"] * ROWS}
+    assert open_answers(propose(facts_of(columns), Answers())) == ([] if taken else ["reference"])
+
+
+def test_a_firm_and_its_contact_are_asked_about() -> None:
+    """Both are filled, and which of them is the customer no file says."""
+    columns = customers() | {"Company Name": ["Ada Ltd", "Bo CC"] * 15}
+    columns["Contact Name"] = columns.pop("Name", ["Ada"] * ROWS)
+    proposal = propose(facts_of(columns), Answers())
+    assert open_answers(proposal) == ["name"]
+    chosen = propose(facts_of(columns), Answers(name="Company Name"))
+    assert choice(chosen, "fields", "name").entry == {"column": "Company Name"}
+
+
 def test_what_stands_for_an_empty_cell_is_no_value() -> None:
     """NULL is no number and no name: it counts for nothing, and the mapping says so."""
     columns = customers(

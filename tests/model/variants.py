@@ -2,6 +2,9 @@
 
 ``PROMISES`` must be clean. ``LIMITS`` must break: they show what the promises rest on. An ablation
 is a variant that is clean with every safeguard and must break with one of them off.
+
+"Two importers" are also one run whose engine carries a batch twice: each execution begins with
+what the ledger holds then, and nothing in the protocol knows the name of a run.
 """
 
 from __future__ import annotations

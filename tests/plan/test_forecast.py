@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.delivery.protocol.states import NEW, Done, Origin, Rejected, Sent, State, Transition
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, Ledger, open_ledger
 from importer.plan import Staging, make_plan
 from importer.plan.forecast import EXAMPLES, Example, Forecast, forecast, masked_fields
 from importer.rows import Row
@@ -31,7 +31,7 @@ def row(line: int, reference: str, **values: object) -> Row:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """An empty ledger."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as opened:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as opened:
         yield opened
 
 

@@ -22,7 +22,7 @@ from importer.delivery.protocol.states import (
     Verdict,
 )
 from importer.delivery.protocol.updating import Rule, UpdatePolicy
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, Ledger, open_ledger
 from importer.outcomes import Outcome
 from importer.plan import Staging, make_plan, rows_to_deliver
 from importer.plan.forecast import forecast
@@ -50,7 +50,7 @@ def row(line: int, reference: str, values: dict[str, Any]) -> Row:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """A ledger in which A was created as ``BEFORE``, and all of it confirmed."""
-    with Ledger.open(tmp_path / "ledger.db", ACCOUNT) as opened:
+    with open_ledger(tmp_path / "ledger.db", ACCOUNT) as opened:
         known = row(2, "A", BEFORE)
         assert known.fingerprint is not None
         done = Done(0, known.fingerprint, "bcus_1", Origin.CREATED)

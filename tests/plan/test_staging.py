@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import stat
+from collections import Counter
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from importer.errors import BugFound, UsageError
@@ -13,6 +15,7 @@ from importer.plan import Staging
 from importer.plan.frames import position, source_and_line
 from importer.rows import OnDuplicate, Problem, Row
 from importer.rows.payload import fingerprint
+from importer.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,3 +152,42 @@ def test_no_row_has_two_outcomes() -> None:
     with pytest.raises(BugFound, match="outcome, twice"):
         staging.settle([(2, Outcome.REJECTED, "", "", "")])
     staging.close()
+
+
+def mixed() -> Staging:
+    """Three batches of records, some settled in each of the ways that there are."""
+    made = Staging()
+    for first in (1, 100, 200):
+        rows = [valid(first + n, f"R{first + n}", source=0) for n in range(0, 40, 2)]
+        rows += [invalid(first + n, f"I{n}" if n % 4 else "") for n in range(1, 40, 2)]
+        made.add(rows)
+    [one, two, _] = list(made.waiting())
+    ids = pl.Series([f"bcus_{n}" for n in range(10)])
+    made.settle_unchanged(one.segment, one.frame["at"].head(10), ids)
+    for position_, reference in two.frame.select("position", "reference").head(7).iter_rows():
+        made.settle([(position_, Outcome.CHANGED, f"id of {reference}", "changed_since", "x")])
+    return made
+
+
+@pytest.mark.parametrize("of", [1, 2, 5, 200])
+def test_shards_keep_every_record_once(of: int) -> None:
+    """Records, outcomes, counts and what is pending: over all shards each once, as it was."""
+    whole = mixed()
+    rows, counts, pending = [], Counter[str](), []
+    for index in range(1, of + 1):
+        part = mixed()
+        left = part.keep(Shard(index, of))
+        mine = list(part.rows())
+        assert left == len(mine) == sum(part.counts().values())
+        assert [row.position for row in mine] == sorted(row.position for row in mine)
+        rows += mine
+        counts.update(part.counts())
+        pending += [row for chunk in part.pending() for row in chunk]
+        part.settle_rest(Outcome.WOULD_CREATE)
+        assert "" not in part.counts()
+        part.close()
+    assert sorted(rows) == list(whole.rows())
+    assert counts == whole.counts()
+    expected = [row for chunk in whole.pending() for row in chunk]
+    assert sorted(pending, key=lambda row: row.position) == expected
+    whole.close()

@@ -15,6 +15,10 @@ PAYLOAD = (
 )
 
 
+MONEY = ("balance", "currency")
+WANTED = "balance: the source wants 1***; currency: the source wants ZAR"
+
+
 def settled(
     outcome: Outcome, *, code: str = "", message: str = "", **fields: object
 ) -> SettleUpdate:
@@ -32,6 +36,39 @@ def settled(
             (
                 "email: the source wants a***@e***.com; metadata.tier: the source wants G***;"
                 " Moment holds something else, which was left alone"
+            ),
+        ),
+        (
+            settled(Outcome.CONFLICT, conflicts=MONEY, waits=MONEY),
+            "amount_and_currency",
+            (
+                f"{WANTED}; Moment holds another currency than the source, which may not be"
+                " written, and an amount does not go without its currency"
+            ),
+        ),
+        (
+            settled(Outcome.CONFLICT, conflicts=MONEY, waits=("balance",)),
+            "changed_at_moment",
+            (
+                f"{WANTED}; Moment holds something else in currency, which was left alone;"
+                " the balance waits for its currency"
+            ),
+        ),
+        (
+            settled(Outcome.CONFLICT, conflicts=MONEY, waits=("currency",)),
+            "changed_at_moment",
+            (
+                f"{WANTED}; Moment holds something else in balance, which was left alone;"
+                " the currency waits for its balance: another amount stands in Moment, which was"
+                " left alone"
+            ),
+        ),
+        (
+            settled(Outcome.CONFLICT, conflicts=("currency",), waits=("currency",)),
+            "amount_and_currency",
+            (
+                "currency: the source wants ZAR; the currency waits for its balance: another amount"
+                " stands in Moment, which was left alone"
             ),
         ),
         (

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 PROGRAM = [sys.executable, "-m", "importer"]
@@ -55,10 +55,11 @@ def start_run(
     stdin: IO[bytes] | int | None = None,
     output: IO[bytes] | None = None,
     group: int | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start ``importer run``; its log goes to ``folder/log``, or to ``output``.
 
-    ``group`` is its process group, as in setpgid(2).
+    ``group`` is its process group, as in setpgid(2); ``more`` is added to its environment.
     """
     command = [*PROGRAM, "run", str(source), "--ledger", str(folder / "ledger.db")]
     command += ["--out", str(folder / "results"), "--log-format", "json", *options]
@@ -68,15 +69,18 @@ def start_run(
             stdin=stdin,
             stdout=output or file,
             stderr=output or file,
-            env=environment(base_url),
+            env={**environment(base_url), **(more or {})},
             process_group=group,
         )
 
 
-def export(folder: Path, ledger: Path | None = None) -> Path:
-    """Write the ledger's mapping as CSV."""
+def export(
+    folder: Path, ledger: Path | str | None = None, more: Mapping[str, str] | None = None
+) -> Path:
+    """Write the ledger's mapping as CSV; ``more`` is added to the environment."""
     path = folder / "ids.csv"
     path.unlink(missing_ok=True)
     command = [*PROGRAM, "export", str(path), "--ledger", str(ledger or folder / "ledger.db")]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    env = {**os.environ, **(more or {})}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=env)
     return path

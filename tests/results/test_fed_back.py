@@ -18,7 +18,7 @@ from importer.job.job_settings import InputSettings
 from importer.mapping import load_mapping
 from importer.source import Layout, RecordBatch
 from importer.source.fed_back import ADDED, Digester, ErrorsFile, escape_cell
-from importer.source.records import SourceFault, Unseen
+from importer.source.records import Kind, SourceFault, Unseen, kind_series
 from tests.source.workbooks import Raw, error, write_workbook
 
 if TYPE_CHECKING:
@@ -542,6 +542,33 @@ def test_a_digest_knows_its_record_again(cells: tuple[str, str], error: str, col
         assert found.frame.row(0)[:2] == cells
     else:
         assert [(one.code, one.cells[:2]) for one in found.malformed] == [("cell_error", cells)]
+
+
+@pytest.mark.parametrize(
+    ("was", "saved"),
+    [("1.50", "1.5"), ("2.00", "2"), ("2,00", "2"), ("7,10", "7,1"), ("TRUE", "true")],
+)
+def test_a_text_gets_its_zeros_and_its_case_back(was: str, saved: str) -> None:
+    """The same amount to a spreadsheet is another plan, reference or metadata value."""
+    digest = Digester(("v",))([was], "", Unseen(), "")
+    frame = pl.DataFrame([(saved, "2", "x", "", digest)], schema=["v", *ADDED], orient="row")
+    number = {0: kind_series([Kind.NUMBER])}
+    file = ErrorsFile(Layout("e.csv", ("v", *ADDED)), lambda: True)
+    found = file.restored(RecordBatch(0, frame, [2], kinds=number))
+    assert (found.frame.item(0, 0), found.kinds_of(0), found.faults) == (was, (), ())
+
+
+@pytest.mark.parametrize("delimiter", ["^", "\x01", "¦", "\t"])
+def test_an_errors_file_says_its_own_delimiter(feeding: Feeding, delimiter: str) -> None:
+    """One record is enough, whatever sign it is and whatever else stands in its cells."""
+    source = csv_of("T3,Ann,a;b|c,ZAR,1\n").replace(b",", delimiter.encode())
+    (feeding.folder / "s.csv").write_bytes(source)
+    inputs = InputSettings(
+        (str(feeding.folder / "s.csv"),), out=feeding.folder / "results", delimiter=delimiter
+    )
+    feeding.errors = check(inputs).results / "errors.csv"
+    errors = feeding.errors.read_bytes()
+    assert feeding.check("again.csv", errors) == {"T3": ("invalid", "email_syntax")}
 
 
 def test_extra_cells_come_back_as_json(feeding: Feeding) -> None:

@@ -210,3 +210,21 @@ def test_short_records_are_complete_where_nobody_needs_the_rest() -> None:
     assert isinstance(found, pl.Series)
     assert found.to_list() == [Kind.TEXT, Kind.TEXT, Kind.ERROR]
     assert batch.completed({0, 1}) is batch
+
+
+def test_a_record_that_a_line_break_has_torn_is_no_record() -> None:
+    """Pieces that have the header's cells together, and a second one that begins like no record."""
+    whole = pl.DataFrame({"a": ["S1", "S2"], "b": ["x", "y"], "c": ["", ""]})
+
+    def read(*pieces: tuple[int, str]) -> list[int]:
+        short = tuple(
+            Malformed(line, "too_few_fields", "", tuple(text.split(",")), framed=True)
+            for line, text in pieces
+        )
+        return list(RecordBatch(0, whole, [2, 20], short).completed({0}).lines)
+
+    assert read((3, "S3,Al"), (4, "an Smith,n")) == [2, 20]
+    assert read((3, "S3"), (4, "Jones,n,o")) == [2, 3, 20]
+    assert read((3, "S3"), (4, "Jones"), (5, "x,y,z")) == [2, 3, 4, 20]
+    assert read((3, "S3,Al"), (4, "S4,Bo")) == [2, 3, 4, 20]
+    assert read((3, "S3,Al"), (5, "Jones,Bo")) == [2, 3, 5, 20]

@@ -47,6 +47,50 @@ def test_people_whose_names_begin_so(name: str) -> None:
     assert doubts(name) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("J?rgen M?ller", "question mark in place"),
+        ("?ukasz", "question mark in place"),
+        ("L??ke", "question mark in place"),
+        ("O\x92Brien", "control character"),
+        ("Ann\x85", "control character"),
+        ("A\x07nn", "control character"),
+        ("O&#39;Brien", "web page"),
+        ("Smith &amp; Sons", "web page"),
+        ("M&uuml;ller", "web page"),
+        ("Zo%C3%AB", "web page"),
+        ("Zo\\u00eb", "web page"),
+    ],
+)
+def test_what_a_wrong_export_leaves_in_a_name(name: str, part: str) -> None:
+    """Each kind is told once, without the name."""
+    (doubt,) = doubts("Ann", name, "Bo", name)
+    assert part in doubt
+    assert "2 of the values" in doubt
+    assert name not in doubt
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Guess?",
+        "Who? Me?",
+        "Q? Ltd",
+        "AT&T; Ltd",
+        "R&D",
+        "100% Cotton",
+        "50%C2",
+        "Ann\tLee",
+        "A\nB",
+    ],
+)
+def test_signs_that_stand_in_names_of_firms(name: str) -> None:
+    """Question marks, ampersands and percent signs are no damage by themselves."""
+    assert doubts(name) == []
+    assert doubts("https://x.co/p?id=1&amp;y=%C3%AB", column="metadata.page") == []
+
+
 def test_letters_that_are_lost() -> None:
     """The number is told, and the first lines."""
     (doubt,) = doubts(*["Zo\ufffd"] * 7, column="metadata.town")

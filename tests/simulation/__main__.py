@@ -12,7 +12,7 @@ from importer.delivery.protocol.safeguards import ALL_ON
 from tests.simulation.ablations import ABLATIONS
 from tests.simulation.campaign import Figures, campaign, version
 from tests.simulation.history import play
-from tests.simulation.scene import LIMITS, LIVELY, NIGHTS, THEMES
+from tests.simulation.scene import ENGINES, LIMITS, LIVELY, NIGHTS, THEMES
 from tests.simulation.sweep import sweep
 
 SAY_EVERY = 1000
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--from", type=int, default=0, dest="start", help="the first seed")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument(
-        "--theme", choices=[*THEMES, *LIVELY, *NIGHTS, *LIMITS], help="of every history"
+        "--theme", choices=[*THEMES, *LIVELY, *NIGHTS, *ENGINES, *LIMITS], help="of every history"
     )
     parser.add_argument("--replay", type=int, metavar="SEED", help="tell one history in words")
     parser.add_argument("--sweep", type=int, metavar="SEED", help="die at every step and commit")

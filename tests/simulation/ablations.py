@@ -47,6 +47,18 @@ def _is_problem_always(*_: object) -> bool:
     return True
 
 
+def _says_nothing(*_: object) -> str:
+    return ""
+
+
+def _reached_nothing(*_: object) -> None:
+    return None
+
+
+def _never(*_: object) -> bool:
+    return False
+
+
 def _patient_valve(*settings: Any, **named: Any) -> Valve:
     return Valve(*settings, **(named | {"patience": 4000.0}))
 
@@ -74,7 +86,43 @@ UPDATE_ABLATIONS = {
 """Safeguards of updates: within how many seeds of nights which violation must be found. The others
 need what nights rarely have (replicas, two importers, ...), and are the model's (tests/model)."""
 
+ENGINE_ABLATIONS = (
+    LivelyAblation(
+        "what another execution of this run did is told as the run's own",
+        "importer.engine.reached.reached",
+        _reached_nothing,
+        "engine",
+        6,
+        ("own doing is not told",),
+    ),
+    LivelyAblation(
+        "a batch begins with what the ledger holds now",
+        "tests.simulation.cluster.FRESH_READ",
+        False,
+        "engine nights",
+        2,
+        ("not in step",),
+    ),
+    LivelyAblation(
+        "the first rows go alone, whatever the number of workers",
+        "importer.engine.coordinator.Coordinator._must_wait",
+        _never,
+        "engine refused",
+        8,
+        ("canary",),
+    ),
+)
+"""Rules of an engine, which the histories of scene.ENGINES need."""
+
 LIVELY_ABLATIONS = (
+    LivelyAblation(
+        "a run whose updates are all refused alike is stopped",
+        "importer.delivery.pool.Refusals.refused",
+        _says_nothing,
+        "nights that are refused",
+        1,
+        ("goes on though nothing is taken",),
+    ),
     LivelyAblation(
         "other rows are tried when the first one is in trouble",
         "importer.delivery.pool.OTHERS",

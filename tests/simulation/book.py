@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -9,13 +10,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import SourceError
-from importer.rows import map_columns, rows_of
+from importer.rows import judge_batch, map_columns
 from importer.source.records import Layout, RecordBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from importer.rows.row import Row
+    from importer.rows import Judged
     from tests.simulation.luck import Luck
 
 HEADER = ("external_reference", "name", "email", "currency", "balance")
@@ -57,8 +58,8 @@ class File:
     unreadable_from: int | None = None
     """Index of the line at which reading fails."""
 
-    def batches(self, size: int) -> Iterator[list[Row]]:
-        """The product's own rows, judged by the product's own rules, in batches.
+    def batches(self, size: int) -> Iterator[Judged]:
+        """The file's lines as the product judges them, in batches.
 
         Raises:
             SourceError: where the file cannot be read any further.
@@ -67,9 +68,7 @@ class File:
             part = self.entries[start : start + size]
             if self.unreadable_from is not None and start + size > self.unreadable_from:
                 raise SourceError("customers.csv: the rest cannot be read")
-            frame = pl.DataFrame([one.cells for one in part], schema=_SCHEMA, orient="row")
-            lines = range(start + 2, start + 2 + len(part))
-            yield list(rows_of(RecordBatch(0, frame, lines), COLUMNS))
+            yield _judged(part, start + 2)
 
     def expected(self) -> dict[int, str]:
         """By line: ``invalid``, ``duplicate`` or ``deliver``, told without the product's code."""
@@ -97,11 +96,19 @@ class File:
         }
 
 
+@functools.lru_cache(maxsize=1024)
+def _judged(entries: tuple[Entry, ...], line: int) -> Judged:
+    """Entries from a line on, by the product's own rules; what was judged before is kept."""
+    frame = pl.DataFrame([one.cells for one in entries], schema=_SCHEMA, orient="row")
+    return judge_batch(RecordBatch(0, frame, range(line, line + len(entries))), COLUMNS)
+
+
 class Book:
     """Writes the file, changes it from run to run, and remembers every version of every row."""
 
-    def __init__(self, luck: Luck, rows: int) -> None:
+    def __init__(self, luck: Luck, rows: int, changes: float) -> None:
         self._luck = luck
+        self._changes = changes
         self._versions = 0
         self.payloads: dict[bytes, dict[str, object]] = {}
         """Payload by fingerprint, of every version that was ever read."""
@@ -119,10 +126,12 @@ class Book:
         """The file now, and the one before."""
         self._note()
 
-    def remember(self, row: Row) -> None:
-        """Keep the payload of a version."""
-        if row.fingerprint is not None and row.fingerprint not in self.payloads:
-            self.payloads[row.fingerprint] = json.loads(row.payload or "{}")
+    def remember(self, judged: Judged) -> None:
+        """Keep the payload of each version."""
+        versions = judged.valid
+        for fingerprint, payload in zip(versions["fingerprint"], versions["payload"], strict=True):
+            if fingerprint not in self.payloads:
+                self.payloads[fingerprint] = json.loads(payload)
 
     def next(self) -> None:
         """Another version of the file, or the same again."""
@@ -134,7 +143,7 @@ class Book:
             drawn = chance.random()
             if corrected and (one.refused or one.invalid) and drawn < 0.7:
                 entries[at] = Entry(one.reference, self._version())
-            elif changed and drawn < 0.3:
+            elif changed and drawn < self._changes:
                 entries[at] = replace(one, version=self._version())
             elif worse and drawn > 0.8:
                 entries[at] = replace(one, version=self._version(), refused=True)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LONGEST = 1800.0
 """Seconds of simulated time in which a run ends that has nothing but rows' own faults, or whose
 server takes nobody (each row may fail eight times, and a run without progress is given up)."""
+MOST_REFUSED = 50
+"""Updates that are refused alike, and those in flight meanwhile, before a run has to stop."""
 IN_MOMENT = {"created", "found", "unchanged", "changed", "updated", "conflict"}
 IN_STEP = {"created", "unchanged", "updated"}
 """Outcomes that say that Moment holds what the source says, in each field that may be written."""
@@ -90,6 +92,10 @@ class Checkers:
         """Of updates, by field."""
         self._open: set[str] = set()
         """References whose update is durably open."""
+        self._made_by: dict[str, str] = {}
+        """Which importer settled a customer's creation, by reference."""
+        self._opened_by: dict[str, str] = {}
+        """Which importer opened a customer's last update, by reference."""
         self._durable: set[tuple[str, int]] = set()
         """(reference, generation) of every durable ``Sent`` of the present ledger."""
 
@@ -155,13 +161,18 @@ class Checkers:
     def committed(self, importer: Importer, connection: sqlite3.Connection) -> None:
         """A transaction is durable."""
         before, self.ledger = self.ledger, read_table(connection)
-        self._open = read_open(connection)
+        opened, self._open = self._open, read_open(connection)
+        self._opened_by |= dict.fromkeys(self._open - opened, importer.name)
         for reference, now in self.ledger.items():
             if before.get(reference) == now:
                 continue
             self._told(importer, before.get(reference), now)
             self._no_lost_id(reference)
             self._sound(now)
+            if now.state == "done" and (
+                reference not in before or before[reference].state != "done"
+            ):
+                self._made_by[reference] = importer.name
             if now.state == "sent":
                 self._durable.add((reference, now.generation))
         if missing := before.keys() - self.ledger.keys():
@@ -191,6 +202,10 @@ class Checkers:
             else:
                 self._agrees(importer, row, outcome)
         self._lively(importer, rows)
+        most = MOST_REFUSED + importer.world.scene.concurrency
+        if importer.world.scene.refuses_updates and importer.refused_updates > most:
+            text = f"{importer.name} heard {importer.refused_updates} refusals of updates"
+            self.violated("goes on though nothing is taken", text)
 
     def _lively(self, importer: Importer, rows: Sequence[StagedRow]) -> None:
         """Every row that the server takes is taken in this run; else the run ends soon."""
@@ -300,22 +315,42 @@ class Checkers:
                 self.violated("an id that is not there", f"{row.reference}: {row.customer_id}")
             if held is None or (held.state, held.customer_id) != ("done", row.customer_id):
                 self.violated("results and ledger disagree", f"{outcome}, {_words(held)}")
+            self._own_doing(importer, row, outcome)
             self._in_step(importer, row, outcome)
         elif outcome == "rejected":
             if importer.overlapped:
                 return
-            if held is None or held.state != "rejected":
+            if held is not None and held.state == "done":
+                self._refused_update(importer, row)
+            elif held is None or held.state != "rejected":
                 self.violated("results and ledger disagree", f"{outcome}, {_words(held)}")
             elif acceptable(self._book.payloads[held.fingerprint]):
                 self.violated("wrong rejection", _words(held))
         elif outcome != "unsettled":
             self.violated("wrong outcome", f"{row.reference}: {outcome}")
 
+    def _own_doing(self, importer: Importer, row: StagedRow, outcome: str) -> None:
+        """What this run did is told as its own doing, not as what it found."""
+        by = {self._made_by.get(row.reference)}
+        if outcome == "unchanged":
+            by.add(self._opened_by.get(row.reference))
+        if outcome in {"unchanged", "changed"} and importer.name in by:
+            self.violated("own doing is not told", f"{row.reference} is {outcome}")
+
+    def _refused_update(self, importer: Importer, row: StagedRow) -> None:
+        """A customer whose new values are said to be refused: Moment refuses them."""
+        entry = importer.file.deliverable()[row.reference]
+        if not (entry.refused or self._moment.refuses_updates):
+            self.violated("wrong rejection", f"{row.reference}: Moment accepts this update")
+
     def _in_step(self, importer: Importer, row: StagedRow, outcome: str) -> None:
         """What is said to be in step is, and a conflict has somebody who caused it."""
         edits = self._moment.edits
         if not self._rules:
             return
+        if outcome == "changed":
+            # Every field that changes in these files may be written.
+            self.violated("not in step", f"{row.reference} is left as it was")
         # What somebody else made was never ours to begin with.
         told_conflict = outcome == "conflict" and self._moment.customers[row.reference][0].ours
         if told_conflict and not any((row.reference, name) in edits for name in self._rules):

@@ -13,6 +13,7 @@ import trio
 import trio.testing
 from trio._core import _run as internals
 
+from importer.engine import coordinator
 from importer.job import deliver
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 TELL_EVERY = 600.0
 """Simulated seconds between two looks at the progress, which nobody watches here."""
+LOOK_EVERY = 20.0
+"""Simulated seconds between two looks at an engine's workers."""
 
 
 def simulate(seed: int, main: Callable[[], Awaitable[None]], on_step: Callable[[], None]) -> None:
@@ -33,6 +36,7 @@ def simulate(seed: int, main: Callable[[], Awaitable[None]], on_step: Callable[[
     vars(internals)["_ALLOW_DETERMINISTIC_SCHEDULING"] = True
     vars(internals)["_r"] = random.Random(f"schedule {seed}")
     vars(deliver)["TELL_EVERY"] = TELL_EVERY
+    vars(coordinator)["LOOK_EVERY"] = LOOK_EVERY
     clock = trio.testing.MockClock(autojump_threshold=0)
     trio.run(main, clock=clock, instruments=[_Steps(on_step)])
 

@@ -155,6 +155,7 @@ class History:
 
     async def _night(self, world: World) -> None:
         """The nightly job, again until everything is settled; then once more, for nothing."""
+        world.choose_policy()
         for _ in range(CALM_RUNS):
             rows = await self._importer(world, world.book.file, self._crash_plan()).run()
             # What was found is brought in step by the next run.

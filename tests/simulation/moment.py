@@ -78,6 +78,8 @@ class Moment:
         self.on_overwritten: Callable[[str, str], None] = lambda _reference, _field: None
         self.curses: dict[str, str] = {}
         """Rows that this server never takes, with what it answers (scene.CURSES)."""
+        self.refuses_updates = False
+        """Every PATCH is refused with the same words."""
         self.nobody = ""
         """What it answers to everything (scene.NOBODY), "" where it takes rows."""
 
@@ -161,7 +163,7 @@ class Moment:
         if customer is None:
             return _problem(404, "Not found")
         fields = json.loads(body)
-        if not acceptable(fields):
+        if self.refuses_updates or not acceptable(fields):
             return _problem(self.flavour.refusal_status, "Not acceptable")
         reference = str(customer.fields["external_reference"])
         for name, value in fields.items():

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from importer.delivery.pool import PoolSettings
+from importer.delivery.protocol.updating import UpdatePolicy
 from importer.delivery.stopping import one_cause
+from importer.engine.coordinator import Coordinator
+from importer.engine.reached import OwnDoing
 from importer.errors import LedgerFailed, SourceError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import fill_in_from_ledger
 from importer.job.job_settings import DeliverySettings
 from importer.job.observer import Observer, Progress
 from importer.job.world import World as Seams
-from importer.ledger import Account, Ledger
+from importer.ledger import Account, Ledger, open_ledger
 from importer.plan import StagedRow, Staging, make_plan
 from importer.plan.make import settle_duplicates
 from importer.rows import OnDuplicate
+from tests.simulation.cluster import Cluster
 from tests.simulation.disk import connector
 from tests.simulation.wire import Wire
 
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from importer.delivery.protocol.flight import Settled
+    from importer.engine import EngineSettings
     from tests.simulation.book import File
     from tests.simulation.world import World
 
@@ -35,6 +42,8 @@ T = TypeVar("T")
 
 BASE_URL = "https://moment.example"
 ACCOUNT = Account(BASE_URL, "test")
+BATCH_ROWS = (2, 4)
+"""Of an engine's batches."""
 PATIENCE = 12 * 3600.0
 """Seconds of simulated time after which a run is said to hang."""
 
@@ -80,6 +89,7 @@ class Importer:
         self.first_status = 0
         """Of the first answer that arrived (a look-up's 404 is no verdict on the run)."""
         self.sent = 0
+        self.refused_updates = 0
         self.in_flight = 0
         self.steps = 0
         self.asked = False
@@ -138,15 +148,15 @@ class Importer:
         world, run_id = self.world, self.name.replace(" ", "-")
         connect, staging, open_ledgers = connector(self), Staging(), []
         try:
-            ledger = Ledger.open(
+            ledger = open_ledger(
                 world.ledger, ACCOUNT, safeguards=world.safeguards, connect=connect
             )
             open_ledgers.append(ledger)
-            reader = Ledger.open(world.ledger, ACCOUNT, read_only=True, connect=connect)
+            reader = open_ledger(world.ledger, ACCOUNT, read_only=True, connect=connect)
             open_ledgers.append(reader)
             await self._read(staging, reader)
             settle_duplicates(staging, ["customers.csv"], OnDuplicate.ERROR)
-            updates = DeliverySettings(update=world.scene.update).updates
+            updates = DeliverySettings(update=world.update).updates
             make_plan(staging, reader, retry_rejected=self._retry_rejected, updates=updates)
             ledger.begin_run(
                 run_id,
@@ -176,9 +186,8 @@ class Importer:
         """Read the whole input; without ``verified_read`` deliver what has come first already."""
         eager = not self.world.safeguards.verified_read
         for batch in self.file.batches(4):
-            for row in batch:
-                self.world.book.remember(row)
-            staging.add(batch)
+            self.world.book.remember(batch)
+            staging.add_batch(batch)
             if eager:
                 eager = False
                 await self._deliver_early(staging, reader)
@@ -186,13 +195,21 @@ class Importer:
 
     async def _deliver_early(self, staging: Staging, reader: Ledger) -> None:
         """What a streaming importer would do: send the first batch before the rest is read."""
-        with Ledger.open(self.world.ledger, ACCOUNT, connect=connector(self)) as ledger:
+        with open_ledger(self.world.ledger, ACCOUNT, connect=connector(self)) as ledger:
             await self._deliver(staging, ledger, reader, f"{self.name}-early")
 
     async def _deliver(
         self, staging: Staging, ledger: Ledger, reader: Ledger, run_id: str
     ) -> Delivered:
         world = self.world
+        seams = Seams(
+            clock=world,
+            draw=self.luck.chance.random,
+            monotonic=trio.current_time,
+            offload=self._offload,
+            network=self._network,
+            safeguards=world.safeguards,
+        )
         delivery = Delivery(
             staging,
             ledger,
@@ -203,28 +220,40 @@ class Importer:
             settings=DeliverySettings(
                 concurrency=world.scene.concurrency,
                 retry_rejected=self._retry_rejected,
-                update=world.scene.update,
+                update=world.update,
             ),
-            world=Seams(
-                clock=world,
-                draw=self.luck.chance.random,
-                monotonic=trio.current_time,
-                offload=self._offload,
-                network=self._network,
-                safeguards=world.safeguards,
-            ),
+            world=seams,
             progress=Progress(),
             observer=Observer(),
             pool=PoolSettings(
                 workers=world.scene.concurrency,
                 batch=world.scene.batch,
             ),
+            engine=partial(self._coordinator, reader, seams) if world.scene.workers else None,
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._signal, delivery)
             delivered = await delivery.run(signals=False)
             nursery.cancel_scope.cancel()
         return delivered
+
+    def _coordinator(
+        self,
+        reader: Ledger,
+        seams: Seams,
+        settings: EngineSettings,
+        *,
+        on_settled: Callable[[Settled], None],
+    ) -> Coordinator:
+        """An engine whose workers fail as the seed says."""
+        return Coordinator(
+            Cluster(self, ACCOUNT, settings, seams),
+            on_settled=on_settled,
+            monotonic=trio.current_time,
+            patience=settings.patience,
+            own=OwnDoing(reader, settings.run_id, settings.updates or UpdatePolicy()),
+            sizes=BATCH_ROWS,
+        )
 
     async def _signal(self, delivery: Delivery) -> None:
         """SIGTERM, as delivery heeds it."""
@@ -301,6 +330,7 @@ class Importer:
 
     def hears(self, method: str, status: int) -> None:
         """An answer arrives."""
+        self.refused_updates += method == "PATCH" and 400 <= status < 500
         if not self.first_status and (method, status) != ("GET", 404):
             self.first_status = status
             self.world.checkers.first_answer(self)

@@ -67,6 +67,12 @@ class Scene:
     """One of ``NOBODY``: from some moment of each run on the server takes no row at all."""
     update: str = ""
     """The update policies of each run, as ``--update`` takes them; then each run is a night."""
+    workers: int = 0
+    """Workers that an engine carries batches to; 0 for none: the importer delivers itself."""
+    changes: float = 0.3
+    """Share of the rows that change where rows change."""
+    refuses_updates: bool = False
+    """Moment refuses every PATCH with the same words."""
     lively: bool = False
     """Nothing else goes wrong, so every row that the server takes must be taken in each run."""
 
@@ -241,6 +247,7 @@ NIGHTS = {
             "row added": 0.2,
             "row removed": 0.1,
             "somebody edits": 0.1,
+            "the source wins tonight": 0.15,
             "crash at an await point": 0.5,
             "answer lost": 0.05,
             "request lost": 0.05,
@@ -263,8 +270,48 @@ NIGHTS = {
         },
         alone=True,
     ),
+    "nights that are refused": Theme(
+        {"row changed": 1.0},
+        {"unique": True, "lag": 0.0},
+        {
+            "update": "balance=source",
+            "refuses_updates": True,
+            "rows": 90,
+            "runs": 2,
+            "concurrency": 4,
+            "changes": 1.0,
+            "gaps": (24 * HOUR,),
+            "tail": 0.5,
+        },
+        alone=True,
+    ),
 }
-"""Thirty nights in which the source changes and somebody edits at Moment."""
+"""Nights in which the source changes, and somebody edits at Moment or Moment takes no update."""
+
+CARRIAGE = ("worker dies", "worker cut off", "batch doubled", "batch's answer lost")
+_CARRIED: dict[str, float] = {
+    **dict.fromkeys(CARRIAGE, 0.25),
+    "crash at an await point": 0.2,
+    "answer lost": 0.05,
+    "request lost": 0.05,
+    "5xx after, stored": 0.05,
+    "5xx before, not stored": 0.05,
+    "429, not stored": 0.03,
+    "rejected rows tried again": 0.5,
+    "row corrected": 0.5,
+    "asked to stop": 0.1,
+}
+ENGINES = {
+    "engine": Theme(_CARRIED, scene={"workers": 3, "rows": 30, "concurrency": 4}),
+    "engine refused": Theme({"key refused": 0.8}, scene={"workers": 3, "rows": 30}, alone=True),
+    "engine nights": Theme(
+        NIGHTS["nights"].rates | dict.fromkeys(CARRIAGE, 0.25),
+        NIGHTS["nights"].flavour,
+        NIGHTS["nights"].scene | {"workers": 2, "rows": 20, "runs": 8},
+        alone=True,
+    ),
+}
+"""An engine that runs batches twice, late, and at the same time, on workers that come and go."""
 
 LIMITS = {
     "missing endpoint in JSON": Theme(
@@ -281,10 +328,11 @@ def draw(chance: random.Random, *, theme: str = "") -> Scene:
 
     Args:
         chance: the seed's own.
-        theme: one of ``THEMES``, ``LIVELY`` or ``LIMITS``; "" lets the seed choose among the first.
+        theme: one of ``THEMES``, ``LIVELY``, ``NIGHTS``, ``ENGINES`` or ``LIMITS``; "" lets the
+            seed choose among the first.
     """
     drawn_theme = chance.choice((*THEMES, ANYTHING, ANYTHING, ANYTHING, ANYTHING))
-    chosen = {**THEMES, **LIVELY, **NIGHTS, **LIMITS}[theme or drawn_theme]
+    chosen = {**THEMES, **LIVELY, **NIGHTS, **ENGINES, **LIMITS}[theme or drawn_theme]
     share = chance.choice((0.1, 0.3, 0.5))
     rates = {}
     for kind, bounds in _RANGES.items():

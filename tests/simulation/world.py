@@ -37,10 +37,13 @@ class World:
         self.ledger = ledger
         self.skew = 0.0
         """How wrong the wall clock is, in seconds."""
-        self.book = Book(luck, scene.rows)
+        self.book = Book(luck, scene.rows, scene.changes)
         self.moment = Moment(scene.flavour, luck, on_created=self._created)
+        self.moment.refuses_updates = scene.refuses_updates
         self._weighed: set[str] = set()
         self.checkers = Checkers(self.book, self.moment, self._violated)
+        self.update = scene.update
+        """The policies of the present run."""
         self.checkers.watch_edits(scene.update)
         self.importers: list[Importer] = []
         """Those that run now."""
@@ -128,6 +131,14 @@ class World:
         new = {one.reference: None for one in self.book.file.entries}.keys() - self._weighed
         self._weighed |= new
         self.moment.curse(sorted(new), self.scene.curses)
+
+    def choose_policy(self) -> None:
+        """Let the source win tonight in every field, or as usual."""
+        wins = self.luck.strikes("the source wins tonight")
+        self.update = self.scene.update.replace(
+            "if_untouched", "source" if wins else "if_untouched"
+        )
+        self.checkers.watch_edits(self.update)
 
     def clear(self) -> None:
         """End what lasts."""

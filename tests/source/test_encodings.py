@@ -274,6 +274,16 @@ def test_an_undefined_byte_costs_its_record(
     assert [line for line, _ in content.rows] == [3]
 
 
+@pytest.mark.parametrize("name", ["Γιώργος Παπαδόπουλος", "王小明 张伟", "Дмитрий", "דוד כהן"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_in_any_script(
+    read: Callable[..., Content], encoding: str, name: str
+) -> None:
+    """Delimiters and digits have a zero byte, wherever the letters have none."""
+    data = "no\tname\n" + "".join(f"{n}\t{name}\n" for n in range(9))
+    assert read(data.encode(encoding)).cells == [(str(n), name) for n in range(9)]
+
+
 def test_mostly_utf8_stays_utf8(read: Callable[..., Content]) -> None:
     """Where lines in UTF-8 are no fewer, the others are malformed, whichever comes first."""
     good, bad = "R-1,Zoë\n".encode(), b"R-2,Jos\xe9\n"

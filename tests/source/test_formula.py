@@ -74,6 +74,18 @@ def test_what_a_spreadsheet_would_rewrite_comes_back(cell: str) -> None:
         "'0042",
         " 0042 ",
         "=1+1",
+        "(5)",
+        "5-",
+        "50%",
+        ".5",
+        "5.",
+        "5 1/2",
+        "$5",
+        "R100",
+        "5 €",
+        "10 AM",
+        "1 234",
+        "12 345,60",
     ],
 )
 def test_a_cell_that_a_spreadsheet_would_rewrite_gets_an_apostrophe(cell: str) -> None:

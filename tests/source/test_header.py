@@ -187,6 +187,18 @@ def test_blanks_about_a_quote_are_no_text(read: Callable[..., Content], delimite
     ]
 
 
+@pytest.mark.parametrize("blank", ["\t", "\u00a0", " \u2009 ", "\ufeff", "\u200b\t"])
+def test_other_blanks_about_a_quote_are_no_text_either(
+    read: Callable[..., Content], blank: str
+) -> None:
+    """Tabs, no-break spaces, and a byte order mark where files were joined."""
+    data = f'ref,{blank}"name, x"{blank}\n1,{blank}"Ben, ""B, {blank}""{blank}"\n{blank}"2","y"\n'
+    content = read(data.encode(), delimiter=",")
+    assert content.layout.columns == ("ref", "name, x")
+    assert content.cells == [("1", f'Ben, "B, {blank}"{blank}'), ("2", "y")]
+    assert content.codes == []
+
+
 @pytest.mark.parametrize("block_bytes", [1, 1 << 16])
 def test_a_delimiter_at_the_end_of_every_record(
     read: Callable[..., Content], refused: Callable[..., SourceError], block_bytes: int
@@ -200,6 +212,11 @@ def test_a_delimiter_at_the_end_of_every_record(
     assert read(b"a,b\n1,x,\n2,y\n3,z\n").codes == [(2, "too_many_fields")]
     assert read(more + b"4,z,5,\n").codes == [(304, "too_many_fields")]
     assert read(data + b'3,"z\n\n' + 300 * b"\n" + b'",\n').cells[:2] == [("1", "x"), ("2", "y")]
+    last = read(data + b"3,z\n", block_bytes=block_bytes)
+    assert (last.cells[2:], last.codes) == ([("3", "z")], [])
+    shifted = read(data + b"3,\n4,z,\n", block_bytes=block_bytes)
+    assert shifted.codes == [(4, "too_few_fields")]
+    assert shifted.cells[2:] == [("4", "z")]
 
 
 def test_a_file_that_is_cut_within_its_last_line(read: Callable[..., Content]) -> None:
@@ -210,3 +227,47 @@ def test_a_file_that_is_cut_within_its_last_line(read: Callable[..., Content]) -
     cut = read(b"a,b\n1,2\n3")
     assert [one.framed for one in cut.malformed] == [False]
     assert [one.framed for one in read(b"a,b\n1,2\n3\n").malformed] == [True]
+    assert [one.framed for one in read(b"a,b\n1,2\n3\n\r").malformed] == [True]
+
+
+def test_an_end_mark_of_dos_is_no_record(read: Callable[..., Content]) -> None:
+    """Ctrl-Z says that all was written, whether or not the last line has an end."""
+    for end in (b"\n\x1a", b"\x1a", b"\r\n\x1a\x1a", b"\n\x1a\r\n"):
+        content = read(b"a,b\n1,2\n3,4" + end, block_bytes=1)
+        assert (content.cells, content.codes, content.doubts) == ([("1", "2"), ("3", "4")], [], ())
+    assert read(b"a,b\n1,\x1a\n").cells == [("1", "\x1a")]
+    assert read(b"a,b\n\x1a").cells == []
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (b'"a,b"\n"1,2"\n', "in quotes as a whole"),
+        (b"'a','b'\n'1','2'\n", "single quotes"),
+        (b"no      name\n1       Ann\n", "stand apart by blanks"),
+        (b"no  name  mail\n1   Ann   x\n", "stand apart by blanks"),
+        (b"BEGIN:VCARD\nFN:Ann\n", "vCard"),
+        (b"ID;PWXL;N;E\nC;Y1\n", "SYLK"),
+        (b"{\\rtf1 x}\n", "RTF"),
+        (b"ARROW1\0\0x", "Feather"),
+        (b"Obj\x01x", "Avro"),
+    ],
+)
+def test_what_is_no_table_says_what_it_is(
+    refused: Callable[..., SourceError], data: bytes, part: str
+) -> None:
+    """No hint to rename a column, which would not help."""
+    assert part in refused(data).message
+
+
+def test_names_that_only_look_like_another_format(read: Callable[..., Content]) -> None:
+    """ID;Phone is a header, and so is one name of several words, or in quotes of either kind."""
+    assert read(b"ID;Phone\n1;x\n").cells == [("1", "x")]
+    assert read(b"customer no\n1\n").cells == [("1",)]
+    assert read(b"'t Hooft,b\n1,2\n").cells == [("1", "2")]
+    assert read(b'"a"\n"1"\n').cells == [("1",)]
+
+
+def test_a_record_in_quotes_as_a_whole_says_so(read: Callable[..., Content]) -> None:
+    """Its message names the quotes, and not the cells that are missing."""
+    assert "quotes about the whole line" in read(b'a,b\n"1,2"\n').malformed[0].message

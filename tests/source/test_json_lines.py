@@ -152,6 +152,9 @@ def test_the_name_tells_where_the_first_line_is_bad(tmp_path: Path) -> None:
         (b'[{"a": 1}] x', "is followed by something else"),
         (b'{\n "rows": [\n  {"a": 1}\n]}', 'holds its records under "rows"'),
         (b'{\n "a": 1\n}\n', "stand on several lines each"),
+        (b"{'a': 1}\n", "none of its lines is JSON; the first one says at character 2"),
+        (b'{"a": 1,}\n', "none of its lines is JSON"),
+        (b'{"x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}\n", "nested too deeply"),
         (b"oops\n", "there is no JSON object in it"),
         (b'{"": "1"}\n', "there is no header"),
         (lines({f"k{n}": n for n in range(10_001)}), "10,001 columns"),
@@ -165,6 +168,44 @@ def test_what_is_no_json_lines(tmp_path: Path, data: bytes, text: str) -> None:
         content_of(str(path))
     assert text in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b'{"d": {"n": [1], "rows": [{"a": 1}]}}', 'under "d.rows"'),
+        (b'{"schema": {"f": [{}]}, "data": [{"a": 1}, {"a": 2}]}', 'under "data"'),
+        (b'{"a": {"0": 1, "1": 2}, "b": {"0": 3, "1": 4}}', "columns as pandas writes"),
+        (b'{"columns": ["a"], "index": [0], "data": [[1]]}', "a table as pandas writes"),
+        (b'{"k1": {"a": 1}, "k2": {"a": 2}}', "under their keys"),
+    ],
+)
+def test_a_document_says_where_its_records_are(tmp_path: Path, data: bytes, text: str) -> None:
+    """With the command that writes them one on each line; elsewhere it is a record with objects."""
+    path = tmp_path / "x.json"
+    path.write_bytes(data)
+    with pytest.raises(SourceError) as caught:
+        content_of(str(path))
+    assert text in caught.value.message
+    assert "FILE" in caught.value.hint
+    path.with_name("x.jsonl").write_bytes(data)
+    assert len(content_of(str(tmp_path / "x.jsonl")).rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b'{"a": 1, "a": 2}', "key_twice"),
+        (b'{"a": NaN}', "not_json"),
+        (b'{"a": "x\\u0000"}', "nul_byte"),
+    ],
+)
+def test_a_file_of_bad_records_alone_is_one(
+    read: Callable[..., Content], line: bytes, code: str
+) -> None:
+    """Its columns are known all the same, and no advice loses a key or a number."""
+    content = read(line + b"\n" + line + b"\n")
+    assert (content.layout.columns, content.codes) == (("a",), [(1, code), (2, code)])
 
 
 VALUES = st.recursive(

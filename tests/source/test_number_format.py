@@ -40,10 +40,16 @@ ACCOUNTING = r'_(* #,##0_);_(* \(#,##0\);_(* "-"??_);_(@_)'
         ('0000;"N"0000', -42, "N0042"),
         ('0 "kr"', 3, "3 kr"),
         ('"K"#', 0, "K"),
+        ('0.00" Cr"', 951.89, "951.89 CR"),
+        ('#,##0.00 "Dr."', 1951.5, "1951.5 DR"),
+        ('""0.00" Cr"', 5, "5 CR"),
+        ('0.00"Dr";0.00"Cr"', -5, "5 CR"),
+        (r'"R "0.00\ \C\R', 0.3, "0.3 CR"),
+        ('"CREDIT" General', 12, "12 CR"),
     ],
 )
 def test_a_key_is_what_is_shown(code: str, value: float, shown: str) -> None:
-    """Zeros, prefixes, suffixes and separators of a whole number are part of it."""
+    """Zeros, prefixes, suffixes and separators of a whole number, the side of an amount."""
     assert parsed(code).number(float(value)) == shown
 
 
@@ -80,6 +86,10 @@ def test_a_key_is_what_is_shown(code: str, value: float, shown: str) -> None:
         ('0;0;"Nil"', 0),
         ("0000;;", 0),
         ("0000", 42.7),
+        ("0.00;0.00", -5),
+        ('"-"0.00', -5),
+        ('"-"0.00', 0),
+        ('"Creditor" 0.00', 5),
     ],
 )
 def test_an_amount_is_the_stored_number(code: str, value: float) -> None:
@@ -96,6 +106,9 @@ def test_an_amount_is_the_stored_number(code: str, value: float) -> None:
         ('"CUST-"*00000', 42),
         ('"CUST-"0000', 42.7),
         ("0####", 42),
+        ('"-"0.00', 5),
+        ("(0.00);0.00", 5),
+        ('0.00"Cr"', -5),
     ],
 )
 def test_what_cannot_be_told_is_refused(code: str, value: float) -> None:

@@ -112,6 +112,10 @@ def test_a_cell_is_what_is_stored(book: Callable[..., Content], cell: Value, tex
         (Raw('<c r="{ref}" t="b"><v>2</v></c>'), "cell_error", "2"),
         (styled(0.42, 7), "wrong_type", "0.42"),
         (styled(42.5, 6), "wrong_type", "42.5"),
+        (styled("NaN", 0), "cell_error", "NaN"),
+        (styled(60, 1), "cell_error", "60"),
+        (styled(-1, 1), "cell_error", "-1"),
+        ("Jo_x0000_n", "nul_byte", "Jon"),
         ("Jo_xD83D_", "not_unicode", "Jo\ufffd"),
         (
             Raw('<c r="{ref}" t="inlineStr"><is><t>Jo_xD83D_</t></is></c>'),
@@ -150,6 +154,7 @@ def test_a_formula_that_is_still_to_be_calculated_has_no_value(
         (2, "name", "cell_error")
     ]
     assert content.cells == [("R-1", "", "0")]
+    assert book(rows, calculate='<calcPr calcCompleted="0"/>').faults
     if value:
         assert not book(rows).faults
 

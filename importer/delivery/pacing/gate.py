@@ -233,7 +233,8 @@ class Gate:
     def _take(self, now: float) -> float:
         self._in_flight += 1
         if self._shared is not None:
-            self._shared.take(now)
+            more = bool(self._line) and self._in_flight < self._pace.limit
+            self._shared.take(now, more=more)
         rate = send_rate(self._pace, now)
         if rate is not None:
             self._due = max(self._due, now - SLACK, self._pace.hold_until) + 1 / rate

@@ -62,8 +62,8 @@ class SharedRate:
         """When each may be used, monotonic seconds, ascending."""
         self._used = 0
         """Since the last lease was asked for."""
-        self._scarce_at = -math.inf
-        """When fewer slots were granted than there was use for."""
+        self._scarce_since = math.inf
+        """Since when each slot that was used left somebody standing who could have gone as well."""
         self._blocked_until = -math.inf
         self._free_until = -math.inf
         """Until then no slot is needed."""
@@ -86,9 +86,13 @@ class SharedRate:
         self._woken.set()
         return math.inf
 
-    def take(self, now: float) -> None:
-        """Use the slot that ``delay`` spoke of; it is used up even if no request leaves."""
+    def take(self, now: float, *, more: bool) -> None:
+        """Use the slot that ``delay`` spoke of; it is used up even if no request leaves.
+
+        ``more``: somebody else could go as well, had he a slot.
+        """
         self._used += 1
+        self._scarce_since = min(self._scarce_since, now) if more else math.inf
         if now >= self._free_until:
             self._slots.popleft()
             if not self._slots or self._slots[-1] < now + LOW:
@@ -104,7 +108,7 @@ class SharedRate:
             return f"waiting {math.ceil(self._blocked_until - now)} s: Moment sent Retry-After"
         if self._last is None or now - self._heard_at > SILENT:
             return "waiting for the ledger's database, which keeps the rate of all workers"
-        if self._last.rate is None or now - self._scarce_at > SILENT:
+        if self._last.rate is None or now - self._scarce_since < SILENT:
             return ""
         among = f", shared by {self._last.workers} workers" if self._last.workers > 1 else ""
         return f"at the ceiling of {spoken(self._last.rate)} requests/s (--rate){among}"
@@ -129,8 +133,6 @@ class SharedRate:
                 stop()
                 return
             self._take_in(grant)
-            if grant.slots < ask.slots:
-                self._scarce_at = self._heard_at
             gate.told(grant)
             with anyio.move_on_after(POLL):
                 await self._woken.wait()

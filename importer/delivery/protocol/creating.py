@@ -339,7 +339,9 @@ def _absent_after_refusal(flight: Flight, now: float, policy: Policy) -> Step:
         # A 422 may speak of the key: used for another body by a run whose ledger is gone.
         return _advance(flight._replace(why=None, second_key=True), now, policy)
     absences = flight.absences + 1
-    flight = flight._replace(absences=absences)
+    # A look that failed in between is no reason for what follows: the refusal is.
+    note = (refusal.http_status, refusal.error_code, refusal.message)
+    flight = flight._replace(absences=absences, note=note)
     if refusal.says_exists:
         # Moment says that it exists and a replica says that it does not: wait for them to agree.
         return _fail(flight, policy, floor=policy.settle_delay, cause=WaitCause.CONFIRM)

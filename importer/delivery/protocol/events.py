@@ -302,7 +302,9 @@ class SettleUpdate:
     updated: tuple[str, ...] = ()
     """Written by this run, or by an earlier one that could not know."""
     conflicts: tuple[str, ...] = ()
-    """Not written: Moment holds what somebody else wrote."""
+    """Not written: Moment holds what somebody else wrote, or the field waits for another one."""
+    waits: tuple[str, ...] = ()
+    """Those of them that nobody else caused: an amount and its currency go together."""
     otherwise: tuple[str, ...] = ()
     """Of ``updated``: Moment stored them in another form than they were sent."""
     left: tuple[str, ...] = ()

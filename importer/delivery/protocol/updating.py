@@ -52,6 +52,8 @@ from importer.delivery.protocol.states import (
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from importer.delivery.protocol.events import PatchAnswer, ReadAnswer
 
 METADATA = "metadata."
@@ -217,7 +219,7 @@ def foresee(state: UpdateState, version: bytes, wanted: Hashes, policy: UpdatePo
         return Foreseen(None, fields, reads=_must_look(state, todo, wanted, policy))
     if state.version == version and version:
         return Foreseen(Outcome.UNCHANGED)
-    if _conflicting(state, wanted, policy):
+    if conflicting(state, wanted, policy):
         return Foreseen(Outcome.CONFLICT)
     left = _left(state, wanted, policy)
     return Foreseen(Outcome.CHANGED if left else Outcome.UNCHANGED)
@@ -269,11 +271,25 @@ def _left(state: UpdateState, wanted: Hashes, policy: UpdatePolicy) -> tuple[str
     )
 
 
-def _conflicting(state: UpdateState, wanted: Hashes, policy: UpdatePolicy) -> tuple[str, ...]:
+def conflicting(state: UpdateState, wanted: Hashes, policy: UpdatePolicy) -> tuple[str, ...]:
     """Fields that differ, and are known to conflict."""
     known = _known_conflicts(state, wanted, policy)
     differ = [field for field, _ in _differing(state, wanted, policy)]
     return tuple(field for field in differ if field in known)
+
+
+def waiting(state: UpdateState, conflicts: Iterable[str], policy: UpdatePolicy) -> tuple[str, ...]:
+    """Of these conflicts those that nobody else caused: amount and currency go together.
+
+    Such a field holds what it held, and might be written if it were alone; or it is a currency
+    that may never be written, and its amount waits for it.
+    """
+    base, found = dict(state.base), []
+    for field, seen, _ in state.memory.conflicts:
+        held = seen == base.get(field, b"")
+        if field in {CURRENCY, BALANCE} and (policy.rule(field) is not Rule.IF_UNTOUCHED or held):
+            found.append(field)
+    return tuple(field for field in found if field in set(conflicts))
 
 
 def _must_look(state: Synced, todo: Hashes, wanted: Hashes, policy: UpdatePolicy) -> bool:
@@ -331,7 +347,10 @@ def _write(flight: UpdateFlight, base: Hashes, memory: Memory, policy: UpdatePol
     state = flight.state
     if not guard.write_ahead:
         return _patch(flight, policy)
-    memory = memory._replace(verdict=None)
+    # What is written now is no conflict any more: the source wins, though it did not before.
+    written = dict(flight.writes)
+    still = tuple(one for one in memory.conflicts if one.field not in written)
+    memory = memory._replace(verdict=None, conflicts=still)
     earlier = state.ours if isinstance(state, Updating) and guard.collect_ours else ()
     # What Moment was seen to hold before is still ours, should a replica show it.
     moved = [pair for pair in state.base if pair not in base] if isinstance(state, Updating) else []
@@ -477,7 +496,25 @@ def _weigh(flight: UpdateFlight, seen: dict[str, bytes], policy: UpdatePolicy) -
                 decision.surprises.add(field)
     if policy.safeguards.one_currency:
         _keep_currency(decision, seen, dict(flight.wanted), dict(state.base))
+    _learn(flight, seen, policy, decision.base, decision.otherwise)
     return decision
+
+
+def _learn(
+    flight: UpdateFlight,
+    seen: dict[str, bytes],
+    policy: UpdatePolicy,
+    base: dict[str, bytes],
+    otherwise: dict[str, bytes],
+) -> None:
+    """What is never written is in step, too, where Moment shows what the source says.
+
+    Of a customer that an older version created nothing else tells it.
+    """
+    for field, wanted in flight.wanted:
+        if policy.rule(field) is Rule.NEVER and seen.get(field) == wanted:
+            base[field] = wanted
+            otherwise.pop(field, None)
 
 
 def _may_write(
@@ -590,6 +627,7 @@ def _patched(flight: UpdateFlight, answer: Patched, policy: UpdatePolicy) -> Ste
         if held != wanted:
             otherwise[field] = wanted
             told.add(field)
+    _learn(flight, seen, policy, base, otherwise)
     flight = flight._replace(
         unshown=tuple(unshown),
         otherwise=tuple(sorted(told)),
@@ -601,7 +639,8 @@ def _patched(flight: UpdateFlight, answer: Patched, policy: UpdatePolicy) -> Ste
     if money is not None and BALANCE in dict(flight.writes) and seen.get(CURRENCY) == money:
         base[CURRENCY] = money
     updated = tuple(sorted({*flight.updated, *(field for field, _ in flight.writes)}))
-    memory = state.memory._replace(otherwise=_hashes(otherwise))
+    still = tuple(one for one in state.memory.conflicts if seen.get(one.field) != one.wanted)
+    memory = state.memory._replace(otherwise=_hashes(otherwise), conflicts=still)
     return _close(flight._replace(updated=updated), _hashes(base), memory, policy)
 
 
@@ -711,11 +750,12 @@ def _halt(flight: UpdateFlight, answer: a.RunWrong) -> Step:
 def _settle(flight: UpdateFlight, outcome: Outcome, policy: UpdatePolicy) -> Step:
     state, (status, code, message) = flight.state, flight.note
     over = flight._replace(phase=UpdatePhase.OVER, pending=None)
-    conflicts = {*flight.conflicts, *_conflicting(state, flight.wanted, policy)}
+    conflicts = {*flight.conflicts, *conflicting(state, flight.wanted, policy)}
     return over, SettleUpdate(
         Settle(outcome, state.customer_id, status, code, message),
         flight.updated,
         tuple(sorted(conflicts)),
+        waiting(state, conflicts, policy),
         flight.otherwise,
         _left(state, flight.wanted, policy),
     )
@@ -724,7 +764,7 @@ def _settle(flight: UpdateFlight, outcome: Outcome, policy: UpdatePolicy) -> Ste
 def _told(flight: UpdateFlight, policy: UpdatePolicy) -> Outcome:
     """The one word for all fields: what is not in step comes first."""
     state = flight.state
-    if flight.conflicts or _conflicting(state, flight.wanted, policy):
+    if flight.conflicts or conflicting(state, flight.wanted, policy):
         return Outcome.CONFLICT
     if flight.updated:
         return Outcome.UPDATED

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from importer.errors import LedgerFailed, UsageError
+from importer.ledger.interface import OlderLedger
 from importer.ledger.sqlite.lock import not_a_ledger, prepare
 from importer.ledger.sqlite.migrations import APPLICATION_ID, STEPS, migrate, version_of
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     Connect = Callable[..., sqlite3.Connection]
 
+T = TypeVar("T")
 
 _AGAIN = "then type the same command again: nothing is sent twice"
 # Primary result codes of sqlite.org/rescode.html: (what happened, what to do).
@@ -78,10 +80,6 @@ _PRAGMAS = (
 )
 
 
-class OlderLedger(UsageError):
-    """A reader met a ledger that a writer must bring up to this version first."""
-
-
 class Database:
     """A connection in autocommit mode whose errors are ``LedgerFailed``.
 
@@ -102,8 +100,13 @@ class Database:
         self._still_ours = still_ours
         self._file = path.stat()
 
+    def transact(self, work: Callable[[Database], T]) -> T:
+        """Run ``work`` in one ``transaction``."""
+        with self.transaction():
+            return work(self)
+
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[Database]:
         """One durable transaction: all of it when the block ends, none of it if it raises.
 
         Raises:
@@ -115,7 +118,7 @@ class Database:
         with self._translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                yield self._db
+                yield self
                 self._db.execute("COMMIT")
             except BaseException:
                 self._roll_back()
@@ -129,6 +132,15 @@ class Database:
         """
         with self._translated():
             return self._db.execute(sql, tuple(parameters)).fetchall()
+
+    def execute(self, sql: str, parameters: Iterable[Any] = ()) -> int:
+        """Run one statement; how many rows it changed.
+
+        Raises:
+            LedgerFailed: the file could not be written.
+        """
+        with self._translated():
+            return self._db.execute(sql, tuple(parameters)).rowcount
 
     def close(self) -> None:
         """Close; a writer empties the write-ahead log first, so that the file alone is whole."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from importer.errors import LedgerFailed, LedgerInUse, UsageError
+from importer.ledger.interface import NoLedger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ def prepare(path: Path, *, create: bool, read_only: bool) -> None:
         status = path.lstat()
     except FileNotFoundError:
         if not create or read_only:
-            raise UsageError(
+            raise NoLedger(
                 f"there is no ledger at {path}",
                 hint="the first `importer run` makes it; --ledger names another one",
             ) from None
@@ -130,6 +131,8 @@ _MOST = 4096
 class RunLock:
     """Held as a context manager from before the ledger is opened until after it is closed.
 
+    ``number`` is 0: a lock needs no fencing token, because its end is its process's.
+
     The lock is flock(2) on ``<ledger>.lock`` beside the resolved ledger, so that every path to one
     ledger meets the same lock. The file stays: removing it would let two runs lock two files of
     one name. What it holds only serves the message.
@@ -138,6 +141,8 @@ class RunLock:
         LedgerInUse: another run holds it; the message names its run id and process id.
         UsageError: the lock file cannot be made, or the file system has no locks.
     """
+
+    number = 0
 
     def __init__(self, path: Path, *, run_id: str = "", started_at: float = 0.0) -> None:
         self._ledger = path

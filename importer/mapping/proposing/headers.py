@@ -210,6 +210,23 @@ ELSEWHERE = _listed("""
 """)
 """Folded words that make a name about something else than the customer: ``Invoice Reference``."""
 
+_CUSTOMERS = _listed("""
+    customer customers client clients crm record account debtor debitor member subscriber contact
+    user person company patient tenant student pupil policyholder own our my internal external
+    unique main master
+    kunde kunden mitglied mitglieds kontakt eigene unsere interne externe compte abonne adherent
+    interne externe cliente clientes cuenta socio abonado interno externo klant klanten lid eigen
+    extern intern socio assinante conta klient kliente lede
+""")
+"""Folded words that make ``Reference`` or ``Code`` the customer's own, unlike ``PO Reference``."""
+_GENERIC = _listed("""
+    reference referenceno code recordid referenz referenznummer referencia referentie verwysing
+    matricula
+""")
+"""Folded names of references that may be of anything."""
+_ASKED = 0.3
+"""The weight of a reference that must be asked about."""
+
 STALE = _listed("""
     opening previous prior last initial former old brought starting begin beginning historic
     anfang anfangs eroffnung eroffnungs vorjahr vorjahres vorher vortrag alter alt initiale initial
@@ -243,8 +260,8 @@ def roles(name: str) -> dict[Role, float]:
     """What a column's name may mean, with a weight from 0 to 1.
 
     1 where the whole name is known, 0.6 where it only ends with a known name (``Billing Email``)
-    and 0.5 where it begins with one (``Saldo EUR``), both if it is about the customer; 0.1 for an
-    amount of the past.
+    and 0.5 where it begins with one (``Saldo EUR``), both if it is about the customer; 0.3 for a
+    reference of anything (``PO Reference``), 0.1 for an amount of the past.
     """
     words = _words(name)
     if not words:
@@ -262,6 +279,8 @@ def roles(name: str) -> dict[Role, float]:
             found[role] = 0.6
         elif _known_part(("".join(words[:cut]) for cut in range(1, len(words))), known):
             found[role] = 0.5
+    if found.get("reference", 1.0) < 1.0 and not _is_the_customers(words):
+        found["reference"] = _ASKED
     if "balance" in found and not STALE.isdisjoint((*words, whole)):
         found["balance"] = 0.1
     if found.get("personal_id") == 1.0:
@@ -277,6 +296,15 @@ def is_further(name: str, role: Role) -> bool:
     """
     own = [word for word in _words(name) if not word.isdigit() and word not in _ALSO]
     return "".join(own) in _folded(role) or "".join(_words(name)) in _folded(role)
+
+
+def _is_the_customers(words: list[str]) -> bool:
+    """Whether a name that ends or begins like a reference says whose it is."""
+    rest = [word for word in words if word not in _GENERIC and word not in {"no", "nr", "number"}]
+    said = tuple(one for one in _folded("reference") - _GENERIC if len(one) > 2)  # noqa: PLR2004
+    if "".join(words).endswith(said):
+        return True
+    return not rest or not _CUSTOMERS.isdisjoint(rest)
 
 
 def _known_part(parts: Iterable[str], known: frozenset[str]) -> bool:

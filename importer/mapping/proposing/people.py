@@ -9,7 +9,7 @@ import phonenumbers
 import polars as pl
 
 from importer.mapping.phone import to_e164
-from importer.mapping.proposing.headers import is_further
+from importer.mapping.proposing.headers import fold, is_further
 from importer.mapping.proposing.parts import BY_VALUES, SURE, share_within
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, most_of
 from importer.rows.text import shown
@@ -53,10 +53,32 @@ def propose_name(parts: Parts, answers: Answers) -> Choice | Question | None:
     if found is None:
         return None
     rivals = parts.rivals("full_name", whole) if whole else []
+    if whole and firm and firm.filled and not _same(parts, whole, firm):
+        if "contact" in fold(whole.name) and firm.filled >= _FIRM_SHARE * parts.facts.records:
+            return _firm_or_person(firm, whole)
+        rivals.append(firm)
     listed = ", ".join(shown(one.name) for one in rivals)
     warnings = (f"it may as well be {listed}; look which one Moment is to show",) if rivals else ()
-    confidence = parts.confidence("full_name", whole) if whole else "medium"
+    sure = whole is not None and not rivals
+    confidence = parts.confidence("full_name", whole) if whole and sure else "medium"
     return Choice(key, {"column": found.name}, confidence, "its name says so", warnings)
+
+
+def _same(parts: Parts, one: ColumnFacts, other: ColumnFacts) -> bool:
+    return parts.facts.sample[one.name].equals(parts.facts.sample[other.name])
+
+
+def _firm_or_person(firm: ColumnFacts, person: ColumnFacts) -> Question:
+    return Question(
+        "name",
+        f"Is the customer called by {shown(firm.name)} or by {shown(person.name)}?",
+        "both are filled, and Moment shows one name",
+        '--name "COLUMN"',
+        (
+            Suggestion(firm.name, "the firm is the customer"),
+            Suggestion(person.name, "the person is the customer"),
+        ),
+    )
 
 
 def _of_two(

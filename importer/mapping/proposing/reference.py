@@ -18,6 +18,8 @@ KEY = ("fields", "external_reference")
 _NEARLY_UNIQUE = 0.98
 """A few repeated references are bad rows; many mean that the column is no reference."""
 _MOST = 0.5
+_NAMED = 0.5
+"""A lighter name is one of anything's reference: a question."""
 
 
 def propose_reference(parts: Parts, answers: Answers) -> Choice | Question:
@@ -26,7 +28,8 @@ def propose_reference(parts: Parts, answers: Answers) -> Choice | Question:
         columns = [parts.facts.column(name) for name in answers.reference]
         return _choice(parts, columns, "medium", "you chose it")
     candidates = [one for one in parts.all("reference") if _usable(one)]
-    sure = [one for one in candidates if not _doubts(parts, one)]
+    named = [one for one in candidates if parts.weight("reference", one) >= _NAMED]
+    sure = [one for one in named if not _doubts(parts, one)]
     if sure and not set(_names(parts.rivals("reference", sure[0]))) & set(_names(sure)):
         best = sure[0]
         reason = f"its name says so, and {_uniqueness(best)}"

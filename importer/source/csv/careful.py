@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from importer.source.records import Malformed, padded_cells, spaced_quote
+from importer.source.records import Malformed, odd_quote, padded_cells, spaced_quote
 from importer.source.source_options import MAX_FIELD, MAX_RECORD, MAX_RECORD_LINES, numbered_column
 from importer.source.text.encodings import UTF8
 
@@ -59,6 +59,8 @@ class Breakage:
         found = f"{len(cells)} cell{'s' if len(cells) != 1 else ''} where the header has {expected}"
         if len(cells) < expected:
             message = f"the record has {found}; add the missing cells or delimiters"
+            if len(cells) == 1 and self._delimiter in cells[0]:
+                message = f"the record has {found}; take away the quotes about the whole line"
             code = "too_few_fields"
         else:
             message = f"the record has {found}; quote a cell that holds the delimiter"
@@ -202,6 +204,7 @@ class Framer:
         """
         self._delimiter = delimiter
         self._spaced = spaced_quote(delimiter)
+        self._odd = odd_quote(delimiter)
         self._width = len(columns)
         self._surplus = surplus
         self._broken = Breakage(delimiter, columns, encoding)
@@ -216,6 +219,7 @@ class Framer:
             final: nothing follows, so an open quote is an error and not a reason to wait.
         """
         work = _Work(block, first_line, spaced=self._spaced.search(block) is not None)
+        work.odd = b'"' in block and self._odd.search("".join(work.lines)) is not None
         at = 0
         while at < len(work.lines):
             after = self._stretch(work, at, final=final)
@@ -236,6 +240,8 @@ class Framer:
             for cells in reader:
                 first = feed.first
                 single = feed.at == first + 1
+                if work.odd and single:
+                    cells = self._without_blanks(work.lines[first], cells)  # noqa: PLW2901
                 if self._surplus:
                     cells = self._without_surplus(cells)  # noqa: PLW2901
                 if (len(cells) != self._width) or not (single and work.plain):
@@ -264,10 +270,21 @@ class Framer:
         return self._resume(feed)
 
     def _without_surplus(self, cells: list[str]) -> list[str]:
-        """A record without the empty cells that it may have beyond the header."""
-        if any(map(str.strip, cells[self._width :])):
+        """A record without the empty cells that it may have beyond the header.
+
+        One that has fewer of them, and an empty last cell, may lack a cell within.
+        """
+        width, beyond = self._width, len(cells) - self._width
+        if beyond < 0 or any(map(str.strip, cells[width:])):
             return cells
-        return cells[: max(self._width, len(cells) - self._surplus)]
+        if beyond >= self._surplus:
+            return cells[: max(width, len(cells) - self._surplus)]
+        return cells[:width] if width == 1 or cells[width - 1].strip() else cells[: width - 1]
+
+    def _without_blanks(self, line: str, cells: list[str]) -> list[str]:
+        """A record without the blanks about its quotes, of which csv knows only spaces."""
+        padded = padded_cells(line, self._delimiter) if self._odd.search(line) else None
+        return cells if padded is None else padded
 
     def _refused(self, work: _Work, feed: _Feed, kind: str) -> None:
         """Take a line that csv refuses where only blanks stand about its quotes."""
@@ -348,6 +365,8 @@ class _Work:
     def __init__(self, block: bytes, first_line: int, *, spaced: bool) -> None:
         """``spaced``: blanks before a quote that opens a cell are no part of it."""
         self.spaced = spaced
+        self.odd = False
+        """Whether other blanks than spaces stand before a quote that opens a cell."""
         try:
             text, intact = block.decode(), True
         except UnicodeDecodeError:

@@ -22,6 +22,7 @@ import polars as pl
 
 from importer.errors import SourceError
 from importer.source.csv.careful import Framer
+from importer.source.fed_back import delimiter_of_errors
 from importer.source.records import (
     HEADER_LINES,
     Header,
@@ -174,6 +175,7 @@ def _within_limits(frame: pl.DataFrame) -> bool:
 
 _BROKEN_QUOTES = {"stray_quote", "unclosed_quote"}
 _QUOTED = re.compile(rb'"[^"]*"')
+_END_MARK = b"\x1a"
 _BLANKS = ' \t\r\n,;|"'
 """A line of nothing else holds nothing, whatever the delimiter is."""
 # Excel's own first line, which names the delimiter.
@@ -219,6 +221,8 @@ class CsvSource:
         rest = b""
         while True:
             block = rest + self._blocks.take()
+            if self._blocks.ended:
+                block = self._without_end_mark(block)
             if not block:
                 break
             batch, rest = self._batch(block, len(rest))
@@ -280,11 +284,21 @@ class CsvSource:
         last = found[-1] if found else None
         if last is not None and self._blocks.ended and self._blocks.unended and not framed.rest:
             # Of a record that the end of the file has cut, nobody knows what is missing.
-            cut = last.line > max(framed.lines, default=0) and not _is_blank(last)
+            cut = last.line == self._line - 1 and not _is_blank(last)
             found[-1] = replace(last, framed=last.framed and not cut)
         malformed = [one for one in found if not _is_blank(one)]
         self._blank += len(found) - len(malformed)
         return self._made(frame, framed.lines, tuple(malformed)), framed.rest
+
+    def _without_end_mark(self, block: bytes) -> bytes:
+        """The last block without the Ctrl-Z by which DOS programs say that all was written."""
+        text = block.rstrip(b"\r\n")
+        written = text.rstrip(_END_MARK)
+        begins_line = not written or written.endswith(b"\n")
+        if text == written or not (begins_line or self._blocks.unended):
+            return block
+        self._blocks.unended = False
+        return written if begins_line else written + b"\n"
 
     def _nothing_beyond(self, frame: pl.DataFrame) -> bool:
         beyond = frame.get_columns()[len(self._header.keys) :]
@@ -349,6 +363,7 @@ class CsvSource:
         if (match := _SEP_LINE.fullmatch(lines[used]) if used < len(lines) else None) is not None:
             delimiter = delimiter or match[1]
             used += 1
+        delimiter = delimiter or (delimiter_of_errors(lines[used]) if used < len(lines) else "")
         delimiter, used = self._header_at(lines, used, delimiter)
         split = split_header(lines[used:], delimiter) if used < len(lines) else ([], 0)
         if split is None:
@@ -357,6 +372,7 @@ class CsvSource:
                 hint="close every quote of the first line; check the delimiter",
             )
         cells, header_lines = split
+        _refuse_odd_header(self._name, lines[used : used + 1], cells)
         used += header_lines
         size = sum(len(one.encode(errors="surrogateescape")) for one in lines[:used])
         header = header_of(self._name, self._utf8(cells))
@@ -454,14 +470,47 @@ def _below_title(lines: list[str], delimiter: str) -> tuple[int, int]:
     return (starts[at], len(rows[at])) if at else (0, 0)
 
 
+def _refuse_odd_header(name: str, lines: Sequence[str], cells: list[str]) -> None:
+    """Refuse a header whose lines are quoted in another way, or have no delimiter.
+
+    Raises:
+        SourceError: all is one cell that holds what would delimit it, or single quotes are cells'.
+    """
+    if len(cells) > 1 and all(_IN_SINGLE_QUOTES.fullmatch(one) for one in cells):
+        raise SourceError(
+            f"{source_name(name)}: its cells are in single quotes",
+            hint='export it again with double quotes ("), or with none',
+        )
+    if len(cells) != 1 or not lines:
+        return
+    signs = [one for one in DELIMITERS if one in cells[0]]
+    if signs and lines[0].lstrip().startswith('"'):
+        raise SourceError(
+            f"{source_name(name)}: the header is one cell that holds a {_CALLED[signs[0]]}:"
+            " each line seems to be in quotes as a whole",
+            hint="take the outer quotes away, for example"
+            r""" sed -E 's/^"//; s/"(\r?)$/\1/; s/""/"/g' FILE > NEW_FILE""",
+        )
+    if _BY_BLANKS.search(cells[0].strip()):
+        raise SourceError(
+            f"{source_name(name)}: the header is one cell: its names stand apart by blanks only",
+            hint="a file of fixed widths is not read: export it as CSV, or say what delimits its"
+            " cells with --delimiter",
+        )
+
+
+_BY_BLANKS = re.compile(r"\S {3,}\S|\S {2,}\S+(?: \S+)* {2,}\S")
+_IN_SINGLE_QUOTES = re.compile(r"\s*'[^']+'\s*")
+
+
 def _surplus(lines: Sequence[str], delimiter: str, width: int) -> int:
-    """How many empty cells every one of the first records has beyond the header; 0 if not all."""
+    """How many empty cells most of the first records have beyond the header; 0 for none."""
     widths: list[int] = []
     with suppress(csv.Error):
         for cells in csv.reader(lines, delimiter=delimiter, strict=True):
             if not any(map(str.strip, cells)):
                 continue
-            if any(map(str.strip, cells[width:])) or len(cells) == width:
+            if any(map(str.strip, cells[width:])):
                 return 0
             widths.append(len(cells))
     wide = [one for one in widths if one > width]

@@ -5,6 +5,10 @@ A format changes what is shown, not what is stored. Of an amount the stored numb
 CUST-0042 to everybody who reads the sheet, and 42 would be another customer's. So a number is a
 text as it is shown where its format has no decimals, and pads it with zeros or writes other
 characters around or within it; but not where these only tell a currency, the sign, or thousands.
+
+Of an amount the side counts too: 5 in the format ``0.00 "Cr"`` is ``5 CR``, as accounting programs
+(Tally, for one) export what a customer has. A format that writes the other sign than the number has
+is refused.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -32,6 +37,8 @@ _CONDITION = re.compile(r"(<=|>=|<>|<|>|=)\s*(-?[0-9]+(?:\.[0-9]+)?)\Z")
 _DATE_LETTERS = frozenset("ymdhsYMDHS")
 _ABOUT_AMOUNTS = frozenset(" ()-\u00a0\u202f\u2212")
 """What stands around an amount and is no part of a key."""
+_SIDES = {"CR": "CR", "CREDIT": "CR", "DR": "DR", "DEBIT": "DR"}
+_MINUSES = ("-", "\u2212", "(")
 _CURRENCY_LETTERS = 4
 """A longer word before a number is no currency."""
 
@@ -49,7 +56,10 @@ class _Section:
     ``currency``, ``general``, ``other`` (percent, exponent, fraction)."""
     condition: tuple[str, float] | None = None
     role: str = "amount"
-    """``amount``: the number counts; ``key``: what is shown; ``unknown``: that, but what is it."""
+    """``amount``: the number counts; ``key``: what is shown; ``unknown``: that, but what is it;
+    ``CR`` or ``DR``: the number counts, without its sign, and the side with it."""
+    minus: bool = False
+    """Whether a minus or parentheses stand about its digits."""
 
     def has(self, what: str) -> bool:
         return any(one == what for one, _ in self.items)
@@ -64,20 +74,28 @@ class NumberFormat:
     """``[h]:mm``: hours beyond 24."""
     sections: tuple[_Section, ...] = ()
     """Nothing where numbers and texts are shown as they are."""
-    keys: bool = False
-    """Whether a number may be shown as a key."""
+    plain: bool = True
+    """Whether all that counts of any number is the number."""
 
     def number(self, value: float) -> str | None:
-        """How a key is shown; None where the number is what counts.
+        """How a key is shown, or an amount with its side; None where the number is what counts.
 
         Raises:
             InapplicableError: it is shown as something else than its digits, and it cannot be told
                 as what.
         """
-        if not self.keys:
+        if self.plain:
             return None
         section, negative = self._chosen(value)
-        if section is None or section.role == "amount":
+        if section is None:
+            return None
+        if section.role in _SIDES.values():
+            if negative:
+                raise InapplicableError  # -5 Cr
+            return f"{Decimal(f'{abs(value):.15g}'):f} {section.role}"
+        if section.role == "amount":
+            if section.minus and value > 0:
+                raise InapplicableError
             return None
         if section.role == "unknown":
             raise InapplicableError
@@ -153,8 +171,26 @@ def parsed(code: str) -> NumberFormat:
     if date or elapsed:
         return NumberFormat(date=True, elapsed=elapsed)
     alone = len(sections) == 1
-    judged = tuple(replace(one, role=_role(one, alone=alone)) for one in sections)
-    return NumberFormat(sections=judged, keys=any(one.role != "amount" for one in judged))
+    judged = tuple(
+        replace(one, role=_side(one) or _role(one, alone=alone), minus=_has_minus(one))
+        for one in sections
+    )
+    plain = all(one.role == "amount" and not one.minus for one in judged)
+    return NumberFormat(sections=judged, plain=plain)
+
+
+def _side(section: _Section) -> str:
+    """``CR`` or ``DR`` where the format says on which side an amount stands, else ""."""
+    if not (section.has("digit") or section.has("general")):
+        return ""
+    words = _literal(section.items).upper().replace(".", " ").split()
+    sides = {_SIDES[word] for word in words if word in _SIDES}
+    return sides.pop() if len(sides) == 1 else ""
+
+
+def _has_minus(section: _Section) -> bool:
+    digits = section.has("digit") or section.has("general")
+    return digits and any(sign in _literal(section.items) for sign in _MINUSES)
 
 
 def _item(kind: str, text: str) -> tuple[str, str]:

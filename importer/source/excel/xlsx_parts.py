@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
 
@@ -121,6 +122,9 @@ def _boolean(place: str, text: str) -> tuple[str, Kind, Fault | None]:
 
 
 def _string(place: str, text: str) -> tuple[str, Kind, Fault | None]:
+    if "\0" in text:
+        message = f"{place} holds a NUL character (_x0000_); remove it"
+        return text.replace("\0", "")[:MAX_FIELD], Kind.ERROR, ("nul_byte", message)
     if _SURROGATES.search(text):
         message = f"{place} holds half of a surrogate pair, which is no character; remove it"
         return _SURROGATES.sub("\ufffd", text)[:MAX_FIELD], Kind.ERROR, ("not_unicode", message)
@@ -131,15 +135,15 @@ def _string(place: str, text: str) -> tuple[str, Kind, Fault | None]:
 
 
 def _number(place: str, cell: Cell, *, since_1904: bool) -> tuple[str, Kind, Fault | None]:
-    try:
-        value = float(cell.text)
-    except ValueError:
+    value = _value(cell.text)
+    if value is None:
         message = f"{place} holds a number that cannot be read; correct it"
         return cell.text, Kind.ERROR, ("cell_error", message)
     if cell.format.date:
         text = _moment(value, elapsed=cell.format.elapsed, since_1904=since_1904)
-        if text:
-            return text, Kind.DATE, None
+        message = f"{place} holds a date that Excel cannot show; correct it"
+        no_day = (cell.text, Kind.ERROR, ("cell_error", message))
+        return (text, Kind.DATE, None) if text else no_day
     if not abs(value) < _TOO_LARGE:
         message = (
             f"{place} holds a number of more than 15 digits, of which Excel keeps only 15;"
@@ -161,6 +165,14 @@ def _number(place: str, cell: Cell, *, since_1904: bool) -> tuple[str, Kind, Fau
     return text, Kind.NUMBER, None
 
 
+def _value(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
+
+
 def _plain(value: float) -> str:
     # 15 digits are what Excel itself shows: 0.30000000000000004 was 0.3.
     return format(Decimal(f"{value:.15g}"), "f")
@@ -170,6 +182,8 @@ def _moment(value: float, *, elapsed: bool, since_1904: bool) -> str:
     """ISO 8601; "" for what is no day of Excel's."""
     if not 0 <= value < _LAST_DAY:
         return ""
+    if int(value) == _LEAP_1900 and not (elapsed or since_1904):
+        return ""  # 29 February 1900, which there never was
     seconds = round(value * _SECONDS)
     if elapsed or value < 1:
         minutes, second = divmod(seconds, 60)
@@ -339,7 +353,12 @@ class Workbook:
             if tag == "workbookPr":
                 self.since_1904 = attributes.get("date1904") in {"1", "true"}
             elif tag == "calcPr":
-                self.recalculated = attributes.get("fullCalcOnLoad") in {"1", "true"}
+                # Set, or not completed before it was saved: 18.2.2.
+                self.recalculated = (
+                    attributes.get("fullCalcOnLoad") in _TRUE
+                    or attributes.get("forceFullCalc") in _TRUE
+                    or attributes.get("calcCompleted") in _FALSE
+                )
             elif tag == "sheet":
                 key = next(value for name, value in attributes.items() if name.endswith(":id"))
                 part = targets[key]

@@ -21,6 +21,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ from importer.source.text.blocks import Blocks
 from importer.source.text.text_stream import UTF8_BOM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
 
     from importer.source.source_options import SourceOptions
     from importer.source.text.text_stream import TextStream
@@ -85,7 +86,8 @@ def parse_record(line: str) -> dict[str, Any]:
     try:
         value = _DECODER.decode(line)
     except json.JSONDecodeError as error:
-        message = f"is no JSON: {error.msg} at character {error.pos + 1}; correct the line"
+        what = error.msg.removesuffix(" at")
+        message = f"is no JSON: {what} at character {error.pos + 1}; correct the line"
         raise NotARecord("not_json", message) from None
     except RecursionError:
         raise NotARecord("not_json", "is nested too deeply; give one flat object") from None
@@ -285,17 +287,21 @@ class JsonSource:
         records, bad = 0, 0
         for _, content in self._texts():
             try:
-                found = parse_record(_decoded(content)).keys()
+                found: KeysView[str] = parse_record(_decoded(content)).keys()
             except NotARecord:
-                bad += not records
-                continue
-            records += 1
+                found = _keys_of_bad(content)
+                bad += not records and not found
+            else:
+                records += 1
             if not found <= keys.keys():
                 keys.update(dict.fromkeys(found))
             if len(keys) > MAX_COLUMNS:
                 break  # header_of says what is wrong
-        if not keys or bad or (records == 1 and self._is_document):
+        is_one = records == 1 and self._is_document
+        if not keys or bad or is_one:
             self._refuse_document(keys)
+        if is_one:
+            self._refuse_columns()
         return list(keys)
 
     def _refuse_document(self, keys: Iterable[str]) -> None:
@@ -307,15 +313,22 @@ class JsonSource:
         shown = source_name(self._name)
         self._spool.seek(0)
         head = self._spool.read(_PIECE).removeprefix(UTF8_BOM).decode(errors="replace")
-        key = _KEY_OF_ARRAY.search(head) if head.lstrip().startswith("{") else None
-        if key is not None:
+        path = _path_of_records(head) if head.lstrip().startswith("{") else None
+        if path is not None:
             raise SourceError(
-                f"{shown}: is one JSON object, which holds its records under {column_name(key[1])}",
-                hint=f"write them one on each line: jq -c '.{key[1]}[]' FILE > FILE.jsonl",
+                f"{shown}: is one JSON object, which holds its records under {column_name(path)}",
+                hint=f"write them one on each line: jq -c '.{path}[]' FILE > FILE.jsonl",
             )
         if any(keys):
             return
         if head.lstrip().startswith("{"):
+            line = head.lstrip().partition("\n")[0].rstrip()
+            wrong = _wrong_in(line)
+            if wrong:
+                raise SourceError(
+                    f"{shown}: none of its lines is JSON; the first one {wrong}",
+                    hint='write one object on each line: {"external_reference": "...", ...}',
+                )
             raise SourceError(
                 f"{shown}: its JSON objects stand on several lines each",
                 hint="write one object on each line: jq -c . FILE > FILE.jsonl",
@@ -324,6 +337,32 @@ class JsonSource:
             f"{shown}: there is no JSON object in it",
             hint='write one object on each line: {"external_reference": "...", ...}',
         )
+
+    def _refuse_columns(self) -> None:
+        """Say that the only object of a file holds all records: by columns, or under their keys.
+
+        Raises:
+            SourceError: each of its values is an object with the same keys, or it is a table.
+        """
+        record = next(self._records(), {})
+        values = list(record.values())
+        inner = [one.keys() for one in values if isinstance(one, dict)]
+        # One value, or several without any key in common, may be a record with objects in it.
+        if len(inner) == len(values) > 1 and inner[0] and all(one == inner[0] for one in inner):
+            if all(key.isdigit() for key in inner[0]):
+                raise _pandas(self._name, "columns")
+            raise SourceError(
+                f"{source_name(self._name)}: is one JSON object, which holds its records under"
+                " their keys",
+                hint="write them one on each line: jq -c '.[]' FILE > FILE.jsonl",
+            )
+        if record.keys() == {"columns", "index", "data"}:
+            raise _pandas(self._name, "a table")
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        for _, content in self._texts():
+            with suppress(NotARecord):
+                yield parse_record(_decoded(content))
 
     def _texts(self) -> Iterator[tuple[int, bytes]]:
         """Line and text of each record: those of the lines, or the elements of one array."""
@@ -346,6 +385,72 @@ class JsonSource:
                 number += 1
                 if line.strip():
                     yield number, line
+
+
+def _pandas(name: str, what: str) -> SourceError:
+    return SourceError(
+        f"{source_name(name)}: is one JSON object, {what} as pandas writes it",
+        hint='write the records: to_json(FILE, orient="records", lines=True)',
+    )
+
+
+def _keys_of_bad(content: bytes) -> KeysView[str]:
+    """The keys of a line that is refused, though its columns are plain: a key twice, a NaN."""
+    try:
+        found = json.loads(_decoded(content))
+    except (NotARecord, ValueError, RecursionError):
+        found = None
+    return (found if isinstance(found, dict) else {}).keys()
+
+
+def _wrong_in(line: str) -> str:
+    """What is wrong with a line that is no JSON; "" where it may go on on the next one."""
+    try:
+        _LENIENT.decode(line)
+    except json.JSONDecodeError as error:
+        open_text = error.msg.startswith("Unterminated")
+        if open_text or error.pos >= len(line.rstrip(",")) or line in {"{", "{}"}:
+            return ""
+        return f"says at character {error.pos + 1}: {error.msg}"
+    except RecursionError:
+        return "is nested too deeply"
+    return ""
+
+
+_LENIENT = json.JSONDecoder()
+_DEEPEST = 3
+"""Levels that are looked through for the records of a document."""
+
+
+def _path_of_records(head: str) -> str | None:
+    """Where the list of objects is within the only object of a text, such as ``data.customers``."""
+    try:
+        found, _ = _LENIENT.raw_decode(head.lstrip())
+    except (json.JSONDecodeError, RecursionError):
+        key = _KEY_OF_ARRAY.search(head)
+        return key[1] if key else None
+    level = [("", found)]
+    for _ in range(_DEEPEST):
+        below = [
+            (f"{path}.{key}".lstrip("."), value)
+            for path, one in level
+            if isinstance(one, dict)
+            for key, value in one.items()
+            if _PLAIN_KEY.fullmatch(key)
+        ]
+        lists = [(path, one) for path, one in below if _is_list_of_objects(one)]
+        if lists:
+            # The schema of a table is shorter than the table.
+            return max(lists, key=lambda one: len(one[1]))[0]
+        level = below
+    return None
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class _Work:

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 _WHOLE_BITS = {"Float16": 11, "Float32": 24}
 """Bits of a whole number that a float keeps (IEEE 754); 53 else."""
+_BITS_OF_CENTS = 7
+"""So many of them an amount needs for its cents: steps of a 128th."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,10 @@ def _nested(column: str, series: pl.Series) -> TextColumn:
 
 
 def _texts(column: str, text: pl.Series) -> TextColumn:
+    if text.str.contains("\0", literal=True).any():
+        message = f"column {column_name(column)} holds a NUL character; remove it"
+        nul = text.str.contains("\0", literal=True)
+        return _faulty(column, text.str.head(MAX_FIELD), nul, message, code="nul_byte")
     # Parquet writes a long text once and points to it from every row; Python would hold each.
     if not (text.str.len_bytes() > MAX_FIELD).any():
         return TextColumn(text)
@@ -124,14 +130,17 @@ def _floats(column: str, series: pl.Series) -> TextColumn:
         plain = [_plain(one) if one is not None and "e" in one else one for one in text]
         text = pl.Series(text.name, plain, dtype=pl.String)
     wide = series.cast(pl.Float64)
-    most = 2.0 ** _WHOLE_BITS.get(str(series.dtype), 53)
+    bits = _WHOLE_BITS.get(str(series.dtype), 53)
+    if str(series.dtype) in _WHOLE_BITS and text.str.contains(".", literal=True).any():
+        bits -= _BITS_OF_CENTS
+    most = 2.0**bits
     finite = wide.is_finite().fill_null(value=True)
     exact = (finite & (wide.abs() <= most)).fill_null(value=True)
     if exact.all():
         return TextColumn(text, Kind.FLOAT)
     place = f"column {column_name(column)}"
     lost = (
-        f"{place} holds a number beyond {most:,.0f}, where its type {series.dtype} has lost digits;"
+        f"{place} holds a number beyond {most:,.0f}, where its type {series.dtype} loses digits;"
         " export it as an integer or as text"
     )
     none = f"{place} holds {{}}, which is no number; leave the cell empty, or write a number"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 from importer.errors import SourceError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 UTF8_BOM = b"\xef\xbb\xbf"
 _UNPACK = "decompress it, then run again"
 _TWICE = "decompress it once, then run again"
+_AS_PARQUET = "export the customers as Parquet, or as CSV"
 # (first bytes, what it is, what to do)
 _KNOWN = (
     (b"PK\x03\x04", "is a zip archive or workbook within a compressed file", _UNPACK),
@@ -51,6 +53,8 @@ _KNOWN = (
     (b"\xfd7zXZ\x00", "looks like xz data", "decompress it: unxz"),
     (b"%PDF", "looks like a PDF document", "export the customers as CSV"),
     (b"SQLite format 3\x00", "looks like a SQLite database", "export the customers as CSV"),
+    (b"ARROW1\x00", "is an Arrow (Feather) file", _AS_PARQUET),
+    (b"Obj\x01", "is an Avro file", _AS_PARQUET),
 )
 _PAGE = "export the customers as CSV; or open it in Excel and save it as .xlsx"
 _MARKED_UP = (
@@ -58,6 +62,9 @@ _MARKED_UP = (
     (b"<html", "is a web page, as some programs call .xls", _PAGE),
     (b"<!doctype html", "is a web page, as some programs call .xls", _PAGE),
     (b"<table", "is a table of a web page, as some programs call .xls", _PAGE),
+    *((b"id;p" + one, "is a SYLK file", _PAGE) for one in (b"wxl;", b"calcooo", b"scalc")),
+    (b"{\\rtf", "is a text with formats (RTF)", "export the customers as CSV"),
+    (b"begin:vcard", "holds address cards (vCard)", "export the customers as CSV"),
 )
 _LONGEST_TAG = 16
 _MARKS = ((UTF8, UTF8_BOM), ("utf-16le", b"\xff\xfe"), ("utf-16be", b"\xfe\xff"))
@@ -65,6 +72,8 @@ _UTF32_MARK = b"\xff\xfe\x00\x00"
 _NUL_SHARE = 0.01
 _NUL_FEW = 16
 _NUL_HALF = 0.5
+_NUL_OTHERS = 0.1
+_NO_TEXT = frozenset({"Cn", "Co", "Cs"})
 
 
 def byte_order_mark(head: bytes) -> tuple[str, bytes]:
@@ -81,9 +90,22 @@ def utf16_order(head: bytes) -> str:
     # Latin text in UTF-16 has a NUL in every second byte, and none in the others.
     even, odd = sample[::2], sample[1::2]
     for encoding, empty, half in (("utf-16le", even, odd), ("utf-16be", odd, even)):
-        if not empty.count(0) and half.count(0) > _NUL_HALF * len(half):
+        nuls = half.count(0)
+        # Of other scripts only the delimiters and digits have; then all of it must be characters.
+        if not empty.count(0) and (
+            nuls > _NUL_HALF * len(half)
+            or (nuls > _NUL_OTHERS * len(half) and _is_text(sample, encoding))
+        ):
             return encoding
     return ""
+
+
+def _is_text(sample: bytes, encoding: str) -> bool:
+    try:
+        text = codecs.getincrementaldecoder(codec_of(encoding))().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return "\n" in text and not any(unicodedata.category(one) in _NO_TEXT for one in set(text))
 
 
 def is_fed_back(head: bytes) -> bool:

@@ -1,17 +1,10 @@
-"""What a batch of changes makes of the rows that are held. Pure.
-
-Many rows in few statements.
-
-sqlite3 gives other threads way at every row that it steps through, and a busy event loop takes its
-turn each time: a batch of 256 rows then waits 256 times. One statement of many rows waits once.
-"""
+"""What a batch of changes makes of the rows that are held. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import Attempt, Rejected, Sent, generation
 from importer.errors import BugFound
@@ -19,37 +12,10 @@ from importer.ledger.codec import NOT_REQUESTS, Row, changed, decode, unknown
 from importer.ledger.rules import takes
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
 
     from importer.delivery.protocol.safeguards import Safeguards
     from importer.delivery.protocol.states import State, Transition
-
-
-SIZES = (256, 64, 16, 4, 1)
-"""Rows of one statement: few texts, so that SQLite's prepared statements are used again."""
-
-
-def insert(
-    db: sqlite3.Connection,
-    head: str,
-    rows: Sequence[Sequence[Any]],
-    tail: str = "",
-    of_tail: tuple[object, ...] = (),
-) -> None:
-    """Run ``head VALUES (?, ...), (?, ...) tail`` for all rows, in order; all have one length.
-
-    ``of_tail`` are the values of the ``?`` in ``tail``.
-    """
-    start = 0
-    for size in SIZES:
-        while len(rows) - start >= size:
-            part = rows[start : start + size]
-            marks = f"({', '.join('?' * len(part[0]))})"
-            values = ", ".join([marks] * size)
-            db.execute(f"{head} VALUES {values} {tail}", (*chain.from_iterable(part), *of_tail))
-            start += size
-
 
 AttemptColumns = tuple[int, str, float, str, int, int, str, str]
 """run, reference, at, event, generation, http_status, error_code, detail"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from importer.errors import UsageError
-from importer.plan.shard import Shard, parse_shard
+from importer.shard import Shard, shard_of
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 8, 100])
@@ -60,7 +60,7 @@ def test_shares_never_move() -> None:
 )
 def test_a_shard_is_named(text: str, environment: dict[str, str], shard: Shard) -> None:
     """I counts from 1; the counters of orchestrators, which count from 0, are translated."""
-    assert parse_shard(text, environment) == shard
+    assert shard_of(text, environment) == shard
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,6 @@ def test_a_shard_is_named(text: str, environment: dict[str, str], shard: Shard) 
 def test_what_is_no_shard_is_refused(text: str, environment: dict[str, str], words: str) -> None:
     """A share that would leave rows to nobody, or that is none, is an error with the fix."""
     with pytest.raises(UsageError, match="--shard") as raised:
-        parse_shard(text, environment)
+        shard_of(text, environment)
     assert words in raised.value.message
     assert raised.value.hint

@@ -49,17 +49,22 @@ class Record(NamedTuple):
     run: int
 
 
-_FIELDS = ", ".join(Record._fields)
-INSERT = f"INSERT INTO sync (account, {_FIELDS})"
-UPDATE = "ON CONFLICT (account, reference) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in Record._fields if name != "reference"
-)
+class Note(NamedTuple):
+    """What a customer's own row notes of its updates."""
+
+    reference: str
+    synced: bytes
+    """The version that an update left in step; empty while a PATCH may be open."""
+    patches: int
+    """How many were sent now."""
+
+
 _SELECT = (
     f"SELECT {', '.join(f'customer.{name}' for name in Row._fields)},"  # noqa: S608 - constant names
     f" {', '.join(f'sync.{name}' for name in Record._fields)}"
     " FROM customer LEFT JOIN sync"
     " ON sync.account = customer.account AND sync.reference = customer.reference"
-    " WHERE customer.account = ? AND customer.state = 'done' AND customer.reference IN ({})"
+    " WHERE customer.account = ? AND customer.state = 'done' AND customer.reference {}"
 )
 
 
@@ -217,6 +222,9 @@ def _told(change: UpdateTransition, held: UpdateState, now: float) -> list[Attem
     return told
 
 
-def select(count: int) -> str:
-    """The query for the customers of so many references, with their records."""
-    return _SELECT.format(", ".join("?" * count))
+def select_records(among: str) -> str:
+    """The query for the customers of some references, with their records.
+
+    ``among`` says which: ``IN (?, ?)`` or ``= ANY(?)``. It takes the account first.
+    """
+    return _SELECT.format(among)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from importer.ledger.series import series_of
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Mapping, Sequence
 
-    from importer.ledger.sqlite.connection import Database
+    from importer.ledger.statements import Reads, Transaction
 
 
 _DIGEST_BYTES = 8
+_TRIES_OF_A_SHARD = 4
+"""So often may each shard have gone through before the others of its input are looked for."""
+NUMBER = "SELECT id FROM run WHERE account = ? AND run_id = ?"
+"""The query for a run's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +51,18 @@ def digest_of(api_key: str, salt: bytes) -> str:
     return keyed.hexdigest()
 
 
-def run_row(db: sqlite3.Connection, account: int, run_id: str, now: float) -> int:
+def run_row(db: Transaction, account: int, run_id: str, now: float) -> int:
     """The number of a run, which is entered if it has not begun yet (inside a transaction)."""
     db.execute(
         "INSERT INTO run (account, run_id, started_at) VALUES (?, ?, ?)"
         " ON CONFLICT (account, run_id) DO NOTHING",
         (account, run_id, now),
     )
-    found = db.execute("SELECT id FROM run WHERE account = ? AND run_id = ?", (account, run_id))
-    return int(found.fetchone()[0])
+    return int(db.read(NUMBER, (account, run_id))[0][0])
 
 
 def write_beginning(
-    db: sqlite3.Connection,
+    db: Transaction,
     run: int,
     *,
     started_at: float,
@@ -78,7 +81,7 @@ def write_beginning(
 
 
 def write_end(
-    db: sqlite3.Connection,
+    db: Transaction,
     run: int,
     *,
     ended_at: float,
@@ -101,7 +104,7 @@ def write_end(
     )
 
 
-def runs_of_series(db: Database, account: int, series: str) -> list[int]:
+def runs_of_series(db: Reads, account: int, series: str) -> list[int]:
     """The numbers of all runs of a series; those of an older version by their sources."""
     found = db.read("SELECT id, series, sources FROM run WHERE account = ?", (account,))
     return [
@@ -111,23 +114,36 @@ def runs_of_series(db: Database, account: int, series: str) -> list[int]:
     ]
 
 
-def series_of_run(db: Database, account: int, run_id: str) -> str:
+def series_of_run(db: Reads, account: int, run_id: str) -> str:
     """The series of a run; "" where there is no such run, or one of an older version."""
     found = db.read("SELECT series FROM run WHERE account = ? AND run_id = ?", (account, run_id))
     return str(found[0][0]) if found else ""
 
 
-def last_volume(db: Database, account: int, series: str) -> dict[str, Any] | None:
-    """What the last run of a series noted that went through (``write_end``); None if none did."""
-    found = db.read(
+def last_volume(db: Reads, account: int, series: str) -> dict[str, Any] | None:
+    """What the last run of a series noted that went through (``write_end``); None if none did.
+
+    Shards of one input went through when all of them did: each notes ``shard``, as [I, N], and the
+    ``input``.
+    """
+    sql = (
         "SELECT volume FROM run WHERE account = ? AND series = ? AND volume <> ''"
-        " ORDER BY id DESC LIMIT 1",
-        (account, series),
+        " ORDER BY id DESC LIMIT ?"
     )
-    return json.loads(found[0][0]) if found else None
+    most, shards = 1, defaultdict[str, set[int]](set)
+    for (text,) in db.read(sql, (account, series, most)):
+        most = _TRIES_OF_A_SHARD * json.loads(text).get("shard", (1, 1))[1]
+    for (text,) in db.read(sql, (account, series, most)):
+        volume: dict[str, Any] = json.loads(text)
+        index, of = volume.get("shard", (1, 1))
+        done = shards[volume.get("input", "")]
+        done.add(index)
+        if len(done) == of:
+            return volume
+    return None
 
 
-def last_digest(db: Database, account: int) -> str | None:
+def last_digest(db: Reads, account: int) -> str | None:
     """The key digest of the account's last run; None before the first."""
     found = db.read(
         "SELECT key_digest FROM run WHERE account = ? AND key_digest <> ''"
@@ -137,7 +153,7 @@ def last_digest(db: Database, account: int) -> str | None:
     return str(found[0][0]) if found else None
 
 
-def last_runs(db: Database, account: int, limit: int) -> list[Run]:
+def last_runs(db: Reads, account: int, limit: int) -> list[Run]:
     """The account's last runs, the newest first."""
     found = db.read(
         "SELECT run_id, started_at, ended_at, command, version, key_digest, sources, exit_code,"

@@ -11,7 +11,7 @@ from importer.ledger.codec import COLUMNS, Row, decode
 if TYPE_CHECKING:
     from importer.delivery.protocol.states import State
     from importer.ledger.account import Account
-    from importer.ledger.sqlite.connection import Database
+    from importer.ledger.statements import Reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class History:
     entries: tuple[Entry, ...]
 
 
-def read_history(db: Database, account: Account, account_id: int, ref: str) -> History | None:
+def read_history(db: Reads, account: Account, account_id: int, ref: str) -> History | None:
     """The history of one reference; None if the ledger does not know it."""
     found = db.read(
         f"SELECT {COLUMNS} FROM customer WHERE account = ? AND reference = ?",  # noqa: S608 - constant names

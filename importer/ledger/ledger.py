@@ -1,0 +1,551 @@
+"""The ledger of one account: states read, changes applied in durable transactions.
+
+What a ledger is, for both kinds. Only how many rows are found and written at once is left to them.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from abc import ABC, abstractmethod
+from collections import Counter
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+from importer.delivery.protocol.states import Transition
+from importer.errors import BugFound
+from importer.ledger import ledger_version as versioning
+from importer.ledger import run_table
+from importer.ledger.account import Account, refuse_half
+from importer.ledger.applying import Folded, attempt_rows, fold
+from importer.ledger.attempt_table import History, read_history
+from importer.ledger.codec import COLUMNS, Row, decode
+from importer.ledger.field_hashes import (
+    fields_that_differ,
+    hashes_of,
+    short_fields_that_differ,
+    short_hashes_of,
+    unpacked,
+)
+from importer.ledger.sync_table import (
+    Note,
+    Synchronised,
+    encode,
+    fold_updates,
+    read_state,
+    select_records,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from importer.delivery.protocol.states import (
+        Attempt,
+        Hashes,
+        State,
+        UpdateState,
+        UpdateTransition,
+    )
+    from importer.ledger.applying import AttemptColumns
+    from importer.ledger.interface import Hasher
+    from importer.ledger.statements import Database, Reads, Transaction
+    from importer.ledger.sync_table import Record
+
+
+PAGE = 5000
+"""Rows of one read when the whole ledger is walked; no read blocks a writer's checkpoint."""
+_WALK = "FROM customer WHERE account = ? AND reference > ?"
+_ACCOUNT = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND name = ?"
+_SALT = "SELECT coalesce((SELECT salt FROM account WHERE id = ?), value) FROM salt"
+_FIRST_KEPT = "SELECT id FROM attempt WHERE at >= ? ORDER BY id LIMIT 1"
+_FORGET = "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ? LIMIT ?)"
+
+
+class Mapped(NamedTuple):
+    """A reference and the customer that it became; ``settled_at`` in epoch seconds."""
+
+    reference: str
+    customer_id: str
+    origin: str
+    settled_at: float
+
+
+def select_customers(among: str) -> str:
+    """The query for the rows of some references; ``among`` as in ``sync_table.select_records``."""
+    return f"SELECT {COLUMNS} FROM customer WHERE account = ? AND reference {among}"  # noqa: S608 - constant names
+
+
+def _hashed(salt: bytes, reference: str, document: Mapping[str, Any]) -> Hashes:
+    return hashes_of(reference, document, salt)
+
+
+class Ledger(ABC):
+    """Which row became which customer, for one account. Made by ``open_ledger``.
+
+    Every method raises ``LedgerFailed`` when the ledger cannot be read or written (exit code 3).
+    May be used from any thread, by one at a time.
+    """
+
+    def __init__(self, db: Database, account: Account, safeguards: Safeguards = ALL_ON) -> None:
+        self._db = db
+        self.account = account
+        self._safeguards = safeguards
+        self._account_id: int | None = None
+        self._salt: bytes | None = None
+        self._run: tuple[str, int] | None = None
+
+    # What is left to each kind --------------------------------------------------------------------
+
+    @abstractmethod
+    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """See ``LedgerReader``."""
+
+    @abstractmethod
+    def delivered_by(self, runs: Sequence[int]) -> int:
+        """How many customers of the account are in Moment that these runs met first."""
+
+    @abstractmethod
+    def _among(
+        self, db: Reads, select: Callable[[str], str], account: int, references: Sequence[str]
+    ) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query that takes an account and references; ``select`` says among which."""
+
+    @abstractmethod
+    def _hold(self, db: Transaction, account: int, references: Sequence[str]) -> None:
+        """Keep other writers away from these rows until the transaction ends."""
+
+    @abstractmethod
+    def _write_customers(
+        self, db: Transaction, account: int, rows: Sequence[Row], held: Mapping[str, Row]
+    ) -> None:
+        """Write rows, ordered by reference; those in ``held`` exist already."""
+
+    @abstractmethod
+    def _write_records(
+        self, db: Transaction, account: int, records: Sequence[Record], notes: Sequence[Note]
+    ) -> None:
+        """Write records of updates, ordered by reference, and what their customers' rows note."""
+
+    @abstractmethod
+    def _write_attempts(
+        self, db: Transaction, account: int, rows: Sequence[AttemptColumns]
+    ) -> None:
+        """Add to the history, in the order given."""
+
+    @abstractmethod
+    def _write_totals(self, db: Transaction, account: int, moved: Mapping[str, int]) -> None:
+        """Add to the number of customers in each state."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it; everything that was applied is durable already."""
+        self._db.close()
+
+    @property
+    def label(self) -> str:
+        """The account in words."""
+        return self.account.label
+
+    # States ---------------------------------------------------------------------------------------
+
+    def states(self, references: Sequence[str]) -> dict[str, State]:
+        """What is known of these references; one of which nothing is known is missing."""
+        account = self._known_account()
+        if account is None:
+            return {}
+        return {
+            row.reference: decode(row)
+            for row in self._rows(self._db, account, references)
+            if row.state != "new"
+        }
+
+    def updates(self, references: Sequence[str]) -> dict[str, UpdateState]:
+        """How those that are ``Done`` are kept in step; the others are missing.
+
+        A customer that was never updated has serial 0, and for a base what Moment confirmed when
+        it was made or found: nothing, in a ledger from before that was noted.
+        """
+        account = self._known_account()
+        return {} if account is None else self._updates(self._db, account, references)
+
+    def open_updates(self) -> int:
+        """How many customers have an update whose outcome nobody knows yet."""
+        sql = "SELECT count(*) FROM sync WHERE account = ? AND ours IS NOT NULL"
+        return int(self._db.read(sql, (self._known_account(),))[0][0])
+
+    def hasher(self) -> Hasher:
+        """Makes field hashes as this ledger keeps them, of payloads and of Moment's answers."""
+        return partial(_hashed, self._key())
+
+    def changed_fields(self, payloads: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """In which fields each payload differs from the version that is known of its reference."""
+        account = self._known_account()
+        found: dict[str, tuple[str, ...]] = {}
+        for row in () if account is None else self._rows(self._db, account, list(payloads)):
+            payload = payloads[row.reference]
+            if row.hashes is not None:
+                now = hashes_of(row.reference, json.loads(payload), self._key())
+                found[row.reference] = fields_that_differ(unpacked(row.hashes), now)
+            elif row.fields is not None:
+                short = short_hashes_of(payload, self._key())
+                found[row.reference] = short_fields_that_differ(row.fields, short)
+        return found
+
+    def iter_states(self) -> Iterator[tuple[str, State]]:
+        """Every reference with its state, ordered by code point, in bounded memory."""
+        sql = f"SELECT {COLUMNS} {_WALK} AND state <> 'new' ORDER BY reference LIMIT ?"
+        for columns in self._walk(sql):
+            row = Row._make(columns)
+            yield row.reference, decode(row)
+
+    def mapping(self) -> Iterator[Mapped]:
+        """Every reference with its customer's id, ordered by code point, in bounded memory."""
+        columns = ", ".join(Mapped._fields)
+        sql = f"SELECT {columns} {_WALK} AND state = 'done' ORDER BY reference LIMIT ?"
+        yield from map(Mapped._make, self._walk(sql))
+
+    def apply(
+        self,
+        transitions: Sequence[Transition | UpdateTransition],
+        attempts: Sequence[Attempt],
+        *,
+        run_id: str,
+        now: float,
+    ) -> list[State | UpdateState | None]:
+        """Apply in one transaction that is durable when this returns.
+
+        A change is taken if the ledger still holds the (state, generation) that it expects; a
+        ``Done`` is taken over every state but an earlier ``Done``. An update is taken if it
+        expects the (customer, serial) that is held. Changes of one reference are applied in the
+        order given. What was written is read back before it is committed.
+
+        Returns:
+            For each transition None if it was applied, else the state that the ledger holds.
+
+        Raises:
+            LedgerFailed: nothing of it was applied.
+            BugFound: an invariant does not hold, or something else is read back than was
+                written; nothing of it was applied.
+        """
+        creating = [one for one in transitions if isinstance(one, Transition)]
+        updating = [one for one in transitions if not isinstance(one, Transition)]
+
+        def work(db: Transaction) -> tuple[int, int, Folded, Synchronised]:
+            account, run = self._enter(db, run_id, now)
+            made = {one.reference for one in creating} | {one.reference for one in attempts}
+            self._hold(db, account, sorted(made | {one.reference for one in updating}))
+            held = {row.reference: row for row in self._rows(db, account, sorted(made))}
+            folded = fold(held, creating, attempts, run=run, now=now, guard=self._safeguards)
+            self._write_customers(db, account, folded.rows, held)
+            told = list(attempt_rows(folded.advances, attempts, run))
+            synced = self._synchronise(db, account, run, updating, now)
+            told += attempt_rows([], synced.events, run)
+            self._write_attempts(db, account, told)
+            self._read_back(db, account, folded.rows, synced.states)
+            # Last, because every writer of the account waits for these rows.
+            if None in folded.results or synced.states:
+                versioning.write_move(db, account, run)
+            self._write_totals(db, account, {one: n for one, n in folded.moved.items() if n})
+            return account, run, folded, synced
+
+        account, run, folded, synced = self._db.transact(work)
+        self._account_id, self._run = account, (run_id, run)
+        created, updated = iter(folded.results), iter(synced.results)
+        return [
+            next(created) if isinstance(one, Transition) else next(updated) for one in transitions
+        ]
+
+    # Runs -----------------------------------------------------------------------------------------
+
+    def begin_run(
+        self,
+        run_id: str,
+        *,
+        started_at: float,
+        command: str,
+        version: str,
+        key_digest: str,
+        sources: Sequence[str],
+        series: str = "",
+        plan: tuple[str, str] | None = None,
+    ) -> None:
+        """Note that a run of a series begins; ``started_at`` in epoch seconds.
+
+        ``plan`` is the digest of the plan that it follows, and the version that was planned on.
+        """
+
+        def work(db: Transaction) -> tuple[int, int]:
+            account, run = self._enter(db, run_id, started_at)
+            run_table.write_beginning(
+                db,
+                run,
+                started_at=started_at,
+                command=command,
+                version=version,
+                key_digest=key_digest,
+                sources=sources,
+                series=series,
+            )
+            if plan is not None:
+                versioning.write_plan(db, account, run, plan=plan[0], base=plan[1])
+            return account, run
+
+        account, run = self._db.transact(work)
+        self._account_id, self._run = account, (run_id, run)
+
+    def end_run(
+        self,
+        run_id: str,
+        *,
+        ended_at: float,
+        exit_code: int,
+        counts: Mapping[str, int] | None = None,
+        volume: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note how a run ended; ``counts`` are rows by outcome, None for what was told before.
+
+        ``volume`` is what the next run of the series is compared with; None if this run is no
+        measure, because it was stopped or sent nothing.
+        """
+
+        def work(db: Transaction) -> None:
+            _, run = self._enter(db, run_id, ended_at)
+            run_table.write_end(
+                db, run, ended_at=ended_at, exit_code=exit_code, counts=counts, volume=volume
+            )
+
+        self._db.transact(work)
+
+    def runs(self, limit: int = 10) -> list[run_table.Run]:
+        """The account's last runs, the newest first."""
+        account = self._known_account()
+        return [] if account is None else run_table.last_runs(self._db, account, limit)
+
+    def last_volume(self, series: str) -> dict[str, Any] | None:
+        """The ``volume`` of the last run of a series that had one; None before the first."""
+        account = self._known_account()
+        return None if account is None else run_table.last_volume(self._db, account, series)
+
+    def series_runs(self, series: str) -> list[int]:
+        """The numbers of the runs of a series, as ``versions`` gives them."""
+        account = self._known_account()
+        return [] if account is None else run_table.runs_of_series(self._db, account, series)
+
+    def series_of_run(self, run_id: str) -> str:
+        """The series of a run; "" where the account has no such run."""
+        account = self._known_account()
+        return "" if account is None else run_table.series_of_run(self._db, account, run_id)
+
+    def customers_of(self, runs: Sequence[int]) -> Iterator[tuple[str, str]]:
+        """(reference, customer id) of those customers, ordered by code point, in bounded memory."""
+        sql = (
+            f"SELECT reference, customer_id, first_run {_WALK} AND state = 'done'"
+            " ORDER BY reference LIMIT ?"
+        )
+        wanted = frozenset(runs)
+        for reference, customer_id, run in self._walk(sql):
+            if run in wanted:
+                yield reference, customer_id
+
+    def references(self) -> Iterator[list[str]]:
+        """Every reference of the account that something was sent for, a page at a time."""
+        sql = f"SELECT reference {_WALK} AND state <> 'new' ORDER BY reference LIMIT ?"
+        pages = self._walk(sql)
+        while page := [row[0] for row in islice(pages, PAGE)]:
+            yield page
+
+    def settled_by(self, run_id: str, references: Sequence[str]) -> set[str]:
+        """Those of the references that this run made ``Done`` or ``Rejected``."""
+        return self._of_run(
+            "SELECT reference, last_run FROM customer"
+            " WHERE account = ? AND state IN ('done', 'rejected') AND reference {}",
+            run_id,
+            references,
+        )
+
+    def updated_by(self, run_id: str, references: Sequence[str]) -> set[str]:
+        """Those of the references whose record of updates this run changed last."""
+        sql = "SELECT reference, run FROM sync WHERE account = ? AND reference {}"
+        return self._of_run(sql, run_id, references)
+
+    def key_digest(self, api_key: str) -> str:
+        """16 hex digits that tell this API key from others, on this ledger only."""
+        return run_table.digest_of(api_key, self._key())
+
+    def last_key_digest(self) -> str | None:
+        """The digest of the key that the account's last run used; None before the first run."""
+        account = self._known_account()
+        return None if account is None else run_table.last_digest(self._db, account)
+
+    def same_key(self, api_key: str) -> bool:
+        """Whether the account's last run used this API key; True before the first run."""
+        last = self.last_key_digest()
+        return last is None or hmac.compare_digest(last, self.key_digest(api_key))
+
+    # Plans ----------------------------------------------------------------------------------------
+
+    def version(self) -> str:
+        """Hex digits that every change of a customer of this account replaces; "" before any."""
+        return versioning.version(self._db, self._known_account())
+
+    def standing(self, plan: str, base: str) -> versioning.Standing:
+        """How this ledger stands to the plan of that digest, made on the version ``base``."""
+        return versioning.standing(self._db, self._known_account(), plan=plan, base=base)
+
+    def forget_attempts(self, before: float) -> int:
+        """Drop from the history what happened before that time (epoch seconds); how much it was.
+
+        What a customer's own row tells stays: its state, id, times and number of requests. No
+        delivery rests on the history. A few rows at a time, so that nobody waits long.
+        """
+        found = self._db.read(_FIRST_KEPT, (before,))
+        first_kept = found[0][0] if found else 1 << 62
+        dropped = 0
+        some = PAGE
+        while some == PAGE:
+            some = self._db.transact(lambda db: db.execute(_FORGET, (first_kept, PAGE)))
+            dropped += some
+        return dropped
+
+    # For people -----------------------------------------------------------------------------------
+
+    def totals(self) -> dict[str, int]:
+        """Rows of the account by state (``new``, ``sent``, ``done``, ``rejected``)."""
+        account = self._known_account()
+        sql = "SELECT state, customers FROM total WHERE account = ? AND customers <> 0"
+        return dict(self._db.read(sql, (account,)))
+
+    def accounts(self) -> list[Account]:
+        """All accounts of this ledger file, the oldest first."""
+        return accounts_in(self._db)
+
+    def history(self, reference: str) -> History | None:
+        """What happened to one customer of this account; None if it is not known."""
+        account = self._known_account()
+        if account is None:
+            return None
+        return read_history(self._db, self.account, account, reference)
+
+    # Inside ---------------------------------------------------------------------------------------
+
+    def _synchronise(
+        self,
+        db: Transaction,
+        account: int,
+        run: int,
+        transitions: Sequence[UpdateTransition],
+        now: float,
+    ) -> Synchronised:
+        """Apply updates (inside a transaction)."""
+        if not transitions:
+            return Synchronised()
+        wanted = sorted({one.reference for one in transitions})
+        held = self._updates(db, account, wanted)
+        folded = fold_updates(held, transitions, now=now, guard=self._safeguards)
+        records = [
+            encode(reference, state, run=run, now=now)
+            for reference, state in sorted(folded.states.items())
+        ]
+        patches = Counter(one.reference for one in folded.events if one.event == "updating")
+        notes = [
+            Note(
+                one.reference, b"" if one.ours is not None else one.version, patches[one.reference]
+            )
+            for one in records
+        ]
+        self._write_records(db, account, records, notes)
+        return folded
+
+    def _read_back(
+        self,
+        db: Transaction,
+        account: int,
+        rows: Sequence[Row],
+        states: Mapping[str, UpdateState],
+    ) -> None:
+        """Make sure that it holds what is to be committed: a lost id costs money."""
+        held = {
+            row.reference: row for row in self._rows(db, account, [row.reference for row in rows])
+        }
+        found = self._updates(db, account, list(states))
+        # What an update notes in its customer's row comes with its own record.
+        if all(held.get(row.reference) == row for row in rows if row.reference not in states) and (
+            found == states
+        ):
+            return
+        raise BugFound(
+            "the ledger does not hold what was written to it",
+            safe="nothing more is sent, and the results tell what Moment answered",
+        )
+
+    def _updates(
+        self, db: Reads, account: int, references: Sequence[str]
+    ) -> dict[str, UpdateState]:
+        return dict(map(read_state, self._among(db, select_records, account, references)))
+
+    def _rows(self, db: Reads, account: int, references: Sequence[str]) -> Iterator[Row]:
+        return map(Row._make, self._among(db, select_customers, account, references))
+
+    def _of_run(self, sql: str, run_id: str, references: Sequence[str]) -> set[str]:
+        account = self._known_account()
+        if account is None:
+            return set()
+        found = self._db.read(run_table.NUMBER, (account, run_id))
+        pairs = self._among(self._db, sql.format, account, references)
+        return {reference for reference, run in pairs if [(run,)] == found}
+
+    def _key(self) -> bytes:
+        if self._salt is None:
+            self._salt = bytes(self._db.read(_SALT, (self._known_account(),))[0][0])
+        return self._salt
+
+    def _walk(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        account, last = self._known_account(), ""
+        while account is not None and (page := self._db.read(sql, (account, last, PAGE))):
+            yield from page
+            last = page[-1][0]
+
+    def _known_account(self) -> int | None:
+        if self._account_id is None:
+            for number, copying in self._db.read(_ACCOUNT, self._names):
+                refuse_half(self.account, copying)
+                self._account_id = number
+        return self._account_id
+
+    def _enter(self, db: Transaction, run_id: str, now: float) -> tuple[int, int]:
+        """(account, run) as numbers, entered if need be; remembered only once committed."""
+        account = self._account_id
+        if account is not None and self._run is not None and self._run[0] == run_id:
+            return account, self._run[1]
+        db.execute(
+            "INSERT INTO account (base_url, mode, name) VALUES (?, ?, ?)"
+            " ON CONFLICT (base_url, mode, name) DO NOTHING",
+            self._names,
+        )
+        account, copying = db.read(_ACCOUNT, self._names)[0]
+        refuse_half(self.account, copying)
+        return account, run_table.run_row(db, account, run_id, now)
+
+    @property
+    def _names(self) -> tuple[str, str, str]:
+        return self.account.base_url, self.account.mode, self.account.name
+
+
+def accounts_in(db: Reads) -> list[Account]:
+    """All accounts of a ledger, the oldest first."""
+    found = db.read("SELECT base_url, mode, name FROM account ORDER BY id")
+    return [Account(*names) for names in found]

@@ -1,0 +1,183 @@
+"""A real scheduler and real worker processes, which die; the rest is tested at the seam."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from importer.delivery.around import Around, loop_options
+from importer.delivery.protocol.flight import Planned
+from importer.delivery.protocol.states import NEW
+from importer.engine.dask_carrier import dask_engine
+from importer.engine.seam import EngineSettings
+from importer.errors import ExitCode, RunStopped
+from importer.ledger import Account, LedgerAddress, open_ledger
+from tests.delivery.fake_api import FakeApi, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from importer.delivery.protocol.flight import Settled
+
+KEY = "sk_test_of_the_dask_tests"
+DASK = str(Path(sys.executable).with_name("dask"))
+ROWS = 400
+SETTLED = 60
+"""Rows after which something dies."""
+
+
+@dataclass
+class Cluster:
+    """A scheduler and two workers, as processes of this test."""
+
+    address: str
+    scheduler: subprocess.Popen[bytes]
+    workers: list[subprocess.Popen[bytes]]
+
+
+def _start(folder: Path, *command: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "MOMENT_API_KEY": KEY}
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            [DASK, *command, "--no-dashboard", "--scheduler-file", str(folder / "where.json")],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One for all tests of this file: it takes seconds to start."""
+    folder = tmp_path_factory.mktemp("dask")
+    where = folder / "where.json"
+    scheduler = _start(folder, "scheduler", "--host", "127.0.0.1", "--port", "0")
+    worker = ("worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
+    workers = [_start(folder, *worker) for _ in range(2)]
+    try:
+        while not where.exists() or not where.read_text().endswith("}"):
+            assert scheduler.poll() is None, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield Cluster(json.loads(where.read_text())["address"], scheduler, workers)
+    finally:
+        for process in (*workers, scheduler):
+            process.kill()
+            process.wait()
+
+
+@dataclass
+class Ended:
+    """How a delivery ended."""
+
+    outcomes: Counter[str]
+    error: RunStopped | None
+    held: int
+    """Customers that the ledger knows."""
+
+
+def deliver(
+    cluster: Cluster,
+    api: FakeApi,
+    ledger_path: Path,
+    *,
+    key: str = KEY,
+    halfway: Callable[[], None] = lambda: None,
+) -> Ended:
+    """Deliver rows by the cluster; ``halfway`` is called once some have been settled."""
+    account = Account(api.url, "test")
+    outcomes: Counter[str] = Counter()
+    once = threading.Event()
+
+    def settled(one: Settled) -> None:
+        outcomes[one.settle.outcome.value] += 1
+        if outcomes.total() >= SETTLED and not once.is_set():
+            once.set()
+            halfway()
+
+    with open_ledger(ledger_path, account) as ledger:
+        hashed = ledger.hasher()
+        rows = (
+            Planned(
+                number,
+                f"R-{number}",
+                b"f" * 16,
+                json.dumps({"external_reference": f"R-{number}", "name": "Ada"}),
+                NEW,
+                hashed(f"R-{number}", {"name": "Ada"}),
+            )
+            for number in range(ROWS)
+        )
+        engine = dask_engine(
+            cluster.address,
+            EngineSettings("20261126T010000Z-00000d", api.url, concurrency=4),
+            on_settled=settled,
+            ledger=LedgerAddress(str(ledger_path)),
+            account=account,
+            lease=0,
+            key_digest=ledger.key_digest(key),
+            reader=ledger,
+            around=Around(),
+            warn=print,
+        )
+        error = None
+        try:
+            anyio.run(engine.deliver, rows, backend_options=loop_options())
+        except RunStopped as stopped:
+            error = stopped
+        return Ended(outcomes, error, ledger.totals().get("done", 0))
+
+
+@pytest.mark.slow
+def test_a_worker_with_another_key_takes_no_part(cluster: Cluster, tmp_path: Path) -> None:
+    """Nothing is sent; the message names the worker, and no key."""
+    with serving(lambda _, __: None) as api:
+        ended = deliver(cluster, api, tmp_path / "ledger.db", key="sk_test_of_somebody_else")
+
+    assert ended.error is not None
+    assert "cannot take part: its API key is not the run's" in ended.error.message
+    assert KEY not in ended.error.message + ended.error.hint
+    assert ended.error.exit_code is ExitCode.STOPPED
+    assert not api.posts
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_no_row(cluster: Cluster, tmp_path: Path) -> None:
+    """The other one delivers what it had; each customer is made once, each row told once."""
+    victim = cluster.workers[0]
+
+    def kill() -> None:
+        victim.send_signal(signal.SIGKILL)
+
+    with serving(lambda _, __: None) as api:
+        ended = deliver(cluster, api, tmp_path / "ledger.db", halfway=kill)
+
+    assert ended.error is None
+    assert victim.wait() == -signal.SIGKILL
+    assert ended.outcomes.total() == ROWS
+    assert ended.outcomes.keys() <= {"created", "found"}
+    assert len(api.customers) == ended.held == ROWS
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_killed_ends_the_run_in_words(cluster: Cluster, tmp_path: Path) -> None:
+    """The run may be typed again; each row that was told is in the ledger."""
+    with serving(lambda _, __: None) as api:
+        ended = deliver(cluster, api, tmp_path / "ledger.db", halfway=cluster.scheduler.kill)
+
+    assert ended.error is not None
+    assert (ended.error.reason, ended.error.exit_code) == ("scheduler_lost", ExitCode.STOPPED)
+    assert SETTLED <= ended.outcomes.total() <= ROWS
+    assert ended.held >= ended.outcomes["created"]
