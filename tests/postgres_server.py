@@ -15,6 +15,8 @@ import stat
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +37,8 @@ PASSWORD = "a-password-of-the-tests"
 """Asked for over TCP alone; the Unix socket trusts everybody who may open its folder."""
 DATABASE = "importer"
 _SECONDS = 60
+_STARTER = ThreadPoolExecutor(1, "postgres")
+"""A server dies with the thread that started it: with this one, which ends with the process."""
 _UNPRIVILEGED = ("postgres", "nobody")
 """Users that a server is started as where we are root, which PostgreSQL refuses."""
 _USUAL = ("/usr/local/bin", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/bin")
@@ -130,14 +134,15 @@ class PostgresServer:
         """Start it and wait until it answers."""
         log = (self.folder / "log").open("ab")
         with log:
-            self._process = subprocess.Popen(
+            self._process = _STARTER.submit(
+                subprocess.Popen,
                 [*self._as_user(), str(self._binaries / "postgres"), "-D", str(self._data)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 env=self._environment(),
                 start_new_session=True,
-            )
+            ).result()
         deadline = time.monotonic() + _SECONDS
         while True:
             try:
@@ -258,7 +263,8 @@ class PostgresServer:
         process.send_signal(signal.SIGSTOP)  # It would start new children meanwhile.
         children = _children(process.pid)
         for pid in [*children, process.pid]:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # One that ended by itself.
+                os.kill(pid, signal.SIGKILL)
         process.wait(_SECONDS)
         while any(Path(f"/proc/{pid}").exists() for pid in children):
             time.sleep(0.005)  # Whoever starts it again meets their shared memory until then.

@@ -89,6 +89,10 @@ _ENTER = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _MARK = "UPDATE account SET copying = ? WHERE id = ?"
+_TYPES = (
+    "SELECT column_name, udt_name FROM information_schema.columns"
+    " WHERE table_schema = current_schema() AND table_name = ?"
+)
 _ROWS_AT_ONCE = 200
 
 
@@ -301,7 +305,13 @@ def _write_page(
 
 
 def _insert(db: Transaction, table: Table, account: int, rows: list[list[Any]]) -> None:
-    """Many rows a statement: each costs a way to the server."""
+    """Many rows at once: each would cost a way to the server."""
+    bulk = getattr(db, "copy_in", None)  # A database has it, a file needs none.
+    if bulk is not None:
+        types = dict(db.read(_TYPES, (table.name,)))
+        names = ("account", *table.columns)
+        bulk(table.name, {name: types[name] for name in names}, ((account, *row) for row in rows))
+        return
     head = f"INSERT INTO {table.name} (account, {', '.join(table.columns)}) VALUES "  # noqa: S608 - our own names
     marks = f"(?{', ?' * len(table.columns)})"
     for start in range(0, len(rows), _ROWS_AT_ONCE):
