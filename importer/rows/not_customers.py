@@ -52,7 +52,8 @@ class NoCustomer:
 
 _SUMS = (
     r"(?:grand |sub[ -]?|over-?all |sum |net |report |page |company |account |customer )?totals?"
-    r"|sum|average|avg|\u03a3|(?:overall )?results?|outstanding total"
+    r"|sum|average|avg|mean|durchschnitt|mittelwert|moyenne|gemiddelde|promedio|m[e\u00e9]dia"
+    r"|\u03a3|(?:overall )?results?|outstanding total"
     r"|(?:opening|closing) balances?|(?:balance )?(?:[bc]/[fd]|(?:brought|carried) forward)"
     r"|(?:gesamt|zwischen|end)?(?:summe|ergebnis)|gesamt|saldo|\u00fcbertrag"
     r"|(?:sub|eind)?-?totaal|totaux|sous-total|totalt?e?|subtotale?"
@@ -62,6 +63,9 @@ _SUMS = (
     r"|\u0432\u0441\u0435\u0433\u043e|\u03c3\u03cd\u03bd\u03bf\u03bb\u03bf|[\u5408\u603b\u7e3d][\u8ba1\u8a08]"
     r"|\ud569\uacc4|\u0627\u0644\u0645\u062c\u0645\u0648\u0639|jumlah|t\u1ed5ng c\u1ed9ng|c\u1ed9ng"
 )
+_SUBTOTAL = r"(?:sub[ -]?totals?|zwischensumme|subtotaal|subtotale|sous-total)\b"
+_PART = re.compile(rf"{_SUBTOTAL}.*", re.IGNORECASE)
+"""The sum of a part of a file stands within it."""
 _THINGS = (
     r"(?:rows?|records?|lines?|entries|results?|customers?|accounts?|debtors?|items?"
     r"|datens(?:atz|\u00e4tze)|zeilen?|kunden|debitoren|lignes?|enregistrements?|clients?"
@@ -138,7 +142,8 @@ _FOOT = re.compile(
 _NO_VALUE = re.compile(r"[^\w\s]|(?i:null|none|nan|n/a|na|nil|<na>|#n/a|undefined|\\n)")
 _HEAD = re.compile("(?i:h|hd|hdr|header|0+1?)")
 _DATE = re.compile(
-    r"(?:19|20)[0-9]{2}[-/.]?[01][0-9][-/.]?[0-3][0-9].*|[0-3][0-9]([-/.])[01][0-9]\1[0-9]{4}.*"
+    r"(?:19|20)[0-9]{2}[-/.]?[01][0-9][-/.]?[0-3][0-9].*"
+    r"|[0-3][0-9][-/.][01][0-9][-/.](?:19|20)[0-9]{2}.*"
 )
 _REACHES = re.compile(r"\S@\S|\+[0-9]{6}")
 
@@ -153,7 +158,7 @@ class EdgeLines:
         """A column, and how its cell begins in a rule or another header."""
         if named:
             name = pl.escape_regex(trim(layout.columns[named[0]]))
-            pattern = rf"(?i)^\s*(?:[^\p{{L}}\p{{N}}]{{2,}}|{name})\s*$"
+            pattern = rf"(?i)^\s*(?:[^\p{{L}}\p{{N}}]{{2,}}|{name}|{_SUBTOTAL}.{{0,20}})\s*$"
             self._may_be = named[0], pattern
         self._off = layout.fed_back
         self._count = 0
@@ -234,11 +239,12 @@ class EdgeLines:
             return "a line of dashes"
         if self._is_header(texts):
             return "the header once more"
-        if not at_edge or any(map(_REACHES.search, filled)):
+        first = filled[0]
+        if any(map(_REACHES.search, filled)) or not (at_edge or _PART.fullmatch(first)):
             return ""
-        if _HEAD.fullmatch(filled[0]) and any(map(_DATE.fullmatch, filled[1:2])):
+        if _HEAD.fullmatch(first) and any(map(_DATE.fullmatch, filled[1:2])):
             return "the head of a transmission"
-        said = (looks for pattern, looks in _SHAPES if pattern.fullmatch(filled[0]))
+        said = (looks for pattern, looks in _SHAPES if pattern.fullmatch(first))
         return next(said, "")
 
     def _is_header(self, texts: list[str]) -> bool:

@@ -50,6 +50,7 @@ def found(
         (("End of export - 20 records",), "an end mark"),
         (("As of 2026-11-01",), "the foot of a page or report"),
         (("Copyright (c) 2026 Acme, inc.",), "the foot of a page or report"),
+        (("Average", "", "ZAR", "30"), "a line of totals"),
         (("------", "----"), "a line of dashes"),
         (("======",), "a line of dashes"),
         (("EOF", "3"), "an end mark"),
@@ -141,6 +142,7 @@ def test_a_word_in_the_middle_is_a_customer_and_a_second_header_is_not(cut: int)
         12: "the header once more",
         23: "a line of dashes",
     }
+    assert found(*half, ("Subtotal:", "", "ZAR", "300"), *half, cut=cut) == {12: "a line of totals"}
     assert found(("---", "---"), total, *half, cut=cut) == {
         2: "a line of dashes",
         3: "a line of totals",
