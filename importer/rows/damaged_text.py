@@ -39,6 +39,12 @@ _ESCAPED = (
     r"|[A-Za-z]{1,6}(?:acute|grave|circ|uml|tilde|cedil|caron|slash|ring|lig));"
     r"|%C[2-9A-F]%[89AB][0-9A-F]|\\u[0-9A-Fa-f]{4}"
 )
+_ERROR = (
+    r"^(?:#(?:REF|VALUE|DIV/0|NUM|NULL|NAME|SPILL|CALC|FIELD|ERROR|BEZUG|WERT|ZAHL|VALEUR|NOM"
+    r"|NOMBRE|VERW|WAARDE|GETAL|[\x{a1}\x{bf}](?:REF|VALOR|NUM|NOMBRE|DIV/0))[!?]|#NV|#N/[ABD]"
+    r"|#GETTING_DATA|#{3,}|Err:5[0-9]{2}|Loading\.\.\.)$"
+)
+"""What Excel, LibreOffice and Google Sheets save as text, in the languages of ``init``."""
 _KINDS = (
     (
         "misread",
@@ -64,6 +70,11 @@ _KINDS = (
         "escaped",
         "hold what a web page writes for a character, such as &amp;",
         "export them again as plain text",
+    ),
+    (
+        "error",
+        "are what a spreadsheet shows for an error, or where a column is too narrow (#REF!, ###)",
+        "correct the formulas, and export them again",
     ),
     (
         "nothing",
@@ -103,6 +114,7 @@ class DamagedText:
                 self._note(name, "lost", text.str.contains(_LOST, literal=True), lines)
                 wrong = [at for at in may_be.arg_true() if _is_misread(text[at])]
                 self._note_rows(name, "misread", wrong, lines)
+            self._note(name, "error", text.str.contains(_ERROR), lines)
             odd = text.str.contains(_ODD).fill_null(value=False)
             if odd.any():
                 misread = set(wrong)
