@@ -47,7 +47,7 @@ def test_utf_8_that_was_read_in_any_usual_encoding(encoding: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["RÓŻYCKI", "PÓŁTORAK", "LÍŠEŇ", "POSPÍŠIL", "Jean\u2013Éric", "Гія", "Ігор Рєпін",
+    ["RÓŻYCKI", "PÓŁTORAK", "LÍŠEŇ", "POSPÍŠIL", "Jean\u2013Éric", "Гія", "Рєпін",
      "Äämisepp", "FĂGĂRAŞ"],
 )  # fmt: skip
 def test_names_whose_letters_look_like_bytes_of_others(name: str) -> None:
