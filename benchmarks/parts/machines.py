@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 WORKERS = (1, 2, 4)
 LATENCY_MS = 100.0
-IN_FLIGHT = 16
+IN_FLIGHT = 8
 """Of each worker."""
 RATE_SHARE = 0.6
 """The rate that is asked of the most workers, of what they could do without one."""

@@ -111,6 +111,7 @@ def run(
             config=config,
             flags=given.flags,
             hides=_hides(sources or []),
+            update=delivery.update,
         ),
     )
     inputs = given.inputs(sources or [])

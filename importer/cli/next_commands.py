@@ -25,6 +25,9 @@ _TO_CORRECT = ("invalid", "rejected")
 """Outcomes of rows in an errors file that may be corrected there."""
 _TO_LOOK_AT = ("conflict", "missing")
 """Those about which Moment says something else than the source: no cell of ours is wrong."""
+_TO_LOOK_AT_MARKS = ("conflict", "missing", "rejected")
+"""The same of the marks of vanished customers."""
+_EDITS_WIN = "if_untouched"
 STDIN = "-"
 ACCOUNT = "--account"
 """``export`` has one of its own: without it all accounts of a ledger are written."""
@@ -55,8 +58,9 @@ def after_run(
     config: Path | None = None,
     flags: Flags = no_flags,
     hides: bool = False,
+    update: str = "",
 ) -> list[str]:
-    """Three commands, each with a word on why.
+    """Three commands or more, each with a word on why.
 
     Args:
         ledger: the run's.
@@ -66,6 +70,7 @@ def after_run(
         config: its mapping file.
         flags: its options.
         hides: whether the summary leaves out a part of a source's address.
+        update: the policies of its updates, as ``--update`` takes them.
     """
     make = _Maker(ledger, config, flags)
     if plan is None:
@@ -75,6 +80,8 @@ def after_run(
         again = " ".join(["importer run", "--plan", pasted(str(plan)), *map(_word, words)])
     to_correct = _files_with(_TO_CORRECT, summary, results)
     to_look_at = _files_with(_TO_LOOK_AT, summary, results)
+    gone = _less([f"{results}/vanished.csv"])
+    marks = summary.marked
     part = "" if plan is not None else _missing_part(summary, hides=hides)
     if summary.stopped_by == "too_many_invalid":
         check = make("check", summary.sources, without=("max_errors",))
@@ -84,19 +91,39 @@ def after_run(
         first = (look, "what would be sent; if the input is right, run it with --accept-drift")
     elif summary.outcomes.get("would_create"):
         first = (again, f"send them{part}")
-    elif summary.outcomes.get("unsettled"):
+    elif summary.outcomes.get("unsettled") or marks.get("unsettled"):
         first = (again, f"goes on with what is not settled; nothing is sent twice{part}")
     elif to_correct:
         first = (make("run", to_correct), "once the rows in it are corrected")
     elif to_look_at:
         first = (_less(to_look_at), "what Moment holds otherwise, and was left alone")
+    elif any(marks.get(one) for one in _TO_LOOK_AT_MARKS):
+        first = (gone, "who has vanished, and could not be marked")
     else:
         first = (again, f"again: sends only what is new{part}")
     return _aligned(
         first,
+        *_not_in_step(make, summary, results, update),
+        *[(gone, "who was delivered before, and is not in the input any more")]
+        * (summary.vanished > 0 and not summary.stopped_by and first[0] != gone),
         (make("status"), "the ledger: totals and last runs"),
         (make("export", ["ids.csv"]), "every reference with its bcus_ id"),
     )
+
+
+def _not_in_step(
+    make: _Maker, summary: Summary, results: str, update: str
+) -> list[tuple[str, str]]:
+    """What may be done with rows about which Moment says something else than the source."""
+    found = []
+    conflicts = _files_with(("conflict",), summary, results)
+    if conflicts and _EDITS_WIN in update:
+        wins = ("--update", update.replace(_EDITS_WIN, "source"))
+        command = make("run", conflicts, more=wins, without=("update",))
+        found.append((command, "if the source is right in all of it: it wins, this once"))
+    if missing := _files_with(("missing",), summary, results):
+        found.append((make("verify", missing), "asks Moment for these rows again; reads only"))
+    return found
 
 
 def after_check(
@@ -154,7 +181,7 @@ class _Maker:
         without: Sequence[str] = (),
     ) -> str:
         words = ["importer", command, *map(pasted, names)]
-        if command in {"run", "plan", "check"} and self._config is not None:
+        if command in {"run", "plan", "check", "verify"} and self._config is not None:
             words += ["--config", pasted(str(self._config))]
         # One that holds a password was not typed: who said it will say it again.
         if command != "check" and self._ledger != DEFAULT_LEDGER and not self._ledger.has_password:

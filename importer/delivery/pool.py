@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import anyio
 
 from importer.delivery.history import AnyAnswer, attempt_of, attempt_of_update
+from importer.delivery.pacing.outage import FEWEST
 from importer.delivery.pacing.valve import GateClosed, ToldToWait, Trail, Valve
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import creating as protocol
@@ -26,7 +27,7 @@ from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, New, Rejected, Sent, State
 from importer.delivery.protocol.updating import UpdateFlight, UpdatePhase, UpdatePolicy
-from importer.delivery.row_source import Iterated, Rows, Stream
+from importer.delivery.row_source import Iterated, Rows, Spread, Stream
 from importer.delivery.stopping import (
     Refusals,
     first_rows_failed,
@@ -72,6 +73,8 @@ BATCH_PER_WORKER = 4
 """or as many for each worker, if that is more."""
 OTHERS = 5
 """Rows that are tried beside the first before a run is said to be wrong as a whole."""
+LEFT = 19
+"""Rows that an earlier run left, of which none is taken: one less than an outage's."""
 TOLD_ROWS = 3
 """Rows in succession that must be told to wait for too long before the run stops for it."""
 BACK_SHARE = 4
@@ -80,6 +83,8 @@ MOST_ASIDE = 10_000
 """Waiting rows; beyond them a row whose trouble is its own is left before its attempts are spent,
 so that memory is bounded and no number of such rows keeps an untried one from its turn."""
 IN_LEDGER = "everything that was sent is in the ledger"
+MOST_HUNG = 120.0
+"""Seconds that requests of a row may hang in all before it is left, if its trouble is its own."""
 _ANY = 1 << 30
 
 
@@ -140,8 +145,8 @@ class _Ride:
     """It comes back from a wait, or from a lost compare-and-set."""
     settled: bool = False
     """It has its outcome."""
-    refused: bool = False
-    """It has been counted among the refused rows."""
+    judged: bool = False
+    """It has been counted among the rows that Moment took or refused."""
     update: UpdateFlight | None = None
     """Where the row's customer is settled and is to be kept in step."""
     after_update: u.UpdateEvent | None = None
@@ -315,9 +320,9 @@ class Pool:
                 written ahead, generations only grow.
         """
         if isinstance(rows, Stream):
-            self._rows, rows.on_put = rows, self._turns.call
-        else:
-            self._rows = Iterated(rows)
+            rows.on_put = self._turns.call
+        source = rows if isinstance(rows, Stream) else Iterated(rows)
+        self._rows = Spread(source, self._settings.batch)
         self._progress_at = self._monotonic()
         self._valve.start()
         try:
@@ -370,16 +375,17 @@ class Pool:
         A row may be in trouble that is its own. While it waits, or once it is left, others are
         tried, one request at a time and untried rows first. Only if all of them fail for one
         reason, the run is wrong. A row that another importer settled meanwhile costs no request
-        and proves nothing.
+        and proves nothing, and nor does one that an earlier run left.
         """
-        asked = 0
+        asked = left = 0
         while not (self._open or self._stop.is_set()):
             ride = self._turns.pick(untried_first=True)
             if ride is not None:
                 before = ride.trail.asked
                 await self._drive_picked(ride)
-                asked += ride.trail.asked and not before
-            elif asked <= OTHERS and self._may_take():
+                if ride.trail.asked and not before:
+                    asked, left = asked + (not ride.trail.left), left + ride.trail.left
+            elif asked <= OTHERS and left < LEFT and self._may_take():
                 self._turns.put(await self._take_up(1))
             elif self._alive:
                 await self._turns.wait()
@@ -388,7 +394,8 @@ class Pool:
         if self._open or self._stop.is_set() or not self._unsettled:
             return
         codes = {one.error_code for one in self._unsettled}
-        if not self._valve.heard or (asked > OTHERS and len(codes) == 1):
+        unheard = not self._valve.heard and (asked or self._valve.trouble == "unreachable")
+        if unheard or ((asked > OTHERS or left == LEFT) and len(codes) == 1):
             self._halt(first_rows_failed(self._unsettled[-1], self._valve.trouble))
 
     def _may_take(self) -> bool:
@@ -416,7 +423,7 @@ class Pool:
                 protocol.Flight(
                     planned.reference, planned.fingerprint, planned.state, fields=planned.fields
                 ),
-                Trail(planned.position),
+                Trail(planned.position, left=_was_left(planned)),
                 update=_update_of(planned),
             )
             for planned in rows
@@ -589,7 +596,8 @@ class Pool:
         was_own = trail.own
         # Where rows in trouble of their own are about, few rows in trouble prove nothing.
         rows = self._alive if self._open and not self._own_seen else _ANY
-        if valve.leave(trail, sent_at, answer, hint, rows=rows):
+        few = self._alive < FEWEST
+        if valve.leave(trail, sent_at, answer, hint, rows=rows, few=few):
             self._halt(stop_error(valve.trouble or "unreachable"))
         self._own += trail.own - was_own
         self._own_seen = self._own_seen or trail.own
@@ -668,14 +676,26 @@ class Pool:
         """Let the row sleep, if it may."""
         if wait.floor > self._valve.patience:
             self._told_to_wait(ride, wait)
-        elif ride.trail.own and self._aside >= MOST_ASIDE:
+        elif self._is_spent(ride):
             self._leave(ride)
         else:
             delay = wait.floor
+            if ride.trail.throttled:
+                delay = max(delay, full_jitter(ride.trail.throttled, self._draw()))
             if wait.cause in {e.WaitCause.FAULT, e.WaitCause.CONFLICT} or wait.failures:
                 delay = max(delay, full_jitter(wait.failures, self._draw()))
             self._aside += 1
             self._tasks.start_soon(self._sleep, ride, wait, delay)
+
+    def _is_spent(self, ride: _Ride) -> bool:
+        """Whether the run goes on without a row whose trouble is its own."""
+        trail = ride.trail
+        is_own = trail.own or self._alive < FEWEST
+        return (
+            (trail.own and self._aside >= MOST_ASIDE)
+            or trail.throttled >= self._policy.max_failures
+            or (is_own and trail.hung > MOST_HUNG)
+        )
 
     async def _sleep(self, ride: _Ride, wait: e.Wait, delay: float) -> None:
         until = self._monotonic() + delay
@@ -708,22 +728,32 @@ class Pool:
     # How rows end --------------------------------------------------------------------------------
 
     def _judge_refusal(self, ride: _Ride, wait: e.Wait | None = None) -> None:
-        """Count a row that Moment refuses; stop where it refuses nearly all with the same words."""
-        refusal = ride.flight.refusal
-        if refusal is None or ride.refused or refusal.says_exists:
+        """Count a row that Moment decides on; stop where it refuses nearly all with the same words.
+
+        Rows count when they are answered, whenever their commit is durable: else a slow disk would
+        make a row of refusals out of every other one.
+        """
+        refusal, pending = ride.flight.refusal, ride.flight.pending
+        if ride.judged:
+            return
+        if wait is None and isinstance(pending, Done):
+            ride.judged = True
+            self._refusals.taken()
+            return
+        if refusal is None or refusal.says_exists:
             return
         half_proven = wait is not None and wait.cause is e.WaitCause.CONFIRM
-        if not half_proven and not isinstance(ride.flight.pending, Rejected):
+        if not half_proven and not isinstance(pending, Rejected):
             return
         self._refused(ride, self._refusals)
 
     def _judge_refused_update(self, ride: _Ride, flight: UpdateFlight) -> None:
         """The same of a customer that is to be kept in step."""
-        if flight.outcome is Outcome.REJECTED and not ride.refused:
+        if flight.outcome is Outcome.REJECTED and not ride.judged:
             self._refused(ride, self._refused_updates)
 
     def _refused(self, ride: _Ride, refusals: Refusals) -> None:
-        ride.refused = True
+        ride.judged = True
         words = refusals.refused(ride.planned.reference, ride.note)
         if words and not self._stop.is_set():
             self._confirms = ride.update is None
@@ -740,7 +770,7 @@ class Pool:
             self._told.clear()
             self._open = self._open or asked
             self._any_settled = self._any_settled or asked
-            if settle.outcome is not Outcome.REJECTED and asked:
+            if settle.outcome is not Outcome.REJECTED and asked and not ride.judged:
                 if ride.update is None:
                     self._refusals.taken()
                 elif sends:
@@ -782,6 +812,11 @@ def _update_of(planned: Planned) -> UpdateFlight | None:
         return None
     fields = planned.fields or ()
     return UpdateFlight(planned.reference, planned.fingerprint, fields, planned.update)
+
+
+def _was_left(planned: Planned) -> bool:
+    """Whether it was sent in an earlier run that could not settle it."""
+    return planned.update is None and isinstance(planned.state, Sent)
 
 
 def _is_over(ride: _Ride) -> bool:

@@ -101,3 +101,42 @@ class Stream:
     def _tell(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+APART = 16
+"""Every so manieth row of a batch comes first, then those behind them, and so on."""
+
+
+class Spread:
+    """The same rows, those that stand together apart.
+
+    Files are sorted, so rows with one trouble (a firewall that dislikes a street) stand in blocks;
+    one after the other they would look like the run's.
+    """
+
+    def __init__(self, rows: Rows, batch: int) -> None:
+        self._rows = rows
+        self._batch = batch
+        self._taken: deque[Planned] = deque()
+
+    @property
+    def ready(self) -> bool:
+        """As ``Rows.ready``."""
+        return bool(self._taken) or self._rows.ready
+
+    @property
+    def ended(self) -> bool:
+        """As ``Rows.ended``."""
+        return not self._taken and self._rows.ended
+
+    async def take(self, most: int) -> list[Planned]:
+        """As ``Rows.take``."""
+        if not self._taken:
+            rows = await self._rows.take(max(most, self._batch))
+            self._taken.extend(row for first in range(APART) for row in rows[first::APART])
+        return [self._taken.popleft() for _ in range(min(most, len(self._taken)))]
+
+    def close(self) -> None:
+        """As ``Rows.close``; what was taken up here is dropped, and nothing of it was sent."""
+        self._taken.clear()
+        self._rows.close()

@@ -143,6 +143,10 @@ def turned_away(http_status: int, *, of_api: bool) -> str:
     """The reason of a run in which every row is turned away like this."""
     if http_status in {404, 405}:
         return "no_such_endpoint"
+    if http_status == 401:  # noqa: PLR2004 - RFC 9110 section 15.5.2
+        return "unauthorised"
+    if 300 <= http_status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
+        return "redirected"
     return "forbidden" if of_api else "something_else_answers"
 
 

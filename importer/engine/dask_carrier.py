@@ -241,10 +241,15 @@ class DaskCarrier:
     def _unreachable(self, what: str, error: Exception | None) -> RunStopped:
         why = f" ({type(error).__name__})" if error is not None else ""
         return RunStopped(
-            f"the Dask scheduler at {self._address} {what}{why}",
+            f"the Dask scheduler at {_shown(self._address)} {what}{why}",
             reason="scheduler_lost",
             hint="when it is there, type the same command again: nothing is sent twice",
         )
+
+
+def _shown(address: str) -> str:
+    """The address as a user types it."""
+    return address.replace("tcp://", "dask://", 1).replace("tls://", "dask+tls://", 1)
 
 
 def load_dask() -> Any:

@@ -124,7 +124,11 @@ class Columns:
                 empty = cells == ""
                 open_rows = empty if open_rows is None else open_rows & empty
         if isinstance(spec, PhoneField) and spec.region_column is not None:
-            found = {**self._kinds.unreadable(trim(spec.region_column)), **found}
+            number = self.text(spec)
+            # An international number says its own country.
+            national = (number != "") & ~number.str.starts_with("+")
+            unread = self._kinds.unreadable(trim(spec.region_column))
+            found = {row: one for row, one in unread.items() if national[row]} | found
         return found
 
     def _numbers(self, spec: TextField) -> pl.Series | None:
@@ -394,6 +398,7 @@ class Bound:
 
     def apply(self, batch: RecordBatch) -> Mapped:
         """Map one batch."""
+        batch = self._without_named(batch)
         cells = batch.frame.fill_null("")
         cells.columns = [str(index) for index in range(cells.width)]
         lines = pl.Series("line", batch.lines, dtype=pl.Int64)
@@ -422,7 +427,7 @@ class Bound:
 
     def amounts(self, batch: RecordBatch) -> tuple[pl.Series, Sequence[int]]:
         """The cells whose number format is looked for, with their lines."""
-        batch = batch.completed(self.needed)
+        batch = self._without_named(batch.completed(self.needed))
         cells = batch.frame.fill_null("")
         cells.columns = [str(index) for index in range(cells.width)]
         trimmed = self._trimmed(cells)
@@ -474,6 +479,20 @@ class Bound:
             return trimmed
         cell = pl.all()
         return trimmed.with_columns(pl.when(~cell.is_in(empty)).then(cell).otherwise(pl.lit("")))
+
+    def _without_named(self, batch: RecordBatch) -> RecordBatch:
+        """The batch without the faults of cells that the mapping says are empty: ``#N/A``."""
+        empty = self._mapping.source.empty
+        if not (empty and batch.faults):
+            return batch
+        kept = tuple(
+            one
+            for one in batch.faults
+            if one.code == INEXACT
+            or (at := self._where.get(trim(one.column))) is None
+            or trim(batch.frame.item(one.index, at) or "") not in empty
+        )
+        return replace(batch, faults=kept)
 
     def _skip(
         self, trimmed: pl.DataFrame, cells: pl.DataFrame, lines: pl.Series, kinds: CellKinds

@@ -93,6 +93,8 @@ _SIGNS = {
     **dict(zip(map(ord, "\uff0b\uff08\uff09\uff0e\uff0f\u2212\u30fc"), "+()./--", strict=True)),
 }
 _URI = re.compile(r"(?i)tel:(?=[+0-9])")
+_AS_TEXT = re.compile(r"""\A(?:'(.*)|="([^"]*)")\Z""", re.DOTALL)
+"""``'082`` and ``="082"``: how spreadsheets, and exports for them, say that this is text."""
 _FLOAT = re.compile(r"(\+?[0-9]{6,})\.0\Z")
 """What a program keeps as a decimal number, such as ``1701234567.0``: no group has one digit."""
 _ENDS_IN_ZERO = re.compile(r"[0-9][^0-9]+[0-9].*\.0+\Z")
@@ -110,6 +112,15 @@ _JOINS = re.compile(r"[ ]{1,3}|\)?[.-]|\)[ ]{1,2}|\)")
 """Between two groups of one number; any other sign may begin an extension or a second number."""
 _NO_GROUP = 6
 """So many digits before the only point of a cell are a whole number rather than a group."""
+_GROUP, _DESK, _ANY = 4, 2, 1 << 30
+"""Digits of a long group of a number, and of a desk behind it."""
+_DIALLED_ON = {"AT": ("+43", "0043"), "DE": ("+49", "0049")}
+"""Where ``123456-57`` is one number, as its end is dialled through to a desk (DIN 5008)."""
+_MAY_END = (
+    r"[^0-9][0-9]{5,}[./]|[^0-9][0-9]{4}[./][0-9]{1,2}$|/[0-9]+/"
+    r"|[0-9]{5,}-[0-9]{1,2}$|[^0-9][0-9]-[0-9]|[0-9]{6,} [0-9]$"
+)
+"""Cells in which a number may end before the cell does: ``_ends`` looks at those."""
 _SHORTENED = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+\Z")
 _EXTENSION = re.compile(
     r"(?i)(?:\be?xt(?:n|ension)?\b|[0-9)]\s*(?:x|#|dw|durchwahl|poste|int)\.?:?\s*[0-9])"
@@ -127,7 +138,7 @@ _MESSAGES = (
 def _in_plain_signs(cells: pl.Series) -> pl.Series:
     """The same cells in ASCII digits, blanks and signs, as far as they mean the same."""
     frame = cells.to_frame(_CELL)
-    odd = frame.select(pl.col(_CELL).str.contains(r"[^ -~]|^(?i:tel:)|^'|\.0$")).to_series()
+    odd = frame.select(pl.col(_CELL).str.contains(r"[^ -~]|^(?i:tel:)|^['=]|\.0$")).to_series()
     if not odd.any():
         return cells
     plain = [_in_plain(cell) for cell in cells.filter(odd)]
@@ -136,8 +147,7 @@ def _in_plain_signs(cells: pl.Series) -> pl.Series:
 
 def _in_plain(cell: str) -> str:
     signs = [_plain_sign(sign) for sign in cell.translate(_SIGNS)]
-    # An apostrophe is how a spreadsheet says that what follows is text.
-    text = _URI.sub("", "".join(signs).strip(" ").removeprefix("'"), count=1)
+    text = _URI.sub("", _AS_TEXT.sub(r"\1\2", "".join(signs).strip(" ")), count=1)
     found = _FLOAT.match(text)
     return found[1] if found else text
 
@@ -226,6 +236,7 @@ def certain(text: pl.Series, region: str) -> pl.Series:
     )
     first_group = cell.str.extract("^([^/]*)/").str.len_bytes()
     apart = first_group.is_null() | (first_group < plan.shortest + len(plan.prefix))
+    apart &= ~cell.str.contains(_MAY_END)
     if plan.may_hold_two:
         apart &= ~cell.str.contains("[^0-9+(]0")
     found = (
@@ -294,7 +305,7 @@ def _reader() -> Callable[[str, str], Read]:
         where = "" if is_international else region
         if where and where not in library.SUPPORTED_REGIONS:
             return None, "the region of the row is no ISO 3166 code such as ZA; correct it"
-        if said := _said(cell) or _glued(cell, where):
+        if said := _said(cell) or _glued(cell, where, through=_dials_through(cell, region)):
             return None, said
         try:
             number = library.parse(cell, where or None)
@@ -343,9 +354,16 @@ def _valid(cell: str, region: str) -> PhoneNumber | None:
     return number if library.is_valid_number(number) else None
 
 
-def _glued(cell: str, region: str) -> str:
+def _dials_through(cell: str, region: str) -> bool:
+    """Whether people write a desk behind a hyphen in the country of this number."""
+    if cell.startswith(("+", "00")):
+        return any(map(cell.startswith, _DIALLED_ON.values()))
+    return region in _DIALLED_ON
+
+
+def _glued(cell: str, region: str, *, through: bool) -> str:
     """Whether a number ends inside the cell, and something else begins; "" if it does not."""
-    for left, joined, right in _splits(cell):
+    for left, joined, right in _splits(cell, through=through):
         if not joined and _valid(left, region):
             return "it looks like a number and its extension, or two numbers; keep one number"
         if right.startswith(_ZERO) and _valid(left, region) and _valid(right, region):
@@ -353,16 +371,34 @@ def _glued(cell: str, region: str) -> str:
     return ""
 
 
-def _splits(cell: str) -> Iterator[tuple[str, bool, str]]:
+def _splits(cell: str, *, through: bool) -> Iterator[tuple[str, bool, str]]:
     """Each place between two groups: (what is left of it, whether it joins them, what is right)."""
     places = list(_BETWEEN.finditer(cell))
     for place in places:
-        left = cell[: place.start()]
+        left, right = cell[: place.start()], cell[place.end() :]
         sign = place.group()
         joins = _JOINS.fullmatch(sign) is not None
         if sign == "." and len(places) == 1 and len(left) >= _NO_GROUP:
             joins = False
-        yield left, joins, cell[place.end() :]
+        yield left, joins and not _ends(left, sign.strip(), right, through=through), right
+
+
+def _ends(left: str, sign: str, right: str, *, through: bool) -> bool:
+    """Whether a number may end between two groups: a long one, and then a rest or a short one.
+
+    ``030/123456/57``, ``021-1234567-8``, ``030-123456-0-12``.
+    """
+    group = re.search("[0-9]*$", left)
+    before = len(group[0]) if group else 0
+    is_first = before == len(left)
+    rest = len(right) if right.isdecimal() else _ANY
+    if sign in {".", "/"}:
+        return not is_first and (before > _GROUP or (before == _GROUP and rest <= _DESK))
+    if not is_first and before == 1 and sign == "-":
+        return True
+    if through:
+        return False
+    return (before > _GROUP and rest <= _DESK) if sign else (before > _GROUP + 1 and rest == 1)
 
 
 def _two_readings(cell: str, number: PhoneNumber, region: str) -> str:

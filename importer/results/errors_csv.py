@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, TextIO
 
 from importer.errors import BugFound
-from importer.outcomes import NOT_FAILED
+from importer.outcomes import NOT_FAILED, Outcome
 from importer.source.fed_back import (
     ADDED,
     EXTRA,
@@ -88,7 +88,8 @@ class _ErrorsFile:
         original = row.cells
         cells = [_readable(one) for one in original]
         error, beyond = _readable(row.error or ""), _readable(row.extra_json or "")
-        digest = self._digester(cells, beyond, row.unseen, error)
+        codes = row.error_code or "" if row.outcome == Outcome.INVALID else ""
+        digest = self._digester(cells, beyond, row.unseen, error, codes)
         added = [str(row.line), row.error_code or "", escape_formula(error), digest]
         if self._extra:
             added.append(beyond)

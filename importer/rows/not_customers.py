@@ -51,44 +51,99 @@ class NoCustomer:
 
 
 _SUMS = (
-    r"(?:grand |sub-?|over-?all |sum |net )?totals?|sum|summe|gesamt(?:summe)?|zwischensumme"
-    r"|(?:sub|eind)?-?totaal|totaux|sous-total|suma|soma|totale|balance (?:c/f|b/f)"
-    r"|(?:opening|closing) balances?"
+    r"(?:grand |sub[ -]?|over-?all |sum |net |report |page |company |account |customer )?totals?"
+    r"|sum|average|avg|mean|durchschnitt|mittelwert|moyenne|gemiddelde|promedio|m[e\u00e9]dia"
+    r"|\u03a3|(?:overall )?results?|outstanding total"
+    r"|(?:opening|closing) balances?|(?:balance )?(?:[bc]/[fd]|(?:brought|carried) forward)"
+    r"|(?:gesamt|zwischen|end)?(?:summe|ergebnis)|gesamt|saldo|\u00fcbertrag"
+    r"|(?:sub|eind)?-?totaal|totaux|sous-total|totalt?e?|subtotale?"
+    r"|total g\u00e9n\u00e9ral|total ge(?:ne)?ral|totale generale|totaal generaal|suma|soma|somma"
+    r"|summa|i alt|yhteens\u00e4|celkem|spolu|\u00f6sszesen|razem|og\u00f3\u0142em|ukupno|skupaj"
+    r"|kokku|kop\u0101|i\u0161 viso|(?:genel )?toplam|\u0438\u0442\u043e\u0433\u043e"
+    r"|\u0432\u0441\u0435\u0433\u043e|\u03c3\u03cd\u03bd\u03bf\u03bb\u03bf|[\u5408\u603b\u7e3d][\u8ba1\u8a08]"
+    r"|\ud569\uacc4|\u0627\u0644\u0645\u062c\u0645\u0648\u0639|jumlah|t\u1ed5ng c\u1ed9ng|c\u1ed9ng"
 )
-_THINGS = r"(?:rows?|records?|lines?|entries|results?|customers?|items?|datens(?:atz|ätze)|zeilen?)"
-_OF = rf"(?:of|for|all|number|amount|due|owed|outstanding|balances?|{_THINGS})"
+_SUBTOTAL = r"(?:sub[ -]?totals?|zwischensumme|subtotaal|subtotale|sous-total)\b"
+_PART = re.compile(rf"{_SUBTOTAL}.*", re.IGNORECASE)
+"""The sum of a part of a file stands within it."""
+_THINGS = (
+    r"(?:rows?|records?|lines?|entries|results?|customers?|accounts?|debtors?|items?"
+    r"|datens(?:atz|\u00e4tze)|zeilen?|kunden|debitoren|lignes?|enregistrements?|clients?"
+    r"|filas?|registros?|clientes?|linhas?|righe|clienti|rijen|regels?|klanten"
+    r"|rekord\u00f3w|wierszy|klient\u00f3w|kay\u0131t|kunder|r\u00e4der|poster)(?:\(s\))?"
+)
+_LINK = r"(?:of|for|de|di|do|der|des|d[aeo]s?|del|du|la|le|les|l['\u2019])"
+_OF = (
+    rf"(?:{_LINK}|all|number|amount|due|owed|outstanding|balances?|receivable|a/r|gesamt|total"
+    rf"|{_THINGS})"
+)
 # What follows a bare word would be part of a key: TOTAL-7 may be a customer's.
 _TOTAL = re.compile(
-    rf"(?:{_SUMS})(?:[\s_]+{_OF})*(?:\s*\(?[A-Z]{{3}}\)?)?(?:[\s:=.]+[0-9.,' ()-]*)?"
-    rf"(?:\s*{_THINGS})?",
+    rf"[\s*=]*(?:{_SUMS})(?:[\s_]+{_OF})*(?:\s*\(?[A-Z]{{3}}\)?)?"
+    rf"(?:[\s:=.]+(?:[A-Z]{{1,3}}\s*)?[0-9.,' ()-]*)?"
+    rf"(?:\s*\(?[0-9]*\s*{_THINGS}\)?)?[\s*:]*",
     re.IGNORECASE,
 )
-_DASH = r"[-=_*#~+\u2013\u2014\u2500\u2550]"
-_RULE = re.compile(rf"(?:{_DASH}|[.|:\s])*{_DASH}{{2}}(?:{_DASH}|[.|:\s])*")
+_DASH = r"[-=_*#~+.\u00b7\u2013\u2014\u2026\u2500\u2550]"
+_RULE = re.compile(rf"[|:\s]*(?:{_DASH}[|:\s]*){{2,}}|\u2026")
+_END_WORD = (
+    r"(?:eof|end|fin|ende|fine|fim|einde|koniec|konec|slut|loppu|trailer|trl|footer|hdr|header"
+    r"|\u043a\u043e\u043d\u0435\u0446)"
+)
+_TEXT = (
+    r"(?:file|report|data|list|listing|export|extract|page|document|rapport|fichier|liste|\u00e9tat"
+    r"|informe|listado|archivo|relat\u00f3rio|lista|datei|berichts?|auswertung|elenco|bestand|raportu"
+    r"|rapporten|\u043e\u0442\u0447[\u0435\u0451]\u0442\u0430)"
+)
 _END = re.compile(
-    r"[\s*<\[(#-]*(?:(?:eof|end|fin|trailer|trl|footer)[\s*>\])#.:-]*[0-9]*"
-    r"|end[\s_-]+of[\s_-]+(?:the[\s_-]+)?"
-    rf"(?:file|report|data|list|export|extract|page|document|{_THINGS})\b.*)",
+    rf"[\s*<\[(#-]*(?:{_END_WORD}(?:[\s*>\])#.:|-]*[0-9]*"
+    rf"|[\s_-]+(?:{_LINK}[\s_-]*|the[\s_-]+|customer[\s_-]+)*(?:{_TEXT}|{_THINGS})\b.*)"
+    r"|rapor sonu)[\s*>\])#.:-]*|\x1a",
     re.IGNORECASE,
 )
-_DONE = r"(?:affected|selected|returned|in set|exported|written|found|fetched|processed|total)"
-_NUMBER_OF = r"(?:number of |no\. of |total |anzahl )"
+_DONE = (
+    r"(?:affected|selected|returned|in set|exported|written|found|fetched|processed|total|listed)"
+)
+_NUMBER_OF = (
+    r"(?:(?:number|count) of |no\.? of |# of |total |anzahl |nombre d['\u2019e] ?"
+    r"|n\u00famero de |numero di |aantal |antal |liczba )"
+)
 _COUNT = re.compile(
-    rf"\W*(?:query returned |returned |fetched |{_NUMBER_OF})?[0-9][0-9,. ]*\s*{_THINGS}"
+    rf"\W*(?:query (?:returned |ok, )|returned |fetched |selected |listed |{_NUMBER_OF})?"
+    rf"[0-9][0-9,. ]*\s*{_THINGS}"
     rf"(?:\s+{_DONE})?(?:\s*\([0-9.]+ \w+\))?\W*"
-    rf"|\W*{_NUMBER_OF}?{_THINGS}[\s_-]*(?:count|{_DONE})?\s*[:=]\s*[0-9]*\W*"
-    rf"|\W*(?:{_THINGS}[\s_-]*count|count|anzahl|number of {_THINGS})\s*[:=]?\s*[0-9]*\W*",
+    rf"|\W*{_NUMBER_OF}{_THINGS}\s*[:=]?\s*[0-9]*\W*"
+    rf"|\W*{_THINGS}[\s_-]*(?:count|say\u0131s\u0131|{_DONE})?\s*[:=]\s*[0-9]*\W*"
+    rf"|\W*(?:{_THINGS}[\s_-]*count|count|anzahl|aantal|antal)\s*[:=]?\s*[0-9]*\W*"
+    r"|\W*showing [0-9,. ]+(?:to|of|-) .*|\W*[0-9]+ ?(?:-|to) ?[0-9]+ of [0-9]+\W*",
     re.IGNORECASE,
+)
+_PRINTED = (
+    r"printed|generated|created|exported|produced|prepared|run|erstellt|gedruckt|imprim\u00e9|\u00e9dit\u00e9"
+    r"|g\u00e9n\u00e9r\u00e9|stampato|impreso|generado|impresso|emitido|gerado|afgedrukt|wydrukowano"
+    r"|udskrevet|utskriven"
 )
 _FOOT = re.compile(
-    r"\W*(?:page|seite|pagina|página)\s*:?\s*[0-9]+(?:\s*(?:of|von|van|de|/)\s*[0-9]+)?\W*"
-    r"|\W*(?:report |list |file |data )?"
-    r"(?:printed|generated|created|exported|produced|run|erstellt|gedruckt)"
-    r"(?:\s*:|\s+(?:on|at|by|am|date|from)\b|\s+[0-9]).*"
-    r"|\W*(?:confidential|copyright\b|©|all rights reserved|applied filters?\b|sql>).*"
-    r"|\W*(?:(?:report|print|run|export) date|completion time|time)\s*:.*"
-    r"|\W*as (?:of|at)\s+[0-9].*",
+    r"\W*(?:page|pg\.?|seite|blatt|pagina|p\u00e1gina|strona|sayfa|sida|side|sivu|strana"
+    r"|\u0441\u0442\u0440\u0430\u043d\u0438\u0446\u0430)"
+    r"\s*:?\s*[0-9]+(?:\s*(?:of|von|van|de|di|sur|z|av|af|\u0438\u0437|/)\s*[0-9]+)?\W*"
+    rf"|\W*(?:report |list |file |data )?(?:{_PRINTED})"
+    r"(?:\s*:|\s+(?:on|at|by|am|date|from|le|il|el|em|op|den|von|par|por|da)\b|\s+[0-9]).*"
+    r"|\W*(?:confidential|copyright|\u00a9|all rights reserved|sql>|powered by|applied filters?"
+    r"|ausdruck vom|accrual basis|cash basis)\b.*|\W*\u00a9.*"
+    r"|\W*(?:continued|cont'?d)(?: on .*)?\W*"
+    r"|\W*(?:(?:report|print|run|export) date|druckdatum|stand|completion time|time|date|filters?"
+    r"|criteria|(?:report )?parameters|user|note|legend|source)\s*:.*"
+    r"|\W*(?:print|run|report) date .*|\W*stand [0-9].*"
+    r"|\W*as (?:of|at)\s+(?:[0-9]|\w+ [0-9]{1,2},? [0-9]{4}).*"
+    r"|\W*(?:mon|tues|wednes|thurs|fri|satur|sun)day,? .*[0-9]{4}.*",
     re.IGNORECASE,
+)
+_NO_VALUE = re.compile(r"[^\w\s]|(?i:null|none|nan|n/a|na|nil|<na>|#n/a|undefined|\\n)")
+_HEAD = re.compile("(?i:h|hd|hdr|header|0+1?)")
+_DATE = re.compile(
+    r"(?:19|20)[0-9]{2}[-/.]?[01][0-9][-/.]?[0-3][0-9].*"
+    r"|[0-3][0-9][-/.][01][0-9][-/.](?:19|20)[0-9]{2}.*"
 )
 _REACHES = re.compile(r"\S@\S|\+[0-9]{6}")
 
@@ -103,7 +158,7 @@ class EdgeLines:
         """A column, and how its cell begins in a rule or another header."""
         if named:
             name = pl.escape_regex(trim(layout.columns[named[0]]))
-            pattern = rf"(?i)^\s*(?:[^\p{{L}}\p{{N}}]{{2,}}|{name})\s*$"
+            pattern = rf"(?i)^\s*(?:[^\p{{L}}\p{{N}}]{{2,}}|{name}|{_SUBTOTAL}.{{0,20}})\s*$"
             self._may_be = named[0], pattern
         self._off = layout.fed_back
         self._count = 0
@@ -180,17 +235,17 @@ class EdgeLines:
         filled = [text for text in texts if text]
         if not filled:
             return ""
-        if all(map(_RULE.fullmatch, filled)):
+        if all(map(_RULE.fullmatch, filled)) or _says_nothing(filled):
             return "a line of dashes"
         if self._is_header(texts):
             return "the header once more"
-        if not at_edge or any(map(_REACHES.search, filled)):
-            return ""
         first = filled[0]
-        for pattern, looks_like in _SHAPES:
-            if pattern.fullmatch(first):
-                return looks_like
-        return ""
+        if any(map(_REACHES.search, filled)) or not (at_edge or _PART.fullmatch(first)):
+            return ""
+        if _HEAD.fullmatch(first) and any(map(_DATE.fullmatch, filled[1:2])):
+            return "the head of a transmission"
+        said = (looks for pattern, looks in _SHAPES if pattern.fullmatch(first))
+        return next(said, "")
 
     def _is_header(self, texts: list[str]) -> bool:
         """Whether every filled cell is its column's name: two at least, if there are so many."""
@@ -199,17 +254,29 @@ class EdgeLines:
         return bool(same) and all(same) and len(same) >= min(2, len(self._names))
 
 
+def _says_nothing(filled: Sequence[str]) -> bool:
+    """Whether every cell is the same sign or word for no value: ``-,-,-``, ``NULL,NULL``."""
+    return len(filled) > 1 and len(set(filled)) == 1 and _NO_VALUE.fullmatch(filled[0]) is not None
+
+
 def _counts(cells: Sequence[str | None], before: int) -> bool:
-    """Whether a last record is a word and the number of records before it: ``T,300``."""
+    """Whether a last record is a word and the number of records before it: ``T,300``.
+
+    ``9,3,150.00`` too, with a sum behind it.
+    """
     filled = [text for cell in cells if (text := trim(cell or ""))]
-    if len(filled) != len(("T", "300")) or not filled[1].isdecimal() or before < _FEW:
+    if not 1 < len(filled) <= _COUNT_AND_SUM or before < _FEW:
+        return False
+    if not filled[1].isdecimal() or any(map(str.isalpha, filled[1:])):
         return False
     is_word = _WORD.fullmatch(filled[0]) is not None
     return is_word and int(filled[1][:_DIGITS]) in {before, before + 1, before + 2}
 
 
-_WORD = re.compile("[A-Za-z]{1,10}|99+")
+_WORD = re.compile("[A-Za-z]{1,10}|9+")
 _DIGITS = 18
+_COUNT_AND_SUM = 3
+"""Cells of such a record at most: a word, the count, a sum."""
 _FEW = 3
 """Of fewer records a count may be anything."""
 _SHAPES = (

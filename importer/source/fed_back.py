@@ -157,6 +157,9 @@ _DATE = re.compile(
 )
 _KINDS = frozenset(Kind) - {Kind.INEXACT, Kind.ERROR}
 """A cell of the others has a refusal, which says why."""
+_GROUP = 3
+"""Digits between two marks of thousands."""
+_NOT_WHOLE = "balance_not_integer"
 _KEPT_DIGITS = 15
 """Digits of a number that a spreadsheet keeps."""
 _SHOWN_DIGITS = 12
@@ -210,7 +213,9 @@ class Digester:
         self._own = {at for at, name in enumerate(columns) if name.strip() in OWN}
         self._at = {name.strip(): at for at, name in reversed([*enumerate(columns)])}
 
-    def __call__(self, cells: Sequence[str], extra: str, unseen: Unseen, error: str) -> str:
+    def __call__(
+        self, cells: Sequence[str], extra: str, unseen: Unseen, error: str, codes: str = ""
+    ) -> str:
         """The digest of one record.
 
         Args:
@@ -218,15 +223,17 @@ class Digester:
             extra: what is written as ``_extra``.
             unseen: what the reader knew of the record beside them.
             error: what is written as ``_error``; it holds the words of each fault.
+            codes: what is written as ``_error_code``, where rules refused the record.
         """
         kinds = dict(unseen.kinds)
         # Whatever follows upon a damaged cell is its correction.
         damaged = {self._at.get(one.column.strip()) for one in unseen.faults if one.code == ALTERED}
+        wrong = {self._at.get(name) for name in _told_wrong(error)} if codes else set()
         parts = [_VERSION]
         for at, cell in enumerate(cells):
             if at not in self._own and cell.strip():
                 kind = kinds.get(at, "")
-                forms = "" if at in damaged else _listed(cell)
+                forms = "" if at in damaged else _listed(cell, codes if at in wrong else "")
                 parts.append(f".{self._names[at]}{_exact(cell)}{kind}{forms}")
         if extra:
             parts.append(f".{_name(EXTRA)}{_exact(extra)}")
@@ -239,8 +246,31 @@ class Digester:
         return "".join(parts)
 
 
-def _listed(cell: str) -> str:
-    return "".join(f"{one}{_crc(form)}" for one, form in _forms(_normal(cell)).items())
+def _listed(cell: str, codes: str) -> str:
+    text = _normal(cell)
+    asked = _asked_for(text, codes) if codes else ""
+    forms = _forms(text).items()
+    return "".join(f"{one}{_crc(form)}" for one, form in forms if one not in asked)
+
+
+def _asked_for(text: str, codes: str) -> str:
+    """Classes of forms that are what the error of this very cell asks for: no damage, then.
+
+    Another decimal mark, where the mark cannot be one of thousands; and no marks of thousands,
+    where the API's own whole number was asked for.
+    """
+    amount = _DECIMAL.match(text)
+    if amount is None:
+        return ""
+    if len(amount[4]) != _GROUP:
+        return "e"
+    return "g" if _NOT_WHOLE in codes else ""
+
+
+def _told_wrong(error: str) -> set[str]:
+    """The columns that an error speaks of: ``Saldo (balance): ...; name: ...``."""
+    labels = (part.partition(":")[0].partition(" (")[0] for part in error.split("; "))
+    return {name.strip() for label in labels for name in (label, *label.split("+"))}
 
 
 def _forms(text: str) -> dict[str, str]:

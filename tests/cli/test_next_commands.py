@@ -107,6 +107,86 @@ def test_a_plan_s_settings_are_given_to_what_follows_no_plan(
         assert flag in proposed[0]
 
 
+MAPPING = """\
+version = 1
+[run]
+out = "res"
+max_errors = "90%"
+fail_on = "created"
+[source]
+empty = ["NULL"]
+[fields.external_reference]
+column = "Ref"
+[fields.name]
+column = "Full"
+[update]
+name = "if_untouched"
+"""
+
+
+def test_a_plan_leaves_to_the_mapping_file_what_it_does_not_hold(
+    tmp_path: Path, sandbox: str, type_in: Type
+) -> None:
+    """Where results go and what counts as done; and no flag repeats what stands in it."""
+    (tmp_path / "crm.toml").write_text(MAPPING)
+    (tmp_path / "crm.csv").write_text("Ref,Full\nA-1,Ann\n,NULL\n")
+    flags = f"--config crm.toml --base-url {sandbox}"
+    _, proposed = type_in(f"importer plan crm.csv {flags} --save p.json")
+    code, proposed = type_in(proposed[0])
+    assert code == 1
+    command = proposed[0].partition("#")[0].split()
+    assert command[2].startswith("res/")
+    assert command[3:] == flags.split()
+
+
+def test_the_morning_after_a_conflict(tmp_path: Path, sandbox: str, type_in: Type) -> None:
+    """What was left alone and who is gone can be looked at; the source may win, this once."""
+    (tmp_path / "crm.toml").write_text(MAPPING.replace('fail_on = "created"', 'series = "crm"'))
+    export = tmp_path / "crm.csv"
+    export.write_text("Ref,Full\nA-1,Ann\nA-2,Bob\n")
+    run = f"importer run crm.csv --config crm.toml --base-url {sandbox}"
+    assert type_in(run)[0] == 0
+    url = f"{sandbox}/billing/customers/A-1"
+    key = {"Authorization": "Bearer sk_test_of_these_tests"}
+    httpx.patch(url, headers=key, json={"name": "Anna"}).raise_for_status()
+    export.write_text("Ref,Full\nA-1,Anne\n")
+    code, proposed = type_in(run)
+    assert code == 1
+    errors, wins, vanished, status, export_ids = proposed
+    for look in (errors, vanished):
+        less, name = look.partition("#")[0].split()
+        assert less == "less"
+        assert (tmp_path / name).read_text().count("A-") == 1
+    assert type_in(wins)[0] == 0
+    assert httpx.get(url, headers=key).json()["name"] == "Anne"
+    for command in (status, export_ids):
+        assert type_in(command)[0] == 0
+    code, proposed = type_in(run)
+    assert code == 0
+    assert len(proposed) == 4
+
+
+def test_customers_that_are_missing_are_asked_for_again(
+    tmp_path: Path, sandbox: str, type_in: Type
+) -> None:
+    """The errors file of a run is a source of verify; marks that failed are looked at."""
+    (tmp_path / "good.csv").write_text(GOOD)
+    assert type_in(f"importer run good.csv --base-url {sandbox}")[0] == 0
+    (tmp_path / "errors.csv").write_text(GOOD)
+    summary = Summary("id", "run", "", 0.0, "", ["good.csv"])
+    summary.errors_files = {"errors.csv": {"missing": 2}}
+
+    def flags(command: str, **_: object) -> list[str]:
+        return ["--base-url", sandbox] if command == "verify" else []
+
+    proposed = after_run(DEFAULT_LEDGER, summary, ".", flags=flags)
+    assert type_in(proposed[1])[0] == 0
+    summary.errors_files, summary.vanished, summary.marked = {}, 2, {"yes": 1, "missing": 1}
+    assert after_run(DEFAULT_LEDGER, summary, "out")[0].startswith("less out/vanished.csv ")
+    summary.marked = {"yes": 1, "unsettled": 1}
+    assert after_run(DEFAULT_LEDGER, summary, "out")[0].startswith("importer run good.csv ")
+
+
 def test_a_check_proposes_the_same_reading(tmp_path: Path, sandbox: str, type_in: Type) -> None:
     """No file without rows is named, and what was said of the source is said again."""
     (tmp_path / "bad.csv").write_bytes(BAD.replace(b";x", b";"))
@@ -147,6 +227,7 @@ def test_a_dry_run_proposes_to_send(tmp_path: Path, sandbox: str, type_in: Type)
             "importer run out/errors.csv out/errors-2.csv ",
         ),
         ({"errors-2.csv": {"conflict": 1}}, "", "less out/errors-2.csv "),
+        ({"errors-2.csv": {"missing": 1}}, "", "less out/errors-2.csv "),
         ({}, "volume_guard", "importer plan a.csv b.csv "),
         ({"errors.csv": {"invalid": 99}}, "too_many_invalid", "importer check a.csv b.csv "),
     ],

@@ -52,6 +52,38 @@ def test_a_row_that_can_never_settle_is_left_and_the_rest_created(
         assert outcomes(again) == {"unchanged": ROWS - 1, "created": 1, "unsettled": 1}
 
 
+@pytest.mark.parametrize("number", [60, ROWS - 1])
+@pytest.mark.parametrize(
+    "reply", [Reply(401, PAGE), Reply(302, b"", {"Location": "https://login.example/"})]
+)
+def test_a_login_page_for_one_row_is_not_the_runs(
+    tmp_path: Path, reply: Reply, number: int
+) -> None:
+    """Once Moment has answered, key and address are right; a firewall dislikes this row."""
+    with serving(of(number, reply)) as api:
+        finished = Job(tmp_path, api.url).run(customers(range(ROWS)), world=AT_ONCE)
+    assert outcomes(finished) == {"created": ROWS - 1, "unsettled": 1}
+    assert results(finished)[number]["error_code"] == "not_the_api"
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(401, PAGE), "unauthorised"),
+        (Reply(302, b""), "redirected"),
+        (problem(401), "unauthorised"),
+    ],
+)
+def test_a_login_page_for_all_stops_the_run_at_once(
+    tmp_path: Path, reply: Reply, reason: str
+) -> None:
+    """No second customer is sent to a wrong address, or with a wrong key."""
+    with serving(lambda *_: reply) as api:
+        finished = Job(tmp_path, api.url).run(customers(range(9)), world=AT_ONCE)
+        assert finished.summary.stopped_by == reason
+        assert api.posts.total() == 1
+
+
 def test_a_page_in_place_of_an_answer_rejects_nobody(tmp_path: Path) -> None:
     """A gateway that refuses each row once, in HTML, costs one more request each."""
     with serving(lambda _, asked: Reply(400, PAGE) if asked == 1 else None) as api:

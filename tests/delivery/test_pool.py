@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,6 +138,9 @@ def deliver(
     patience: float = 900.0,
     stop_after: float | None = None,
     into: list[Settled] | None = None,
+    state: State = NEW,
+    offload: Any = offload,
+    ended: list[float] | None = None,
     known: Callable[[int], bool] = lambda _: False,
 ) -> list[Settled]:
     """Deliver so many rows in virtual time; what was settled, in order.
@@ -163,12 +167,14 @@ def deliver(
             settings=settings,
             updates=UpdatePolicy((("balance", Rule.SOURCE),)),
         )
-        new = (Planned(n, f"R{n}", b"f", "{}", NEW) for n in range(rows))
+        new = (Planned(n, f"R{n}", b"f", "{}", state) for n in range(rows))
         planned = (of_known(row) if known(row.position) else row for row in new)
         async with trio.open_nursery() as nursery:
             if stop_after is not None:
                 nursery.start_soon(stop_later, pool, stop_after)
             await pool.deliver(planned)
+            if ended is not None:
+                ended.append(trio.current_time())
             nursery.cancel_scope.cancel()
 
     async def stop_later(pool: Pool, seconds: float) -> None:
@@ -220,7 +226,8 @@ def test_a_canary_without_a_sensible_answer_stops_the_run() -> None:
     with pytest.raises(RunStopped) as caught:
         deliver(api, 50)
     assert caught.value.reason == "canary_failed"
-    assert set(api.posts) == {f"R{n}" for n in range(6)}
+    assert len(api.posts) == 6
+    assert "R0" in api.posts
     assert api.most_busy == 1
 
 
@@ -426,7 +433,8 @@ def test_row_after_row_in_trouble_stops_the_run_after_a_few_requests(
     answer: a.Answer, reason: str
 ) -> None:
     """Once nothing is taken any more, the run probes a few times and stops; no row is charged."""
-    api = Api(lambda ref, n: created(ref, n) if int(ref[1:]) < 100 else answer)
+    asked = count(1)
+    api = Api(lambda ref, n: created(ref, n) if next(asked) <= 100 else answer)
     settled: list[Settled] = []
     with pytest.raises(RunStopped) as caught:
         deliver(api, 1000, into=settled)
@@ -434,6 +442,59 @@ def test_row_after_row_in_trouble_stops_the_run_after_a_few_requests(
     assert outcomes(settled)["created"] == 100
     assert outcomes(settled)["rejected"] == 0
     assert api.posts.total() < 100 + 150
+
+
+@pytest.mark.parametrize("answer", [BLOCKED, FORBIDDEN, FAULT], ids=repr)
+def test_a_block_of_rows_in_trouble_is_not_the_run(answer: a.Answer) -> None:
+    """Files are sorted: forty rows that stand together keep nobody behind them from their turn."""
+    for first in (0, 100, 360):
+        block = {f"R{n}" for n in range(first, first + 40)}
+        api = Api(created)
+        api.rule = partial(lambda bad, ref, n: answer if ref in bad else created(ref, n), block)
+        assert outcomes(deliver(api, 400)) == {"created": 360, "unsettled": 40}
+
+
+@pytest.mark.parametrize("answer", [BLOCKED, FORBIDDEN], ids=repr)
+def test_rows_that_an_earlier_run_left_do_not_prove_that_the_run_is_wrong(answer: a.Answer) -> None:
+    """All of them are tried; a row behind them that is taken now is created."""
+    api = Api(lambda ref, n: created(ref, n) if ref == "R15" else answer)
+    settled = deliver(api, 16, state=Sent(0, b"f", 1_000_000.0))
+    assert outcomes(settled) == {"created": 1, "unsettled": 15}
+    assert outcomes(deliver(Api(lambda *_: answer), 9, state=Sent(0, b"f", 1_000_000.0))) == {
+        "unsettled": 9
+    }
+
+
+def test_a_row_whose_requests_hang_is_left_after_minutes() -> None:
+    """A server that drips keeps no run for eight deadlines of one row."""
+
+    class Drips(Api):
+        async def create(self, reference: str, key: str, payload: str) -> tuple[a.Answer, None]:
+            if reference != "R7":
+                return await super().create(reference, key, payload)
+            await trio.sleep(75)
+            return a.Unknown("total_timeout"), None
+
+    ended: list[float] = []
+    api = Drips(created)
+    assert outcomes(deliver(api, 50, ended=ended)) == {"created": 49, "unsettled": 1}
+    assert ended[0] < 200
+
+
+def test_a_slow_ledger_makes_no_row_of_refusals() -> None:
+    """Rows count when they are answered: what is taken is counted before its commit is durable."""
+
+    def rule(reference: str, attempt: int) -> a.Answer:
+        if int(reference[1:]) % 4 == 0:
+            return created(reference, attempt)
+        return a.Refused(400, "no", "No")
+
+    async def slowly(call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        await trio.sleep(5)
+        return call()
+
+    settled = deliver(Api(rule), 400, offload=slowly)
+    assert outcomes(settled) == {"created": 100, "rejected": 300}
 
 
 def test_a_page_of_a_gateway_that_passes_costs_nobody_anything() -> None:
@@ -509,7 +570,8 @@ def test_rows_that_exist_already_are_found_however_many_they_are() -> None:
 @pytest.mark.parametrize("wait", [None, 1.0, 600.0])
 def test_endless_throttling_ends(after: int, wait: float | None) -> None:
     """Nothing but 429 for as long as the run has patience: it stops, to be continued."""
-    api = Api(lambda ref, n: created(ref, n) if int(ref[1:]) < after else a.Throttled(wait))
+    asked = count(1)
+    api = Api(lambda ref, n: created(ref, n) if next(asked) <= after else a.Throttled(wait))
     settled: list[Settled] = []
     with pytest.raises(RunStopped) as caught:
         deliver(api, 400, into=settled, patience=900)
@@ -524,7 +586,8 @@ def test_a_run_never_sleeps_through_a_wait_beyond_all_patience(
     answer: Callable[[float], a.Answer], wait: float
 ) -> None:
     """One row among others is left, and the run ends as usual; where it is all rows, it stops."""
-    for rows, bad in ((1, {0}), (2, {0, 1}), (100, {97, 98, 99}), (100, {99}), (100, {50})):
+    # 63, 79 and 95 are sent one after the other: every sixteenth row goes first.
+    for rows, bad in ((1, {0}), (2, {0, 1}), (100, {63, 79, 95}), (100, {99}), (100, {50})):
         waits = {f"R{n}" for n in bad}
         api = Api(lambda ref, n, of=waits: answer(wait) if ref in of else created(ref, n))  # type: ignore[misc]
         settled: list[Settled] = []
@@ -541,7 +604,7 @@ def test_a_run_never_sleeps_through_a_wait_beyond_all_patience(
 
 
 def test_a_row_that_is_throttled_for_ever_does_not_hold_the_others() -> None:
-    """Its 429s count for the run only until others were served between two of them."""
+    """Its 429s count for the run until others were served between two; then it spends attempts."""
     api = Api(lambda ref, n: a.Throttled(60.0) if ref == "R3" else created(ref, n))
     settled: list[Settled] = []
     began: list[float] = []
@@ -551,10 +614,10 @@ def test_a_row_that_is_throttled_for_ever_does_not_hold_the_others() -> None:
         return a.Throttled(60.0) if reference == "R3" else created(reference, attempt)
 
     api.rule = rule
-    with pytest.raises(RunStopped):
-        deliver(api, 1000, into=settled)
+    deliver(api, 1000, into=settled)
     assert outcomes(settled) == {"created": 999, "unsettled": 1}
     assert sum(1 for at in began if at < 120) > 900
+    assert began[-1] < 900
 
 
 def test_a_small_file_sits_out_an_outage() -> None:

@@ -134,6 +134,15 @@ def test_the_code_comes_from_type_then_title_then_status(
     assert reading.problem_code(problem, 400) == code
 
 
+def test_a_code_never_says_who_was_refused() -> None:
+    """A title may name the customer; the code stands in logs and in files for everybody."""
+    row = {"name": "Ada Byron", "email": "ada@example.com", "metadata": {"town": "Ulm"}}
+    for title in ("Customer Ada Byron was refused", "ada@example.com: no", "No such town: Ulm"):
+        code = reading.problem_code({"title": title}, 400, row)
+        assert "masked" in code
+        assert not any(word in code for word in ("ada", "byron", "ulm"))
+
+
 @given(st.dictionaries(st.sampled_from(["type", "title", "detail"]), JSON))
 def test_a_code_is_always_short_and_plain(problem: dict[str, Any]) -> None:
     """Nothing that a server writes can break a results file or a log line."""

@@ -22,8 +22,10 @@ from importer.delivery.protocol.flight import Planned
 from importer.delivery.protocol.states import NEW
 from importer.engine.dask_carrier import dask_engine
 from importer.engine.seam import EngineSettings
-from importer.errors import ExitCode, RunStopped
-from importer.ledger import Account, LedgerAddress, open_ledger
+from importer.errors import ExitCode, RunStopped, UsageError
+from importer.job.job_settings import DeliverySettings, parse_engine
+from importer.job.run import check_engine
+from importer.ledger import Account, LedgerAddress, hold, open_ledger
 from tests.delivery.fake_api import FakeApi, serving
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ class Ended:
 def deliver(
     cluster: Cluster,
     api: FakeApi,
-    ledger_path: Path,
+    ledger_address: LedgerAddress,
     *,
     key: str = KEY,
     halfway: Callable[[], None] = lambda: None,
@@ -107,7 +109,11 @@ def deliver(
             once.set()
             halfway()
 
-    with open_ledger(ledger_path, account) as ledger:
+    run_id = "20261126T010000Z-00000d"
+    with (
+        hold(ledger_address, account, run_id=run_id, started_at=time.time()) as lease,
+        open_ledger(ledger_address, account, lease=lease) as ledger,
+    ):
         hashed = ledger.hasher()
         rows = (
             Planned(
@@ -122,11 +128,11 @@ def deliver(
         )
         engine = dask_engine(
             cluster.address,
-            EngineSettings("20261126T010000Z-00000d", api.url, concurrency=4),
+            EngineSettings(run_id, api.url, concurrency=4),
             on_settled=settled,
-            ledger=LedgerAddress(str(ledger_path)),
+            ledger=ledger_address,
             account=account,
-            lease=0,
+            lease=lease.number,
             key_digest=ledger.key_digest(key),
             reader=ledger,
             around=Around(),
@@ -140,11 +146,58 @@ def deliver(
         return Ended(outcomes, error, ledger.totals().get("done", 0))
 
 
+@pytest.mark.parametrize(
+    ("engine", "says"),
+    [
+        ("dask://scheduler", "is not known"),
+        ("ray://scheduler:8786", "is not known"),
+        ("dask://scheduler:port", "is not known"),
+    ],
+)
+def test_an_engine_that_is_not_known_is_refused(engine: str, says: str) -> None:
+    """The message names the form that is."""
+    with pytest.raises(UsageError) as refused:
+        parse_engine(engine)
+
+    assert says in refused.value.message
+    assert "dask://HOST:PORT" in refused.value.hint
+
+
+def test_addresses_become_those_of_dask() -> None:
+    """With and without TLS; none for this process."""
+    assert parse_engine("dask://host:8786") == "tcp://host:8786"
+    assert parse_engine("dask+tls://[::1]:8786") == "tls://[::1]:8786"
+    assert parse_engine("") == ""
+
+
+def test_an_engine_needs_a_ledger_that_workers_reach(tmp_path: Path) -> None:
+    """A file is refused before anything is read."""
+    settings = DeliverySettings(
+        ledger=LedgerAddress(str(tmp_path / "ledger.db")), engine="tcp://127.0.0.1:9"
+    )
+
+    with pytest.raises(UsageError, match="is a file"):
+        check_engine(settings)
+
+
+def test_an_engine_needs_dask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is not installed the message names the extra."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    shared = LedgerAddress.parse("postgresql://host/database")
+
+    with pytest.raises(UsageError) as refused:
+        check_engine(DeliverySettings(ledger=shared, engine="tcp://127.0.0.1:9"))
+
+    assert "importer[dask" in refused.value.hint
+
+
 @pytest.mark.slow
-def test_a_worker_with_another_key_takes_no_part(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_worker_with_another_key_takes_no_part(
+    cluster: Cluster, postgres_address: LedgerAddress
+) -> None:
     """Nothing is sent; the message names the worker, and no key."""
     with serving(lambda _, __: None) as api:
-        ended = deliver(cluster, api, tmp_path / "ledger.db", key="sk_test_of_somebody_else")
+        ended = deliver(cluster, api, postgres_address, key="sk_test_of_somebody_else")
 
     assert ended.error is not None
     assert "cannot take part: its API key is not the run's" in ended.error.message
@@ -154,7 +207,9 @@ def test_a_worker_with_another_key_takes_no_part(cluster: Cluster, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_costs_no_row(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_costs_no_row(
+    cluster: Cluster, postgres_address: LedgerAddress
+) -> None:
     """The other one delivers what it had; each customer is made once, each row told once."""
     victim = cluster.workers[0]
 
@@ -162,7 +217,7 @@ def test_a_worker_that_is_killed_costs_no_row(cluster: Cluster, tmp_path: Path) 
         victim.send_signal(signal.SIGKILL)
 
     with serving(lambda _, __: None) as api:
-        ended = deliver(cluster, api, tmp_path / "ledger.db", halfway=kill)
+        ended = deliver(cluster, api, postgres_address, halfway=kill)
 
     assert ended.error is None
     assert victim.wait() == -signal.SIGKILL
@@ -172,10 +227,12 @@ def test_a_worker_that_is_killed_costs_no_row(cluster: Cluster, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_is_killed_ends_the_run_in_words(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_scheduler_that_is_killed_ends_the_run_in_words(
+    cluster: Cluster, postgres_address: LedgerAddress
+) -> None:
     """The run may be typed again; each row that was told is in the ledger."""
     with serving(lambda _, __: None) as api:
-        ended = deliver(cluster, api, tmp_path / "ledger.db", halfway=cluster.scheduler.kill)
+        ended = deliver(cluster, api, postgres_address, halfway=cluster.scheduler.kill)
 
     assert ended.error is not None
     assert (ended.error.reason, ended.error.exit_code) == ("scheduler_lost", ExitCode.STOPPED)

@@ -152,7 +152,7 @@ def test_other_sources_do_not_fit_the_plan(offline: Planner) -> None:
 def test_every_setting_is_held_or_free_on_purpose() -> None:
     """A new setting must say whether it decides what a run does."""
     delivery = {one.name for one in fields(DeliverySettings)}
-    free = {"concurrency", "rate", "limit", "dry_run", "live", "key_changed"}
+    free = {"concurrency", "rate", "limit", "dry_run", "live", "key_changed", "engine"}
     # The volume guard may stop a run of a plan, and never lets it send anything else.
     free |= {"series", "incremental", "accept_drift", "accept_new_account"}
     # What the exit code says, and how long is waited or kept, sends nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -121,3 +122,21 @@ def test_a_second_run_on_the_account_is_refused(shared: Job) -> None:
     assert shared.state()["requests"] == {}
     with held:
         assert outcomes(shared.run(customers(range(2)), account="second")) == {"created": 2}
+
+
+def test_the_rate_is_leased_from_the_database(shared: Job) -> None:
+    """A run sends by the one bucket of its API key; what that holds, holds the run."""
+    outcomes(shared.run(customers(range(5)), rate=500.0))
+    with closing(open_postgres(shared.options["ledger"])) as database:
+        [(base_url, digest, workers)] = database.read(
+            "SELECT base_url, key_digest, workers FROM rate"
+        )
+        assert base_url == shared.base_url
+        assert shared.key.secret not in digest
+        assert [rate for _, rate, _ in workers.values()] == [500.0]
+        before = shared.state()["requests"]
+        database.read("UPDATE rate SET blocked_until = seen_at + 3600 RETURNING 1")
+        held = shared.run(customers(range(9)), rate=500.0, patience=1.0, accept_drift=True)
+    assert held.exit_code is ExitCode.STOPPED
+    assert outcomes(held) == {"unchanged": 5, "unsettled": 4}
+    assert shared.state()["requests"] == before

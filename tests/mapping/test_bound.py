@@ -207,6 +207,33 @@ def test_a_cell_that_nothing_looks_at_may_hold_anything() -> None:
     assert found.invalid == ()
 
 
+def test_an_error_that_the_mapping_calls_empty_is_an_empty_cell() -> None:
+    """``empty = ["#N/A"]`` says so of an Excel error as of a text, in fields and in filters."""
+    toml = f'{REFERENCE}[source]\nempty = ["#N/A"]\n[fields.name]\ncolumn = "Who"\n'
+    toml += '[rows]\ndrop = { Note = "x" }\n'
+    faults = tuple(
+        CellFault(at, name, code, "is an error")
+        for at, name, code in (
+            (0, "Who", "cell_error"),
+            (1, "Note", "cell_error"),
+            (2, "Who", "number_inexact"),
+        )
+    )
+    rows = (("1", "#N/A", ""), ("2", "Eve", "#N/A"), ("3", "#N/A", ""))
+    found = judged(toml, batch_of(("Nr", "Who", "Note"), *rows, faults=faults))
+    assert found.valid["reference"].to_list() == ["1", "2"]
+    assert [row.line for row in found.invalid] == [4]
+
+
+def test_a_country_that_cannot_be_read_matters_to_national_numbers_only() -> None:
+    """A customer without a phone, or with an international number, needs no country."""
+    toml = f'{REFERENCE}[fields.phone]\ncolumn = "Tel"\nregion_column = "Land"\n'
+    rows = (("1", "030 123456", ""), ("2", "+4930123456", ""), ("3", "", ""))
+    faults = tuple(CellFault(at, "Land", "cell_error", "is an error") for at in range(3))
+    found = judged(toml, batch_of(("Nr", "Tel", "Land"), *rows, faults=faults))
+    assert found.valid["reference"].to_list() == ["2", "3"]
+
+
 def test_every_transform_that_changed_something_is_counted_with_masked_examples() -> None:
     """Three examples at most, none of which shows a name, an address or a number."""
     toml = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import polars as pl
@@ -109,6 +110,18 @@ def test_what_is_written_is_read(
         ("500/-", "50000"),
         ("R500/=", "50000"),
         ("500/- CR", "-50000"),
+        ("500:-", "50000"),
+        ("R (12.00)", "-1200"),
+        (" R -   ", "0"),
+        ("12.00 Dr.", "1200"),
+        ("12.00 (Cr)", "-1200"),
+        ("12.00 H", "-1200"),
+        ("12.00S", "1200"),
+        ("12.00 ZAR D", "1200"),
+        ("12.00 C", "-1200"),
+        ("12.00 Haben", "-1200"),
+        ("12.00 credit", "-1200"),
+        ("5.- H", "-500"),
         ("5-", "-500"),
         ("0.00-", "0"),
         ("000.10", "10"),
@@ -143,6 +156,13 @@ def test_the_ways_in_which_people_write_an_amount(cell: str | None, minor: str |
         "12.",
         "1.2.3",
         "EUR ZAR 5",
+        "-12.00 H",
+        "(12.00) Cr",
+        "12.00 c",
+        "H 12.00",
+        "12.00 HH",
+        "R ((12.00))",
+        "12:50",
     ],
 )
 def test_what_is_no_amount_is_an_error(cell: str) -> None:
@@ -208,9 +228,10 @@ def test_no_other_word_is_skipped(
 ) -> None:
     """Whatever stands beside a number and cannot mean the currency makes the cell an error."""
     [value] = converted([f"12{word}" if behind else f"{word}12"])
-    sign = word.upper()
-    if behind and sign.endswith(("CR", "DR")):
-        sign = sign[:-2]
+    sign = word
+    if behind:
+        sign = re.sub(f"(?:{money.OWES}|{money.HAS})$", "", sign)
+    sign = sign.upper()
     assert value is None or not sign or f"{sign}:ZAR" in PAIRS
 
 

@@ -54,6 +54,9 @@ def test_every_plan_agrees_with_the_library(region: str) -> None:
 @example("DE", "0301234 0305678")
 @example("DE", "030123456.57")
 @example("ZA", "0821234567-0837654321")
+@example("DE", "030/123456/57")
+@example("DE", "030.1234.57")
+@example("FR", "06/12/34/56/78")
 def test_whatever_is_written_the_library_agrees(region: str, cell: str) -> None:
     """No arrangement of digits and signs is certain and something else to the library."""
     (found,) = certain(pl.Series([cell]), region)

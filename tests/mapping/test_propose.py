@@ -378,6 +378,39 @@ def test_debit_and_credit_make_one_balance() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sides", "template"),
+    [
+        (["S", "H"], "{Saldo} {Side}"),
+        (["D", "C"], "{Saldo} {Side}"),
+        (["Debit", "Credit"], "{Saldo} {Side}"),
+        (["Dare", "Avere"], "{Saldo} {Side}"),
+        (["+", "-"], "{Side}{Saldo}"),
+    ],
+)
+def test_a_column_of_sides_says_whose_the_amounts_are(sides: list[str], template: str) -> None:
+    """Without it the credits of the file would be debts."""
+    columns = customers(
+        Saldo=[f"{n},50" for n in range(ROWS)], Side=sides * (ROWS // 2), Cur=["EUR"] * ROWS
+    )
+    proposal = propose(facts_of(columns), Answers())
+    entry = choice(proposal, "fields", "balance").entry
+    assert entry["template"] == template
+    assert "column" not in entry
+    assert ("positive" in open_answers(proposal)) == (sides == ["+", "-"])
+    assert not [one for one in proposal.choices if one.key[0] == "metadata"]
+
+
+def test_sides_that_are_missing_and_letters_that_are_none() -> None:
+    """An amount without its side has the column's sign; classes of customers are no sides."""
+    some = customers(Saldo=[f"{n},50" for n in range(ROWS)], Side=["S", "H", ""] * (ROWS // 3))
+    proposal = propose(facts_of(some), Answers(currency="EUR"))
+    assert "positive" in open_answers(proposal)
+    classes = customers(Saldo=[f"{n},50" for n in range(ROWS)], Class=["A", "C", "D"] * (ROWS // 3))
+    found = propose(facts_of(classes), Answers(currency="EUR"))
+    assert choice(found, "fields", "balance").entry["column"] == "Saldo"
+
+
+@pytest.mark.parametrize(
     ("names", "expected"),
     [
         (["Jane Smith"] * ROWS, {"column": "Name"}),

@@ -383,6 +383,45 @@ def test_letters_that_an_old_encoding_lost_are_noticed(
     assert feeding.check("again.csv", as_csv(table, ";", "cp1252"))["A-1"][0] == expected
 
 
+AMOUNTS = {
+    # mapping, cell, what it becomes, whether it is a correction
+    "another mark, as the error says": ("1,234.56", "1,23", "1.23", True),
+    "and a zero at the end": ("1,234.56", "4,10", "4.10", True),
+    "the other way round": ("1.234,56", "951.8", "951,8", True),
+    "a mark that may be one of thousands": ("1.234,56", "1,234", "1.234", False),
+    "marks of thousands left out of a whole number": ("", "1,234", "1234", True),
+    "decimals taken for thousands": ("1,234.56", "951,80", "95180", False),
+}
+
+
+@pytest.mark.parametrize("kind", AMOUNTS)
+def test_what_the_error_of_a_cell_asks_for_is_a_correction(feeding: Feeding, kind: str) -> None:
+    """It looks as a spreadsheet's work may look; the cell as it was stays refused."""
+    number_format, was, becomes, taken = AMOUNTS[kind]
+    fields = "external_reference.column='r'\nname.column='n'\ncurrency.constant='ZAR'\nbalance"
+    money = f", unit='major', number_format='{number_format}'" if number_format else ""
+    feeding.use(f"{fields}={{column='b'{money}}}")
+    first = feeding.check("s.csv", f'r,n,b\nA-1,Ann,"{was}"\n'.encode())
+    assert first["A-1"][0] == "invalid"
+    table = feeding.table()
+    assert feeding.again() == first
+    again = feeding.again(changed(table, "b", becomes))
+    expected = ("would_create", "") if taken else ("invalid", "spreadsheet_altered")
+    assert again == {"A-1": expected}
+
+
+def test_an_amount_beside_the_cell_in_error_is_guarded_as_ever(feeding: Feeding) -> None:
+    """A spreadsheet that turns it into another form while somebody corrects the phone is told."""
+    feeding.use(
+        "external_reference.column='r'\nphone.column='p'\ncurrency.constant='ZAR'\n"
+        "balance={column='b', unit='major', number_format='1.234,56'}"
+    )
+    feeding.check("s.csv", b'r,p,b\nA-1,x,"951,80"\n')
+    table = changed(feeding.table(), "p", "+27820000001")
+    again = feeding.again(changed(table, "b", "951.80"))
+    assert again == {"A-1": ("invalid", "spreadsheet_altered")}
+
+
 def test_an_accent_is_corrected_in_unicode(feeding: Feeding) -> None:
     """In UTF-8 nothing is lost, so another accent is a correction."""
     feeding.check("s.csv", "external_reference,name,phone\nA-1,Jiøí,x\n".encode())

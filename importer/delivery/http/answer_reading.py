@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from importer.errors import printable
@@ -29,6 +30,7 @@ _EXISTS = re.compile(
 _PROBLEM = ("type", "title", "detail")
 _STRONG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]{1,256}"')
 _NOT_CODE = re.compile(r"[^a-z0-9]+")
+_NO_ROW: Mapping[str, Any] = MappingProxyType({})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -127,20 +129,24 @@ def strong_etag(text: str) -> str:
     return text.strip() if _STRONG.fullmatch(text.strip()) else ""
 
 
-def problem_code(problem: Mapping[str, Any] | None, status: int) -> str:
+def problem_code(
+    problem: Mapping[str, Any] | None, status: int, payload: Mapping[str, Any] = _NO_ROW
+) -> str:
     """A short machine-readable code: the problem type's last segment, else its title, else status.
 
-    Lower-case letters, digits and ``_``, at most 64 characters.
+    Lower-case letters, digits and ``_``, at most 64 characters; the row's personal data masked, as
+    a title may name who was refused.
     """
+    hidden = personal_values(payload)
     if problem is not None:
         kind = problem.get("type")
         if isinstance(kind, str) and kind not in {"", "about:blank"}:
-            code = _slug(re.split(r"[/#:?]", kind.rstrip("/#"))[-1])
+            code = _slug(redact(re.split(r"[/#:?]", kind.rstrip("/#"))[-1], hidden))
             if code:
                 return code
         title = problem.get("title")
-        if isinstance(title, str) and _slug(title):
-            return _slug(title)
+        if isinstance(title, str) and (code := _slug(redact(title, hidden))):
+            return code
     return f"http_{status}"
 
 

@@ -11,7 +11,7 @@ import json
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -52,8 +52,11 @@ _RUN_WRONG = {
     401: "unauthorised",
     407: "proxy_refused",
 }
+_MAY_BE_ITS_OWN = frozenset({"unauthorised", "redirected"})
 _BLOCKED = frozenset({403, 404, 405})
 """To a POST: not about the payload. Whether it is about the run, other rows tell."""
+_WORDS_OF_THE_API = (a.Created, a.Refused, a.Found, a.Absent, u.Shown, u.Patched, u.Gone)
+_AnswerT = TypeVar("_AnswerT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,8 @@ class MomentClient:
         self._reached = False
         """Something has answered, so that the base URL is right and the network is there."""
         self._failed_connects = 0
+        self._known = False
+        """The API itself has answered, to the point."""
         self.posts = 0
         """POSTs that left, answered or not."""
         self.gets = 0
@@ -165,7 +170,7 @@ class MomentClient:
         )
         request.read()
         reply = await self._exchange(request)
-        return self._judge(reply, reference, payload), reply.hint
+        return self._told(self._judge(reply, reference, payload)), reply.hint
 
     async def look_up(
         self, reference: str, payload: str
@@ -178,7 +183,7 @@ class MomentClient:
             extensions=self._extensions,
         )
         reply = await self._exchange(request)
-        return self._judge_look_up(reply, reference, payload), reply.hint
+        return self._told(self._judge_look_up(reply, reference, payload)), reply.hint
 
     async def read(
         self, customer_id: str, reference: str
@@ -191,7 +196,7 @@ class MomentClient:
             extensions=self._extensions,
         )
         reply = await self._exchange(request)
-        return self._judge_read(reply, customer_id, reference), reply.hint
+        return self._told(self._judge_read(reply, customer_id, reference)), reply.hint
 
     async def patch(
         self, patch: u.Patch, payload: str, reference: str
@@ -222,7 +227,7 @@ class MomentClient:
         request.read()
         reply = await self._exchange(request)
         answer = self._judge_patch(reply, patch.customer_id, reference, payload)
-        return answer, reply.hint
+        return self._told(answer), reply.hint
 
     def _url_of(self, customer: str) -> httpx.URL:
         return httpx.URL(f"{self._create_url}/{quote(customer, safe='')}")
@@ -250,23 +255,22 @@ class MomentClient:
         self, reply: _Reply, problem: dict[str, Any] | None, payload: str
     ) -> a.Answer:
         status, replayed = reply.status, reply.replayed
-        if status in _RUN_WRONG:
-            return a.RunWrong(_RUN_WRONG[status], status, replayed)
+        of_api = reading.is_problem(problem, status)
+        if wrong := self._wrong(status, of_api=of_api):
+            return a.RunWrong(wrong, status, replayed)
         if status < 200:  # noqa: PLR2004 - no final answer (RFC 9110 section 15.2), or garbage
             return a.Unknown("no_final_answer")
-        if status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
-            return a.RunWrong("redirected", status, replayed)
-        code = reading.problem_code(problem, status)
+        row = json.loads(payload)
+        code = reading.problem_code(problem, status, row)
         if status == httpx.codes.TOO_MANY_REQUESTS:
             return a.Throttled(reply.retry_after, replayed)
         if status == httpx.codes.CONFLICT:
             return a.Conflicted(code, replayed)
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
             return a.ServerFault(status, code, replayed, reply.retry_after)
-        of_api = reading.is_problem(problem, status)
         if status in _BLOCKED or not of_api:
             return a.Blocked(status, of_api, replayed)
-        message = reading.problem_message(problem, json.loads(payload))
+        message = reading.problem_message(problem, row)
         exists, about_key = reading.says_exists(problem), reading.about_key(problem)
         return a.Refused(status, code, message, replayed, exists, about_key)
 
@@ -283,19 +287,17 @@ class MomentClient:
                 return a.LookUpFailed(reply.body_error or "not_our_customer", status)
             seen = self._hashes(reference, customer) if self._hashes else ()
             return a.Found(customer_id, reading.differences(json.loads(payload), customer), seen)
+        of_api = reading.is_problem(found, status)
         if status == httpx.codes.NOT_FOUND:
             # A gateway's page, or its own JSON, proves nothing about a customer.
-            is_problem = reading.is_problem(found, status)
-            return a.Absent() if is_problem else a.LookUpFailed("not_the_api", status)
+            return a.Absent() if of_api else a.LookUpFailed("not_the_api", status)
         if status == httpx.codes.TOO_MANY_REQUESTS:
             return a.LookUpFailed(
                 "throttled", status, throttled=True, retry_after=reply.retry_after
             )
-        if status in _RUN_WRONG:
-            return a.RunWrong(_RUN_WRONG[status], status)
-        if 300 <= status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
-            return a.RunWrong("redirected", status)
-        code = reading.problem_code(found, status)
+        if wrong := self._wrong(status, of_api=of_api):
+            return a.RunWrong(wrong, status)
+        code = reading.problem_code(found, status, json.loads(payload))
         return a.LookUpFailed(code, status, retry_after=reply.retry_after)
 
     def _judge_read(self, reply: _Reply, customer_id: str, reference: str) -> u.ReadAnswer:
@@ -318,8 +320,8 @@ class MomentClient:
         of_api = reading.is_problem(found, status)
         if status == httpx.codes.NOT_FOUND and of_api:
             return u.Gone()
-        if (wrong := _wrong_for_updates(status)) is not None:
-            return wrong
+        if wrong := self._wrong(status, of_api=of_api):
+            return a.RunWrong(wrong, status)
         code = reading.problem_code(found, status) if of_api else "not_the_api"
         return a.LookUpFailed(code, status, retry_after=reply.retry_after)
 
@@ -338,20 +340,38 @@ class MomentClient:
         if status < 200:  # noqa: PLR2004 - no final answer (RFC 9110 section 15.2), or garbage
             return a.Unknown("no_final_answer")
         of_api = reading.is_problem(found, status)
-        code = reading.problem_code(found, status)
+        row = json.loads(payload)
+        code = reading.problem_code(found, status, row)
         if status == httpx.codes.TOO_MANY_REQUESTS:
             return a.Throttled(reply.retry_after)
         if status == httpx.codes.NOT_FOUND and of_api:
             return u.Gone()
         if status in {httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED}:
             return u.Clashed(status, code)
-        if (wrong := _wrong_for_updates(status)) is not None:
-            return wrong
+        if wrong := self._wrong(status, of_api=of_api):
+            return a.RunWrong(wrong, status)
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
             return a.ServerFault(status, code, retry_after=reply.retry_after)
         if status in _BLOCKED or not of_api:
             return a.Blocked(status, of_api)
-        return a.Refused(status, code, reading.problem_message(found, json.loads(payload)))
+        return a.Refused(status, code, reading.problem_message(found, row))
+
+    def _wrong(self, status: int, *, of_api: bool) -> str:
+        """Why the run is wrong, whatever the row; "" where it is not, or that is not certain.
+
+        Once the API has answered, key and address are right: then a 401 that is no word of the API,
+        or a redirect, is a firewall's or a gateway's to this row, and other rows tell how far it
+        goes. Before that nothing more is sent: not to a wrong address, not with a wrong key.
+        """
+        is_redirect = 300 <= status < 400  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
+        reason = "redirected" if is_redirect else _RUN_WRONG.get(status, "")
+        its_own = self._known and not of_api and reason in _MAY_BE_ITS_OWN
+        return "" if its_own else reason
+
+    def _told(self, answer: _AnswerT) -> _AnswerT:
+        """The same; remembers that the API itself has answered."""
+        self._known = self._known or isinstance(answer, _WORDS_OF_THE_API)
+        return answer
 
     def _seen(self, reference: str, document: Mapping[str, Any]) -> Hashes:
         if self._hashes is None:
@@ -454,15 +474,6 @@ def _object_of(texts: Mapping[str, str]) -> str:
     """A JSON object of values that are JSON texts already."""
     pairs = ",".join(f"{json.dumps(name)}:{texts[name]}" for name in sorted(texts))
     return f"{{{pairs}}}"
-
-
-def _wrong_for_updates(status: int) -> a.RunWrong | None:
-    """Where the run is wrong, whatever the customer."""
-    if status in _RUN_WRONG:
-        return a.RunWrong(_RUN_WRONG[status], status)
-    if 300 <= status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
-        return a.RunWrong("redirected", status)
-    return None
 
 
 def _is_true(value: str) -> bool:

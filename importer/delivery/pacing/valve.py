@@ -52,14 +52,20 @@ class Trail:
 
     row: int
     """The input record, as a number."""
+    left: bool = False
+    """An earlier run sent it and could not settle it."""
     asked: bool = False
     """A request of it has left."""
     failed_at: float | None = None
     """When it was last in trouble, monotonic seconds."""
+    hung: float = 0.0
+    """Seconds that its requests took which failed."""
     own: bool = False
     """Its trouble has been shown to be its own."""
     throttled_at: float | None = None
     """When it was last answered 429."""
+    throttled: int = 0
+    """429s in succession, since they were shown to be for it alone."""
 
 
 class Valve:
@@ -187,18 +193,21 @@ class Valve:
         hint: RateLimitHint | None = None,
         *,
         rows: int,
+        few: bool = False,
     ) -> bool:
         """Learn from the answer to a request that entered at ``sent_at``.
 
         ``hint`` is what its RateLimit headers said; ``rows`` is how many rows in trouble are all
-        that there are.
+        that there are; ``few``: so few are in progress that they say nothing of each other.
 
         Returns:
             Whether the run must stop, because row after row is turned away.
         """
         now, held = self._now(), self.health.out
         what = said(answer)
-        own = self._is_its_own(trail, what, now)
+        own = self._is_its_own(trail, what, now, few=few)
+        if what is h.Said.FAULT:
+            trail.hung += now - sent_at
         if what is h.Said.SENSE:
             self.heard = True
             self.health = h.answered(now)
@@ -220,15 +229,23 @@ class Valve:
             self._tell()
         return h.gives_up(self.health, self._settings)
 
-    def _is_its_own(self, trail: Trail, what: h.Said, now: float) -> bool:
-        """Whether the trouble is the row's alone; what else it was told is remembered."""
+    def _is_its_own(self, trail: Trail, what: h.Said, now: float, *, few: bool) -> bool:
+        """Whether the trouble is the row's alone; what else it was told is remembered.
+
+        A row that an earlier run left is turned away again, while this run has others served, or is
+        told 429 where nothing else is asked for: that is the row's, too.
+        """
         if what is h.Said.THROTTLED:
-            own = h.is_its_own(self.health, trail.throttled_at)
+            own = trail.throttled > 0 or h.is_its_own(self.health, trail.throttled_at)
+            own = own or (trail.left and few)
             trail.throttled_at = now
+            trail.throttled += own
             return own
+        trail.throttled = 0
         if what not in {h.Said.FAULT, h.Said.BLOCKED}:
             return False
-        trail.own = trail.own or h.is_its_own(self.health, trail.failed_at)
+        again = what is h.Said.BLOCKED and trail.left and self.heard
+        trail.own = trail.own or again or h.is_its_own(self.health, trail.failed_at)
         trail.failed_at = now
         return trail.own
 

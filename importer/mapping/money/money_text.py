@@ -76,10 +76,23 @@ _WITHOUT_SHILLINGS = r"([0-9])/[-=](\s|\p{L}|\p{Sc}|\)|$)"
 """``500/-`` and ``500/=``, as people write in India and East Africa."""
 _NOTHING = rf"^({_NAME})?\s*[-\u2014\u2015](?:[.,][-\u2014\u2015]{{1,2}})?\s*({_NAME})?$"
 """A dash in place of an amount is zero: accounting formats print it so."""
+_WITHOUT_ORE = r"([0-9]):-(\s|\p{L}|\p{Sc}|\)|$)"
+"""``500:-``, as people write in Sweden."""
+_IN_BRACKETS = rf"^({_NAME})\s*\((.+)\)$"
+"""``$ (5.00)``: the accounting format of spreadsheets has the sign in front of the brackets."""
+OWES = r"(?:(?i:dr|debit|d\u00e9bit|debet|soll|dare|debe|wn)\.?|[DS])"
+"""What stands behind an amount that the customer owes; single letters in capitals only."""
+HAS = r"(?:(?i:cr|credit|cr\u00e9dit|kredit|haben|avere|haber|ma)\.?|[CH])"
+"""The same of one that the customer has: Haben, credit, haber."""
+_BEHIND_AMOUNT = r"^(.*[0-9][^\p{L}(]*|.*[0-9].*\s)\(?"
 _AS_PEOPLE_WRITE = (
+    (rf"{_BEHIND_AMOUNT}{OWES}\)?$", "${1} DR"),
+    (rf"{_BEHIND_AMOUNT}{HAS}\)?$", "${1} CR"),
     (_WITHOUT_CENTS, "${1}${2}00${3}"),
     (_WITHOUT_SHILLINGS, "${1}${2}"),
+    (_WITHOUT_ORE, "${1}${2}"),
     (_NOTHING, "${1} 0 ${2}"),
+    (_IN_BRACKETS, "(${1} ${2})"),
 )
 _SIDES = ("CR", "DR")
 _LIKE_THOUSANDS = 3

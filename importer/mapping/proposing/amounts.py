@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -123,7 +124,8 @@ def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
     if wrong:
         pairs = {value: meant(value) or "..." for value, _ in wrong}
         instead.append(entry_line("values", pairs, "if that is what they mean"))
-    confidence = parts.confidence("currency", column)
+    sure = column.share("currency") >= _PRESENT
+    confidence = parts.confidence("currency", column) if sure else "medium"
     reason = most_of(column.shapes["currency"], column.sampled, "ISO 4217 codes")
     return Choice(CURRENCY, entry, confidence, reason, tuple(warnings), tuple(instead))
 
@@ -152,6 +154,10 @@ def propose_balance(
     if two:
         entry = {side: one.name for side, one in sides.items()}
         reasons.append("the balance is what is owed less what the customer has")
+    side = None if two else _side_of(parts, column)
+    if side is not None:
+        entry = {"template": _signed(column, side)}
+        reasons.append(f"whose money it is stands in {shown(side.name)}")
     questions: list[Question] = []
     contract = not two and column.name == "balance" and _api_names(parts)
     named = " and ".join(shown(one.name) for one in columns)
@@ -165,7 +171,7 @@ def propose_balance(
         questions += _number_format(parts, columns, answers, entry, reasons)
     owed = contract or fold(column.name) in OWED
     positive = answers.positive or ("debit" if owed else None)
-    if two:
+    if two or (side is not None and not _is_sign(side) and side.filled >= column.filled):
         positive = None
     elif positive is None:
         questions.append(_which_sign(column))
@@ -180,6 +186,32 @@ def propose_balance(
         warnings = (*warnings, f"no amount: {counted(refused, 'value')}, which will be errors")
     sure = "medium" if answers.balance or two else parts.confidence("balance", column)
     return Choice(BALANCE, entry, sure, "; ".join(reasons), warnings), questions
+
+
+def _side_of(parts: Parts, column: ColumnFacts) -> ColumnFacts | None:
+    """The column that says of each amount whose it is (``S`` and ``H``, ``+`` and ``-``), if any.
+
+    Without it the credits of half a file would be taken for debts.
+    """
+    for one in parts.facts.columns:
+        values = {value for value, _ in one.top}
+        both = any(map(_OWES.fullmatch, values)) and any(map(_HAS.fullmatch, values))
+        all_say = all(_OWES.fullmatch(value) or _HAS.fullmatch(value) for value in values)
+        if one is not column and ((both and all_say) or _is_sign(one)):
+            return one if not set("{}") & set(column.name + one.name) else None
+    return None
+
+
+def _is_sign(side: ColumnFacts) -> bool:
+    return {value for value, _ in side.top} == {"+", "-"}
+
+
+def _signed(column: ColumnFacts, side: ColumnFacts) -> str:
+    amount, mark = f"{{{column.name}}}", f"{{{side.name}}}"
+    return f"{mark}{amount}" if _is_sign(side) else f"{amount} {mark}"
+
+
+_OWES, _HAS = re.compile(money.OWES), re.compile(money.HAS)
 
 
 def _api_names(parts: Parts) -> bool:

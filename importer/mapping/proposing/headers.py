@@ -1,6 +1,6 @@
-"""What a column's name says it holds, in seven languages. Pure.
+"""What a column's name says it holds, in eight languages. Pure.
 
-English, German, French, Spanish, Dutch, Portuguese and Afrikaans, as exports name their columns.
+English, German, French, Spanish, Dutch, Portuguese, Afrikaans and Italian, as exports name them.
 A name is folded first: no accents, no case, only letters and digits; ``ß`` is ``ss``.
 """
 
@@ -56,6 +56,7 @@ _NAMES: dict[Role, str] = {
         |klantnummer|klantnr|klant nr|klantcode|klant id|debiteurnummer|debiteurnr|relatienummer
         |lidnummer|referentie
         |numero do cliente|codigo do cliente|id do cliente|matricula|referencia do cliente
+        |codice cliente|cod cliente|numero cliente|id cliente|matricola|codice|riferimento
         |klientnommer|klient nr|klientkode|rekeningnommer|lidnommer|verwysing|kliente nommer
     """,
     "first_name": """
@@ -79,6 +80,7 @@ _NAMES: dict[Role, str] = {
     "company": """
         company|company name|business name|organisation|organization|trading name|legal name
         |firma|firmenname|unternehmen|societe|raison sociale|entreprise|empresa|razon social
+        |ragione sociale|denominazione|azienda|ditta|nombre fiscal|nombre comercial|denominacion
         |bedrijf|bedrijfsnaam|razao social|maatskappy|besigheid|default address company
     """,
     "email": """
@@ -116,12 +118,12 @@ _NAMES: dict[Role, str] = {
     """,
     "debit": """
         debit|debits|dr|debit amount|debit balance|total debit|amount debit
-        |soll|sollsaldo|soll betrag|debit solde|solde debiteur|debe|saldo deudor|debito|debitos
+        |dare|soll|sollsaldo|soll betrag|debit solde|solde debiteur|debe|saldo deudor|debito|debitos
         |debet|debetsaldo|debetbedrag|debiet
     """,
     "credit": """
         credit|credits|cr|credit amount|credit balance|total credit|amount credit
-        |haben|habensaldo|haben betrag|solde crediteur|haber|saldo acreedor|credito|creditos
+        |avere|haben|habensaldo|haben betrag|solde crediteur|haber|saldo acreedor|credito|creditos
         |creditsaldo|creditbedrag|krediet|kredietsaldo
     """,
     "country": """
