@@ -62,6 +62,27 @@ def header_of(name: str, cells: Sequence[str]) -> Header:
     return Header(columns, unnamed, _keys(columns))
 
 
+_OF_A_RECORD = re.compile(
+    r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}|\+[1-9][0-9 ()./-]{6,18}|[-(]?[0-9][0-9 .,]*[.,][0-9]{2}[-)]?"
+)
+"""An e-mail address, an international phone number, or an amount with cents."""
+
+
+def refuse_record(name: str, cells: Sequence[str], line: int) -> None:
+    """Refuse a header that is a record: the file has none, and its first customer would be lost.
+
+    Raises:
+        SourceError: a cell of it is what no column is called. The message shows none of them.
+    """
+    wrong = [n for n, cell in enumerate(cells, 1) if _OF_A_RECORD.fullmatch(cell.strip())]
+    if wrong:
+        raise SourceError(
+            f"{source_name(name)}: line {line} seems to be a record and no header: what stands in"
+            f" column {wrong[0]} is an address, a number or an amount",
+            hint="add a first line that names the columns; or say which one does: --header-row",
+        )
+
+
 def _keys(columns: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(columns)) == len(columns):
         return columns

@@ -260,12 +260,25 @@ def test_what_is_no_table_says_what_it_is(
     assert part in refused(data).message
 
 
+@pytest.mark.parametrize(
+    "line", ["C1,Ann,a@b.co", "C1,+27 82 123 4567", "C1,ZAR,951.89", "C1,Ann,(1 951.89)"]
+)
+def test_a_file_without_a_header_loses_no_record(
+    refused: Callable[..., SourceError], line: str
+) -> None:
+    """Its first record is not taken for the names of the columns, and no cell of it is shown."""
+    error = refused(f"{line}\n{line}\n".encode(), delimiter=",", find_header=True)
+    assert "line 1 seems to be a record" in error.message
+    assert not any(cell in error.message for cell in line.split(",")[2:])
+
+
 def test_names_that_only_look_like_another_format(read: Callable[..., Content]) -> None:
     """ID;Phone is a header, and so is one name of several words, or in quotes of either kind."""
     assert read(b"ID;Phone\n1;x\n").cells == [("1", "x")]
     assert read(b"customer no\n1\n").cells == [("1",)]
     assert read(b"'t Hooft,b\n1,2\n").cells == [("1", "2")]
     assert read(b'"a"\n"1"\n').cells == [("1",)]
+    assert read(b"no,2026,30 days,1.5,e@home\n1,2,3,4,5\n").codes == []
 
 
 def test_a_record_in_quotes_as_a_whole_says_so(read: Callable[..., Content]) -> None:

@@ -169,6 +169,15 @@ def test_a_value_that_may_be_old_is_a_warning(book: Callable[..., Content]) -> N
     assert "1 formulas are to be calculated when the workbook is opened" in content.warnings[0]
 
 
+def test_merged_cells_that_reach_over_rows_are_told(book: Callable[..., Content]) -> None:
+    """The rows below the first have no value; over columns, or in the header, nothing is lost."""
+    rows: dict[str, dict[int, list[Value]]] = {
+        "S": {1: [*HEADER], 2: ["R-1", "Ann", None], 3: ["R-2", None, None]}
+    }
+    (warning,) = book(rows, merged=["B2:B3", "A1:A1", "A1:B1", "A1:A2", "C2:D2"]).warnings
+    assert "1 merged cells reach over several rows" in warning
+
+
 def test_a_full_disk_is_no_damage(tmp_path: Path) -> None:
     """Shared texts that cannot be kept in the temporary file end with its folder's name."""
     path = tmp_path / "book.xlsx"

@@ -46,6 +46,7 @@ def write_workbook(
     since_1904: bool = False,
     row_attributes: Mapping[int, str] | None = None,
     calculate: str = "",
+    merged: Sequence[str] = (),
 ) -> None:
     """Write sheets of rows by number; text cells share their strings."""
     strings: dict[str, int] = {}
@@ -65,6 +66,8 @@ def write_workbook(
             f'<workbookPr date1904="{int(since_1904)}"/><sheets>{listed}</sheets>'
             f"{calculate}</workbook>",
         )
+        merges = "".join(f'<mergeCell ref="{one}"/>' for one in merged)
+        merges = f"<mergeCells>{merges}</mergeCells>" if merged else ""
         for n, rows in enumerate(sheets.values(), 1):
             body = "".join(
                 f'<row r="{number}" {(row_attributes or {}).get(number, "")}>'
@@ -76,7 +79,7 @@ def write_workbook(
             )
             archive.writestr(
                 f"xl/worksheets/sheet{n}.xml",
-                f'<worksheet xmlns="{MAIN}"><sheetData>{body}</sheetData></worksheet>',
+                f'<worksheet xmlns="{MAIN}"><sheetData>{body}</sheetData>{merges}</worksheet>',
             )
         texts = "".join(f'<si><t xml:space="preserve">{escape(one)}</t></si>' for one in strings)
         archive.writestr("xl/sharedStrings.xml", f'<sst xmlns="{MAIN}">{texts}</sst>')

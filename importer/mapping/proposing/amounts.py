@@ -124,7 +124,8 @@ def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
     if wrong:
         pairs = {value: meant(value) or "..." for value, _ in wrong}
         instead.append(entry_line("values", pairs, "if that is what they mean"))
-    confidence = parts.confidence("currency", column)
+    sure = column.share("currency") >= _PRESENT
+    confidence = parts.confidence("currency", column) if sure else "medium"
     reason = most_of(column.shapes["currency"], column.sampled, "ISO 4217 codes")
     return Choice(CURRENCY, entry, confidence, reason, tuple(warnings), tuple(instead))
 

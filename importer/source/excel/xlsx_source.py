@@ -6,6 +6,7 @@ The rows of one sheet, read as a stream.
 from __future__ import annotations
 
 import itertools
+import re
 import zipfile
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
@@ -37,6 +38,7 @@ from importer.source.records import (
     find_header,
     header_of,
     kind_series,
+    refuse_record,
     title_above,
 )
 from importer.source.source_options import MAX_FIELD, MAX_RECORD, column_name
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from importer.source.source_options import SourceOptions
 
 
+_MOST_MERGED = 10_000
+_ROWS = re.compile(r"[A-Za-z]([0-9]{1,7})")
 _NO_VALUE = frozenset({"0", "0.0"})
 """What writers of workbooks put where they cannot calculate."""
 MOST_ROWS = 1_048_576
@@ -81,6 +85,8 @@ class RowReader:
         self._inside = self._formula = self._valued = False
         self._phonetic = 0
         self._in_data = False
+        self.merged: list[int] = []
+        """The first rows of merged cells that reach over several."""
         self.hidden = 0
         """Rows with cells that Excel does not show (hidden, or filtered out)."""
         self._row_hidden = False
@@ -108,6 +114,10 @@ class RowReader:
             self._formula = True
         elif tag == "row":
             self._start_row(attributes)
+        elif tag == "mergeCell":
+            rows = {int(one) for one in _ROWS.findall(attributes.get("ref", ""))}
+            if len(rows) > 1 and len(self.merged) < _MOST_MERGED:
+                self.merged.append(min(rows))
         elif tag == "rPh":
             self._phonetic += 1
 
@@ -218,6 +228,8 @@ class XlsxSource:
                         hint="the first row must name the columns",
                     )
                 names, header_row = self._header_in(head, options)
+                self._header_row = header_row or head[0][0]
+                refuse_record(name, names, self._header_row)
             self._header = header_of(name, names)
             self._resources = stack.pop_all()
         self.layout = Layout(name, self._header.columns, header_row=header_row)
@@ -252,6 +264,12 @@ class XlsxSource:
             self.warnings.append(
                 f"{self._name}: {self._reader.hidden:,} rows that Excel does not show (hidden or"
                 " filtered out) are read like all others"
+            )
+        merged = sum(row > self._header_row for row in self._reader.merged)
+        if merged:
+            self.warnings.append(
+                f"{self._name}: {merged:,} merged cells reach over several rows, of which only the"
+                " first has their value; unmerge them and fill the others"
             )
         if self._reader.recalculated:
             self.warnings.append(
