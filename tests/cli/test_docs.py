@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
 import importer
+from importer.cli import main
 from importer.cli.terminal import OUTCOME_WORDS
 from importer.delivery.stopping import REASONS
 from importer.errors import ExitCode
@@ -42,16 +45,16 @@ REFERENCE = DOCS / "command-line.md"
 
 def help_of(command: str) -> str:
     """What ``importer COMMAND --help`` prints, 80 columns wide."""
-    environment = {**os.environ, "COLUMNS": "80", "TERMINAL_WIDTH": "80"}
-    environment.pop("MOMENT_BASE_URL", None)
-    shown = subprocess.run(
-        [sys.executable, "-m", "importer", *command.split(), "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-    )
-    return shown.stdout.replace("python -m importer", "importer").strip()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as shown:
+        patch.setenv("COLUMNS", "80")
+        patch.setenv("TERMINAL_WIDTH", "80")
+        patch.delenv("MOMENT_BASE_URL", raising=False)
+        patch.setattr(sys, "argv", ["importer", *command.split(), "--help"])
+        patch.setattr(sys.modules["__main__"], "__package__", "", raising=False)  # not pytest's
+        with pytest.raises(SystemExit) as left:
+            main()
+    assert not left.value.code
+    return shown.getvalue().strip()
 
 
 def reference() -> str:
