@@ -92,6 +92,11 @@ _KINDS = (
         "correct the formulas, and export them again",
     ),
     (
+        "wrapped",
+        'are wrapped in ="", as for a spreadsheet',
+        "export them again as plain text",
+    ),
+    (
         "nothing",
         "are what a program writes for no value (NULL, None, nan, \\N)",
         'leave such cells empty, or say empty = ["NULL"] under [source]',
@@ -130,6 +135,7 @@ class DamagedText:
                 wrong = [at for at in may_be.arg_true() if _is_misread(text[at])]
                 self._note_rows(name, "misread", wrong, lines)
             self._note(name, "error", text.str.contains(_ERROR), lines)
+            self._note(name, "wrapped", text.str.contains('^="[^"]*"$'), lines)
             odd = text.str.contains(_ODD).fill_null(value=False)
             if odd.any():
                 misread = set(wrong)

@@ -85,6 +85,7 @@ def test_people_whose_names_begin_so(name: str) -> None:
         ("O\x92Brien", "control character"),
         ("Ann\x85", "control character"),
         ("A\x07nn", "control character"),
+        ('="Ann"', 'wrapped in =""'),
         ("#VALUE!", "spreadsheet shows for an error"),
         ("#BEZUG!", "spreadsheet shows for an error"),
         ("#¡VALOR!", "spreadsheet shows for an error"),
