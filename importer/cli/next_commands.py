@@ -29,6 +29,8 @@ _TO_LOOK_AT_MARKS = ("conflict", "missing", "rejected")
 """The same of the marks of vanished customers."""
 _EDITS_WIN = "if_untouched"
 STDIN = "-"
+_ALIGNED = 100
+"""Longer commands stand beside the column in which the words on the others begin."""
 ACCOUNT = "--account"
 """``export`` has one of its own: without it all accounts of a ledger are written."""
 
@@ -232,5 +234,6 @@ def _is_plain(byte: int) -> bool:
 
 
 def _aligned(*commands: tuple[str, str]) -> list[str]:
-    width = max(len(command) for command, _ in commands)
+    # One long command does not push the words on the others out of sight.
+    width = max((len(one) for one, _ in commands if len(one) <= _ALIGNED), default=0)
     return [f"{command:<{width}}  # {why}" for command, why in commands]

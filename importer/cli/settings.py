@@ -396,6 +396,7 @@ def show(given: Given) -> list[str]:
     Raises:
         UsageError: a flag has no value of its setting.
     """
+    given.delivery()  # Refuses what a run would.
     config = mapping_of(given.context)
     rows = []
     for name, value in given.values.items():

@@ -282,7 +282,11 @@ class Coordinator:
     async def _lane(self, worker: _Worker) -> None:
         """Carry batch after batch to a worker."""
         while not self._done.is_set():
-            batch = self._next(worker) if worker.takes else None
+            batch = None
+            try:
+                batch = self._next(worker) if worker.takes else None
+            except RunStopped as failed:  # the ledger, which the next rows are read from
+                self._halt(failed)
             if batch is None:
                 self._end_if_done()
                 await self._changed.wait()

@@ -21,6 +21,8 @@ MAX_GROUPS = 500
 """Groups that are told apart by their detail; twice as many by their column."""
 MAX_LINES = 10
 """Lines that a group remembers, the first ones."""
+_REFUSED = 400
+"""The least HTTP status that is no success."""
 MAX_DETAIL = 40
 """Characters of a detail (a metadata key may be longer)."""
 
@@ -76,9 +78,9 @@ class Groups:
         """Count rows that are valid by themselves and yet not in Moment."""
         for one in failures:
             column = field_named(one.error) if one.outcome == "rejected" else ""
-            cause = Cause(
-                one.outcome, one.source, column, one.error_code, http_status=one.http_status
-            )
+            # A success says nothing of why: a conflict beside fields that were written is the same.
+            status = one.http_status if one.http_status >= _REFUSED else 0
+            cause = Cause(one.outcome, one.source, column, one.error_code, http_status=status)
             _count(self._group(cause), one.line)
 
     def ranked(self) -> list[Group]:

@@ -10,6 +10,7 @@ and Null: so this is a warning, and an error for who is strict.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,21 @@ _HIGH = (
     "\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178"
 )
 """What the second byte of a character in UTF-8 is in Latin-1 or Windows-1252."""
-_MAY_BE_MISREAD = f"[\u00c2-\u00f4][{_HIGH}]"
+_OTHERWISE = (
+    # What the first byte of a Western letter is in Mac OS Roman, DOS 850 and 437, Windows-1250
+    r"[\x{221a}\x{192}\x{2248}\x{251c}\x{2500}\x{253c}\x{102}\x{c4}\x{139}][^\x00-\x7f]"
+    # ... and in Windows-1251, where a Latin letter stands beside it
+    r"|[A-Za-z][\x{413}\x{414}\x{415}][^\x00-\x7f]|[\x{413}\x{414}\x{415}][^\x00-\x7f][A-Za-z]"
+    # and of Cyrillic ones in Windows-1251, DOS 437, Mac OS Roman
+    r"|(?:[\x{420}\x{421}\x{2568}\x{2564}\x{2013}\x{2014}][^\x00-\x7f]){3}"
+)
+_OTHERS = ("mac_roman", "cp850", "cp437", "cp1250", "cp1251")
+"""Encodings that UTF-8 is read in by mistake, beside the Western ones."""
+_MAY_BE_MISREAD = f"[\u00c2-\u00f4][{_HIGH}]|{_OTHERWISE}"
+_RUN = re.compile(r"[^\x00-\x7f]{2,}")
+_LATIN = re.compile("[\u00c0-\u017f]+")
+_SURE = 3
+"""Letters of any script in one run that are no accident."""
 _MISREAD = re.compile(f"[\u00c2-\u00f4][{_HIGH}]{{1,3}}")
 _LOST = "\ufffd"
 _WORDS = "null|none|nan|nat|nil|undefined|n/a|#n/a"
@@ -77,6 +92,11 @@ _KINDS = (
         "correct the formulas, and export them again",
     ),
     (
+        "wrapped",
+        'are wrapped in ="", as for a spreadsheet',
+        "export them again as plain text",
+    ),
+    (
         "nothing",
         "are what a program writes for no value (NULL, None, nan, \\N)",
         'leave such cells empty, or say empty = ["NULL"] under [source]',
@@ -115,6 +135,7 @@ class DamagedText:
                 wrong = [at for at in may_be.arg_true() if _is_misread(text[at])]
                 self._note_rows(name, "misread", wrong, lines)
             self._note(name, "error", text.str.contains(_ERROR), lines)
+            self._note(name, "wrapped", text.str.contains('^="[^"]*"$'), lines)
             odd = text.str.contains(_ODD).fill_null(value=False)
             if odd.any():
                 misread = set(wrong)
@@ -155,10 +176,27 @@ def _is_misread(text: str) -> bool:
         letters = match.group()
         for length in range(len(letters), 1, -1):
             try:
-                if len(_bytes(letters[:length]).decode()) == 1:
+                read = _bytes(letters[:length]).decode()
+                # A mark alone is an accident: the two capitals of LÍŠEŇ.
+                if len(read) == 1 and not unicodedata.combining(read):
                     return True
             except UnicodeDecodeError:
                 continue
+    return any(_is_misread_run(run) for run in _RUN.findall(text))
+
+
+def _is_misread_run(run: str) -> bool:
+    """Whether all of a run of letters beyond ASCII are letters in UTF-8 to another encoding.
+
+    A run that begins like one by accident (a Romanian name in capitals) is none to its end.
+    """
+    for encoding in _OTHERS:
+        try:
+            read = run.encode(encoding).decode()
+        except UnicodeError:
+            continue
+        if read.isalpha() and (_LATIN.fullmatch(read) or len(read) >= _SURE):
+            return True
     return False
 
 

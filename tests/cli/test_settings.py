@@ -210,3 +210,54 @@ def test_every_setting_has_its_variable() -> None:
                 wanted = f"IMPORTER_{one.name.upper()}"
                 expected = None if one.opts[0] in each_time else wanted
                 assert one.envvar == expected, (name, one.name)
+
+
+HUSH = "hush-hush"
+URL = f"postgresql://me:{HUSH}@127.0.0.1:1/billing?schema=x"
+"""Nobody listens there."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "in.csv"),
+        ("plan", "in.csv"),
+        ("status",),
+        ("export", "ids.csv"),
+        ("verify",),
+        ("config",),
+    ],
+)
+def test_a_password_on_the_command_line_is_refused(
+    importer: Command, config: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """Every process list shows it; the message names the other ways, and does not show it again."""
+    del config
+    monkeypatch.setenv("MOMENT_API_KEY", "sk_test_of_settings")
+    Path("in.csv").write_text("external_reference,name\nA,Ada\n")
+    code, out, err = importer(*arguments, "--ledger", URL)
+    assert code == 2
+    assert "process list" in err
+    assert "PGPASSWORD" in err
+    assert HUSH not in out + err
+
+
+@pytest.mark.parametrize("place", ["environment", "file"])
+def test_a_password_elsewhere_is_used_and_never_shown(
+    importer: Command, config: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """``config`` shows the address without it, and so does the error of a server that is away."""
+    if place == "environment":
+        monkeypatch.setenv("IMPORTER_LEDGER", URL)
+        flags: list[str] = []
+    else:
+        config.write_text(TOML.replace("own.db", URL))
+        flags = ["--config", str(config)]
+    code, out, _ = importer("config", *flags)
+    assert code == 0
+    assert told(out)["ledger"][0] == "postgresql://me@127.0.0.1:1/billing?schema=x"
+    monkeypatch.setenv("IMPORTER_LEDGER", URL)
+    code, out, err = importer("status")
+    assert code == 3
+    assert "cannot be reached" in err
+    assert HUSH not in out + err

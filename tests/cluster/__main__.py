@@ -55,6 +55,7 @@ class Campaign:
         self.secrets = checks.Secrets.of(source)
         self.faults: list[str] = []
         self.runs = self.kills = 0
+        self._processes: list[subprocess.Popen[bytes]] = []
         self._began = time.monotonic()
 
     # What runs ------------------------------------------------------------------------------------
@@ -63,7 +64,7 @@ class Campaign:
         """Type the command; its results go to a folder of this name, its log beside it."""
         self.runs += 1
         where = ["--ledger", self.fleet.ledger, "--out", str(self.folder / out)]
-        return start_run(
+        process = start_run(
             self.base_url,
             self.source,
             self.folder,
@@ -72,6 +73,14 @@ class Campaign:
             log=f"{out}-{self.runs}.log",
             more=self.fleet.environment,
         )
+        self._processes.append(process)
+        return process
+
+    def end(self) -> None:
+        """Leave nothing running, however the campaign ends."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
 
     def customers(self) -> int:
         """How many the sandbox holds."""
@@ -83,7 +92,7 @@ class Campaign:
         while any(one.poll() is None for one in processes):
             if self.customers() >= share * len(self.references):
                 return True
-            time.sleep(0.3)  # The sandbox counts all its customers to answer.
+            time.sleep(0.5)  # The sandbox counts all its customers to answer.
         return False
 
     def tell(self, what: str) -> None:
@@ -281,7 +290,10 @@ def play(name: str, folder: Path, *, rows: int, rate: int, seed: int) -> list[st
         Fleet(folder, workers=workers) as fleet,
     ):
         campaign = Campaign(folder, folder / "customers.csv", fleet, base_url)
-        scenario(campaign, rng, rate)
+        try:
+            scenario(campaign, rng, rate)
+        finally:
+            campaign.end()
     return campaign.faults
 
 

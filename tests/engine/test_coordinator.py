@@ -24,7 +24,7 @@ from importer.engine.coordinator import (
 )
 from importer.engine.reached import Known
 from importer.engine.row_batch import Answer, RowBatch, Standing, Stop, Told
-from importer.errors import BugFound, ExitCode, ImporterError, RunStopped
+from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, RunStopped
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -166,7 +166,12 @@ class Ended:
 
 
 def deliver(
-    cluster: Cluster, rows: int, *, stop_at: float = 1e9, ledger: Ledger | None = None
+    cluster: Cluster,
+    rows: int,
+    *,
+    stop_at: float = 1e9,
+    ledger: Ledger | None = None,
+    fails_at: int = -1,
 ) -> Ended:
     """Deliver so many rows in simulated time."""
     told: list[Settled] = []
@@ -176,6 +181,8 @@ def deliver(
     def numbered() -> Iterator[Planned]:
         nonlocal taken
         for number in range(rows):
+            if number == fails_at:
+                raise LedgerFailed("the ledger cannot be read")
             taken += 1
             yield planned(number)
 
@@ -349,6 +356,18 @@ def test_a_worker_that_is_said_to_be_lost_is_greeted_again() -> None:
 
     assert ended.error is None
     assert ended.positions == list(range(3000))
+
+
+def test_rows_that_cannot_be_read_stop_the_run() -> None:
+    """What is out is heard, and the workers are told to stop."""
+    cluster = Cluster(["a", "b"])
+
+    ended = deliver(cluster, 5000, fails_at=1000)
+
+    assert isinstance(ended.error, LedgerFailed)
+    assert cluster.told_to_stop
+    heard = {row.position for batch in cluster.carried for row in batch.rows}
+    assert ended.positions == sorted(heard)
 
 
 def _twice(cluster: Cluster, worker: str, batch: RowBatch) -> Answer:

@@ -127,6 +127,17 @@ def test_refusals_are_grouped_by_status_code_and_field() -> None:
     ] == [(1, 422, "phone", [2, 3]), (1, 422, "email", [4]), (1, 400, "", [5])]
 
 
+def test_a_conflict_is_one_cause_whatever_else_was_written() -> None:
+    """200 for the row's other fields tells nothing of the conflict; a remembered one has none."""
+    found = Groups()
+    rows = [(2, 200), (3, 0), (4, 200)]
+    found.add_failures(
+        Failure(position(0, line), "conflict", status, "changed_at_moment", "name: differs")
+        for line, status in rows
+    )
+    assert [one.lines for one in found.ranked()] == [[2, 3, 4]]
+
+
 def test_only_whole_names_of_fields_are_fields() -> None:
     """``username`` and ``phone_type`` name no field; the first field that is named counts."""
     assert field_named("Username and phone_type are odd") == ""

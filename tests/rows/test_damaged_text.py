@@ -27,6 +27,35 @@ def test_utf_8_that_was_read_as_western_text(name: str, wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "encoding", ["cp1252", "mac_roman", "cp850", "cp437", "cp1250", "cp1251", "iso8859_15"]
+)
+def test_utf_8_that_was_read_in_any_usual_encoding(encoding: str) -> None:
+    """A Mac, a DOS box and a Polish or Russian Windows damage names, too; twice is no less."""
+    for name in (
+        "M\u00fcller",
+        "Jos\u00e9",
+        "Fran\u00e7ois",
+        "Jos\u00e9 Nu\u00f1ez",
+        "\u0141\u00f3d\u017a",
+    ):
+        misread = name.encode().decode(encoding, errors="replace")
+        if "\ufffd" not in misread:
+            assert "wrong encoding once (line 3)" in doubts("Ann", misread)[0]
+    twice = "M\u00fcller".encode().decode("cp1252").encode().decode("cp1252")
+    assert "wrong encoding" in doubts(twice)[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["RÓŻYCKI", "PÓŁTORAK", "LÍŠEŇ", "POSPÍŠIL", "Jean\u2013Éric", "Гія", "Рєпін",
+     "Äämisepp", "FĂGĂRAŞ"],
+)  # fmt: skip
+def test_names_whose_letters_look_like_bytes_of_others(name: str) -> None:
+    """Capitals of Poland and Bohemia, a dash before a letter, and Ukrainian are as they are."""
+    assert doubts(name) == []
+
+
+@pytest.mark.parametrize(
     "name",
     ["NULL", "null", "Null", "None", "nan", "NaN", "\\N", "N/A", "<NA>", "(null)", "[blank]",
      "Jane NULL", "nan nan", "None Smith"],
@@ -56,6 +85,7 @@ def test_people_whose_names_begin_so(name: str) -> None:
         ("O\x92Brien", "control character"),
         ("Ann\x85", "control character"),
         ("A\x07nn", "control character"),
+        ('="Ann"', 'wrapped in =""'),
         ("#VALUE!", "spreadsheet shows for an error"),
         ("#BEZUG!", "spreadsheet shows for an error"),
         ("#¡VALOR!", "spreadsheet shows for an error"),

@@ -64,7 +64,11 @@ _DEFAULTS = {
 _SESSION = (
     "SET search_path TO {schema}; SET client_encoding TO 'UTF8';"
     # A process that sleeps inside a transaction must not keep its locks.
-    " SET idle_in_transaction_session_timeout TO '20s'; SET lock_timeout TO '40s'"
+    " SET idle_in_transaction_session_timeout TO '20s'; SET lock_timeout TO '40s';"
+    # Every statement looks up some rows of a large table. A plan that was made while the table was
+    # still empty would else read all of it, for as long as nobody analyses it.
+    " SET enable_seqscan TO off; SET enable_hashjoin TO off; SET enable_mergejoin TO off;"
+    " SET enable_material TO off; SET random_page_cost TO 1.1; SET jit TO off"
 )
 _FACTS = (
     "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),"

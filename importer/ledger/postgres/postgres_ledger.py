@@ -30,6 +30,7 @@ _AT_ONCE = 5000
 """References of one query."""
 _PAGE = 20_000
 """The same where the answer comes by COPY."""
+_ACCOUNT = {"account": "int8"}
 _ROW = {
     "reference": "text",
     "state": "text",
@@ -72,11 +73,10 @@ _ATTEMPT = {
     "error_code": "text",
     "detail": "text",
 }
-_ACCOUNT = {"account": "int8"}
 
 
 def _scratch(table: str, columns: Mapping[str, str]) -> str:
-    listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    listed = ", ".join(f"{name} {kind}" for name, kind in {**_ACCOUNT, **columns}.items())
     return f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({listed}) ON COMMIT DELETE ROWS"
 
 
@@ -84,7 +84,7 @@ def _from_scratch(table: str, scratch: str, columns: Mapping[str, str]) -> str:
     changes = ", ".join(f"{name} = told.{name}" for name in columns if name not in KEPT)
     return (
         f"UPDATE {table} SET {changes} FROM {scratch} AS told"  # noqa: S608 - constant names
-        f" WHERE {table}.account = ? AND {table}.reference = told.reference"
+        f" WHERE {table}.account = told.account AND {table}.reference = told.reference"
     )
 
 
@@ -95,25 +95,28 @@ SCRATCH = (
 )
 _CHANGE_ROWS = _from_scratch("customer", "told_customer", _ROW)
 _WRITE_RECORDS = (
-    f"INSERT INTO sync (account, {', '.join(_RECORD)}) SELECT ?, * FROM told_record"  # noqa: S608 - as above
+    f"INSERT INTO sync (account, {', '.join(_RECORD)}) SELECT * FROM told_record"  # noqa: S608 - as above
     " ON CONFLICT (account, reference) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _RECORD if name != "reference")
 )
 _WRITE_NOTES = (
     "UPDATE customer SET synced = told.synced, attempts = attempts + told.patches"
-    " FROM told_note AS told WHERE account = ? AND customer.reference = told.reference"
+    " FROM told_note AS told"
+    " WHERE customer.account = told.account AND customer.reference = told.reference"
 )
 _HOLD = (
     "SELECT count(*) FROM (SELECT 1 FROM customer WHERE account = ? AND reference = ANY(?)"
     " ORDER BY reference FOR UPDATE) AS held"
 )
 _VERSIONS = (
-    "SELECT wanted.at - 1, nullif(upper(encode(coalesce(synced, fingerprint), 'hex')), ''),"
+    "SELECT wanted.at - 1, nullif(upper(encode(version, 'hex')), ''),"
     " CASE WHEN state = 'done' AND (differs IS NULL OR synced IS NOT NULL) THEN customer_id END,"
     " CASE WHEN state = 'done' THEN first_run ELSE 0 END"
     ' FROM unnest(?::text[] COLLATE "C") WITH ORDINALITY AS wanted (reference, at)'
-    " JOIN customer ON account = ? AND customer.reference = wanted.reference"
-    " WHERE state <> 'new'"
+    # OFFSET 0: each is looked up by itself, in the order that is asked.
+    " CROSS JOIN LATERAL (SELECT coalesce(synced, fingerprint) AS version, state, differs, synced,"
+    " customer_id, first_run FROM customer WHERE account = ? AND reference = wanted.reference"
+    " AND state <> 'new' OFFSET 0) AS customer"
 )
 _ADD_TOTAL = (
     "INSERT INTO total (account, state, customers) VALUES (?, ?, ?)"
@@ -160,21 +163,24 @@ class PostgresLedger(Ledger):
         self, db: Transaction, account: int, rows: Sequence[Row], held: Mapping[str, Row]
     ) -> None:
         new = [(account, *row) for row in rows if row.reference not in held]
-        old = [row for row in rows if row.reference in held]
+        old = [(account, *row) for row in rows if row.reference in held]
         if new:
             _copying(db).copy_in("customer", _ACCOUNT | _ROW, new)
         if old:
-            _copying(db).copy_in("told_customer", _ROW, old)
-            db.execute(_CHANGE_ROWS, (account,))
+            _copying(db).copy_in("told_customer", _ACCOUNT | _ROW, old)
+            db.execute(_CHANGE_ROWS)
 
     def _write_records(
         self, db: Transaction, account: int, records: Sequence[Record], notes: Sequence[Note]
     ) -> None:
         if records:
-            _copying(db).copy_in("told_record", _RECORD, records)
-            db.execute(_WRITE_RECORDS, (account,))
-            _copying(db).copy_in("told_note", _NOTE, notes)
-            db.execute(_WRITE_NOTES, (account,))
+            for table, columns, told in (
+                ("told_record", _RECORD, records),
+                ("told_note", _NOTE, notes),
+            ):
+                _copying(db).copy_in(table, _ACCOUNT | columns, [(account, *one) for one in told])
+            db.execute(_WRITE_RECORDS)
+            db.execute(_WRITE_NOTES)
 
     def _write_attempts(
         self, db: Transaction, account: int, rows: Sequence[AttemptColumns]
