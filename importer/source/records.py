@@ -79,7 +79,8 @@ def refuse_record(name: str, cells: Sequence[str], line: int) -> None:
         raise SourceError(
             f"{source_name(name)}: line {line} seems to be a record and no header: what stands in"
             f" column {wrong[0]} is an address, a number or an amount",
-            hint="add a first line that names the columns; or say which one does: --header-row",
+            hint=f"add a first line that names the columns; if line {line} does, say so with"
+            f" --header-row {line}",
         )
 
 

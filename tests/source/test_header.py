@@ -272,6 +272,11 @@ def test_a_file_without_a_header_loses_no_record(
     assert not any(cell in error.message for cell in line.split(",")[2:])
 
 
+def test_who_names_the_header_row_is_believed(read: Callable[..., Content]) -> None:
+    """A column may be called 10.50, where somebody says that its line is the header."""
+    assert read(b"no,10.50\n1,2\n", header_row=1).layout.columns == ("no", "10.50")
+
+
 def test_names_that_only_look_like_another_format(read: Callable[..., Content]) -> None:
     """ID;Phone is a header, and so is one name of several words, or in quotes of either kind."""
     assert read(b"ID;Phone\n1;x\n").cells == [("1", "x")]

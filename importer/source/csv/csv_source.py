@@ -374,7 +374,8 @@ class CsvSource:
             )
         cells, header_lines = split
         _refuse_odd_header(self._name, lines[used : used + 1], cells)
-        refuse_record(self._name, cells, used + 1)
+        if self._options.header_row is None:
+            refuse_record(self._name, cells, used + 1)
         used += header_lines
         size = sum(len(one.encode(errors="surrogateescape")) for one in lines[:used])
         header = header_of(self._name, self._utf8(cells))

@@ -229,7 +229,8 @@ class XlsxSource:
                     )
                 names, header_row = self._header_in(head, options)
                 self._header_row = header_row or head[0][0]
-                refuse_record(name, names, self._header_row)
+                if options.header_row is None:
+                    refuse_record(name, names, self._header_row)
             self._header = header_of(name, names)
             self._resources = stack.pop_all()
         self.layout = Layout(name, self._header.columns, header_row=header_row)
