@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import anyio
 
 from importer.delivery.stopping import one_cause
-from importer.engine import EngineSettings, LocalEngine
 from importer.errors import RunStopped
 from importer.job.signals import Interrupted, watched
 from importer.plan import rows_to_deliver
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from importer.delivery.pool import PoolSettings
     from importer.delivery.protocol.flight import Planned, Settled
     from importer.delivery.protocol.updating import UpdatePolicy
-    from importer.engine import Engine
+    from importer.engine import Engine, EngineSettings
     from importer.job.job_settings import DeliverySettings
     from importer.job.observer import Observer, Progress
     from importer.job.world import World
@@ -100,6 +99,10 @@ class Delivery:
         engine: MakeEngine | None = None,
         shared: RateLedger | None = None,
     ) -> None:
+        # Loaded when something is delivered: a check or a plan starts without HTTP.
+        from importer.engine import EngineSettings as Settings  # noqa: PLC0415
+        from importer.engine import LocalEngine  # noqa: PLC0415
+
         staged = islice(rows_to_deliver(staging, reader), settings.limit)
         self._work = work or Work(staged, staging.record, settings.updates)
         self._progress = progress
@@ -115,7 +118,7 @@ class Delivery:
             shared=shared,
         )
         self._engine = make(
-            EngineSettings(
+            Settings(
                 run_id,
                 base_url,
                 user_agent,

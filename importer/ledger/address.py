@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from importer.errors import UsageError
 
 SCHEMES = ("postgresql", "postgres")
+DEFAULT_PATH = "importer-ledger.db"
 DEFAULT_SCHEMA = "importer"
 SCHEMA = "schema"
 """Our own parameter of an address: the schema that holds the ledger's tables."""
@@ -38,9 +39,14 @@ class LedgerAddress:
         """The address that a user named.
 
         Raises:
-            UsageError: another scheme, or a URL that names no database.
+            UsageError: empty text, another scheme, or a URL that names no database.
         """
         shown = str(text)
+        if not shown.strip():
+            raise UsageError(
+                "the ledger's address is empty",
+                hint=f"a path, or postgresql://USER@HOST/DATABASE; leave it out for {DEFAULT_PATH}",
+            )
         scheme = None if isinstance(text, Path) else _SCHEME.match(shown)
         if scheme is None:
             return cls(shown)
@@ -105,7 +111,7 @@ class LedgerAddress:
         return _without(self.text, (SCHEMA,))
 
 
-DEFAULT_LEDGER = LedgerAddress("importer-ledger.db")
+DEFAULT_LEDGER = LedgerAddress(DEFAULT_PATH)
 
 
 def refuse_password(address: LedgerAddress, where: str) -> None:

@@ -6,7 +6,9 @@ Makes the API's columns out of those of a batch, one field after the other. Pure
 from __future__ import annotations
 
 import difflib
+import json
 import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -648,7 +650,17 @@ def _no_column(layout: Layout, header: Counter[str], key: str, name: str) -> Sou
             f" mapping uses in {key}",
             hint="rename one of them",
         )
-    near = difflib.get_close_matches(trim(name), list(header), n=1, cutoff=0.5)
+    outer, _, inner = trim(name).partition(".")
+    if inner and header[outer]:
+        # jq is what everybody has who has nested JSON; anything else is said by the words.
+        moved = f". + {{{json.dumps(trim(name))}: .{trim(name)}}}"
+        return SourceError(
+            f"{layout.name}: there is no column {shown(name)}, which the mapping uses in {key};"
+            f" what stands within {shown(outer)} is not read",
+            hint=f"bring it to the top: jq -c {shlex.quote(moved)} FILE > FILE.jsonl",
+        )
+    same = [one for one in header if one.casefold() == trim(name).casefold()]
+    near = same or difflib.get_close_matches(trim(name), list(header), n=1, cutoff=0.5)
     listed = ", ".join(shown(one) for one in list(header)[:_NAMED])
     return SourceError(
         f"{layout.name}: there is no column {shown(name)}, which the mapping uses in {key}",

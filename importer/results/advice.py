@@ -95,6 +95,11 @@ _NOT_AS_IT_WAS: dict[str, str] = {
         " (pandas: dtype str or Int64)"
     ),
     Mistake.SHORTENED: "export again with the column as text: these digits are lost",
+    Mistake.WRAPPED: 'export the column as plain text, without the =""',
+    Mistake.GROUPED: (
+        "export the column as text, without thousands separators; only if they are part of the"
+        ' reference, sanitise = "escape" in [fields.external_reference]'
+    ),
 }
 """Where the file was damaged before we saw it no setting gives the value back."""
 _MAY_BE_MAJOR = {Mistake.GROUPED, Mistake.BRACKETS, Mistake.MINUS, Mistake.NOT_ONLY_DIGITS}

@@ -57,7 +57,7 @@ _ESCAPED = (
 _ERROR = (
     r"^(?:#(?:REF|VALUE|DIV/0|NUM|NULL|NAME|SPILL|CALC|FIELD|ERROR|BEZUG|WERT|ZAHL|VALEUR|NOM"
     r"|NOMBRE|VERW|WAARDE|GETAL|[\x{a1}\x{bf}](?:REF|VALOR|NUM|NOMBRE|DIV/0))[!?]|#NV|#N/[ABD]"
-    r"|#GETTING_DATA|#{3,}|Err:5[0-9]{2}|Loading\.\.\.)$"
+    r"|#GETTING_DATA|#{3,}|Err:5[0-9]{2})$"
 )
 """What Excel, LibreOffice and Google Sheets save as text, in the languages of ``init``."""
 _KINDS = (
@@ -92,6 +92,11 @@ _KINDS = (
         "correct the formulas, and export them again",
     ),
     (
+        "wrapped",
+        'are wrapped in ="", as for a spreadsheet',
+        "export them again as plain text",
+    ),
+    (
         "nothing",
         "are what a program writes for no value (NULL, None, nan, \\N)",
         'leave such cells empty, or say empty = ["NULL"] under [source]',
@@ -99,9 +104,15 @@ _KINDS = (
 )
 
 
-_PATTERNS = (("control", _CONTROL), ("question", _QUESTION), ("escaped", _ESCAPED))
-_ODD = rf"[?&%\\]|{_CONTROL}"
-"""What all of those hold; a quick look."""
+_PATTERNS = (
+    ("control", _CONTROL),
+    ("error", _ERROR),
+    ("wrapped", r'^="[^"]*"$'),
+    ("question", _QUESTION),
+    ("escaped", _ESCAPED),
+)
+_QUICK = r"[?&%\\#=:\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x{10ffff}]"
+"""What all kinds but ``nothing`` hold: one look at each text."""
 
 
 @dataclass(slots=True)
@@ -123,21 +134,19 @@ class DamagedText:
         for name, text in columns:
             if name == "name":
                 self._note(name, "nothing", text.str.contains(f"{_NOTHING}|{_WITHIN}"), lines)
-            wrong: list[int] = []
-            may_be = text.str.contains(f"{_MAY_BE_MISREAD}|{_LOST}").fill_null(value=False)
-            if may_be.any():
-                self._note(name, "lost", text.str.contains(_LOST, literal=True), lines)
-                wrong = [at for at in may_be.arg_true() if _is_misread(text[at])]
-                self._note_rows(name, "misread", wrong, lines)
-            self._note(name, "error", text.str.contains(_ERROR), lines)
-            odd = text.str.contains(_ODD).fill_null(value=False)
+            odd = text.str.contains(_QUICK).fill_null(value=False)
             if odd.any():
-                misread = set(wrong)
-                # Addresses of web pages, in metadata, have question marks and escapes of their own.
-                for kind, pattern in _PATTERNS if name == "name" else _PATTERNS[:1]:
-                    hits = text.str.contains(pattern).fill_null(value=False).arg_true()
-                    rows = [at for at in hits if at not in misread]
-                    self._note_rows(name, kind, rows, lines)
+                self._look_closely(name, text.filter(odd), [lines[at] for at in odd.arg_true()])
+
+    def _look_closely(self, name: str, text: pl.Series, lines: Sequence[int]) -> None:
+        self._note(name, "lost", text.str.contains(_LOST, literal=True), lines)
+        may_be = text.str.contains(_MAY_BE_MISREAD)
+        misread = {at for at in may_be.arg_true() if _is_misread(text[at])}
+        self._note_rows(name, "misread", sorted(misread), lines)
+        # Addresses of web pages, in metadata, have question marks and escapes of their own.
+        for kind, pattern in _PATTERNS if name == "name" else _PATTERNS[:3]:
+            hits = text.str.contains(pattern).arg_true()
+            self._note_rows(name, kind, [at for at in hits if at not in misread], lines)
 
     def doubts(self) -> list[str]:
         """One text for each field and kind, with the number and the first lines."""

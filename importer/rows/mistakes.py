@@ -16,6 +16,7 @@ class Mistake(StrEnum):
 
     SHORTENED = "shortened by a spreadsheet"
     FLOAT = "whole numbers written with .0"
+    WRAPPED = 'wrapped in ="" for a spreadsheet'
     FOREIGN_DIGITS = "other digits than 0 to 9"
     # phone
     NATIONAL = "in national form"
@@ -49,6 +50,8 @@ class Mistake(StrEnum):
 
 _FLOAT = re.compile(r"[+-]?[0-9]+\.0\Z")
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+\Z")
+_WRAPPED = re.compile(r'="[^"]*"\Z')
+_GROUPED = re.compile(r"[0-9]{1,3}(?:[, '\u00a0\u202f\u2019][0-9]{3})+\Z")
 _SHORT = 3
 
 
@@ -57,6 +60,13 @@ def number_damage(value: str) -> Mistake | None:
     if _FLOAT.match(value):
         return Mistake.FLOAT
     return Mistake.SHORTENED if _SCIENTIFIC.match(value) else None
+
+
+def reference_damage(value: str) -> Mistake | None:
+    """What a program made of a reference: as ``number_damage``, ``="0042"``, ``1,234``."""
+    if _WRAPPED.match(value):
+        return Mistake.WRAPPED
+    return Mistake.GROUPED if _GROUPED.match(value) else number_damage(value)
 
 
 def shown_currency(value: str) -> str:

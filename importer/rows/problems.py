@@ -20,7 +20,7 @@ from importer.rows.codes import CODES
 from importer.rows.currencies import ACTIVE, currency_hint
 from importer.rows.customer import VALIDATOR
 from importer.rows.header_fields import METADATA, PREFIX
-from importer.rows.mistakes import Mistake, number_damage, shown_currency
+from importer.rows.mistakes import Mistake, number_damage, reference_damage, shown_currency
 from importer.rows.row import Problem
 from importer.rows.text import (
     TRIMMED,
@@ -72,7 +72,7 @@ def explain_reference(value: str) -> Iterator[Finding]:
             "reference_charset",
             f"holds characters that are not allowed: {shown(value)}",
             f"only a-z, A-Z, 0-9, _ and - are; here is {wrong}",
-            number_damage(value) or "",
+            reference_damage(value) or "",
         )
     yield from _too_long("reference_too_long", value, rules.MAX_REFERENCE, shown(value))
 

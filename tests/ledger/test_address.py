@@ -63,6 +63,8 @@ def test_a_password_is_never_shown_and_never_travels() -> None:
 @pytest.mark.parametrize(
     ("given", "what"),
     [
+        ("", "is empty"),
+        (" ", "is empty"),
         ("mysql://u:hush@h/db", "mysql://"),
         ("postgresql://u:hu/sh@h/db", "an @ too many"),
         ("postgresql://u:hu@sh@h/db", "an @ too many"),

@@ -85,6 +85,17 @@ def test_a_missing_column_is_named_with_the_nearest_one() -> None:
     assert caught.value.hint == 'did you mean "Mail 2"?'
 
 
+@pytest.mark.parametrize(
+    ("column", "hint"),
+    [("NR", 'did you mean "Nr"?'), ("who.name", """jq -c '. + {"who.name": .who.name}' FILE""")],
+)
+def test_a_column_in_another_case_or_within_an_object_is_told(column: str, hint: str) -> None:
+    """What stands within a cell is brought to the top by the command that is shown."""
+    with pytest.raises(SourceError) as caught:
+        bound_to(f'[fields.external_reference]\ncolumn = "{column}"\n', ("Nr", "who"))
+    assert hint in caught.value.hint
+
+
 def test_two_columns_of_one_name_are_refused_only_where_the_mapping_uses_them() -> None:
     """Which of them is meant cannot be known; elsewhere it does not matter."""
     bound_to(REFERENCE, ("Nr", "Note", "Note"))

@@ -493,6 +493,17 @@ def test_a_reference_of_anything_is_asked_about(name: str, taken: bool) -> None:
     assert open_answers(propose(facts_of(columns), Answers())) == ([] if taken else ["reference"])
 
 
+def test_a_reference_that_a_program_changed_is_pointed_out() -> None:
+    """Escaping is offered for other signs, never for what a spreadsheet wrote about a number."""
+    wrapped = {"Customer No": [f'="{number:04}"' for number in range(ROWS)]}
+    found = choice(propose(facts_of(wrapped), Answers()), "fields", "external_reference")
+    assert any('wrapped in =""' in warning for warning in found.warnings)
+    assert found.instead == ()
+    other = {"Customer No": [f"A/{number}" for number in range(ROWS)]}
+    found = choice(propose(facts_of(other), Answers()), "fields", "external_reference")
+    assert "sanitise" in found.instead[0]
+
+
 def test_a_firm_and_its_contact_are_asked_about() -> None:
     """Both are filled, and which of them is the customer no file says."""
     columns = customers() | {"Company Name": ["Ada Ltd", "Bo CC"] * 15}

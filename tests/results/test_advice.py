@@ -13,7 +13,7 @@ from importer.results.advice import Setting, advice_on, as_toml
 from importer.results.groups import Cause, Group, Groups
 from importer.results.summary import MOST_GROUPS, report
 from importer.rows import CODES, Problem, Row
-from importer.rows.mistakes import Mistake, shown_currency
+from importer.rows.mistakes import Mistake, reference_damage, shown_currency
 
 
 def invalid(code: str, detail: str = "", column: str = "c") -> Cause:
@@ -86,6 +86,28 @@ def test_lost_digits_are_no_matter_of_the_mapping(detail: str) -> None:
     """What a spreadsheet cut off cannot come back by a transform."""
     for code in ("phone_not_e164", "balance_not_integer"):
         assert advice_on(invalid(code, detail)).settings == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "mistake"),
+    [
+        ('="0042"', Mistake.WRAPPED),
+        ("1,234", Mistake.GROUPED),
+        ("12 345 678", Mistake.GROUPED),
+        ("42.0", Mistake.FLOAT),
+        ("1.2E+15", Mistake.SHORTENED),
+        ("12,34", None),
+        ("10.200", None),
+        ("A 100", None),
+    ],
+)
+def test_a_reference_that_a_program_changed_is_not_escaped(
+    value: str, mistake: Mistake | None
+) -> None:
+    """Escaped it would be another customer's; whatever else it holds can be escaped."""
+    assert reference_damage(value) is mistake
+    advice = advice_on(invalid("reference_charset", mistake or ""))
+    assert bool(advice.settings) is (mistake is None)
 
 
 @pytest.mark.parametrize("detail", [Mistake.FLOAT, Mistake.SHORTENED])

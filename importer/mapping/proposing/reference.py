@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, counted
+from importer.rows.mistakes import reference_damage
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ KEY = ("fields", "external_reference")
 _NEARLY_UNIQUE = 0.98
 """A few repeated references are bad rows; many mean that the column is no reference."""
 _MOST = 0.5
+_LOOKED_AT = 5_000
 _NAMED = 0.5
 """A lighter name is one of anything's reference: a question."""
 
@@ -51,9 +54,22 @@ def _choice(parts: Parts, columns: list[ColumnFacts], confidence: Any, reason: s
         listed = " and no ".join(shown(name) for name in names)
         warnings.append(f"no {listed}: {counted(empty, 'record')}; they will be errors")
     instead: tuple[str, ...] = ()
-    if any(one.share("api_reference") < 1 for one in columns):
+    damaged = [_damaged(parts, one) for one in columns]
+    warnings += [text for text in damaged if text]
+    if any(one.share("api_reference") < 1 for one in columns) and not any(damaged):
         instead = ('sanitise = "escape"  # spells what Moment does not take as _HH, reversibly',)
     return Choice(KEY, entry, confidence, reason, tuple(warnings), instead)
+
+
+def _damaged(parts: Parts, column: ColumnFacts) -> str:
+    """What a program has made of a column's values; spelt as they are they are other references."""
+    cells = parts.facts.sample[column.name].head(_LOOKED_AT)
+    found = Counter(filter(None, map(reference_damage, cells)))
+    if not found:
+        return ""
+    ((mistake, number),) = found.most_common(1)
+    values = counted(number, "value")
+    return f"{shown(column.name)}: {values} {mistake}; export it again as plain text"
 
 
 def _usable(column: ColumnFacts) -> bool:
