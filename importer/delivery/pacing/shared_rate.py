@@ -124,7 +124,10 @@ class SharedRate:
             if self._has_enough():
                 ask = ask._replace(slots=0)
             else:
-                ask = ask._replace(slots=ask.slots + self._used)
+                # A little more than was used, or who asked for too few once never gets more.
+                ask = ask._replace(
+                    slots=ask.slots + self._used + self._used // 4 + bool(self._used)
+                )
                 self._used = 0
             try:
                 grant = await self._offload(partial(self._ledger.lease, ask))
