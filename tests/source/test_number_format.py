@@ -118,6 +118,26 @@ def test_what_cannot_be_told_is_refused(code: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "currency"),
+    [
+        ("[$€-407] #,##0.00", "€"),
+        ("[$R-1C09] #,##0.00", "R"),
+        ('"USD" 0.00', "USD"),
+        ('0.00 "€"', "€"),
+        ("$#,##0", "$"),
+        ('0.00" Cr"', ""),
+        ('0.00" days"', ""),
+        ('"CUST-"0000', ""),
+        ("0.00%", ""),
+        ("General", ""),
+    ],
+)
+def test_the_currency_that_is_shown(code: str, currency: str) -> None:
+    """A sign or a code beside an amount, and nothing else."""
+    assert parsed(code).currency == currency
+
+
+@pytest.mark.parametrize(
     ("code", "elapsed"),
     [
         ("d/m/yyyy", False),

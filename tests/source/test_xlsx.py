@@ -169,6 +169,17 @@ def test_a_value_that_may_be_old_is_a_warning(book: Callable[..., Content]) -> N
     assert "1 formulas are to be calculated when the workbook is opened" in content.warnings[0]
 
 
+def test_a_column_in_several_currencies_is_told(book: Callable[..., Content]) -> None:
+    """Of what is shown only the number is read; one sign in all cells says nothing else."""
+    rows: dict[str, dict[int, list[Value]]] = {
+        "S": {1: [*HEADER], 2: ["R-1", "Ann", styled(5, 9)], 3: ["R-2", "Bo", styled(5, 10)]}
+    }
+    (doubt,) = book(rows).doubts
+    assert "in different currencies (R, €)" in doubt
+    rows["S"][2] = ["R-1", "Ann", styled(5, 10)]
+    assert book(rows).doubts == ()
+
+
 def test_merged_cells_that_reach_over_rows_are_told(book: Callable[..., Content]) -> None:
     """The rows below the first have no value; over columns, or in the header, nothing is lost."""
     rows: dict[str, dict[int, list[Value]]] = {

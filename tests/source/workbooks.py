@@ -16,7 +16,7 @@ RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships
 PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 FORMATS = [
     "General", "m/d/yyyy", "00000", "[h]:mm", '0.00" days"', "hh:mm:ss",
-    '"CUST-"0000', '"CUST-"0%', '"T-"@',
+    '"CUST-"0000', '"CUST-"0%', '"T-"@', "[$€-407] 0.00", '"R" 0.00',
 ]  # fmt: skip
 """Styles by index, for ``styled``."""
 Value = str | int | float | bool | None

@@ -39,6 +39,8 @@ _ABOUT_AMOUNTS = frozenset(" ()-\u00a0\u202f\u2212")
 """What stands around an amount and is no part of a key."""
 _SIDES = {"CR": "CR", "CREDIT": "CR", "DR": "DR", "DEBIT": "DR"}
 _MINUSES = ("-", "\u2212", "(")
+_CODE = 3
+"""Letters of a currency's code."""
 _CURRENCY_LETTERS = 4
 """A longer word before a number is no currency."""
 
@@ -74,6 +76,8 @@ class NumberFormat:
     """``[h]:mm``: hours beyond 24."""
     sections: tuple[_Section, ...] = ()
     """Nothing where numbers and texts are shown as they are."""
+    currency: str = ""
+    """The sign or code that an amount is shown with: ``€``, ``R``, ``USD``."""
     plain: bool = True
     """Whether all that counts of any number is the number."""
 
@@ -176,7 +180,7 @@ def parsed(code: str) -> NumberFormat:
         for one in sections
     )
     plain = all(one.role == "amount" and not one.minus for one in judged)
-    return NumberFormat(sections=judged, plain=plain)
+    return NumberFormat(sections=judged, plain=plain, currency=_currency(judged[0]))
 
 
 def _side(section: _Section) -> str:
@@ -186,6 +190,19 @@ def _side(section: _Section) -> str:
     words = _literal(section.items).upper().replace(".", " ").split()
     sides = {_SIDES[word] for word in words if word in _SIDES}
     return sides.pop() if len(sides) == 1 else ""
+
+
+def _currency(section: _Section) -> str:
+    """What an amount is shown with that names a currency; "" for anything else."""
+    if section.role not in {"amount", *_SIDES.values()}:
+        return ""
+    named = [text for what, text in section.items if what == "currency"]
+    if named:
+        return named[0].strip()
+    words = _literal(section.items).replace("-", " ").split()
+    signs = [word for word in words if any(unicodedata.category(one) == "Sc" for one in word)]
+    codes = [word for word in words if word.isupper() and len(word) <= _CODE and word not in _SIDES]
+    return next(iter((*signs, *codes)), "")
 
 
 def _has_minus(section: _Section) -> bool:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from importer.source.source_options import SourceOptions
 
 
+_MOST_SIGNS = 5
 _MOST_MERGED = 10_000
 _ROWS = re.compile(r"[A-Za-z]([0-9]{1,7})")
 _NO_VALUE = frozenset({"0", "0.0"})
@@ -211,6 +212,8 @@ class XlsxSource:
         self._stamp = stamp_of(file)
         self._resources = ExitStack()
         self.warnings: list[str] = []
+        self._currencies: dict[int, set[str]] = {}
+        """The signs that the amounts of a column are shown with."""
         with ExitStack() as stack:
             with in_words(name):
                 self._book = self._open(options)
@@ -243,8 +246,14 @@ class XlsxSource:
 
     @property
     def doubts(self) -> Sequence[str]:
-        """What may be damaged: nothing that the format would not refuse."""
-        return ()
+        """Columns whose amounts are shown in several currencies; complete at the end."""
+        return [
+            f"{self._name}: the amounts of column {column_name(self.layout.columns[at])} are shown"
+            f" in different currencies ({', '.join(sorted(signs)[:_MOST_SIGNS])}), and only the"
+            " numbers are read; give the currency in a column of its own"
+            for at, signs in sorted(self._currencies.items())
+            if len(signs) > 1
+        ]
 
     def batches(self) -> Iterator[RecordBatch]:
         """All rows that hold something, in order.
@@ -389,6 +398,8 @@ class XlsxSource:
                     texts[index].append(None)
                     continue
                 text, kind, fault = self._text(column, cell)
+                if cell.format.currency and cell.kind == "n":
+                    self._currencies.setdefault(index, set()).add(cell.format.currency)
                 texts[index].append(text)
                 if kind is not Kind.TEXT:
                     kinds.setdefault(index, {})[len(lines)] = kind
