@@ -5,8 +5,6 @@ Source: ISO 4217 list one (active codes, funds, metals, ``XTS`` and ``XXX``) as 
 
 from __future__ import annotations
 
-import difflib
-
 
 def _codes(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -262,7 +260,13 @@ def meant(text: str) -> str:
         return letters
     if not 2 <= len(letters) <= len(upper) <= 6:  # noqa: PLR2004 - longer is no mistyped code
         return ""
-    return next(iter(difflib.get_close_matches(letters, sorted(ACTIVE), n=1, cutoff=0.65)), "")
+    # Another letter in place of one makes another currency as often as not.
+    near = [
+        code
+        for code in ACTIVE
+        if sorted(code) == sorted(letters) or code in letters or code.startswith(letters)
+    ]
+    return near[0] if len(near) == 1 else ""
 
 
 def _sign(upper: str) -> str:
