@@ -149,9 +149,8 @@ def odd_quote(delimiter: str) -> re.Pattern[str]:
     """As ``spaced_quote``, for other blanks than spaces, of which the csv module knows nothing."""
     blanks = _BLANKS.replace(delimiter, "")
     others = blanks.replace(" ", "")
-    return re.compile(
-        rf'(?:^|{re.escape(delimiter)})[{blanks}]*[{others}][{blanks}]*"', re.MULTILINE
-    )
+    spaces = "" if delimiter == " " else " *+"
+    return re.compile(rf'(?:^|{re.escape(delimiter)}){spaces}[{others}][{blanks}]*+"', re.MULTILINE)
 
 
 class Unnamed:
@@ -475,7 +474,7 @@ class RecordBatch:
         for at, first in enumerate(pieces):
             usual = begins | {_characters(first.cells[0])}
             cells = len(first.cells)
-            for size, other in enumerate(pieces[at + 1 :], 2):
+            for size, other in enumerate(pieces[at + 1 : at + _MOST_PIECES], 2):
                 cells += len(other.cells) - 1
                 apart = other.line != first.line + size - 1
                 if apart or _characters(other.cells[0]) in usual or cells > width:
@@ -486,6 +485,8 @@ class RecordBatch:
 
 
 _LOOKED_AT = 1_000
+_MOST_PIECES = 20
+"""Lines that one record may have been torn into, to be found."""
 _TORN = (
     "a line break within a cell seems to have torn the record apart: with the line beside it, it"
     " has as many cells as the header; join them, and put the cell in double quotes"
