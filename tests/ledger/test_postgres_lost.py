@@ -18,6 +18,8 @@ from tests.postgres_server import PASSWORD, PostgresServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from importer.ledger.postgres.postgres_connection import PostgresTransaction
+
 
 @pytest.fixture
 def proxy(postgres_server: PostgresServer) -> Iterator[CuttingProxy]:
@@ -112,6 +114,25 @@ def test_a_transaction_that_dies_with_its_connection_is_done_again(
         assert batch(ledger) == [None, None, None]
         assert not proxy.cuts
         assert events(ledger) == 1
+
+
+def test_a_transaction_that_slept_too_long_is_done_again(postgres_address: LedgerAddress) -> None:
+    """The server ends such a session, so that nobody waits for its rows; nothing of it is left."""
+    tries: list[object] = []
+
+    def work(db: PostgresTransaction) -> None:
+        tries.append(db)
+        db.execute("UPDATE account SET plan = plan || 'x'")
+        if len(tries) == 1:
+            db.execute("SET idle_in_transaction_session_timeout TO '20ms'")
+            time.sleep(0.3)
+            db.read("SELECT 1")
+
+    with open_ledger(postgres_address, ACCOUNT) as ledger:
+        ledger.apply([sent("A")], [], run_id="r", now=1.0)
+        ledger._db.transact(work)
+        assert len(tries) == 2
+        assert ledger._db.read("SELECT plan FROM account") == [("x",)]
 
 
 def test_reads_go_on_after_a_lost_connection(

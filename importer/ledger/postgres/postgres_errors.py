@@ -33,8 +33,9 @@ _MEANINGS = {
     "58030": ("its server's disk failed (I/O error)", f"check that disk, {AGAIN}"),
     "XX001": ("its server found damaged data", f"restore a backup, {AGAIN}"),
 }
-_LOST = ("08", "57P")
-"""Classes that say that the connection, or the server, is gone."""
+_LOST = ("08", "57P", "25006", "25P03", "53300")
+"""Classes and codes that say that the connection, or the server, is gone: another server is the
+primary now, the server ended a session that slept in a transaction, or has no room for one yet."""
 _RACES = {"40001", "40P01", "23505"}
 """Serialisation, deadlock, and a row that another writer has made meanwhile."""
 _NAMED = ("42", "3D", "3F", "28", "57", "53", "55", "0A", "25")
@@ -65,7 +66,7 @@ def is_lost(error: psycopg.Error) -> bool:
 
     code = code_of(error)
     if code:
-        return code.startswith(_LOST) or code in {"25006", "53300"}
+        return code.startswith(_LOST)
     return isinstance(error, driver.OperationalError | driver.InterfaceError)
 
 
