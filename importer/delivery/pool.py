@@ -147,6 +147,8 @@ class _Ride:
     """It has its outcome."""
     judged: bool = False
     """It has been counted among the rows that Moment took or refused."""
+    answer: int = 0
+    """The number of the last answer to its POST or PATCH, of all in this run."""
     update: UpdateFlight | None = None
     """Where the row's customer is settled and is to be kept in step."""
     after_update: u.UpdateEvent | None = None
@@ -285,6 +287,7 @@ class Pool:
         self._was_told = False
         self._any_settled = False
         """A request of this run has settled a row."""
+        self._answers = 0
         self._refusals = Refusals()
         self._refused_updates = Refusals()
         """Apart: what Moment says to a POST tells nothing of what it takes of a PATCH."""
@@ -561,6 +564,7 @@ class Pool:
                 partial(self._api.create, planned.reference, ride.key, planned.payload),
                 finishing=finishing,
             )
+            self._number(ride)
             event = e.Answered(created, self._clock.now())
         else:
             found = await self._exchange(
@@ -574,6 +578,10 @@ class Pool:
         if attempt := attempt_of(ride.flight, event):
             self._committer.note(attempt)
         return event
+
+    def _number(self, ride: _Ride) -> None:
+        self._answers += 1
+        ride.answer = self._answers
 
     async def _exchange(
         self,
@@ -630,6 +638,7 @@ class Pool:
                 case u.Patch():
                     write = partial(api.patch, command, planned.payload, planned.reference)
                     patched = await self._exchange(ride, write, finishing=finishing)
+                    self._number(ride)
                     self._note_update(ride, "patch", patched)
                     event, finishing = u.PatchAnswered(patched), True
                 case u.Seek():
@@ -738,7 +747,7 @@ class Pool:
             return
         if wait is None and isinstance(pending, Done):
             ride.judged = True
-            self._refusals.taken()
+            self._refusals.taken(ride.answer)
             return
         if refusal is None or refusal.says_exists:
             return
@@ -754,7 +763,7 @@ class Pool:
 
     def _refused(self, ride: _Ride, refusals: Refusals) -> None:
         ride.judged = True
-        words = refusals.refused(ride.planned.reference, ride.note)
+        words = refusals.refused(ride.planned.reference, ride.note, ride.answer)
         if words and not self._stop.is_set():
             self._confirms = ride.update is None
             self._halt(stop_error("refused_alike", detail=words))
@@ -772,9 +781,9 @@ class Pool:
             self._any_settled = self._any_settled or asked
             if settle.outcome is not Outcome.REJECTED and asked and not ride.judged:
                 if ride.update is None:
-                    self._refusals.taken()
+                    self._refusals.taken(ride.answer)
                 elif sends:
-                    self._refused_updates.taken()
+                    self._refused_updates.taken(ride.answer)
         elif not self._open and asked:
             self._unsettled.append(settle)
         self._end(ride)

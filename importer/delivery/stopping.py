@@ -176,27 +176,35 @@ _OWN = re.compile(r"\S*[0-9]\S*")
 
 
 class Refusals:
-    """Counts rows that Moment refuses alike: then the rows are less likely wrong than the run."""
+    """Counts rows that Moment refuses alike: then the rows are less likely wrong than the run.
+
+    A refusal is believed some requests after its answer, a row that is taken at once. So answers
+    are numbered as they come: else the last to be believed would look like a row of refusals.
+    """
 
     def __init__(self) -> None:
         self._words = ""
         self._streak = 0
+        self._taken = 0
+        """The last answer that took a row."""
         self._last: deque[str] = deque(maxlen=WINDOW)
         self._counts: Counter[str] = Counter()
 
-    def taken(self) -> None:
-        """A row was taken."""
+    def taken(self, answer: int) -> None:
+        """A row was taken, by the answer of this number; 0 where none of ours took it."""
+        self._taken = max(self._taken, answer)
         self._streak = 0
         self._add("")
 
-    def refused(self, reference: str, note: tuple[int, str, str]) -> str:
+    def refused(self, reference: str, note: tuple[int, str, str], answer: int) -> str:
         """Moment refuses a row with this status, code and message; its words, if to nearly all."""
         status, code, message = note
         said = f"{code}: {message}".rstrip(": ")
         own = _OWN.sub("#", said.replace(reference, "#"))
         words = f"HTTP {status}, {own}"
-        self._streak = self._streak + 1 if words == self._words else 1
-        self._words = words
+        if answer > self._taken:
+            self._streak = self._streak + 1 if words == self._words else 1
+            self._words = words
         self._add(words)
         alike = self._counts[words] >= SHARE * WINDOW
         return words if alike or self._streak >= IN_SUCCESSION else ""

@@ -81,7 +81,7 @@ def test_a_run_goes_on_over_the_death_of_the_server(
         postgres_server.restart()
 
     midway = Midway(50, lambda: Thread(target=dies).start())
-    finished = shared.run(customers(range(400)), observer=midway, rate=400.0)
+    finished = shared.run(customers(range(400)), observer=midway, rate=200.0)
     assert midway.happened
     assert finished.exit_code is ExitCode.OK
     assert outcomes(finished) == {"created": 400}
@@ -98,7 +98,7 @@ def test_a_run_whose_lease_has_ended_stops_with_exit_code_4(shared: Job) -> None
             db.read("DELETE FROM lease RETURNING 1")
 
     midway = Midway(50, taken_over)
-    finished = shared.run(customers(range(400)), observer=midway, rate=400.0)
+    finished = shared.run(customers(range(400)), observer=midway, rate=200.0)
     assert midway.happened
     assert finished.exit_code is ExitCode.LEDGER_IN_USE
     assert finished.stopped_by is not None
