@@ -38,7 +38,7 @@ ABLATIONS = {
         Ablation("canary", "run refused", 100),
         Ablation("verified_read", "bad input", 20),
         Ablation("confirm_absence", "stale replicas", 200),
-        Ablation("count_sent", "nights", 4),
+        Ablation("count_sent", "nights of lost answers", 40),
     )
 }
 

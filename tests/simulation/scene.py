@@ -239,35 +239,48 @@ LIVELY = {
 }
 """Faults that belong to a row, and servers that take nobody: what liveness is checked by."""
 
+_NIGHTS = Theme(
+    {
+        "row changed": 0.9,
+        "row corrected": 0.3,
+        "row added": 0.2,
+        "row removed": 0.1,
+        "somebody edits": 0.1,
+        "the source wins tonight": 0.15,
+        "crash at an await point": 0.5,
+        "answer lost": 0.05,
+        "request lost": 0.05,
+        "request doubled": 0.05,
+        "request delayed": 0.05,
+        "answer cut": 0.05,
+        "5xx before, not stored": 0.05,
+        "5xx after, not stored": 0.05,
+        "429, not stored": 0.05,
+    },
+    {"unique": True, "lag": 0.0, "refusal_status": 400},
+    {
+        "update": "name=if_untouched,balance=source",
+        "rows": 8,
+        "runs": 30,
+        "gaps": (24 * HOUR,),
+        "late": 3.0,
+        "latency": 0.02,
+        "tail": 0.5,
+    },
+    alone=True,
+)
 NIGHTS = {
-    "nights": Theme(
-        {
-            "row changed": 0.9,
-            "row corrected": 0.3,
-            "row added": 0.2,
-            "row removed": 0.1,
-            "somebody edits": 0.1,
-            "the source wins tonight": 0.15,
-            "crash at an await point": 0.5,
-            "answer lost": 0.05,
-            "request lost": 0.05,
-            "request doubled": 0.05,
-            "request delayed": 0.05,
-            "answer cut": 0.05,
-            "5xx before, not stored": 0.05,
-            "5xx after, not stored": 0.05,
-            "429, not stored": 0.05,
+    "nights": _NIGHTS,
+    "nights of lost answers": Theme(
+        _NIGHTS.rates
+        | {
+            "row changed": 1.0,
+            "row added": 0.5,
+            "crash at an await point": 0.9,
+            "answer lost": 0.4,
         },
-        {"unique": True, "lag": 0.0, "refusal_status": 400},
-        {
-            "update": "name=if_untouched,balance=source",
-            "rows": 8,
-            "runs": 30,
-            "gaps": (24 * HOUR,),
-            "late": 3.0,
-            "latency": 0.02,
-            "tail": 0.5,
-        },
+        _NIGHTS.flavour,
+        _NIGHTS.scene | {"rows": 12, "runs": 3, "changes": 0.7},
         alone=True,
     ),
     "nights that are refused": Theme(
@@ -286,7 +299,9 @@ NIGHTS = {
         alone=True,
     ),
 }
-"""Nights in which the source changes, and somebody edits at Moment or Moment takes no update."""
+"""Nights in which the source changes, and somebody edits at Moment or Moment takes no update. A
+row that changes between a creation whose answer was lost and the look that finds its customer is
+rare in thirty nights, whose rows are soon old; "nights of lost answers" have it often."""
 
 CARRIAGE = ("worker dies", "worker cut off", "batch doubled", "batch's answer lost")
 _CARRIED: dict[str, float] = {
@@ -305,9 +320,9 @@ ENGINES = {
     "engine": Theme(_CARRIED, scene={"workers": 3, "rows": 30, "concurrency": 4}),
     "engine refused": Theme({"key refused": 0.8}, scene={"workers": 3, "rows": 30}, alone=True),
     "engine nights": Theme(
-        NIGHTS["nights"].rates | dict.fromkeys(CARRIAGE, 0.25),
-        NIGHTS["nights"].flavour,
-        NIGHTS["nights"].scene | {"workers": 2, "rows": 20, "runs": 8},
+        _NIGHTS.rates | dict.fromkeys(CARRIAGE, 0.25),
+        _NIGHTS.flavour,
+        _NIGHTS.scene | {"workers": 2, "rows": 20, "runs": 8},
         alone=True,
     ),
 }

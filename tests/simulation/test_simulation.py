@@ -121,6 +121,16 @@ def test_thirty_nights_keep_customers_in_step() -> None:
 
 
 @pytest.mark.slow
+def test_a_customer_that_is_found_after_a_lost_answer_is_kept_in_step() -> None:
+    """A row that changed before its customer was found is updated, and no false conflict."""
+    figures = campaign(range(4), jobs=1, theme="nights of lost answers")
+
+    assert figures.violations == {}
+    assert figures.crashes > 0
+    assert figures.faults["answer lost"] > 0
+
+
+@pytest.mark.slow
 def test_nights_whose_updates_are_all_refused_alike_end_soon() -> None:
     """Each run stops after some fifty of them, and says of no update that Moment takes it."""
     figures = campaign(range(1), jobs=1, theme="nights that are refused")
