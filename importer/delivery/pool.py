@@ -461,6 +461,8 @@ class Pool:
 
     async def _write_updates_ahead(self, rides: list[_Ride]) -> None:
         """The same for updates that need not ask Moment before they write."""
+        if not self._updates.safeguards.write_ahead:
+            return  # an ablation: each PATCH leaves as its row is driven
         ahead: list[tuple[_Ride, UpdateTransition]] = []
         for ride in rides:
             flight = ride.update

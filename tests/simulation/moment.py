@@ -85,7 +85,8 @@ class Moment:
 
     def refuse_runs(self) -> None:
         """From now on the key, the URL or the permission is wrong."""
-        self.refuses_run = self._luck.chance.choice(_RUN_WRONG)
+        gone = self.flavour.json_404
+        self.refuses_run = NOT_FOUND if gone else self._luck.chance.choice(_RUN_WRONG)
 
     def curse(self, references: Iterable[str], shares: tuple[tuple[str, float], ...]) -> None:
         """Choose the rows among these that this server will never take."""

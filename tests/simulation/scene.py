@@ -33,7 +33,8 @@ class Flavour:
     key_hours: float = 24.0
 
     json_404: bool = False
-    """A missing endpoint answers like a missing customer, even where ``mute`` (a limit)."""
+    """What goes wrong for a run is that the endpoint is missing, and it answers like a missing
+    customer, even where ``mute`` (a limit)."""
 
     @property
     def mute(self) -> bool:
@@ -330,12 +331,14 @@ ENGINES = {
 
 LIMITS = {
     "missing endpoint in JSON": Theme(
-        {"key refused": 0.9, "5xx after, not stored": 0.3},
+        {"key refused": 1.0, "5xx after, not stored": 0.6},
         {"duplicate_words": False, "duplicate_status": 400, "json_404": True, "lag": 0.0},
-        {"latency": 0.3, "tail": 1.0},
+        {"rows": 8, "concurrency": 8, "latency": 0.1, "tail": 1.0},
+        alone=True,
     ),
 }
-"""What the promises rest on (docs/delivery.md): here they break; no seed draws these."""
+"""What the promises rest on (docs/delivery.md): here they break, in each third or fourth history;
+no seed draws these."""
 
 
 def draw(chance: random.Random, *, theme: str = "") -> Scene:
