@@ -17,6 +17,7 @@ from importer.delivery.protocol.states import (
     Synced,
     UpdateState,
     Updating,
+    Verdict,
     hashes,
 )
 from importer.delivery.protocol.updating import METADATA, Rule, UpdateFlight, UpdatePolicy, step
@@ -32,7 +33,14 @@ MANY: st.SearchStrategy[Hashes] = st.lists(st.tuples(st.sampled_from(FIELDS), VA
 CONFLICTS = st.dictionaries(st.sampled_from(FIELDS), st.tuples(VALUES, VALUES)).map(
     lambda found: tuple(Conflict(name, *values) for name, values in sorted(found.items()))
 )
-MEMORIES = st.builds(Memory, PAIRS, CONFLICTS)
+VERDICTS = st.builds(
+    Verdict,
+    st.sampled_from([Outcome.REJECTED, Outcome.MISSING, Outcome.CONFLICT]),
+    PAIRS.filter(bool),
+    st.sampled_from([0, 404, 422]),
+    st.sampled_from(["", "bad"]),
+)
+MEMORIES = st.builds(Memory, PAIRS, CONFLICTS, st.none() | VERDICTS)
 STATES: st.SearchStrategy[UpdateState] = st.one_of(
     st.builds(Synced, st.just(ID), st.integers(0, 3), PAIRS, st.just(b""), MEMORIES),
     st.builds(Updating, st.just(ID), st.integers(1, 3), PAIRS, MANY, st.just(b"old"), MEMORIES),
