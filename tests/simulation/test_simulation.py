@@ -289,7 +289,7 @@ def test_a_history_leaves_nothing_switched() -> None:
     """Later tests of the process have their own clock, schedule and intervals, whatever failed."""
     switched = (deliver, "TELL_EVERY"), (coordinator, "LOOK_EVERY"), (internals, "_r")
     before = [getattr(*one) for one in switched]
-    during = []
+    during: list[object] = []
 
     async def fails() -> None:
         during.extend(getattr(*one) for one in switched)
