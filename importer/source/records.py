@@ -498,7 +498,8 @@ def _characters(cell: str | None) -> frozenset[int]:
     """Which kinds of characters a cell holds."""
     text = cell or ""
     return frozenset(
-        next((n for n, is_one in enumerate(_CHARACTERS) if is_one(one)), -1) for one in text.strip()
+        next((n for n, is_one in enumerate(_CHARACTERS) if is_one(one)), -1)
+        for one in set(text.strip())
     )
 
 

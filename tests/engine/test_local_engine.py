@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from threading import Semaphore
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from importer.delivery.around import Around
+from importer.delivery.pacing import shared_rate
 from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.states import NEW
 from importer.engine.local_engine import LocalEngine
@@ -26,17 +29,25 @@ ROWS = 40
 
 @dataclass
 class Slots:
-    """Grants so many slots at once, then the database is away."""
+    """Grants so many slots at once, then the database is away: it says so when all are used."""
 
     left: int
+    sent: Semaphore
+    """Counts the requests that came."""
+    granted: int = 0
     asks: list[Ask] = field(default_factory=list)
 
     def lease(self, ask: Ask) -> Grant:
         """As ``RateLedger.lease``."""
         self.asks.append(ask)
         if not self.left:
+            # At once it would stop the run before its last slots; a database is waited for.
+            for _ in range(self.granted):
+                assert self.sent.acquire(timeout=60), "a slot was not used"
             raise LedgerFailed("the database is away")
-        slots, self.left = min(ask.slots, self.left), self.left - min(ask.slots, self.left)
+        slots = min(ask.slots, self.left)
+        self.left -= slots
+        self.granted += slots
         return Grant(0.0, rate=1000.0, slots=slots)
 
 
@@ -56,13 +67,16 @@ def _deliver(shared: RateLedger | None, base_url: str) -> list[Settled]:
     return settled
 
 
-def test_no_request_leaves_without_a_slot_of_all_workers() -> None:
+def test_no_request_leaves_without_a_slot_of_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the database has been away for too long the run stops; what was sent is recorded."""
-    with serving(lambda _ref, _asked: None) as api:
+    # A busy machine lets slots pass; when one has passed is tested in simulated time.
+    monkeypatch.setattr(shared_rate, "LATE", math.inf)
+    sent = Semaphore(0)
+    with serving(lambda _ref, _asked: sent.release()) as api:
         with pytest.raises(LedgerFailed, match="away"):
-            _deliver(Slots(7), api.url)
+            _deliver(Slots(7, sent), api.url)
         assert len(api.customers) == 7
-        shared = Slots(10 * ROWS)
+        shared = Slots(100 * ROWS, sent)
         assert len(_deliver(shared, api.url)) == ROWS
     assert {ask.rate for ask in shared.asks} == {1000.0}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import trio
 import trio.testing
@@ -28,17 +29,21 @@ LOOK_EVERY = 20.0
 def simulate(seed: int, main: Callable[[], Awaitable[None]], on_step: Callable[[], None]) -> None:
     """Run ``main`` in simulated time, which jumps on whenever every task waits.
 
+    What it switches is as before when it returns: other tests of the process run in real time.
+
     Args:
         seed: decides the schedule.
         main: the history.
         on_step: called before every step of every task, which is at every await point.
     """
-    vars(internals)["_ALLOW_DETERMINISTIC_SCHEDULING"] = True
-    vars(internals)["_r"] = random.Random(f"schedule {seed}")
-    vars(deliver)["TELL_EVERY"] = TELL_EVERY
-    vars(coordinator)["LOOK_EVERY"] = LOOK_EVERY
+    order = random.Random(f"schedule {seed}")
     clock = trio.testing.MockClock(autojump_threshold=0)
-    trio.run(main, clock=clock, instruments=[_Steps(on_step)])
+    with (
+        patch.multiple(internals, _ALLOW_DETERMINISTIC_SCHEDULING=True, _r=order),
+        patch.object(deliver, "TELL_EVERY", TELL_EVERY),
+        patch.object(coordinator, "LOOK_EVERY", LOOK_EVERY),
+    ):
+        trio.run(main, clock=clock, instruments=[_Steps(on_step)])
 
 
 class _Steps(trio.abc.Instrument):

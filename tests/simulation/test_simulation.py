@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from trio._core import _run as internals
 
 from importer.delivery.protocol.creating import Policy
 from importer.delivery.protocol.safeguards import UPDATES_ALL_ON, Safeguards
 from importer.delivery.protocol.updating import UpdatePolicy
+from importer.engine import coordinator
+from importer.job import deliver
 from importer.plan import StagedRow, Staging
 from tests.simulation.ablations import (
     ABLATIONS,
@@ -25,6 +28,7 @@ from tests.simulation.ablations import (
     LivelyAblation,
 )
 from tests.simulation.campaign import campaign
+from tests.simulation.engine import simulate
 from tests.simulation.history import play
 from tests.simulation.scene import CARRIAGE, DISK, LIVELY, RUN, SERVER, WIRE
 from tests.simulation.sweep import die_at
@@ -281,6 +285,23 @@ def test_an_error_nobody_planned_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("importer.job.deliver.Delivery._record", fail)
 
     assert _noticed("unexpected error", range(3), "anything")
+
+
+def test_a_history_leaves_nothing_switched() -> None:
+    """Later tests of the process have their own clock, schedule and intervals, whatever failed."""
+    switched = (deliver, "TELL_EVERY"), (coordinator, "LOOK_EVERY"), (internals, "_r")
+    before = [getattr(*one) for one in switched]
+    during: list[object] = []
+
+    async def fails() -> None:
+        during.extend(getattr(*one) for one in switched)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        simulate(1, fails, lambda: None)
+
+    assert all(now != one for now, one in zip(during, before, strict=True))
+    assert [getattr(*one) for one in switched] == before
 
 
 def _noticed(violation: str, seeds: range, theme: str) -> bool:
