@@ -29,7 +29,7 @@ run: $(READY) ## Import the sample customers into the embedded sandbox API (agai
 
 .PHONY: test
 test: $(READY) ## Run the tests (under 8 minutes on 2 cores)
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 .PHONY: lint
 lint: $(READY) ## Lint, check formatting and types

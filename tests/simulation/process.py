@@ -23,6 +23,7 @@ from importer.ledger import Account, Ledger, open_ledger
 from importer.plan import StagedRow, Staging, make_plan
 from importer.plan.make import settle_duplicates
 from importer.rows import OnDuplicate
+from tests.simulation.checkers import RUN_WRONG
 from tests.simulation.cluster import Cluster
 from tests.simulation.disk import connector
 from tests.simulation.wire import Wire
@@ -88,6 +89,10 @@ class Importer:
         """Another importer ran at the same time."""
         self.first_status = 0
         """Of the first answer that arrived (a look-up's 404 is no verdict on the run)."""
+        self.knows_api = False
+        """A look-up was answered 404 by Moment itself, so address and key are right."""
+        self.is_wrong = False
+        """The first answer says so of the whole run, and not as a page for one row may."""
         self.sent = 0
         self.refused_updates = 0
         self.in_flight = 0
@@ -328,9 +333,12 @@ class Importer:
         """Whether the input allows a request for this reference at all."""
         return reference in self._deliverable
 
-    def hears(self, method: str, status: int) -> None:
-        """An answer arrives."""
+    def hears(self, method: str, status: int, *, of_api: bool) -> None:
+        """An answer arrives; ``of_api``: it is Moment's own word, whole."""
         self.refused_updates += method == "PATCH" and 400 <= status < 500
-        if not self.first_status and (method, status) != ("GET", 404):
+        if (method, status) == ("GET", 404):
+            self.knows_api = self.knows_api or of_api
+        elif not self.first_status:
             self.first_status = status
+            self.is_wrong = status in RUN_WRONG and (of_api or not self.knows_api)
             self.world.checkers.first_answer(self)

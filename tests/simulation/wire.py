@@ -49,10 +49,12 @@ class Wire(httpx.AsyncBaseTransport):
         name = importer.leaves(request)
         try:
             reply = await self._exchange(request, name)
-            importer.hears(request.method, reply.status)
+            response, whole = self._response(reply)
+            said = whole and reply.headers.get("Content-Type", "").endswith("json")
+            importer.hears(request.method, reply.status, of_api=said)
         finally:
             importer.in_flight -= 1
-        return self._response(reply)
+        return response
 
     async def _exchange(self, request: httpx.Request, name: str) -> Reply:
         """Send the request on its way and wait for what comes back, if anything does."""
@@ -103,8 +105,9 @@ class Wire(httpx.AsyncBaseTransport):
         answer.reply = reply
         answer.arrived.set()
 
-    def _response(self, reply: Reply) -> httpx.Response:
-        luck, cut = self._luck, False
+    def _response(self, reply: Reply) -> tuple[httpx.Response, bool]:
+        """What arrives, and whether it is what Moment said."""
+        luck, cut, sent = self._luck, False, reply
         if luck.strikes("answer garbled"):
             # No JSON in place of an error: a gateway's 404 must not become Moment's word.
             garbage = GARBAGE if reply.status < 300 else GARBAGE[:4]
@@ -113,7 +116,10 @@ class Wire(httpx.AsyncBaseTransport):
             reply = self._mixed_up(reply)
         elif luck.strikes("answer cut"):
             cut = True
-        return httpx.Response(reply.status, headers=reply.headers, stream=_Body(reply.body, cut))
+        response = httpx.Response(
+            reply.status, headers=reply.headers, stream=_Body(reply.body, cut)
+        )
+        return response, reply is sent and not cut
 
     def _mixed_up(self, reply: Reply) -> Reply:
         """A proxy's answer to someone else: well-formed, but of another reference."""
