@@ -47,7 +47,7 @@ def sandbox_restarts(arena: Arena) -> None:
 
 def second_importer(arena: Arena) -> None:
     """A second importer on the same ledger is sent away, and the first goes on unharmed."""
-    arena.options = ["--rate", "150"]
+    arena.options = ["--rate", "75"]
     arena.open_sandbox()
     first = arena.start()
     arena.under_way(first, 0.1)
