@@ -28,7 +28,7 @@ run: $(READY) ## Import the sample customers into the embedded sandbox API (agai
 	@$(BIN)/python sample_data/quickstart.py
 
 .PHONY: test
-test: $(READY) ## Run the tests (under 8 minutes on 2 cores)
+test: $(READY) ## Run the tests (under 6 minutes on 2 cores)
 	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 .PHONY: lint
