@@ -226,21 +226,7 @@ class Ledger(ABC):
         run_id: str,
         now: float,
     ) -> list[State | UpdateState | None]:
-        """Apply in one transaction that is durable when this returns.
-
-        A change is taken if the ledger still holds the (state, generation) that it expects; a
-        ``Done`` is taken over every state but an earlier ``Done``. An update is taken if it
-        expects the (customer, serial) that is held. Changes of one reference are applied in the
-        order given. What was written is read back before it is committed.
-
-        Returns:
-            For each transition None if it was applied, else the state that the ledger holds.
-
-        Raises:
-            LedgerFailed: nothing of it was applied.
-            BugFound: an invariant does not hold, or something else is read back than was
-                written; nothing of it was applied.
-        """
+        """See ``LedgerWriter``."""
         creating = [one for one in transitions if isinstance(one, Transition)]
         updating = [one for one in transitions if not isinstance(one, Transition)]
 

@@ -138,6 +138,8 @@ ALTERED = "spreadsheet_altered"
 UNKNOWN = "digest_missing"
 
 _VERSION = "v1"
+_BEFORE_DIGEST = re.compile(rf'([^\w\s"]|\t)"?{_VERSION}\.')
+"""The sign that stands before a digest in a line: the file's delimiter, whichever it is."""
 _ID, _ID_EXACT = 4, 10
 """Where NAME ends and EXACT begins in an entry of a digest, and where that ends."""
 _ENTRY = re.compile(r"([\w-]{4})([\w-]{6})([1-9]?)((?:[a-z][\w-]{6})*)")
@@ -193,7 +195,7 @@ def cells_proved(text: str) -> int:
     piece of an errors file, with whatever delimiter; it may begin and end within a record.
     """
     proved = 0
-    for delimiter in ",;\t|":
+    for delimiter in {*_BEFORE_DIGEST.findall(text)}:
         with suppress(csv.Error):
             for cells in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
                 beyond = [one for one in cells if not one.isascii()]
