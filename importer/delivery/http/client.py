@@ -8,8 +8,9 @@ It only encodes and decodes: when a request may go is the valve's to say (pacing
 from __future__ import annotations
 
 import json
+import re
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -46,6 +47,15 @@ CONNECTS = 3
 """Connections in succession that fail before anything was ever answered: then the run is wrong."""
 _MAY_PASS = frozenset({"name_not_known", "proxy_refused", "proxy_unreachable"})
 """Certain only as long as nothing has answered: name servers and proxies have moods."""
+REQUEST_IDS = (
+    *(b"x-request-id", b"request-id", b"x-correlation-id", b"x-amzn-requestid"),
+    *(b"x-amz-cf-id", b"cf-ray"),
+)
+"""Headers that say what an answer calls itself, the first that is there: the API's own, then those
+of gateways in front of it, whose pages stand in its place in an outage."""
+MOST_OF_AN_ID = 128
+"""Characters that are kept of one."""
+_NOT_OF_AN_ID = re.compile(r"[^A-Za-z0-9._:/+=@-]+")
 _KEY = "metadata."
 _TRANSIENT = frozenset({408, 425})
 _RUN_WRONG = {
@@ -82,6 +92,18 @@ class _Reply(NamedTuple):
     etag: str = ""
     failure: a.NotSent | a.Unknown | a.RunWrong | None = None
     hint: RateLimitHint | None = None
+    headers: httpx.Headers | None = None
+
+    @property
+    def request_id(self) -> str:
+        """What the answer calls itself; "" if nothing."""
+        headers = self.headers
+        names = () if headers is None else {name.lower() for name, _ in headers.raw}
+        for name in REQUEST_IDS:
+            if name in names and headers is not None:
+                text = headers[name.decode()].partition(",")[0]
+                return _NOT_OF_AN_ID.sub("", text)[:MOST_OF_AN_ID]
+        return ""
 
     @property
     def has_left(self) -> bool:
@@ -170,7 +192,7 @@ class MomentClient:
         )
         request.read()
         reply = await self._exchange(request)
-        return self._told(self._judge(reply, reference, payload)), reply.hint
+        return self._told(reply, self._judge(reply, reference, payload)), reply.hint
 
     async def look_up(
         self, reference: str, payload: str
@@ -183,7 +205,7 @@ class MomentClient:
             extensions=self._extensions,
         )
         reply = await self._exchange(request)
-        return self._told(self._judge_look_up(reply, reference, payload)), reply.hint
+        return self._told(reply, self._judge_look_up(reply, reference, payload)), reply.hint
 
     async def read(
         self, customer_id: str, reference: str
@@ -196,7 +218,7 @@ class MomentClient:
             extensions=self._extensions,
         )
         reply = await self._exchange(request)
-        return self._told(self._judge_read(reply, customer_id, reference)), reply.hint
+        return self._told(reply, self._judge_read(reply, customer_id, reference)), reply.hint
 
     async def patch(
         self, patch: u.Patch, payload: str, reference: str
@@ -227,7 +249,7 @@ class MomentClient:
         request.read()
         reply = await self._exchange(request)
         answer = self._judge_patch(reply, patch.customer_id, reference, payload)
-        return self._told(answer), reply.hint
+        return self._told(reply, answer), reply.hint
 
     def _url_of(self, customer: str) -> httpx.URL:
         return httpx.URL(f"{self._create_url}/{quote(customer, safe='')}")
@@ -368,9 +390,14 @@ class MomentClient:
         its_own = self._known and not of_api and reason in _MAY_BE_ITS_OWN
         return "" if its_own else reason
 
-    def _told(self, answer: _AnswerT) -> _AnswerT:
-        """The same; remembers that the API itself has answered."""
+    def _told(self, reply: _Reply, answer: _AnswerT) -> _AnswerT:
+        """The same, with what it calls itself; remembers that the API itself has answered."""
         self._known = self._known or isinstance(answer, _WORDS_OF_THE_API)
+        # A row that went well at once has no history to keep it in.
+        if isinstance(answer, a.Created) and not answer.replayed:
+            return answer
+        if isinstance(answer, a.Identified) and (request_id := reply.request_id):
+            return replace(answer, request_id=request_id)
         return answer
 
     def _seen(self, reference: str, document: Mapping[str, Any]) -> Hashes:
@@ -428,6 +455,7 @@ class MomentClient:
             else None,
             etag=reading.strong_etag(headers["ETag"]) if b"etag" in names else "",
             hint=parse_hint(headers) if any(b"ratelimit" in name for name in names) else None,
+            headers=headers,
         )
 
     def _not_sent(self, error: httpx.TransportError) -> a.NotSent | a.RunWrong:
