@@ -49,7 +49,7 @@ class Authorities(NamedTuple):
 
 
 def authorities(
-    bundle: Path | None = None, environment: Mapping[str, str] = os.environ
+    environment: Mapping[str, str] = os.environ, bundle: Path | None = None
 ) -> Authorities:
     """Those of ``--ca-bundle``, else of ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, else certifi's."""
     if bundle is not None:
@@ -64,14 +64,14 @@ def authorities(
 
 
 def trust(
-    bundle: Path | None = None, environment: Mapping[str, str] = os.environ
+    environment: Mapping[str, str] = os.environ, bundle: Path | None = None
 ) -> ssl.SSLContext:
     """Certificates are verified by the authorities that are named, and by no other.
 
     Raises:
         UsageError: what is named holds no certificates.
     """
-    found = authorities(bundle, environment)
+    found = authorities(environment, bundle)
     if found.folders:
         _check_folders(found.folders)
     try:
@@ -166,14 +166,22 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def proxy_for(
-    scheme: str, host: str, port: int | None = None, environment: Mapping[str, str] = os.environ
+    scheme: str,
+    host: str,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    port: int | None = None,
 ) -> Proxy | None:
     """The proxy that the environment wants for this host; see ``way_to``."""
-    return way_to(scheme, host, port, environment).proxy
+    return way_to(scheme, host, environment, port=port).proxy
 
 
 def way_to(
-    scheme: str, host: str, port: int | None = None, environment: Mapping[str, str] = os.environ
+    scheme: str,
+    host: str,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    port: int | None = None,
 ) -> Way:
     """HTTPS_PROXY, else ALL_PROXY, unless NO_PROXY names the host; in small letters first.
 
@@ -252,7 +260,9 @@ def _proxy(text: str, variable: str) -> Proxy:
 
 
 def check_way(
-    base_url: str, bundle: Path | None = None, environment: Mapping[str, str] = os.environ
+    base_url: str,
+    environment: Mapping[str, str] = os.environ,
+    bundle: Path | None = None,
 ) -> None:
     """Find out early whether the settings let anyone connect; nothing is connected for that.
 
@@ -262,6 +272,6 @@ def check_way(
     url = urlsplit(base_url)
     if url.scheme != "https":
         return
-    way_to(url.scheme, url.hostname or "", url.port, environment)
-    if authorities(bundle, environment).said_by:
-        trust(bundle, environment)
+    way_to(url.scheme, url.hostname or "", environment, port=url.port)
+    if authorities(environment, bundle).said_by:
+        trust(environment, bundle)

@@ -1,8 +1,8 @@
 """``doctor``: is everything there that a run needs? One line for each thing, with its fix.
 
 It writes nothing and POSTs nothing: the ledger is opened so that no file is made or changed, and
-Moment is asked for one customer that nobody has. All checks are made, each within its time, whatever
-becomes of the others. Nothing that it tells holds a secret.
+Moment is asked for one customer that nobody has. All checks are made, each within its time,
+whatever becomes of the others. Nothing that it tells holds a secret.
 """
 
 from __future__ import annotations
@@ -141,7 +141,23 @@ def doctor(
     begun = [_begin(plan) for plan in plans]
     ends = time.monotonic() + limit
     found = [key_checks, *(_end(one, ends) for one in begun)]
-    return Examined(tuple(check for checks in found for check in checks))
+    return Examined(tuple(_first_causes(check for checks in found for check in checks)))
+
+
+_RESTS_ON = {"dns": ("tls", "connection", "api"), "tls": ("api",), "connection": ("api",)}
+"""What fails for the same reason as another check, which comes before it."""
+
+
+def _first_causes(checks: Iterable[Check]) -> Iterator[Check]:
+    """Tell a cause once: what only follows from it is left for when it is mended."""
+    follows: dict[str, str] = {}
+    for check in checks:
+        if check.status == FAIL and check.name in follows:
+            yield Check(check.name, SKIP, f"not before {follows[check.name]} is mended")
+            continue
+        if check.status == FAIL:
+            follows |= dict.fromkeys(_RESTS_ON.get(check.name, ()), check.name)
+        yield check
 
 
 # Time -----------------------------------------------------------------------------------------
@@ -236,13 +252,13 @@ class _Api:
         self._is_tls = parts.scheme == "https"
 
     def _proxy(self) -> Proxy | None:
-        return way_to(self._url.scheme, self._host, self._port, self._environment).proxy
+        return way_to(self._url.scheme, self._host, self._environment, port=self._port).proxy
 
     def way(self) -> Iterator[Check]:
         """The settings that decide how to connect."""
         yield Check("base_url", OK, self._base_url)
         try:
-            way = way_to(self._url.scheme, self._host, self._port, self._environment)
+            way = way_to(self._url.scheme, self._host, self._environment, port=self._port)
             proxy = way.proxy
             if proxy is None:
                 yield Check("proxy", OK, f"none: {way.why}")
@@ -253,10 +269,10 @@ class _Api:
             yield Check("proxy", FAIL, error.message, error.hint)
         if not self._is_tls:
             return
-        named = authorities(self._bundle, self._environment)
+        named = authorities(self._environment, self._bundle)
         by = f"from {named.said_by}" if named.said_by else "the certifi package's list"
         try:
-            count = len(trust(self._bundle, self._environment).get_ca_certs())
+            count = len(trust(self._environment, self._bundle).get_ca_certs())
             number = f"{count} authorities, " if count else ""
             yield Check("authorities", OK, f"{number}{named.where}, {by}")
         except UsageError as error:
@@ -295,7 +311,7 @@ class _Api:
         name = "tls" if self._is_tls else "connection"
         proxy = self._proxy()
         try:
-            seen = asyncio.run(self._greeted(trust(self._bundle, self._environment)))
+            seen = asyncio.run(self._greeted(trust(self._environment, self._bundle)))
         except (httpx.TransportError, OSError) as error:
             failure = explain(error)
             if failure is None:
@@ -315,7 +331,7 @@ class _Api:
         days = seen.days_left(self._clock.now())
         said = (
             f"{seen.version}, {seen.names}, valid for {days:,.0f} days,"
-            f" verified by the authorities of {authorities(self._bundle, self._environment).where}"
+            f" verified by the authorities of {authorities(self._environment, self._bundle).where}"
         )
         if days < DAYS_WARN:
             fix = f"only the owner of {self._host} can renew it: tell them, or wait"
@@ -333,11 +349,11 @@ class _Api:
 
     def _is_inspected(self) -> bool:
         """Whether the usual authorities do not know who answers under a public name."""
-        named = authorities(self._bundle, self._environment)
+        named = authorities(self._environment, self._bundle)
         if not named.said_by or is_loopback(self._host):
             return False
         try:
-            asyncio.run(self._greeted(trust(None, {})))
+            asyncio.run(self._greeted(trust({})))
         except (httpx.TransportError, OSError) as error:
             failure = explain(error)
             return failure is not None and failure.code == "certificate_unknown_issuer"
@@ -374,7 +390,7 @@ class _Api:
     def ask(self) -> Iterator[Check]:
         """GET a customer that nobody has, and look at the clock of who answers."""
         asyncio_network = AsyncioTransport(
-            verify=trust(self._bundle, self._environment) if self._is_tls else None,
+            verify=trust(self._environment, self._bundle) if self._is_tls else None,
             environment=self._environment,
         )
         network = _Noting(asyncio_network, with_key=self._key is not None)

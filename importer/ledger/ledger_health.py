@@ -1,6 +1,6 @@
 """How the place of a ledger stands: who holds it, the disk, copies, the server. Nothing is written.
 
-For a person who asks before a run, not for a run: it holds no lock, makes no file, and changes none.
+For a person who asks before a run, not for a run: it holds no lock, makes and changes no file.
 """
 
 from __future__ import annotations
@@ -55,11 +55,12 @@ def untouched(uri: str, **options: Any) -> sqlite3.Connection:
     place = uri.partition("?")[0]
     path = Path(sqlite3_path(place))
     log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
-    if not log.exists() or not log.stat().st_size:
-        return sqlite3.connect(f"{place}?mode=ro&immutable=1", **options)
-    if not index.exists():
+    has_log = log.exists() and log.stat().st_size > 0
+    if has_log and not index.exists():
         raise sqlite3.OperationalError("its log (-wal) has no index (-shm): a run was killed")
-    return sqlite3.connect(f"{place}?mode=ro", **options)
+    access = "mode=ro" if has_log else "mode=ro&immutable=1"
+    found: sqlite3.Connection = sqlite3.connect(f"{place}?{access}", **options)
+    return found
 
 
 def sqlite3_path(uri: str) -> str:

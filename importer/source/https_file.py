@@ -6,12 +6,12 @@ One that ends with its connection is refused, as nobody could tell the end from 
 
 from __future__ import annotations
 
-import os
 import re
+import ssl
 import time
 import zlib
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -22,7 +22,6 @@ from importer.source.raw import CutOff
 from importer.way import proxy_for, trust
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -97,7 +96,7 @@ def _answer(url: str, shown: str, bundle: Path | None, stack: ExitStack) -> http
     for _ in range(_REDIRECTS + _TRIES):
         parts = urlsplit(url)
         if parts.scheme == "https" and verify is None:
-            verify = trust(bundle)
+            verify = trust(bundle=bundle)
         response = _asked(url, shown, verify, stack)
         if isinstance(response, str):
             if tries == _TRIES:
@@ -124,15 +123,12 @@ def _asked(
         SourceError: the answer is final, and none that can be used.
     """
     parts = urlsplit(url)
-    found = proxy_for(parts.scheme, parts.hostname or "", parts.port)
+    found = proxy_for(parts.scheme, parts.hostname or "", port=parts.port)
     proxy = None
     if found is not None:
-        headers = {"Proxy-Authorization": found.authorization} if found.authorization else {}
-        proxy = httpx.Proxy(
-            found.url,
-            headers={name: value.decode() for name, value in headers.items()},
-            ssl_context=verify if found.is_tls else None,
-        )
+        login = {b"Proxy-Authorization": found.authorization} if found.authorization else {}
+        secure = verify if found.is_tls else None
+        proxy = httpx.Proxy(found.url, headers=login, ssl_context=secure)
     transport = httpx.HTTPTransport(verify=verify or False, trust_env=False, proxy=proxy)
     client = stack.enter_context(
         httpx.Client(transport=transport, timeout=_SECONDS, trust_env=False)
@@ -165,10 +161,12 @@ def _asked(
 
 
 def _because(error: BaseException, shown: str) -> str:
-    """Why there is no answer; a certificate that is refused is no matter of another try."""
-    import ssl  # noqa: PLC0415 - loaded by httpx anyway
+    """Why there is no answer.
 
-    cause: BaseException | None = error
+    Raises:
+        SourceError: a certificate is refused: another try would not change that.
+    """
+    cause: Any = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             raise SourceError(
@@ -176,15 +174,18 @@ def _because(error: BaseException, shown: str) -> str:
                 hint="a company's own authority is named with --ca-bundle or SSL_CERT_FILE;"
                 " importer doctor shows which are used",
             ) from None
+        if isinstance(cause, ssl.SSLError):
+            reason = str(cause.reason).replace("_", " ").lower()
+            return f"TLS fails: {reason}"
         if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror if cause.errno is None else os.strerror(cause.errno)
+            return printable(str(cause.strerror))
         cause = cause.__cause__ or cause.__context__
     return "no answer in time" if isinstance(error, httpx.TimeoutException) else "no useful answer"
 
 
 def _redirected(url: str, shown: str, response: httpx.Response) -> str:
     """Where a redirect leads: over https, or from this machine to this machine."""
-    target = urljoin(url, response.headers.get("location", ""))
+    target: str = urljoin(url, response.headers.get("location", ""))
     parts = urlsplit(target)
     here = urlsplit(url).scheme == "http" and is_loopback(parts.hostname or "")
     if "@" in parts.netloc or not (parts.scheme == "https" or (parts.scheme == "http" and here)):

@@ -97,6 +97,22 @@ def fetched(url: str, folder: Path | None, bundle: Path | None = None) -> Iterat
         path.unlink(missing_ok=True)
 
 
+def look_at(url: str) -> str:
+    """What can be said of a source without fetching it; a host that takes ssh is asked.
+
+    Raises:
+        SourceError: it could not be fetched.
+        UsageError: what fetches it is not installed.
+    """
+    scheme = url.partition("://")[0].lower()
+    _check(scheme, url)
+    if scheme != "sftp":
+        return "it is asked for by a run only"
+    from importer.source.sftp_file import size_of  # noqa: PLC0415 - an extra
+
+    return f"{size_of(url, shown_source(url)):,} bytes"
+
+
 def _fill(file: BinaryIO, scheme: str, url: str, folder: Path | None, bundle: Path | None) -> None:
     for left in reversed(range(_TRIES)):
         try:
@@ -183,15 +199,15 @@ def _store(scheme: str, url: str, bundle: Path | None) -> tuple[Any, str]:
     from obstore.store import from_url  # noqa: PLC0415 - an extra
 
     bucket, _, key = url.partition("://")[2].partition("/")
-    place = f"{scheme}://{bucket}"
+    place: Any = f"{scheme}://{bucket}"
     if bundle is None:
         return from_url(place), key
     # It reads HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE itself. Options take the place of those in
     # the environment, so what a cloud's own variables say of the network is handed on.
     named = {one: os.environ.get(f"{_PREFIX[scheme]}_{one.upper()}") for one in _OPTIONS}
     options: Any = {one: value for one, value in named.items() if value}
-    trusted = pem_of(authorities(bundle))
-    return from_url(place, client_options={**options, "root_certificate": trusted}), key
+    options["root_certificate"] = pem_of(authorities(bundle=bundle))
+    return from_url(place, client_options=options), key
 
 
 def _failed(scheme: str, url: str, error: Exception) -> SourceError:

@@ -136,6 +136,22 @@ def pieces(url: str, shown: str, environment: Mapping[str, str] = os.environ) ->
             raise reading.failed(error) from None
 
 
+def size_of(url: str, shown: str, environment: Mapping[str, str] = os.environ) -> int:
+    """Bytes of the file, which is opened and not read.
+
+    Raises:
+        SourceError, UsageError: as ``pieces``.
+    """
+    reading = _Reading(place_of(url, shown), shown, password_of(environment))
+    with start_blocking_portal("asyncio") as portal:
+        try:
+            return portal.call(reading.open)
+        except (asyncssh.Error, OSError, ValueError) as error:
+            raise reading.failed(error) from None
+        finally:
+            portal.call(reading.close)
+
+
 class _Reading:
     """One file on one connection; all of it on the portal's loop."""
 
@@ -213,8 +229,7 @@ class _Reading:
         if self._is_in:
             return CutOff(f"{self._shown}: the connection was cut", hint="run it again")
         return SourceError(
-            f"{self._shown}: no connection to {self._host}, port {self._port}:"
-            f" {_reason(error)}",
+            f"{self._shown}: no connection to {self._host}, port {self._port}: {_reason(error)}",
             hint="check the host, the port, the network and ~/.ssh/config",
         )
 

@@ -53,7 +53,7 @@ class _Files(asyncssh.SFTPServer):
     touched: Any = None
 
     def __init__(self, chan: Any, root: Path) -> None:
-        super().__init__(chan, chroot=str(root))
+        super().__init__(chan, chroot=str(root).encode())
 
     def read(self, file_obj: object, offset: int, size: int) -> bytes:
         found: Any = super().read(file_obj, offset, size)
