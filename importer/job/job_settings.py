@@ -292,8 +292,14 @@ class InputSettings:
     out: Path = setting(
         Path("results"),
         "Folder that gets one results folder per run.",
-        commands=(*READS, "verify", "doctor"),
-        help_of={"plan": "Folder for scratch files meanwhile."},
+        commands=(*READS, "verify", "doctor", "report"),
+        help_of={
+            "plan": "Folder for scratch files meanwhile.",
+            "report": "Folder that the results folders are in.",
+        },
+    )
+    no_report: bool = setting(
+        default=False, help="Leave report.html out of the results.", commands=("run", "check")
     )
     ca_bundle: Path | None = setting(
         None,
@@ -397,7 +403,7 @@ class DeliverySettings:
         "The results ledger: a file (SQLite), or postgresql://USER@HOST/DATABASE.",
         kind=str,
         shown=str(DEFAULT_LEDGER),
-        commands=(*SENDS, "verify", "status", "export", "doctor", "ledger move"),
+        commands=(*SENDS, "verify", "status", "export", "doctor", "ledger move", "report"),
         parse=LedgerAddress.parse,
         metavar="PATH|URL",
     )
