@@ -55,6 +55,7 @@ FILES = {
 ENVIRONMENT = {
     "MOMENT_API_KEY": "The API key. There is no flag for it: every process list shows flags.",
     "MOMENT_API_KEY_FILE": "A file that holds the key, readable by its owner only.",
+    "MOMENT_API_KEY_COMMAND": "A command that prints the key: a password manager's.",
     "HTTPS_PROXY, NO_PROXY": "The proxy on the way to the API, and hosts that are reached without.",
     "SSL_CERT_FILE, SSL_CERT_DIR": "The authorities to trust, where they are not the usual ones.",
     "PGPASSWORD": "The password of a ledger in PostgreSQL, and libpq's other variables.",

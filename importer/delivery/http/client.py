@@ -8,6 +8,7 @@ It only encodes and decodes: when a request may go is the valve's to say (pacing
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -141,6 +142,8 @@ class MomentClient:
         """Look-ups that left, answered or not."""
         self.patches = 0
         """PATCHes that left, answered or not."""
+        self.answers: Counter[tuple[str, int]] = Counter()
+        """Of those, by (method, HTTP status); status 0 is that of no answer."""
         self._hashes = hashes
 
     async def create(
@@ -394,6 +397,8 @@ class MomentClient:
                 self.posts += request.method == "POST"
                 self.gets += request.method == "GET"
                 self.patches += request.method == "PATCH"
+                status = 0 if reply is None else reply.status
+                self.answers[request.method.lower(), status] += 1
         return reply
 
     async def _send(self, request: httpx.Request) -> _Reply:
