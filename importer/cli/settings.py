@@ -19,14 +19,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from importer.errors import UsageError, printable
-from importer.job.job_settings import TABLE, DeliverySettings, DisplaySettings, InputSettings
-from importer.job.settings_table import PREFIX, READS
+from importer.job.job_settings import (
+    PREFIX,
+    READS,
+    TABLE,
+    DeliverySettings,
+    DisplaySettings,
+    InputSettings,
+)
 from importer.ledger.address import LedgerAddress, refuse_password
 from importer.mapping.updates import updates_text
 
 if TYPE_CHECKING:
+    from importer.job.job_settings import Setting
     from importer.job.plan_guard import SavedPlan
-    from importer.job.settings_table import Setting
     from importer.mapping import Mapping
 
 BY_NAME = {one.name: one for one in TABLE}

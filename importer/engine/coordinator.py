@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
     from importer.delivery.protocol.events import Settle
     from importer.delivery.protocol.flight import Planned, Settled
-    from importer.engine.reached import OwnDoing
-    from importer.engine.row_batch import Answer, Stop
+    from importer.engine.row_batch import Answer, OwnDoing, Stop
 
 OUTSTANDING = 3
 """Batches that a worker has at once: one ends, one is under way, one is on its way."""

@@ -18,8 +18,16 @@ from importer.delivery.protocol.states import NEW
 from importer.delivery.protocol.updating import UpdatePolicy
 from importer.delivery.row_source import Stream
 from importer.engine.local_engine import LocalEngine
-from importer.engine.reached import Known, OwnDoing
-from importer.engine.row_batch import Answer, CarriedRow, RowBatch, Standing, Stop, Told
+from importer.engine.row_batch import (
+    Answer,
+    CarriedRow,
+    Known,
+    OwnDoing,
+    RowBatch,
+    Standing,
+    Stop,
+    Told,
+)
 from importer.errors import BugFound, ImporterError
 from importer.outcomes import Outcome
 
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
 
     from importer.delivery.around import Around
     from importer.delivery.protocol.flight import Settled
-    from importer.engine.reached import RunReader
+    from importer.engine.row_batch import RunReader
     from importer.engine.seam import EngineSettings
     from importer.ledger.interface import LedgerWriter
     from importer.ledger.rate_bucket import RateLedger

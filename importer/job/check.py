@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from importer.errors import InvalidFound, RunStopped
 from importer.job.finish import exit_code, write_all
-from importer.job.judging import mapping_file
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer
 from importer.job.run import TOO_MANY_INVALID, Finished
 from importer.job.signals import leave_at_once, watch
-from importer.job.source_reading import read_sources
+from importer.job.source_reading import mapping_file, read_sources
 from importer.job.volume import VOLUME_GUARD
 from importer.job.world import World, iso, new_run_id
 from importer.plan import Staging

@@ -1,15 +1,17 @@
 """What one run was asked to do, and the one table of what a user can set.
 
-A new setting is one field here (settings_table): its flag, variable, file key, help, ``config`` and
-documentation follow. Modules that a parser needs are loaded when a value is parsed.
+A new setting is one field here. A field that is made with ``setting`` can be set by a user, any
+other by the program alone. The command line, ``[run]`` in a mapping file, ``IMPORTER_...``
+variables, ``importer config`` and the pages in docs/ follow from it. Modules that a parser needs
+are loaded when a value is parsed.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from importer.base_url import DEFAULT_BASE_URL, check_base_url
 from importer.delivery.pacing.valve import PATIENCE
@@ -24,13 +26,122 @@ from importer.job.limit import (
     parse_bound,
     parse_limit,
 )
-from importer.job.settings_table import ONLY_RUN, READS, SENDS, Setting, setting, settings_in
 from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
 from importer.outcomes import OnDuplicate, Outcome
 from importer.shard import WHOLE, Shard, shard_of
 
 if TYPE_CHECKING:
-    from importer.mapping import Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from importer.mapping import Mapping as FileMapping
+
+
+T = TypeVar("T")
+
+PREFIX = "IMPORTER_"
+SENDS = ("run", "plan")
+READS = ("run", "plan", "check")
+ONLY_RUN = ("run",)
+_KEY = "setting"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, as users meet it. ``name`` is the field's; the flag is ``--name``."""
+
+    name: str
+    help: str
+    default: Any
+    """As a command line would give it: a text, a number, a truth, or None."""
+    kind: type
+    """What a command line and a file give: ``str``, ``int``, ``float``, ``bool`` or ``Path``."""
+    commands: tuple[str, ...]
+    """The commands that have it; ``config`` has those of ``run``, ``plan`` and ``check``."""
+    parse: Callable[[Any], Any] | None = None
+    """Makes the field's value of what was given, or raises UsageError."""
+    letter: str = ""
+    """A short flag: ``-q``."""
+    metavar: str | None = None
+    least: float | None = None
+    most: float | None = None
+    own_variable: str | None = None
+    """The environment variable, if it is not ``IMPORTER_NAME``."""
+    each_time: bool = False
+    """It must be meant each time: no variable sets it."""
+    section: str = ""
+    """It may stand in this section of a mapping file, too: ``source`` or ``guard``,"""
+    key: str = ""
+    """and is called so there; "" for its name."""
+    repeated: bool = False
+    """The flag may be given several times; the field holds a tuple."""
+    help_of: Mapping[str, str] = field(default_factory=dict)
+    """Other words for some commands, where it does something else there."""
+
+    @property
+    def flag(self) -> str:
+        """Its long flag."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def in_section(self) -> str:
+        """What its section calls it."""
+        return self.key or self.name
+
+    @property
+    def variable(self) -> str | None:
+        """The environment variable that sets it; None if none does."""
+        if self.each_time:
+            return None
+        return self.own_variable or PREFIX + self.name.upper()
+
+    def value_of(self, given: Any) -> Any:
+        """The field's value for what was given.
+
+        Raises:
+            UsageError: it is no value of this setting.
+        """
+        if self.repeated:
+            return tuple(self._one(one) for one in given or ())
+        return None if given is None else self._one(given)
+
+    def _one(self, given: Any) -> Any:
+        # A plan, being JSON, has a path as text.
+        given = Path(given) if self.kind is Path else given
+        return given if self.parse is None else self.parse(given)
+
+
+def setting(  # noqa: D417 - the others are documented at Setting
+    default: T,
+    help: str,  # noqa: A002 - as click and typer call it
+    *,
+    kind: type | None = None,
+    commands: tuple[str, ...] = READS,
+    shown: Any = ...,
+    **more: Any,
+) -> T:
+    """A dataclass field that users can set.
+
+    Args:
+        default: the field's default.
+        help: one line for ``--help``.
+        kind: the type of what is given; that of the default if left out.
+        commands: where the flag exists.
+        shown: the default as a command line would give it, where that differs from ``default``.
+    """
+    given: Any = default if shown is ... else shown
+    if kind is None:
+        kind = Path if isinstance(given, Path) else type(given)
+    made = {"help": help, "default": given, "kind": kind, "commands": commands}
+    return field(default=default, metadata={_KEY: {**made, **more}})
+
+
+def settings_in(*classes: type[Any]) -> Iterator[Setting]:
+    """The settings among the fields of dataclasses, in their order."""
+    for one in classes:
+        for found in fields(one):
+            if _KEY in found.metadata:
+                yield Setting(name=found.name, **found.metadata[_KEY])
+
 
 VANISHED = "vanished"
 """What ``--fail-on`` calls customers that the input has no record of any more."""
@@ -256,7 +367,7 @@ class InputSettings:
         metavar="I/N",
     )
     """All of it is read and checked; what falls to other shards is theirs to deliver and report."""
-    mapping: Mapping | None = None
+    mapping: FileMapping | None = None
     """Which column is what; None where the header says it."""
     config: Path | None = None
     """The file that the mapping stands in."""

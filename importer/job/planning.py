@@ -26,7 +26,7 @@ from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
 from importer.ledger import Account, Ledger, NoLedger, OlderLedger, hold, open_ledger
-from importer.ledger.ledger_version import NOTHING_YET
+from importer.ledger.account import NOTHING_YET
 from importer.plan import Staging, make_plan
 from importer.plan.forecast import Forecast, Sending, forecast
 from importer.plan.make import settle_duplicates

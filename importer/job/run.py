@@ -16,13 +16,12 @@ from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, U
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import exit_code, fill_in_from_ledger, write_all
 from importer.job.job_settings import VANISHED
-from importer.job.judging import mapping_file
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
 from importer.job.other_accounts import NEW_ACCOUNT, doubt
 from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
-from importer.job.source_reading import read_sources
+from importer.job.source_reading import mapping_file, read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
 from importer.ledger import Account, Ledger, Share, hold, open_ledger, open_rate

@@ -18,7 +18,7 @@ import polars as pl
 from importer.delivery.protocol.updating import METADATA, Rule, UpdatePolicy, foresee
 from importer.errors import RunStopped
 from importer.job.deliver import Work
-from importer.ledger.series import series_of
+from importer.ledger.run_table import series_of
 from importer.outcomes import Outcome
 from importer.plan.frames import Pending
 from importer.plan.make import with_states

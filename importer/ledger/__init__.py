@@ -11,12 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from importer.ledger.account import Account
+    from importer.ledger.account import Account, Standing
     from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
-    from importer.ledger.attempt_table import Entry, History
     from importer.ledger.interface import Lease, LeaseLost, NoLedger, OlderLedger, Share
     from importer.ledger.ledger import Ledger, Mapped
-    from importer.ledger.ledger_version import Standing
     from importer.ledger.opening import (
         hold,
         joined,
@@ -25,14 +23,14 @@ if TYPE_CHECKING:
         open_tables,
         read_accounts,
     )
-    from importer.ledger.run_table import Run
+    from importer.ledger.run_table import Entry, History, Run
     from importer.ledger.sqlite.lock import RunLock
 
 _HOMES = {
     "DEFAULT_LEDGER": "address",
     "Account": "account",
-    "Entry": "attempt_table",
-    "History": "attempt_table",
+    "Entry": "run_table",
+    "History": "run_table",
     "Lease": "interface",
     "LeaseLost": "interface",
     "Ledger": "ledger",
@@ -43,7 +41,7 @@ _HOMES = {
     "Run": "run_table",
     "RunLock": "sqlite.lock",
     "Share": "interface",
-    "Standing": "ledger_version",
+    "Standing": "account",
     "hold": "opening",
     "joined": "opening",
     "open_ledger": "opening",

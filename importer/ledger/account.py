@@ -1,11 +1,26 @@
-"""Whose customers these are: one merchant account at one API, in test or live mode."""
+"""Whose customers these are (one merchant account at one API, in one mode), and their version.
+
+A version is a token that every change of a customer replaces. A token is random, so none comes
+twice: two ledgers with one token hold the same rows. An older copy that was put back has an older
+token, and goes on to other ones.
+
+A plan rests on a version. The runs of that plan move it themselves: ``plan`` and ``plan_base`` say
+that every move since that version was made by runs of one plan.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from secrets import token_bytes
+from typing import TYPE_CHECKING
 
 from importer.base_url import normalised
 from importer.errors import UsageError
+
+if TYPE_CHECKING:
+    from importer.ledger.statements import Reads, Transaction
+
 
 MODES = ("test", "live")
 
@@ -52,3 +67,50 @@ def refuse_half(account: Account, copying: str) -> None:
             f"the ledger holds only a part of {account.label}: a copy into it was not finished",
             hint="type the same importer ledger copy command again; it goes on where it ended",
         )
+
+
+NOTHING_YET = ""
+"""The version of an account that the ledger does not know."""
+_BYTES = 16
+_MOVED = (
+    "UPDATE account SET version = ?, plan ="
+    " CASE WHEN plan = (SELECT plan FROM run WHERE run.id = ?) THEN plan ELSE '' END WHERE id = ?"
+)
+
+
+class Standing(Enum):
+    """How a ledger stands to a plan that was made on one of its versions."""
+
+    AS_PLANNED = "nothing has moved"
+    BEGUN = "only runs of this plan have moved it"
+    MOVED = "something else has moved it"
+
+
+def version(db: Reads, account: int | None) -> str:
+    """The version as hex digits; ``NOTHING_YET`` for an unknown account."""
+    if account is None:
+        return NOTHING_YET
+    return bytes(db.read("SELECT version FROM account WHERE id = ?", (account,))[0][0]).hex()
+
+
+def standing(db: Reads, account: int | None, *, plan: str, base: str) -> Standing:
+    """How the ledger stands to the plan with this digest, made on the version ``base``."""
+    if version(db, account) == base:
+        return Standing.AS_PLANNED
+    found = db.read("SELECT plan, plan_base FROM account WHERE id = ?", (account,))
+    begun = [(named, bytes(held).hex()) for named, held in found] == [(plan, base.lower())]
+    return Standing.BEGUN if begun else Standing.MOVED
+
+
+def write_move(db: Transaction, account: int, run: int) -> None:
+    """Replace the version, because this run changes a customer (inside a transaction)."""
+    db.execute(_MOVED, (token_bytes(_BYTES), run, account))
+
+
+def write_plan(db: Transaction, account: int, run: int, *, plan: str, base: str) -> None:
+    """Note that a run follows a plan made on the version ``base`` (inside a transaction)."""
+    db.execute("UPDATE run SET plan = ? WHERE id = ?", (plan, run))
+    db.execute(
+        "UPDATE account SET plan = ?, plan_base = ? WHERE id = ?",
+        (plan, bytes.fromhex(base), account),
+    )

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from importer.delivery.protocol.states import Transition
 from importer.errors import BugFound
-from importer.ledger import ledger_version as versioning
+from importer.ledger import account as versioning
 from importer.ledger import run_table
 from importer.ledger.account import Account, refuse_half
 from importer.ledger.applying import Folded, attempt_rows, fold
-from importer.ledger.attempt_table import History, read_history
 from importer.ledger.codec import COLUMNS, Row, decode
 from importer.ledger.field_hashes import (
     FieldHasher,
@@ -29,6 +28,7 @@ from importer.ledger.field_hashes import (
     short_hashes_of,
     unpacked,
 )
+from importer.ledger.run_table import History, read_history
 from importer.ledger.sync_table import (
     Note,
     Synchronised,

@@ -1,7 +1,6 @@
 """Results: what became of every input record, as files for people, spreadsheets and scripts."""
 
-from importer.results.errors_csv import errors_name, write_errors
-from importer.results.results_csv import write_results, write_vanished
+from importer.results.record_files import errors_name, write_errors, write_results, write_vanished
 from importer.results.summary import GroupReport, Summary, report, write_summary
 from importer.results.workspace import Workspace
 

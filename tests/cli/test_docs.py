@@ -18,7 +18,7 @@ from importer.delivery.stopping import REASONS
 from importer.errors import ExitCode
 from importer.job.job_settings import TABLE
 from importer.outcomes import Outcome
-from importer.results.results_csv import COLUMNS
+from importer.results.record_files import COLUMNS
 from importer.rows.codes import REGISTRY
 
 ROOT = Path(__file__).parents[2]

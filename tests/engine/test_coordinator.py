@@ -22,8 +22,7 @@ from importer.engine.coordinator import (
     Coordinator,
     WorkerLost,
 )
-from importer.engine.reached import Known
-from importer.engine.row_batch import Answer, RowBatch, Standing, Stop, Told
+from importer.engine.row_batch import Answer, Known, RowBatch, Standing, Stop, Told
 from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, RunStopped
 from importer.outcomes import Outcome
 

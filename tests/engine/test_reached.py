@@ -20,8 +20,7 @@ from importer.delivery.protocol.states import (
     Verdict,
 )
 from importer.delivery.protocol.updating import Rule, UpdatePolicy
-from importer.engine.reached import reached
-from importer.engine.row_batch import CREATING, CarriedRow
+from importer.engine.row_batch import CREATING, CarriedRow, reached
 from importer.outcomes import Outcome
 
 OURS, OTHER = b"ours", b"other"

@@ -98,7 +98,7 @@ def test_rows_that_are_judged_otherwise_are_noticed(
 ) -> None:
     """The same bytes under other rules, such as those of a newer version, are another plan."""
     offline.plan(customers(range(3)))
-    monkeypatch.setattr("importer.job.judging.judge_batch", _all_invalid)
+    monkeypatch.setattr("importer.job.source_reading.judge_batch", _all_invalid)
     with pytest.raises(UsageError, match="What moved: the input: its records are judged"):
         offline.follow()
 

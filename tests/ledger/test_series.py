@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from importer.ledger.series import series_of
+from importer.ledger.run_table import series_of
 
 
 @pytest.mark.parametrize(

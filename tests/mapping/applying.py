@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from importer.job.judging import Judge
+from importer.job.source_reading import Judge
 from importer.mapping import Bound, Mapped, Mapping, bind
 from importer.source.records import CellFault, Layout, Malformed, RecordBatch
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from importer.outcomes import Outcome
 from importer.plan import Staging
 from importer.results import Workspace, write_results
-from importer.results.results_csv import COLUMNS
+from importer.results.record_files import COLUMNS
 from importer.rows import Problem, Row
 from importer.rows.payload import fingerprint
 from importer.source.fed_back import escape_formula

@@ -89,7 +89,7 @@ need what nights rarely have (replicas, two importers, ...), and are the model's
 ENGINE_ABLATIONS = (
     LivelyAblation(
         "what another execution of this run did is told as the run's own",
-        "importer.engine.reached.reached",
+        "importer.engine.row_batch.reached",
         _reached_nothing,
         "engine",
         6,

@@ -12,7 +12,7 @@ from importer.delivery.pool import PoolSettings
 from importer.delivery.protocol.updating import UpdatePolicy
 from importer.delivery.stopping import one_cause
 from importer.engine.coordinator import Coordinator
-from importer.engine.reached import OwnDoing
+from importer.engine.row_batch import OwnDoing
 from importer.errors import LedgerFailed, SourceError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import fill_in_from_ledger

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.source.source_options import MAX_LINE_BYTES
-from importer.source.text.blocks import Blocks
+from importer.source.text.text_stream import Blocks
 
 
 @given(

@@ -48,8 +48,7 @@ from importer.source.source_options import (
     called,
     source_name,
 )
-from importer.source.text.blocks import Blocks
-from importer.source.text.text_stream import UTF8_BOM, check_text
+from importer.source.text.text_stream import UTF8_BOM, Blocks, check_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -46,8 +46,7 @@ from importer.source.source_options import (
     column_name,
     source_name,
 )
-from importer.source.text.blocks import Blocks
-from importer.source.text.text_stream import UTF8_BOM
+from importer.source.text.text_stream import UTF8_BOM, Blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
