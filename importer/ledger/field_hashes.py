@@ -107,7 +107,17 @@ def _said(value: Any) -> bytes | None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return b"t%d" % value
-    return b"j" + _bytes(canonical(value) if isinstance(value, dict) else json.dumps(value))
+    return b"j" + _bytes(_as_json(value))
+
+
+def _as_json(value: Any) -> str:
+    """Of values that are no payload's: others may have written anything into metadata."""
+    try:
+        return canonical(value) if isinstance(value, dict) else json.dumps(value)
+    except TypeError:
+        return json.dumps(value, sort_keys=True)  # an object with more in it than ours ever have
+    except RecursionError:
+        return "nested too deep to be written"  # equals nothing of ours
 
 
 def _bytes(text: str) -> bytes:
