@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from importer.cli.next_commands import after_check, after_run
-from importer.cli.settings import ConfigFile, Given, read, show, with_settings
+from importer.cli.settings import ConfigFile, Given, effective, read, show, with_settings
 from importer.errors import printable
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def run(
     )
     from importer.delivery.credentials import read_api_key  # noqa: PLC0415
     from importer.delivery.http.connecting import check_way  # noqa: PLC0415
+    from importer.job.finish import Typed  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
 
     saved, guard = _plan_of(plan)
@@ -102,18 +103,16 @@ def run(
         sources = sources or [one.name for one in saved.sources]
     display = given.display()
     delivery = given.delivery()
-    observer = _observer(
-        display,
-        partial(
-            after_run,
-            delivery.ledger,
-            plan=plan,
-            config=config,
-            flags=given.flags,
-            hides=_hides(sources or []),
-            update=delivery.update,
-        ),
+    next_commands = partial(
+        after_run,
+        delivery.ledger,
+        plan=plan,
+        config=config,
+        flags=given.flags,
+        hides=_hides(sources or []),
+        update=delivery.update,
     )
+    observer = _observer(display, next_commands)
     inputs = given.inputs(sources or [])
     key = read_api_key(os.environ)
     if key.warning:
@@ -129,6 +128,7 @@ def run(
         confirm_key=confirm_new_key,
         confirm_account=confirm_new_account,
         plan=guard,
+        typed=Typed(effective(given), next_commands),
     )
     _end(finished)
 
@@ -174,10 +174,12 @@ def check(
 ) -> None:
     """Validate the sources offline: no key, no network, the same results files."""
     from importer.job.check import check as check_job  # noqa: PLC0415
+    from importer.job.finish import Typed  # noqa: PLC0415
 
     next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
     observer = _observer(given.display(), next_commands)
-    _end(check_job(given.inputs(sources), observer=observer))
+    typed = Typed(effective(given), next_commands)
+    _end(check_job(given.inputs(sources), observer=observer, typed=typed))
 
 
 @app.command()
@@ -326,6 +328,31 @@ def status(
         show_ledger(ledger)
     elif not show_customer(ledger, reference):
         raise typer.Exit(1)
+
+
+@app.command()
+@with_settings("report")
+def report(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN_ID]", help="The run, or its results folder; else the newest."),
+    ] = None,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="A page of all runs in the ledger, with trends.")
+    ] = False,
+    given: Given,
+) -> None:
+    """Write the page of a run again (report.html), or one of all runs (index.html)."""
+    from importer.cli.report_command import write_index, write_report  # noqa: PLC0415
+    from importer.errors import UsageError  # noqa: PLC0415
+
+    out = given.inputs([]).out
+    if every and run_id is not None:
+        raise UsageError("--all is of all runs", hint="leave the run's id out")
+    path = write_index(out, given.delivery().ledger) if every else write_report(out, run_id)
+    typer.echo(f"report: {printable(str(path))}")
 
 
 @app.command()

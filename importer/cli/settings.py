@@ -403,22 +403,31 @@ def show(given: Given) -> list[str]:
         UsageError: a flag has no value of its setting.
     """
     given.delivery()  # Refuses what a run would.
-    config = mapping_of(given.context)
-    rows = []
-    for name, value in given.values.items():
-        parsed = BY_NAME[name].value_of(value)
-        # An address shows no password.
-        value = str(parsed) if isinstance(parsed, LedgerAddress) else value  # noqa: PLW2901
-        shown = (
-            "" if value is None else str(value).lower() if value in (True, False) else str(value)
-        )
-        rows.append((name, shown, _origin(given.context, BY_NAME[name], config)))
-    rows.append(("MOMENT_API_KEY", *_key()))
+    rows = [*effective(given), ("MOMENT_API_KEY", *_key())]
     width = max(len(name) for name, _, _ in rows)
     widest = max(len(value) for _, value, _ in rows)
     return [
         printable(f"{name:<{width}}  {value:<{widest}}  {where}") for name, value, where in rows
     ]
+
+
+def effective(given: Given) -> list[tuple[str, str, str]]:
+    """Each setting of a command: name, value, and where it comes from. No password is shown."""
+    config = mapping_of(given.context)
+    rows = []
+    for name, value in given.values.items():
+        parsed = BY_NAME[name].value_of(value)
+        if isinstance(parsed, LedgerAddress):
+            shown = str(parsed)  # Without its password.
+        elif value is None:
+            shown = ""
+        else:
+            shown = str(value).lower() if value in (True, False) else str(value)
+        origin = _origin(given.context, BY_NAME[name], config)
+        if name in given.followed and value != BY_NAME[name].default:
+            origin = "the plan, or the mapping file"
+        rows.append((name, shown, origin))
+    return rows
 
 
 def _origin(context: typer.Context, one: Setting, config: Config | None) -> str:

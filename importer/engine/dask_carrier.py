@@ -353,7 +353,9 @@ class DaskCarrier:
         told = dict(event[1])
         worker = told.pop("worker")
         posts, gets, patches = told.pop("requests")
-        self._standings[worker] = Standing((posts, gets, patches), **told)
+        # What travels comes as lists.
+        answers = tuple((method, status, n) for method, status, n in told.pop("answers"))
+        self._standings[worker] = Standing((posts, gets, patches), answers=answers, **told)
 
     # Inside ---------------------------------------------------------------------------------------
 

@@ -292,8 +292,14 @@ class InputSettings:
     out: Path = setting(
         Path("results"),
         "Folder that gets one results folder per run.",
-        commands=(*READS, "verify"),
-        help_of={"plan": "Folder for scratch files meanwhile."},
+        commands=(*READS, "verify", "report"),
+        help_of={
+            "plan": "Folder for scratch files meanwhile.",
+            "report": "Folder that the results folders are in.",
+        },
+    )
+    no_report: bool = setting(
+        default=False, help="Leave report.html out of the results.", commands=("run", "check")
     )
     strict: bool = setting(
         default=False, help="An unknown column, or text that looks damaged, is an error."
@@ -389,7 +395,7 @@ class DeliverySettings:
         "The results ledger: a file (SQLite), or postgresql://USER@HOST/DATABASE.",
         kind=str,
         shown=str(DEFAULT_LEDGER),
-        commands=(*SENDS, "verify", "status", "export", "ledger move"),
+        commands=(*SENDS, "verify", "status", "export", "ledger move", "report"),
         parse=LedgerAddress.parse,
         metavar="PATH|URL",
     )

@@ -13,11 +13,10 @@ import pytest
 
 import importer
 from importer.cli import main
-from importer.cli.terminal import OUTCOME_WORDS
 from importer.delivery.stopping import REASONS
 from importer.errors import ExitCode
 from importer.job.job_settings import TABLE
-from importer.outcomes import Outcome
+from importer.outcomes import OUTCOME_WORDS, Outcome
 from importer.results.record_files import COLUMNS
 from importer.rows.codes import REGISTRY
 
@@ -32,6 +31,7 @@ COMMANDS = (
     "init",
     "presets",
     "status",
+    "report",
     "export",
     "ledger",
     "ledger copy",

@@ -169,7 +169,7 @@ def test_no_results_file_holds_a_signature(server: str, tmp_path: Path) -> None:
     done = check(InputSettings(sources=(source,), out=tmp_path))
     assert done.summary.records == 2
     assert {one.name for one in done.results.iterdir()} == {
-        "results.csv", "errors.csv", "summary.json"
+        "results.csv", "errors.csv", "summary.json", "report.html"
     }  # fmt: skip
     for file in done.results.iterdir():
         assert "Sign4ture" not in file.read_text()

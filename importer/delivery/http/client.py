@@ -9,6 +9,7 @@ decodes: when a request may go is the valve's to say (pacing/valve.py).
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -167,6 +168,8 @@ class MomentClient:
         """Look-ups that left, answered or not."""
         self.patches = 0
         """PATCHes that left, answered or not."""
+        self.answers: Counter[tuple[str, int]] = Counter()
+        """Of those, by (method, HTTP status); status 0 is that of no answer."""
         self._hashes = hashes
 
     async def create(
@@ -389,6 +392,8 @@ class MomentClient:
                 self.posts += method == "POST"
                 self.gets += method == "GET"
                 self.patches += method == "PATCH"
+                status = 0 if reply is None else reply.status
+                self.answers[method.lower(), status] += 1
         return reply
 
     async def _send(self, method: str, url: httpx.URL, own: _Headers, body: bytes | None) -> _Reply:
