@@ -71,7 +71,11 @@ class _OnlyHttpx(httpx.AsyncBaseTransport):
     """The same network by way of httpx's requests and responses."""
 
     def __init__(self, network: AsyncioTransport) -> None:
-        self.handle_async_request = network.handle_async_request
+        self._network = network
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """One exchange."""
+        return await self._network.handle_async_request(request)
 
 
 def shown_values(reference: str, document: Mapping[str, Any]) -> Hashes:

@@ -58,7 +58,22 @@ def noted(row: dict[str, Any]) -> Hashes:
     return hashes_of(row["external_reference"], row, SALT)
 
 
-ALIKE = (1, True, 1.0, "1", -0.0, 0, False, None, "", [], [1], [True], {"a": 1}, {"a": True})
+EQUAL_VALUES: tuple[Any, ...] = (
+    1,
+    True,
+    1.0,
+    "1",
+    -0.0,
+    0,
+    False,
+    None,
+    "",
+    [],
+    [1],
+    [True],
+    {"a": 1},
+    {"a": True},
+)
 
 
 @given(
@@ -66,9 +81,9 @@ ALIKE = (1, True, 1.0, "1", -0.0, 0, False, None, "", [], [1], [True], {"a": 1},
         st.fixed_dictionaries(
             {"external_reference": st.sampled_from("AB")},
             optional={
-                "name": st.sampled_from(ALIKE),
-                "balance": st.sampled_from(ALIKE),
-                "metadata": st.sampled_from([None, 5, {}, *({"a": one} for one in ALIKE)]),
+                "name": st.sampled_from(EQUAL_VALUES),
+                "balance": st.sampled_from(EQUAL_VALUES),
+                "metadata": st.sampled_from([None, 5, {}, *({"a": one} for one in EQUAL_VALUES)]),
             },
         )
     )
@@ -124,7 +139,7 @@ def test_a_value_equals_itself_and_nothing_else() -> None:
     for field in ("name", "balance"):
         made = [noted({"external_reference": "A", field: value}) for value in ALL_OTHER]
         assert len(set(made)) == len(ALL_OTHER)
-        one, other = (noted({"external_reference": "A", field: value}) for value in ALIKE)
+        one, other = (noted({"external_reference": "A", field: value}) for value in EQUAL_VALUES)
         assert one == other
         for value in NOTHING_THERE:
             assert noted({"external_reference": "A", field: value}) == ()
