@@ -90,9 +90,9 @@ def run(
         confirm_new_key,
     )
     from importer.delivery.credentials import read_api_key  # noqa: PLC0415
-    from importer.delivery.http.connecting import check_way  # noqa: PLC0415
     from importer.job.finish import Typed  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
+    from importer.way import check_way  # noqa: PLC0415
 
     saved, guard = _plan_of(plan)
     if saved is not None:
@@ -118,7 +118,7 @@ def run(
     if key.warning:
         observer.warning("key_file_open", key.warning)
     if not delivery.dry_run:
-        check_way(delivery.base_url)
+        check_way(delivery.base_url, bundle=inputs.ca_bundle)
         confirm_live(key, delivery.base_url, live=delivery.live)
     finished = run_job(
         inputs,
@@ -253,6 +253,7 @@ def init(
         sheet=inputs.sheet,
         header_row=inputs.header_row,
         find_header=True,
+        ca_bundle=inputs.ca_bundle,
     )
     init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
 
@@ -308,6 +309,25 @@ def show_config(
     """Show the settings that run, check and plan would have, and where each comes from."""
     for line in show(given):
         typer.echo(line)
+
+
+@app.command()
+@with_settings("doctor")
+def doctor(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    sources: OptionalSources = None,
+    *,
+    config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    given: Given,
+) -> None:
+    """Look whether a run could begin: key, network, clock, API, ledger, folders. Read-only."""
+    from importer.cli.doctor_command import show_examined  # noqa: PLC0415
+    from importer.job.doctor import doctor as examine  # noqa: PLC0415
+
+    found = examine(given.inputs(sources or []), given.delivery())
+    show_examined(found)
+    if not found.is_fit:
+        raise typer.Exit(1)
 
 
 @app.command()

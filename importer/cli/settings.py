@@ -403,7 +403,7 @@ def show(given: Given) -> list[str]:
         UsageError: a flag has no value of its setting.
     """
     given.delivery()  # Refuses what a run would.
-    rows = [*effective(given), ("MOMENT_API_KEY", *_key())]
+    rows = [*effective(given), ("MOMENT_API_KEY", *_key()), *_way(given)]
     width = max(len(name) for name, _, _ in rows)
     widest = max(len(value) for _, value, _ in rows)
     return [
@@ -442,19 +442,44 @@ def _origin(context: typer.Context, one: Setting, config: Config | None) -> str:
     return "default"
 
 
+def _way(given: Given) -> list[tuple[str, str, str]]:
+    """By which proxy Moment is reached, and whose certificates are trusted; no login is shown."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - only this command asks
+
+    from importer.way import authorities, trust, way_to  # noqa: PLC0415
+
+    url = urlsplit(given.delivery().base_url)
+    bundle = given.inputs([]).ca_bundle
+    rows = []
+    try:
+        way = way_to(url.scheme, url.hostname or "", port=url.port)
+        login = ", with a login" if way.proxy is not None and way.proxy.authorization else ""
+        shown, where = ("none", way.why) if way.proxy is None else (way.proxy.url, way.why + login)
+        rows.append(("proxy", shown, where if way.proxy is None else f"environment {where}"))
+    except UsageError as error:
+        rows.append(("proxy", "", f"environment: {error.message}"))
+    named = authorities(bundle=bundle)
+    try:
+        trust(bundle=bundle)
+        rows.append(("certificates", named.where, named.said_by or "the certifi package"))
+    except UsageError as error:
+        rows.append(("certificates", "", error.message))
+    return rows
+
+
 def _key() -> tuple[str, str]:
     from importer.delivery.credentials import (  # noqa: PLC0415 - only this command asks
-        KEY_FILE_VARIABLE,
-        KEY_VARIABLE,
+        KEY_VARIABLES,
+        key_variable,
         read_api_key,
     )
 
-    given = [name for name in (KEY_VARIABLE, KEY_FILE_VARIABLE) if os.environ.get(name)]
-    if not given:
-        return "", f"not set; {KEY_VARIABLE} or {KEY_FILE_VARIABLE} in the environment"
     try:
+        where = key_variable(os.environ)
+        if not where:
+            return "", f"not set; one of {', '.join(KEY_VARIABLES)} in the environment"
         key = read_api_key(os.environ)
     except UsageError as error:
-        return "", f"environment {given[0]}: {error.message}"
+        return "", f"environment: {error.message}"
     start = "sk_test_" if key.mode == "test" else "sk_"
-    return f"{start}...", f"environment {given[0]} ({key.mode} mode, {len(key.secret)} characters)"
+    return f"{start}...", f"environment {key.source}: {key.mode} mode, {len(key.secret)} characters"

@@ -30,7 +30,7 @@ from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
-from importer.job.world import World, iso, new_run_id
+from importer.job.world import iso, new_run_id, real_world
 from importer.ledger import Account, Ledger, Share, hold, open_ledger, open_rate
 from importer.plan import Staging, make_plan
 from importer.plan.forecast import conflicts_by_field, forecast
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
     from importer.job.volume import Look
+    from importer.job.world import World
     from importer.ledger import LedgerAddress
     from importer.ledger.interface import Lease, LedgerReader
     from importer.shard import Shard
@@ -105,7 +106,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         LedgerInUse: another run holds the ledger.
         Interrupted: a signal ended the run at once.
     """
-    world, observer = world or World(), observer or Observer()
+    world, observer = world or real_world(inputs.ca_bundle), observer or Observer()
     account = Account(delivery.base_url, key.mode, delivery.account)
     began = world.clock.now()
     shard = inputs.shard
@@ -208,6 +209,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             user_agent=f"importer/{__version__}",
             engine=_engine(
                 delivery,
+                bundle=inputs.ca_bundle,
                 account=account,
                 lease=lease,
                 key_digest=digest,
@@ -305,6 +307,7 @@ def check_engine(delivery: DeliverySettings) -> None:
 def _engine(
     delivery: DeliverySettings,
     *,
+    bundle: Path | None,
     account: Account,
     lease: Lease,
     key_digest: str,
@@ -324,6 +327,7 @@ def _engine(
         account=account,
         lease=lease.number,
         key_digest=key_digest,
+        bundle=bundle,
         reader=reader,
         around=world,
         warn=partial(observer.warning, "worker_left_out"),

@@ -28,6 +28,7 @@ COMMANDS = (
     "check",
     "verify",
     "config",
+    "doctor",
     "init",
     "presets",
     "status",
@@ -61,8 +62,9 @@ def reference() -> str:
     head = (
         "# Command line\n\nEvery command and option, as `--help` prints them"
         " (a test holds this page against the program;\n`UPDATE_DOCS=1 make test` writes it"
-        " again). The API key comes from `MOMENT_API_KEY`, or from the file that\n"
-        "`MOMENT_API_KEY_FILE` names; there is no flag for it. Exit codes:"
+        " again). The API key comes from `MOMENT_API_KEY`, from the file that\n"
+        "`MOMENT_API_KEY_FILE` names, or from the command in `MOMENT_API_KEY_COMMAND`; there is no"
+        " flag for it. Exit codes:"
         " [exit-codes.md](exit-codes.md).\n"
     )
     parts = [f"\n## importer {name}\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS]
