@@ -414,7 +414,7 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         Raises:
             httpx.ConnectError, httpx.ConnectTimeout: no connection.
         """
-        connection = await self._connect(_origin(url), seconds, asyncio.get_running_loop())
+        connection = await self._connect(origin_of(url), seconds, asyncio.get_running_loop())
         try:
             return look(connection.tls)
         finally:
