@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from importer.cli.completion import install_script, offer, show_script
+from importer.cli.completion import install_script, offer, run_ids, show_script
 from importer.cli.next_commands import after_check, after_run
 from importer.cli.settings import ConfigFile, Given, effective, read, show, with_settings
 from importer.errors import printable
@@ -400,7 +400,11 @@ def report(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN_ID]", help="The run, or its results folder; else the newest."),
+        typer.Argument(
+            metavar="[RUN_ID]",
+            help="The run, or its results folder; else the newest.",
+            autocompletion=run_ids,
+        ),
     ] = None,
     *,
     every: Annotated[

@@ -1,17 +1,15 @@
 """Shell completion: what may stand where the cursor is, for bash, zsh and fish.
 
 typer makes the scripts and finds the options; the values of a setting are said in the table of
-settings. Nothing here opens a network, or more of a ledger than its list of runs, and no value
-comes out of a customer's data: zsh evaluates what it is told.
+settings. Nothing here opens a network or a ledger, and no value comes out of a customer's data:
+zsh evaluates what it is told.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sqlite3
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,20 +51,14 @@ def offer(
     return offered
 
 
-def run_ids(context: typer.Context) -> list[str]:
-    """The last runs of a ledger in a file; a database may be far away, and is not asked."""
-    ledger = str(context.params.get("ledger") or "")
-    if not ledger or "://" in ledger:
-        return []
+def run_ids(context: typer.Context, incomplete: str) -> list[str]:
+    """The last runs that have a results folder, the latest first."""
     try:
-        where = f"{Path(ledger).resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(where, uri=True, timeout=0.2)) as database:
-            rows = database.execute(
-                "SELECT run_id FROM run ORDER BY id DESC LIMIT ?", (_MOST_RUNS,)
-            ).fetchall()
-    except sqlite3.Error:
+        names = [one.name for one in Path(context.params.get("out") or ".").iterdir()]
+    except OSError:
         return []
-    return [text for (text,) in rows if _RUN_ID.fullmatch(str(text))]
+    found = [one for one in names if _RUN_ID.fullmatch(one) and one.startswith(incomplete)]
+    return sorted(found, reverse=True)[:_MOST_RUNS]
 
 
 def answer(app: typer.Typer) -> int:

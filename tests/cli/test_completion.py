@@ -6,15 +6,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from importer.cli import completion, main
 from importer.job.job_settings import TABLE, Setting
-from importer.ledger import LedgerAddress, open_ledger
-from tests.ledger.samples import ACCOUNT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,21 +92,15 @@ def test_what_is_offered_is_taken(one: Setting) -> None:
         one.value_of(str(value))
 
 
-def test_the_runs_of_a_ledger_are_offered(tmp_path: Path) -> None:
-    """The latest first; nothing of a ledger that is not there, or that is a database far away."""
-    address = LedgerAddress.parse(str(tmp_path / "ledger.db"))
+def test_the_runs_that_have_results_are_offered(asks: Asks, tmp_path: Path) -> None:
+    """The latest first; a folder of another name is none, and without any there is nothing."""
     ids = ["20261126T010000Z-aaaaaa", "20261127T010000Z-bbbbbb"]
-    for one in ids:
-        with open_ledger(address, ACCOUNT) as ledger:
-            ledger.begin_run(
-                one, started_at=1.0, command="run", version="0", key_digest="", sources=[]
-            )
-    context = SimpleNamespace(params={"ledger": str(address)})
-    assert completion.run_ids(context) == ids[::-1]  # type: ignore[arg-type]
-    for elsewhere in ("postgresql://nobody@127.0.0.1:1/x", str(tmp_path / "none.db"), None):
-        context.params["ledger"] = elsewhere
-        assert completion.run_ids(context) == []  # type: ignore[arg-type]
-    assert not (tmp_path / "none.db").exists()
+    for name in (*ids, "$(touch x)", ".20261128T010000Z-cccccc.partial"):
+        (tmp_path / "results" / name).mkdir(parents=True)
+    line = f"importer report --out {tmp_path}/results"
+    assert asks(f"{line} ") == ids[::-1]
+    assert asks(f"{line} 20261126") == ids[:1]
+    assert asks(f"{line}-none ") == []
 
 
 def test_bash_itself_completes_and_nothing_heavy_is_loaded(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from importer.way import Proxy, proxy_for, trust
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from pathlib import Path
 
 
@@ -131,7 +131,7 @@ class Http1Connection(asyncio.Protocol):
         self.idle_since = 0.0
         """Set by the pool; seconds on the loop's clock."""
 
-    async def exchange(self, request: bytes) -> Answer:
+    async def exchange(self, request: bytes, loop: asyncio.AbstractEventLoop) -> Answer:
         """Send a whole request and wait for the whole answer.
 
         Raises:
@@ -143,7 +143,7 @@ class Http1Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers, self._head, self._body, self._seen = [], None, [], 0
         self.keeps = False
-        self._waiting = asyncio.get_running_loop().create_future()
+        self._waiting = loop.create_future()
         transport.write(request)
         try:
             return await self._waiting
@@ -330,22 +330,30 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
             tuple[str, int], tuple[float, list[aiohappyeyeballs.AddrInfoType]]
         ] = {}
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; its body must have been read (bytes, no stream)."""
+    async def exchange(self, origin: Origin, data: bytes, seconds: Mapping[str, float]) -> Answer:
+        """Send one request, whole and as bytes: httpx's objects cost more than the exchange.
+
+        Args:
+            origin: where to.
+            data: head and body.
+            seconds: the timeouts ``connect`` and ``read``; what is missing is not limited.
+        """
         loop = asyncio.get_running_loop()
-        data = _bytes_of(request)
-        seconds = request.extensions.get("timeout", {})
-        origin = _origin(request.url)
         connection = self._take(origin, loop)
         if connection is None:
             connection = await self._connect(origin, seconds.get("connect"), loop)
         if (read := seconds.get("read")) is not None:
             self._deadlines.watch(connection, read, loop)
         try:
-            answer = await connection.exchange(data)
+            return await connection.exchange(data, loop)
         finally:
             self._deadlines.forget(connection)
             self._give_back(connection, origin, loop)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; its body must have been read (bytes, no stream)."""
+        seconds = request.extensions.get("timeout", {})
+        answer = await self.exchange(origin_of(request.url), _bytes_of(request), seconds)
         response = httpx.Response(
             answer.head.status,
             headers=answer.head.headers,
@@ -406,7 +414,7 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         Raises:
             httpx.ConnectError, httpx.ConnectTimeout: no connection.
         """
-        connection = await self._connect(_origin(url), seconds, asyncio.get_running_loop())
+        connection = await self._connect(origin_of(url), seconds, asyncio.get_running_loop())
         try:
             return look(connection.tls)
         finally:
@@ -499,7 +507,8 @@ class _Body(httpx.AsyncByteStream):
             raise self._answer.error
 
 
-def _origin(url: httpx.URL) -> Origin:
+def origin_of(url: httpx.URL) -> Origin:
+    """Where a URL's requests go to."""
     return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
 
 
@@ -509,10 +518,28 @@ def _bytes_of(request: httpx.Request) -> bytes:
     Raises:
         httpx.LocalProtocolError: a header would end its line.
     """
-    headers = request.headers.raw
-    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%s: %s" % header for header in headers]
-    head = b"\r\n".join(lines)
-    if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers):
+    head = head_of(request.method, request.url, request.headers.raw)
+    return b"%s\r\n%s" % (head, request.content)
+
+
+def head_of(method: str, url: httpx.URL, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The lines before a body, but for the empty one.
+
+    Raises:
+        httpx.LocalProtocolError: a header would end its line.
+    """
+    lines = [b"%s %s HTTP/1.1" % (method.encode("ascii"), url.raw_path)]
+    lines += map(line_of, headers)
+    return b"%s\r\n" % b"\r\n".join(lines)
+
+
+def line_of(header: tuple[bytes, bytes]) -> bytes:
+    """One header, without the end of its line.
+
+    Raises:
+        httpx.LocalProtocolError: it would end its line itself.
+    """
+    line = b"%s: %s" % header
+    if b"\n" in line or b"\r" in line:
         raise httpx.LocalProtocolError("a header holds a line end")
-    return b"%s\r\n\r\n%s" % (head, request.content)
+    return line
