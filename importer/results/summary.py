@@ -114,6 +114,8 @@ class Summary:
     started_at: str
     sources: list[str]
     ended_at: str = ""
+    series: str = ""
+    """The nightly file that it is compared with, by its name without the date."""
     exit_code: int = 0
     plan: str = ""
     """Digest of the plan that the run followed, "" if none."""
@@ -129,6 +131,13 @@ class Summary:
     """Of them, by what became of their mark, as ``vanished.csv`` says it; empty for no rule."""
     requests: dict[str, int] = field(default_factory=dict)
     """Requests sent by this run: ``post`` and ``get``."""
+    answers: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Answers by method and HTTP status; ``0`` for requests that left and were never answered."""
+    volume: dict[str, int] = field(default_factory=dict)
+    """What the volume guard counted: ``records``, ``before`` (of the last good run) and how many
+    ``fewer`` that is, ``new``, ``changed``, ``vanished``; empty where the run did not get there."""
+    ledger: dict[str, int] = field(default_factory=dict)
+    """Customers of the account in the ledger at the end, by state."""
     errors: list[dict[str, Any]] = field(default_factory=list)
     """The most frequent error codes: outcome, code, rows."""
     errors_files: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -146,6 +155,10 @@ class Summary:
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     """``read``, ``plan``, ``deliver``, ``mark``, and ``total``, which includes the results."""
+    stages: dict[str, float] = field(default_factory=dict)
+    """When each of these began, and ``results``: seconds since the epoch."""
+    next: list[str] = field(default_factory=list)
+    """Commands to type next."""
 
 
 def versions() -> dict[str, str]:
