@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from importer.cli.next_commands import after_check, after_run
-from importer.cli.settings import ConfigFile, Given, read, show, with_settings
+from importer.cli.settings import ConfigFile, Given, effective, read, show, with_settings
 from importer.errors import printable
 from importer.job.job_settings import NOTIFY_TEST
 
@@ -98,8 +98,9 @@ def run(
         confirm_new_key,
     )
     from importer.delivery.credentials import read_api_key  # noqa: PLC0415
-    from importer.delivery.http.connecting import check_way  # noqa: PLC0415
+    from importer.job.finish import Typed  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
+    from importer.way import check_way  # noqa: PLC0415
 
     news = _news_of(given, sources or [])
     saved, guard = _plan_of(plan)
@@ -112,26 +113,26 @@ def run(
         news = _news_of(given, sources, news)
     display = given.display()
     delivery = given.delivery()
-    observer = _observer(
-        display,
-        partial(
-            after_run,
-            delivery.ledger,
-            plan=plan,
-            config=config,
-            flags=given.flags,
-            hides=_hides(sources or []),
-            update=delivery.update,
-        ),
+    next_commands = partial(
+        after_run,
+        delivery.ledger,
+        plan=plan,
+        config=config,
+        flags=given.flags,
+        hides=_hides(sources or []),
+        update=delivery.update,
     )
+    observer = _observer(display, next_commands)
     inputs = given.inputs(sources or [])
     if news is not None:
         news.knows(inputs, delivery, observer.warning)
     key = read_api_key(os.environ)
+    if news is not None:
+        news.mode = key.mode
     if key.warning:
         observer.warning("key_file_open", key.warning)
     if not delivery.dry_run:
-        check_way(delivery.base_url)
+        check_way(delivery.base_url, bundle=inputs.ca_bundle)
         confirm_live(key, delivery.base_url, live=delivery.live)
     finished = run_job(
         inputs,
@@ -141,6 +142,7 @@ def run(
         confirm_key=confirm_new_key,
         confirm_account=confirm_new_account,
         plan=guard,
+        typed=Typed(effective(given), next_commands),
     )
     if news is not None:
         news.finished = finished
@@ -188,10 +190,12 @@ def check(
 ) -> None:
     """Validate the sources offline: no key, no network, the same results files."""
     from importer.job.check import check as check_job  # noqa: PLC0415
+    from importer.job.finish import Typed  # noqa: PLC0415
 
     next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
     observer = _observer(given.display(), next_commands)
-    _end(check_job(given.inputs(sources), observer=observer))
+    typed = Typed(effective(given), next_commands)
+    _end(check_job(given.inputs(sources), observer=observer, typed=typed))
 
 
 @app.command()
@@ -265,6 +269,7 @@ def init(
         sheet=inputs.sheet,
         header_row=inputs.header_row,
         find_header=True,
+        ca_bundle=inputs.ca_bundle,
     )
     init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
 
@@ -323,6 +328,25 @@ def show_config(
 
 
 @app.command()
+@with_settings("doctor")
+def doctor(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    sources: OptionalSources = None,
+    *,
+    config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    given: Given,
+) -> None:
+    """Look whether a run could begin: key, network, clock, API, ledger, folders. Read-only."""
+    from importer.cli.doctor_command import show_examined  # noqa: PLC0415
+    from importer.job.doctor import doctor as examine  # noqa: PLC0415
+
+    found = examine(given.inputs(sources or []), given.delivery())
+    show_examined(found)
+    if not found.is_fit:
+        raise typer.Exit(1)
+
+
+@app.command()
 @with_settings("status")
 def status(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
@@ -340,6 +364,31 @@ def status(
         show_ledger(ledger)
     elif not show_customer(ledger, reference):
         raise typer.Exit(1)
+
+
+@app.command()
+@with_settings("report")
+def report(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN_ID]", help="The run, or its results folder; else the newest."),
+    ] = None,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="A page of all runs in the ledger, with trends.")
+    ] = False,
+    given: Given,
+) -> None:
+    """Write the page of a run again (report.html), or one of all runs (index.html)."""
+    from importer.cli.report_command import write_index, write_report  # noqa: PLC0415
+    from importer.errors import UsageError  # noqa: PLC0415
+
+    out = given.inputs([]).out
+    if every and run_id is not None:
+        raise UsageError("--all is of all runs", hint="leave the run's id out")
+    path = write_index(out, given.delivery().ledger) if every else write_report(out, run_id)
+    typer.echo(f"report: {printable(str(path))}")
 
 
 @app.command()
@@ -412,7 +461,7 @@ def notify_test(
     """Send a test message to everybody that a run would tell, and print who was reached."""
     from importer.cli.notify_command import send_test  # noqa: PLC0415
 
-    if not send_test(given.outward()):
+    if not send_test(given.outward(), given.ca_bundle):
         raise typer.Exit(1)
 
 
@@ -493,7 +542,7 @@ def _news_of(given: Given, sources: list[str], begun: RunNews | None = None) -> 
     if not given.values["dry_run"] and (not outward.is_silent or telemetry_wanted(os.environ)):
         from importer.cli.notify_command import begin  # noqa: PLC0415
 
-        begun = begin(outward, sources, begun)
+        begun = begin(outward, sources, begun, given.ca_bundle)
     NEWS[:] = [begun]
     return begun
 

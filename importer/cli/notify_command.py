@@ -28,8 +28,13 @@ if TYPE_CHECKING:
     from importer.errors import ImporterError
 
 
-def begin(outward: OutwardSettings, sources: Sequence[str], begun: RunNews | None) -> RunNews:
-    """Tell that a run begins, unless that was told.
+def begin(
+    outward: OutwardSettings,
+    sources: Sequence[str],
+    begun: RunNews | None,
+    bundle: Path | None,
+) -> RunNews:
+    """Tell that a run begins, unless that was told; ``bundle`` are the authorities to trust.
 
     Raises:
         UsageError: an address is given, and what sends to it is not installed.
@@ -39,7 +44,8 @@ def begin(outward: OutwardSettings, sources: Sequence[str], begun: RunNews | Non
     if outward.notify and not has_apprise():
         raise UsageError("alerts need Apprise", hint="pip install 'importer[notify]'")
     news = begun or RunNews(outward)
-    news.settings, news.sources = outward, [shown_source(one) for one in sources]
+    news.settings, news.bundle = outward, bundle
+    news.sources = [shown_source(one) for one in sources]
     for text in outward.warnings:
         news.warn_of("notify_open", text)
     return news if begun else news.start()
@@ -99,8 +105,12 @@ _BODY = (
 )
 
 
-def send_test(settings: OutwardSettings) -> bool:
+def send_test(settings: OutwardSettings, bundle: Path | None = None) -> bool:
     """Tell every service and the switch that this is a test; print which worked. Whether all did.
+
+    Args:
+        settings: whom to tell.
+        bundle: the authorities to trust; None for those of the environment.
 
     Raises:
         UsageError: nobody is to be told anything.
@@ -117,7 +127,7 @@ def send_test(settings: OutwardSettings) -> bool:
     if settings.ping_url:
         # /log changes nothing: a success would say that a run went well.
         errands.append(Ping(ping_url(settings.ping_url, "log"), _BODY))
-    whys = Courier(errands, settings.notify_timeout).wait()
+    whys = Courier(errands, settings.notify_timeout, bundle=bundle).wait()
     console = Console(highlight=False)
     for errand, why in zip(errands, whys, strict=True):
         base = errand.url if isinstance(errand, Message) else settings.ping_url

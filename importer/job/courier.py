@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
     from urllib.request import OpenerDirector
 
 TOO_LATE = "no answer in time"
@@ -94,8 +95,16 @@ _KINDS: dict[str, type[Ping | Message | Telemetry]] = {
 class Courier:
     """Errands that are under way; they begin at once, side by side."""
 
-    def __init__(self, errands: Sequence[Errand], limit: float) -> None:
-        """Start them; ``limit`` is in seconds, for all of them together."""
+    def __init__(
+        self, errands: Sequence[Errand], limit: float, *, bundle: Path | None = None
+    ) -> None:
+        """Start them.
+
+        Args:
+            errands: what to do.
+            limit: seconds, for all of them together.
+            bundle: the authorities to trust; None for those of the environment.
+        """
         self._ends = time.monotonic() + limit
         self._whys = dict.fromkeys(range(len(errands)), TOO_LATE)
         self._child: subprocess.Popen[bytes] | None = None
@@ -109,7 +118,7 @@ class Courier:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=_environment(os.environ),
+                env=_environment(os.environ, bundle),
                 start_new_session=True,  # Ctrl-C is for the run.
             )
             self._order(self._child, json.dumps(orders).encode())
@@ -151,9 +160,11 @@ def _end(child: subprocess.Popen[bytes]) -> bytes:
     return b""
 
 
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+def _environment(environment: Mapping[str, str], bundle: Path | None) -> dict[str, str]:
     kept = {name: value for name, value in environment.items() if not name.startswith(_OURS)}
-    if authorities := kept.get("SSL_CERT_FILE"):
+    if bundle is not None:
+        kept["SSL_CERT_FILE"] = kept["REQUESTS_CA_BUNDLE"] = str(bundle)
+    elif authorities := kept.get("SSL_CERT_FILE"):
         # What requests reads, by which Apprise and OpenTelemetry send.
         kept.setdefault("REQUESTS_CA_BUNDLE", authorities)
     return kept
@@ -245,7 +256,7 @@ def _opener() -> OpenerDirector:
         build_opener,
     )
 
-    from importer.delivery.http.connecting import trust  # noqa: PLC0415
+    from importer.way import trust  # noqa: PLC0415
 
     class Stay(HTTPRedirectHandler):
         """A redirect is an answer like another."""

@@ -338,9 +338,23 @@ class InputSettings:
     out: Path = setting(
         Path("results"),
         "Folder that gets one results folder per run.",
-        commands=(*READS, "verify"),
-        help_of={"plan": "Folder for scratch files meanwhile."},
+        commands=(*READS, "verify", "doctor", "report"),
+        help_of={
+            "plan": "Folder for scratch files meanwhile.",
+            "report": "Folder that the results folders are in.",
+        },
     )
+    no_report: bool = setting(
+        default=False, help="Leave report.html out of the results.", commands=("run", "check")
+    )
+    ca_bundle: Path | None = setting(
+        None,
+        "File of the authorities to trust (PEM), for Moment, sources by https, and alerts.",
+        kind=Path,
+        commands=(*READS, "init", "verify", "doctor", NOTIFY_TEST),
+        metavar="FILE",
+    )
+    """In place of SSL_CERT_FILE, SSL_CERT_DIR and the usual ones; None for those."""
     strict: bool = setting(
         default=False, help="An unknown column, or text that looks damaged, is an error."
     )
@@ -435,19 +449,21 @@ class DeliverySettings:
         "The results ledger: a file (SQLite), or postgresql://USER@HOST/DATABASE.",
         kind=str,
         shown=str(DEFAULT_LEDGER),
-        commands=(*SENDS, "verify", "status", "export", "ledger move"),
+        commands=(*SENDS, "verify", "status", "export", "doctor", "ledger move", "report"),
         parse=LedgerAddress.parse,
         metavar="PATH|URL",
     )
     base_url: str = setting(
         DEFAULT_BASE_URL,
         "Where the API is; plain http for loopback only.",
-        commands=(*SENDS, "verify"),
+        commands=(*SENDS, "verify", "doctor"),
         parse=check_base_url,
         own_variable="MOMENT_BASE_URL",
     )
     account: str = setting(
-        "default", "Keeps merchants apart in one ledger.", commands=(*SENDS, "verify")
+        "default",
+        "Keeps merchants apart in one ledger.",
+        commands=(*SENDS, "verify", "doctor"),
     )
     engine: str = setting(
         "",
@@ -537,7 +553,10 @@ class DeliverySettings:
     )
     """Canonical: sorted, joined by commas."""
     live: bool = setting(
-        default=False, help="Live money keys are meant.", commands=SENDS, each_time=True
+        default=False,
+        help="Live money keys are meant.",
+        commands=(*SENDS, "doctor"),
+        each_time=True,
     )
     key_changed: bool = setting(
         default=False,

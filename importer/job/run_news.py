@@ -22,7 +22,6 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 from importer import __version__
-from importer.delivery.credentials import mode_of
 from importer.errors import ImporterError, LedgerFailed, UsageError, printable
 from importer.job import metrics
 from importer.job.alerts import Change, RunEnd, State, body, change, scope, title
@@ -33,7 +32,9 @@ from importer.ledger.run_table import series_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
+    from importer.job.courier import Errand
     from importer.job.job_settings import DeliverySettings, InputSettings, OutwardSettings
     from importer.job.run import Finished
     from importer.ledger import Ledger
@@ -70,6 +71,8 @@ class RunNews:
     """What one run tells the outside. ``start`` it, let it know what becomes known, ``end`` it."""
 
     settings: OutwardSettings
+    bundle: Path | None = None
+    """The authorities to trust; None for those of the environment."""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     now: Callable[[], float] = time.time
     sources: Sequence[str] = ()
@@ -89,7 +92,7 @@ class RunNews:
         self._began = self.now()
         if base := self.settings.ping_url:
             url = ping_url(base, "start", self._rid)
-            self._start = Courier([Ping(url)], self.settings.notify_timeout)
+            self._start = self._courier([Ping(url)])
         return self
 
     def knows(
@@ -98,12 +101,12 @@ class RunNews:
         delivery: DeliverySettings,
         warn: Callable[[str, str], None],
     ) -> None:
-        """What the run is to do is known, and who hears of what is odd."""
+        """What the run is to do is known, and who hears of what is odd.
+
+        The mode is what the settings say, until there is a key (``mode``).
+        """
         self.inputs, self.delivery, self.warn = inputs, delivery, warn
         self.mode = "live" if delivery.live else "test"
-        # A key that is none leaves what the command line says.
-        with suppress(UsageError):
-            self.mode = mode_of(self.environment, live=delivery.live)
 
     def end(self, exit_code: int, error: ImporterError | None) -> None:
         """The process is about to leave with this exit code. Raises nothing."""
@@ -123,11 +126,10 @@ class RunNews:
         messages = self._messages(end, State.of(told))
         if messages:
             self._note(end, str(end.state))
-        limit = self.settings.notify_timeout
-        courier = Courier([*messages, *self._telemetry(end, made)], limit)
+        courier = self._courier([*messages, *self._telemetry(end, made)])
         # A start that comes after the end would look like a run that hangs.
         whys = self._start.wait() if self._start else []
-        whys += Courier(self._pings(end), limit).wait()
+        whys += self._courier(self._pings(end)).wait()
         for why in filter(None, whys):
             self.warn_of("ping_failed", f"{masked(self.settings.ping_url)} was not told: {why}")
         whys = courier.wait()
@@ -138,6 +140,9 @@ class RunNews:
                 self.warn_of("notify_failed", f"{masked(message.url)} was not told: {why}")
         if messages and all(whys[: len(messages)]):
             self._note(end, told)
+
+    def _courier(self, errands: Sequence[Errand]) -> Courier:
+        return Courier(errands, self.settings.notify_timeout, bundle=self.bundle)
 
     def _known(self, exit_code: int, error: ImporterError | None) -> RunEnd:
         """All that is known of the end."""

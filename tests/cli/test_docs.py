@@ -14,12 +14,11 @@ import yaml
 
 import importer
 from importer.cli import main
-from importer.cli.terminal import OUTCOME_WORDS
 from importer.delivery.stopping import REASONS
 from importer.errors import ExitCode
 from importer.job.job_settings import TABLE, Setting
 from importer.job.metrics import METRICS
-from importer.outcomes import Outcome
+from importer.outcomes import OUTCOME_WORDS, Outcome
 from importer.results.record_files import COLUMNS
 from importer.rows.codes import REGISTRY
 
@@ -31,9 +30,11 @@ COMMANDS = (
     "check",
     "verify",
     "config",
+    "doctor",
     "init",
     "presets",
     "status",
+    "report",
     "export",
     "ledger",
     "ledger copy",
@@ -65,8 +66,9 @@ def reference() -> str:
     head = (
         "# Command line\n\nEvery command and option, as `--help` prints them"
         " (a test holds this page against the program;\n`UPDATE_DOCS=1 make test` writes it"
-        " again). The API key comes from `MOMENT_API_KEY`, or from the file that\n"
-        "`MOMENT_API_KEY_FILE` names; there is no flag for it. Exit codes:"
+        " again). The API key comes from `MOMENT_API_KEY`, from the file that\n"
+        "`MOMENT_API_KEY_FILE` names, or from the command in `MOMENT_API_KEY_COMMAND`; there is no"
+        " flag for it. Exit codes:"
         " [exit-codes.md](exit-codes.md).\n"
     )
     parts = [f"\n## importer {name}\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS]
