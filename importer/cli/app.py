@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from importer.cli.completion import install_script, offer, run_ids, show_script
 from importer.cli.next_commands import after_check, after_run
-from importer.cli.settings import ConfigFile, Given, read, show, with_settings
+from importer.cli.settings import ConfigFile, Given, effective, read, show, with_settings
 from importer.errors import printable
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_READS)]
 OptionalSources = Annotated[
     list[str] | None, typer.Argument(metavar="SOURCE...", help=_READS, show_default=False)
 ]
+
+
+def _preset_names() -> list[str]:
+    from importer.mapping.presets import names  # noqa: PLC0415
+
+    return names()
+
 
 app = typer.Typer(
     name="importer",
@@ -57,6 +65,25 @@ app.add_typer(ledgers, name="ledger")
 def root(
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    install_completion: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=install_script,
+            is_eager=True,
+            help="Let the Tab key complete in this shell, or in the one named behind it: bash, zsh,"
+            " fish.",
+        ),
+    ] = False,
+    show_completion: Annotated[  # noqa: ARG001 - as above
+        bool,
+        typer.Option(
+            "--show-completion",
+            callback=show_script,
+            is_eager=True,
+            help="Print what that would install.",
+        ),
+    ] = False,
 ) -> None:
     """Bulk customer importer for the Moment billing API: every row becomes one customer, once."""
     if version:
@@ -90,8 +117,9 @@ def run(
         confirm_new_key,
     )
     from importer.delivery.credentials import read_api_key  # noqa: PLC0415
-    from importer.delivery.http.connecting import check_way  # noqa: PLC0415
+    from importer.job.finish import Typed  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
+    from importer.way import check_way  # noqa: PLC0415
 
     saved, guard = _plan_of(plan)
     if saved is not None:
@@ -102,24 +130,22 @@ def run(
         sources = sources or [one.name for one in saved.sources]
     display = given.display()
     delivery = given.delivery()
-    observer = _observer(
-        display,
-        partial(
-            after_run,
-            delivery.ledger,
-            plan=plan,
-            config=config,
-            flags=given.flags,
-            hides=_hides(sources or []),
-            update=delivery.update,
-        ),
+    next_commands = partial(
+        after_run,
+        delivery.ledger,
+        plan=plan,
+        config=config,
+        flags=given.flags,
+        hides=_hides(sources or []),
+        update=delivery.update,
     )
+    observer = _observer(display, next_commands)
     inputs = given.inputs(sources or [])
     key = read_api_key(os.environ)
     if key.warning:
         observer.warning("key_file_open", key.warning)
     if not delivery.dry_run:
-        check_way(delivery.base_url)
+        check_way(delivery.base_url, bundle=inputs.ca_bundle)
         confirm_live(key, delivery.base_url, live=delivery.live)
     finished = run_job(
         inputs,
@@ -129,6 +155,7 @@ def run(
         confirm_key=confirm_new_key,
         confirm_account=confirm_new_account,
         plan=guard,
+        typed=Typed(effective(given), next_commands),
     )
     _end(finished)
 
@@ -174,10 +201,12 @@ def check(
 ) -> None:
     """Validate the sources offline: no key, no network, the same results files."""
     from importer.job.check import check as check_job  # noqa: PLC0415
+    from importer.job.finish import Typed  # noqa: PLC0415
 
     next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
     observer = _observer(given.display(), next_commands)
-    _end(check_job(given.inputs(sources), observer=observer))
+    typed = Typed(effective(given), next_commands)
+    _end(check_job(given.inputs(sources), observer=observer, typed=typed))
 
 
 @app.command()
@@ -188,7 +217,12 @@ def init(
     *,
     out: Annotated[Path, typer.Option("--out", help="The mapping file to write.")] = DEFAULT_CONFIG,
     preset: Annotated[
-        str | None, typer.Option("--preset", help="Begin with this one; importer presets lists.")
+        str | None,
+        typer.Option(
+            "--preset",
+            help="Begin with this one; importer presets lists.",
+            autocompletion=offer(_preset_names),
+        ),
     ] = None,
     reference: Annotated[
         list[str] | None,
@@ -216,11 +250,20 @@ def init(
         str | None, typer.Option("--number-format", help='How amounts are written: "1.234,56".')
     ] = None,
     unit: Annotated[
-        str | None, typer.Option("--unit", help="Amounts count major (rand) or minor (cents).")
+        str | None,
+        typer.Option(
+            "--unit",
+            help="Amounts count major (rand) or minor (cents).",
+            autocompletion=offer(("major", "minor")),
+        ),
     ] = None,
     positive: Annotated[
         str | None,
-        typer.Option("--positive", help="A positive amount: debit (is owed to you) or credit."),
+        typer.Option(
+            "--positive",
+            help="A positive amount: debit (is owed to you) or credit.",
+            autocompletion=offer(("debit", "credit")),
+        ),
     ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Take the proposal; ask nothing.")
@@ -251,6 +294,7 @@ def init(
         sheet=inputs.sheet,
         header_row=inputs.header_row,
         find_header=True,
+        ca_bundle=inputs.ca_bundle,
     )
     init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
 
@@ -258,7 +302,10 @@ def init(
 @app.command()
 def presets(
     *,
-    show: Annotated[str | None, typer.Option("--show", help="Print this preset.")] = None,
+    show: Annotated[
+        str | None,
+        typer.Option("--show", help="Print this preset.", autocompletion=offer(_preset_names)),
+    ] = None,
 ) -> None:
     """List the mappings that come with importer, or print one."""
     from importer.cli.init_command import list_presets, show_preset  # noqa: PLC0415
@@ -309,6 +356,25 @@ def show_config(
 
 
 @app.command()
+@with_settings("doctor")
+def doctor(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    sources: OptionalSources = None,
+    *,
+    config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    given: Given,
+) -> None:
+    """Look whether a run could begin: key, network, clock, API, ledger, folders. Read-only."""
+    from importer.cli.doctor_command import show_examined  # noqa: PLC0415
+    from importer.job.doctor import doctor as examine  # noqa: PLC0415
+
+    found = examine(given.inputs(sources or []), given.delivery())
+    show_examined(found)
+    if not found.is_fit:
+        raise typer.Exit(1)
+
+
+@app.command()
 @with_settings("status")
 def status(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
@@ -326,6 +392,35 @@ def status(
         show_ledger(ledger)
     elif not show_customer(ledger, reference):
         raise typer.Exit(1)
+
+
+@app.command()
+@with_settings("report")
+def report(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    run_id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN_ID]",
+            help="The run, or its results folder; else the newest.",
+            autocompletion=run_ids,
+        ),
+    ] = None,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="A page of all runs in the ledger, with trends.")
+    ] = False,
+    given: Given,
+) -> None:
+    """Write the page of a run again (report.html), or one of all runs (index.html)."""
+    from importer.cli.report_command import write_index, write_report  # noqa: PLC0415
+    from importer.errors import UsageError  # noqa: PLC0415
+
+    out = given.inputs([]).out
+    if every and run_id is not None:
+        raise UsageError("--all is of all runs", hint="leave the run's id out")
+    path = write_index(out, given.delivery().ledger) if every else write_report(out, run_id)
+    typer.echo(f"report: {printable(str(path))}")
 
 
 @app.command()
@@ -404,7 +499,8 @@ def sandbox(
     metadata: Annotated[
         str,
         typer.Option(
-            help="A PATCH keeps metadata that it does not name (merge), or not (replace)."
+            help="A PATCH keeps metadata that it does not name (merge), or not (replace).",
+            autocompletion=offer(("merge", "replace")),
         ),
     ] = "merge",
     etags: Annotated[

@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from importer.cli.next_commands import after_plan, no_flags
-from importer.cli.terminal import MARK_WORDS, OUTCOME_WORDS, SENDING_WORDS, VANISHED_WORDS
+from importer.cli.terminal import SENDING_WORDS
 from importer.errors import printable
+from importer.outcomes import MARK_WORDS, OUTCOME_WORDS, VANISHED_WORDS
 from importer.plan.forecast import Sending
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from importer.cli.completion import offer
 from importer.errors import UsageError, printable
 from importer.job.job_settings import (
     PREFIX,
@@ -71,6 +72,7 @@ def option(one: Setting, command: str) -> inspect.Parameter:
         max=one.most,
         envvar=one.variable,
         show_envvar=one.own_variable is not None,
+        autocompletion=offer(one.values, several=one.several) if one.values else None,
     )
     kind: Any = list[one.kind] if one.repeated else one.kind  # type: ignore[name-defined]
     hint = kind | None if one.default is None else kind
@@ -232,6 +234,8 @@ def load(context: typer.Context, path: Path | None) -> Path | None:
     Raises:
         UsageError: the file or the environment sets what is no setting, or no value of one.
     """
+    if context.resilient_parsing:
+        return path  # A shell asks what may be typed next.
     _check_environment(context)
     if path is not None:
         config = read(path, context)
@@ -403,22 +407,31 @@ def show(given: Given) -> list[str]:
         UsageError: a flag has no value of its setting.
     """
     given.delivery()  # Refuses what a run would.
-    config = mapping_of(given.context)
-    rows = []
-    for name, value in given.values.items():
-        parsed = BY_NAME[name].value_of(value)
-        # An address shows no password.
-        value = str(parsed) if isinstance(parsed, LedgerAddress) else value  # noqa: PLW2901
-        shown = (
-            "" if value is None else str(value).lower() if value in (True, False) else str(value)
-        )
-        rows.append((name, shown, _origin(given.context, BY_NAME[name], config)))
-    rows.append(("MOMENT_API_KEY", *_key()))
+    rows = [*effective(given), ("MOMENT_API_KEY", *_key()), *_way(given)]
     width = max(len(name) for name, _, _ in rows)
     widest = max(len(value) for _, value, _ in rows)
     return [
         printable(f"{name:<{width}}  {value:<{widest}}  {where}") for name, value, where in rows
     ]
+
+
+def effective(given: Given) -> list[tuple[str, str, str]]:
+    """Each setting of a command: name, value, and where it comes from. No password is shown."""
+    config = mapping_of(given.context)
+    rows = []
+    for name, value in given.values.items():
+        parsed = BY_NAME[name].value_of(value)
+        if isinstance(parsed, LedgerAddress):
+            shown = str(parsed)  # Without its password.
+        elif value is None:
+            shown = ""
+        else:
+            shown = str(value).lower() if value in (True, False) else str(value)
+        origin = _origin(given.context, BY_NAME[name], config)
+        if name in given.followed and value != BY_NAME[name].default:
+            origin = "the plan, or the mapping file"
+        rows.append((name, shown, origin))
+    return rows
 
 
 def _origin(context: typer.Context, one: Setting, config: Config | None) -> str:
@@ -433,19 +446,44 @@ def _origin(context: typer.Context, one: Setting, config: Config | None) -> str:
     return "default"
 
 
+def _way(given: Given) -> list[tuple[str, str, str]]:
+    """By which proxy Moment is reached, and whose certificates are trusted; no login is shown."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - only this command asks
+
+    from importer.way import authorities, trust, way_to  # noqa: PLC0415
+
+    url = urlsplit(given.delivery().base_url)
+    bundle = given.inputs([]).ca_bundle
+    rows = []
+    try:
+        way = way_to(url.scheme, url.hostname or "", port=url.port)
+        login = ", with a login" if way.proxy is not None and way.proxy.authorization else ""
+        shown, where = ("none", way.why) if way.proxy is None else (way.proxy.url, way.why + login)
+        rows.append(("proxy", shown, where if way.proxy is None else f"environment {where}"))
+    except UsageError as error:
+        rows.append(("proxy", "", f"environment: {error.message}"))
+    named = authorities(bundle=bundle)
+    try:
+        trust(bundle=bundle)
+        rows.append(("certificates", named.where, named.said_by or "the certifi package"))
+    except UsageError as error:
+        rows.append(("certificates", "", error.message))
+    return rows
+
+
 def _key() -> tuple[str, str]:
     from importer.delivery.credentials import (  # noqa: PLC0415 - only this command asks
-        KEY_FILE_VARIABLE,
-        KEY_VARIABLE,
+        KEY_VARIABLES,
+        key_variable,
         read_api_key,
     )
 
-    given = [name for name in (KEY_VARIABLE, KEY_FILE_VARIABLE) if os.environ.get(name)]
-    if not given:
-        return "", f"not set; {KEY_VARIABLE} or {KEY_FILE_VARIABLE} in the environment"
     try:
+        where = key_variable(os.environ)
+        if not where:
+            return "", f"not set; one of {', '.join(KEY_VARIABLES)} in the environment"
         key = read_api_key(os.environ)
     except UsageError as error:
-        return "", f"environment {given[0]}: {error.message}"
+        return "", f"environment: {error.message}"
     start = "sk_test_" if key.mode == "test" else "sk_"
-    return f"{start}...", f"environment {given[0]} ({key.mode} mode, {len(key.secret)} characters)"
+    return f"{start}...", f"environment {key.source}: {key.mode} mode, {len(key.secret)} characters"

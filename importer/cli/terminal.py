@@ -8,6 +8,7 @@ terminal and refused without one.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -27,6 +28,7 @@ from rich.text import Text
 
 from importer.errors import UsageError, printable
 from importer.job.observer import Observer, Progress
+from importer.outcomes import MARK_WORDS, OUTCOME_WORDS, VANISHED_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -74,31 +76,6 @@ def confirm_new_account(doubt: str) -> bool:
     question = "Are these customers of another merchant, to be created for the first time?"
     return typer.confirm(question, err=True)
 
-
-OUTCOME_WORDS: dict[str, str] = {
-    "created": "is in Moment now",
-    "found": "was in Moment already; its id was looked up",
-    "unchanged": "was settled by an earlier run, and the row is the same",
-    "changed": "was settled by an earlier run, and is not in step with its row; nothing was sent",
-    "updated": "was changed in Moment as the source says",
-    "conflict": "differs where somebody else wrote at Moment, or in its currency; left alone",
-    "missing": "is not in Moment any more; it is not created again by itself",
-    "duplicate": "repeats a reference of this input",
-    "would_create": "is valid and would be delivered",
-    "would_update": "differs, and would be changed in Moment",
-    "skipped": "is no customer by a rule of the mapping",
-    "invalid": "breaks a rule of the API; see errors.csv",
-    "rejected": "was refused by Moment; see errors.csv",
-    "unsettled": "is not settled yet; the same command goes on with it",
-}
-
-VANISHED_WORDS = "were delivered before, and the input has no record of them; see vanished.csv"
-MARK_WORDS: dict[str, str] = {
-    "yes": "of the vanished were marked now",
-    "already": "of the vanished are marked already",
-    "would_mark": "of the vanished would be marked, with two requests each",
-}
-"""What became of the marks of vanished customers; other words are those of rows."""
 
 SENDING_WORDS: dict[str, str] = {
     "would_create": "is new here; would be sent",
@@ -243,6 +220,8 @@ class TerminalObserver(Observer):
 
     def finished(self, summary: Summary, results: str) -> None:
         """The table, and what to type next."""
+        from importer.results.html_report import REPORT  # noqa: PLC0415 - the job has loaded it
+
         self._stop_bar()
         if self._quiet:
             return
@@ -264,6 +243,8 @@ class TerminalObserver(Observer):
         self._out.print(table)
         print_groups(self._out, summary)
         self._out.print(f"results: {escape(printable(results))}")
+        if (page := Path(results) / REPORT).is_file():
+            self._out.print(f"report: {escape(printable(str(page)))}", soft_wrap=True)
         self._out.print("next:")
         for command in self._next(summary, results):
             self._out.print(f"  {escape(printable(command))}", soft_wrap=True)

@@ -667,7 +667,8 @@ class Pool:
 
     def _settle_update(self, ride: _Ride, settled: u.SettleUpdate) -> None:
         code, text = told(settled, ride.planned.payload)
-        self._settle(ride, replace(settled.settle, error_code=code, message=text))
+        settle = replace(settled.settle, error_code=code, message=text)
+        self._settle(ride, settle, settled.updated)
 
     def _durable(self, ride: _Ride, actual: State | None) -> None:
         """Go on with a row whose answer is in the ledger, or lost to what is there instead."""
@@ -770,7 +771,7 @@ class Pool:
             self._confirms = ride.update is None
             self._halt(stop_error("refused_alike", detail=words))
 
-    def _settle(self, ride: _Ride, settle: e.Settle) -> None:
+    def _settle(self, ride: _Ride, settle: e.Settle, updated: tuple[str, ...] = ()) -> None:
         if ride.settled:
             raise BugFound("a row has two outcomes", safe=IN_LEDGER)
         ride.settled = True
@@ -789,7 +790,7 @@ class Pool:
         elif not self._open and asked:
             self._unsettled.append(settle)
         self._end(ride)
-        self._on_settled(Settled(ride.planned, settle, ride.key, sends))
+        self._on_settled(Settled(ride.planned, settle, ride.key, sends, updated))
 
     def _leave(self, ride: _Ride) -> None:
         """Report a row that the run leaves unsettled, with its latest trouble."""

@@ -7,7 +7,7 @@ worker gets that batch. Each row's outcome is told exactly once.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -204,6 +204,15 @@ class Coordinator:
             sum(one[1] for one in every),
             sum(one[2] for one in every),
         )
+
+    @property
+    def answers(self) -> Mapping[tuple[str, int], int]:
+        """As ``Engine.answers``; of a worker that died, what it had told."""
+        counts: Counter[tuple[str, int]] = Counter()
+        for standing in self._standings.values():
+            for method, status, number in standing.answers:
+                counts[method, status] += number
+        return counts
 
     @property
     def in_flight(self) -> int:

@@ -80,10 +80,11 @@ class Told(NamedTuple):
     settle: Settle
     idempotency_key: str
     attempts: int
+    updated: tuple[str, ...] = ()
 
     def of(self, planned: Planned) -> Settled:
         """The same as an engine reports it."""
-        return Settled(planned, self.settle, self.idempotency_key, self.attempts)
+        return Settled(planned, *self[1:])
 
 
 class Stop(NamedTuple):
@@ -129,6 +130,8 @@ class Standing(NamedTuple):
     in_flight: int = 0
     waiting: int = 0
     holding: str = ""
+    answers: tuple[tuple[str, int, int], ...] = ()
+    """As ``Engine.answers``: (method, HTTP status, number)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from importer.delivery.pacing.valve import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from importer.delivery.pacing.outage import HealthSettings
     from importer.delivery.pool import PoolSettings
@@ -61,6 +61,11 @@ class Engine(Protocol):
     @property
     def requests(self) -> tuple[int, int, int]:
         """POSTs, GETs and PATCHes that have left, answered or not."""
+        ...
+
+    @property
+    def answers(self) -> Mapping[tuple[str, int], int]:
+        """Of the requests that have left, by (method, HTTP status): 0 where none came back."""
         ...
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import Done, Origin, Rejected, State, Synced, UpdateState
@@ -13,21 +14,25 @@ from importer.results import (
     errors_name,
     report,
     write_errors,
+    write_pace,
     write_results,
     write_summary,
     write_vanished,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections import Counter
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from importer.clock import Clock
+    from importer.job.observer import Observer
     from importer.job.source_reading import Input
     from importer.ledger.interface import LedgerReader
     from importer.plan import Page, Staging
     from importer.plan.frames import Pending
-    from importer.results import Summary, Workspace
+    from importer.results import Summary, Timeline, Workspace
+    from importer.results.timeline import Interval
 
 
 def fill_in_from_ledger(staging: Staging, ledger: LedgerReader, *, why: str) -> LedgerFailed | None:
@@ -102,6 +107,27 @@ def exit_code(outcomes: dict[str, int], fail_on: Iterable[str] = ()) -> ExitCode
     return ExitCode.ROWS_LEFT if left else ExitCode.OK
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What the results tell of the command that was typed; nothing where none was."""
+
+    settings: Sequence[tuple[str, str, str]] = ()
+    """Name, value and where from; no key, no password."""
+    next_commands: Callable[[Summary, str], list[str]] = lambda _summary, _results: []
+    """What may be typed next, by the summary and the folder with the results."""
+
+
+NOT_TYPED = Typed()
+REPORT_FAILED = "report_failed"
+MOST_FIELDS = 50
+"""Fields that a summary counts; of metadata there may be any number."""
+
+
+def by_field(**counted: Counter[str]) -> dict[str, dict[str, int]]:
+    """Records by outcome and field, as a summary holds them."""
+    return {name: dict(one.most_common(MOST_FIELDS)) for name, one in counted.items() if one}
+
+
 def write_all(
     workspace: Workspace,
     staging: Staging,
@@ -109,11 +135,25 @@ def write_all(
     summary: Summary,
     clock: Clock,
     *,
+    observer: Observer,
+    typed: Typed = NOT_TYPED,
     vanished: Iterable[tuple[str, str, str]] | None = None,
+    timeline: Timeline | None = None,
+    with_report: bool = True,
 ) -> Path:
     """Write and publish the results; fills in the summary's counts and its end.
 
-    ``vanished`` are (reference, customer id, marked), if there are any to be written.
+    Args:
+        workspace: where they are written.
+        staging: the records and their outcomes.
+        read: what was read.
+        summary: how the job went.
+        clock: tells when it ended.
+        observer: hears of a report that could not be written; the results are published then, too.
+        typed: what they tell of the command.
+        vanished: (reference, customer id, marked), if there are any to be written.
+        timeline: how delivery went.
+        with_report: whether they have a page to look at.
 
     Raises:
         UsageError: the results could not be written; the ledger holds everything all the same.
@@ -136,9 +176,16 @@ def write_all(
             held[row.outcome or ""] = held.get(row.outcome or "", 0) + 1
         if vanished is not None:
             write_vanished(workspace, vanished)
+        intervals = timeline.intervals() if timeline is not None else []
+        if intervals:
+            write_pace(workspace, intervals)
         ended = clock.now()
         summary.ended_at = iso(ended)
         summary.seconds["total"] = round(ended - summary.began, 3)
+        summary.settings = list(typed.settings)
+        summary.next = typed.next_commands(summary, str(workspace.final))
+        if with_report:
+            _write_report(workspace, summary, intervals, observer)
         write_summary(workspace, summary)
         staging.close()
         return workspace.publish()
@@ -148,6 +195,27 @@ def write_all(
             hint="nothing is lost: `importer export` writes every id from the ledger,"
             " and the same command again writes the results",
         ) from None
+
+
+def _write_report(
+    workspace: Workspace, summary: Summary, intervals: Sequence[Interval], observer: Observer
+) -> None:
+    """Write the page; whatever is wrong with it is a warning: results come first."""
+    from importer.results.html_report import REPORT, render_run  # noqa: PLC0415 - loads jinja2
+
+    try:
+        page = render_run(summary, intervals)
+        with workspace.open_text(REPORT) as file:
+            file.write(page)
+    except Exception as error:  # noqa: BLE001 - what it is says its type; it must not stop a run
+        (workspace.partial / REPORT).unlink(missing_ok=True)
+        said = error.strerror if isinstance(error, OSError) else None
+        text = (
+            f"{REPORT} could not be written ({said or type(error).__name__});"
+            f" `importer report {summary.run_id}` tries again"
+        )
+        summary.warnings.append(text)
+        observer.warning(REPORT_FAILED, text)
 
 
 def _counted(pages: Iterable[Page], expected: int) -> Iterator[Page]:

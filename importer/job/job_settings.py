@@ -76,6 +76,10 @@ class Setting:
     """The flag may be given several times; the field holds a tuple."""
     help_of: Mapping[str, str] = field(default_factory=dict)
     """Other words for some commands, where it does something else there."""
+    values: tuple[str, ...] | Callable[[], list[str]] = ()
+    """What a shell offers for it, or what makes that when it is asked for; others may be taken."""
+    several: bool = False
+    """They may be joined by commas."""
 
     @property
     def flag(self) -> str:
@@ -216,6 +220,12 @@ def parse_update(text: str) -> str:
     return updates_text(parse_updates(text))
 
 
+def _update_policies() -> list[str]:
+    from importer.mapping.updates import FIELDS, POLICIES  # noqa: PLC0415 - few ask
+
+    return [f"{field}={policy}" for field in FIELDS for policy in POLICIES]
+
+
 def parse_fail_on(text: str) -> str:
     """The outcomes that ``--fail-on`` names, in their canonical spelling.
 
@@ -292,9 +302,23 @@ class InputSettings:
     out: Path = setting(
         Path("results"),
         "Folder that gets one results folder per run.",
-        commands=(*READS, "verify"),
-        help_of={"plan": "Folder for scratch files meanwhile."},
+        commands=(*READS, "verify", "doctor", "report"),
+        help_of={
+            "plan": "Folder for scratch files meanwhile.",
+            "report": "Folder that the results folders are in.",
+        },
     )
+    no_report: bool = setting(
+        default=False, help="Leave report.html out of the results.", commands=("run", "check")
+    )
+    ca_bundle: Path | None = setting(
+        None,
+        "File of the authorities to trust (PEM), for Moment and for sources by https.",
+        kind=Path,
+        commands=(*READS, "init", "verify", "doctor"),
+        metavar="FILE",
+    )
+    """In place of SSL_CERT_FILE, SSL_CERT_DIR and the usual ones; None for those."""
     strict: bool = setting(
         default=False, help="An unknown column, or text that looks damaged, is an error."
     )
@@ -305,6 +329,7 @@ class InputSettings:
         commands=(*READS, "init", "verify"),
         parse=parse_delimiter,
         section="source",
+        values=(",", ";", "|", "tab"),
     )
     encoding: str = setting(
         "auto",
@@ -312,6 +337,7 @@ class InputSettings:
         commands=(*READS, "init", "verify"),
         parse=parse_encoding,
         section="source",
+        values=("auto", "utf-8", "windows-1252", "windows-1250", "iso-8859-15", "utf-16"),
     )
     sheet: str | None = setting(
         None,
@@ -333,6 +359,7 @@ class InputSettings:
         "Lines such as totals, that look like no customers: stop (default), keep or skip.",
         kind=str,
         parse=parse_edges,
+        values=("stop", "keep", "skip"),
     )
     on_duplicate: OnDuplicate = setting(
         OnDuplicate.ERROR,
@@ -340,6 +367,7 @@ class InputSettings:
         kind=str,
         shown=OnDuplicate.ERROR.value,
         parse=parse_duplicate_policy,
+        values=tuple(OnDuplicate),
     )
     max_errors: ErrorLimit | None = setting(
         None,
@@ -389,19 +417,22 @@ class DeliverySettings:
         "The results ledger: a file (SQLite), or postgresql://USER@HOST/DATABASE.",
         kind=str,
         shown=str(DEFAULT_LEDGER),
-        commands=(*SENDS, "verify", "status", "export", "ledger move"),
+        commands=(*SENDS, "verify", "status", "export", "doctor", "ledger move", "report"),
         parse=LedgerAddress.parse,
         metavar="PATH|URL",
     )
     base_url: str = setting(
         DEFAULT_BASE_URL,
         "Where the API is; plain http for loopback only.",
-        commands=(*SENDS, "verify"),
+        commands=(*SENDS, "verify", "doctor"),
         parse=check_base_url,
         own_variable="MOMENT_BASE_URL",
+        values=(DEFAULT_BASE_URL, "http://127.0.0.1:8787"),
     )
     account: str = setting(
-        "default", "Keeps merchants apart in one ledger.", commands=(*SENDS, "verify")
+        "default",
+        "Keeps merchants apart in one ledger.",
+        commands=(*SENDS, "verify", "doctor"),
     )
     engine: str = setting(
         "",
@@ -480,6 +511,8 @@ class DeliverySettings:
         parse=parse_update,
         metavar="FIELD=POLICY",
         section="update",
+        values=_update_policies,
+        several=True,
     )
     """In its one spelling (mapping.updates); ``updates`` is what it says."""
     fail_on: str = setting(
@@ -488,10 +521,15 @@ class DeliverySettings:
         commands=ONLY_RUN,
         parse=parse_fail_on,
         metavar="OUTCOME",
+        values=(*Outcome, VANISHED),
+        several=True,
     )
     """Canonical: sorted, joined by commas."""
     live: bool = setting(
-        default=False, help="Live money keys are meant.", commands=SENDS, each_time=True
+        default=False,
+        help="Live money keys are meant.",
+        commands=(*SENDS, "doctor"),
+        each_time=True,
     )
     key_changed: bool = setting(
         default=False,
@@ -524,6 +562,7 @@ class DisplaySettings:
         "auto",
         "auto: progress on a terminal, JSON log lines elsewhere. Or console, json.",
         parse=parse_log_format,
+        values=LOG_FORMATS,
     )
     quiet: bool = setting(default=False, help="Only warnings and errors.", letter="-q")
 

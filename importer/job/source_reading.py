@@ -394,6 +394,7 @@ def _options(settings: InputSettings, folder: Path) -> SourceOptions:
         sheet=sheet,
         header_row=header_row,
         folder=folder,
+        ca_bundle=settings.ca_bundle,
     )
 
 

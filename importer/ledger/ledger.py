@@ -9,7 +9,6 @@ import hmac
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +21,7 @@ from importer.ledger.account import Account, refuse_half
 from importer.ledger.applying import Folded, attempt_rows, fold
 from importer.ledger.codec import COLUMNS, Row, decode
 from importer.ledger.field_hashes import (
+    FieldHasher,
     fields_that_differ,
     hashes_of,
     short_fields_that_differ,
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
     from importer.delivery.protocol.states import (
         Attempt,
-        Hashes,
         State,
         UpdateState,
         UpdateTransition,
@@ -81,10 +80,6 @@ def select_customers(among: str) -> str:
     return f"SELECT {COLUMNS} FROM customer WHERE account = ? AND reference {among}"  # noqa: S608 - constant names
 
 
-def _hashed(salt: bytes, reference: str, document: Mapping[str, Any]) -> Hashes:
-    return hashes_of(reference, document, salt)
-
-
 class Ledger(ABC):
     """Which row became which customer, for one account. Made by ``open_ledger``.
 
@@ -98,6 +93,7 @@ class Ledger(ABC):
         self._safeguards = safeguards
         self._account_id: int | None = None
         self._salt: bytes | None = None
+        self._hasher: FieldHasher | None = None
         self._run: tuple[str, int] | None = None
 
     # What is left to each kind --------------------------------------------------------------------
@@ -191,7 +187,9 @@ class Ledger(ABC):
 
     def hasher(self) -> Hasher:
         """Makes field hashes as this ledger keeps them, of payloads and of Moment's answers."""
-        return partial(_hashed, self._key())
+        if self._hasher is None:
+            self._hasher = FieldHasher(self._key())
+        return self._hasher
 
     def changed_fields(self, payloads: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         """In which fields each payload differs from the version that is known of its reference."""

@@ -26,7 +26,8 @@ PRIVATE_FILE = 0o600
 LOCK = "lock"
 _MOST = 200
 """Bytes of a lock that are read; ours has fewer."""
-_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}(?:-[0-9]+of[0-9]+)?", re.ASCII)
+RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}(?:-[0-9]+of[0-9]+)?", re.ASCII)
+"""What a results folder is called (``job.world.new_run_id``)."""
 _TRIES = 100
 """Others may remove OUT, or our folder before it is locked, so often and no more."""
 
@@ -128,7 +129,7 @@ def _remove_leftover(partial: Path) -> None:
         lock = os.open(partial / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         # Killed as it was made; a run that is making it now makes it again.
-        if _RUN_ID.fullmatch(run_id):
+        if RUN_ID.fullmatch(run_id):
             partial.rmdir()  # Only if it is empty.
         return
     try:
@@ -138,7 +139,7 @@ def _remove_leftover(partial: Path) -> None:
         said = os.pread(lock, _MOST, 0)
         if said == _note(run_id):
             shutil.rmtree(partial, ignore_errors=True)
-        elif not said and _RUN_ID.fullmatch(run_id) and os.listdir(partial) == [LOCK]:  # noqa: PTH208
+        elif not said and RUN_ID.fullmatch(run_id) and os.listdir(partial) == [LOCK]:  # noqa: PTH208
             (partial / LOCK).unlink()
             partial.rmdir()
     finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
+import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -13,13 +15,13 @@ import pytest
 
 import importer
 from importer.cli import main
-from importer.cli.terminal import OUTCOME_WORDS
 from importer.delivery.stopping import REASONS
 from importer.errors import ExitCode
 from importer.job.job_settings import TABLE
-from importer.outcomes import Outcome
+from importer.outcomes import OUTCOME_WORDS, Outcome
 from importer.results.record_files import COLUMNS
 from importer.rows.codes import REGISTRY
+from man import make_man
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -29,9 +31,11 @@ COMMANDS = (
     "check",
     "verify",
     "config",
+    "doctor",
     "init",
     "presets",
     "status",
+    "report",
     "export",
     "ledger",
     "ledger copy",
@@ -61,8 +65,9 @@ def reference() -> str:
     head = (
         "# Command line\n\nEvery command and option, as `--help` prints them"
         " (a test holds this page against the program;\n`UPDATE_DOCS=1 make test` writes it"
-        " again). The API key comes from `MOMENT_API_KEY`, or from the file that\n"
-        "`MOMENT_API_KEY_FILE` names; there is no flag for it. Exit codes:"
+        " again). The API key comes from `MOMENT_API_KEY`, from the file that\n"
+        "`MOMENT_API_KEY_FILE` names, or from the command in `MOMENT_API_KEY_COMMAND`; there is no"
+        " flag for it. Exit codes:"
         " [exit-codes.md](exit-codes.md).\n"
     )
     parts = [f"\n## importer {name}\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS]
@@ -171,6 +176,32 @@ def test_every_link_between_documents_leads_somewhere() -> None:
     for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} -> {target}"
+
+
+def test_the_manual_page_is_made_from_the_program() -> None:
+    """man/importer.1 has every command, setting and exit code as the program has them."""
+    if os.environ.get("UPDATE_DOCS"):
+        make_man.PAGE.write_text(make_man.page())
+    assert make_man.PAGE.read_text() == make_man.page()
+    for name in COMMANDS:
+        assert make_man.escaped(f'.SS "importer {name} ')[2:] in make_man.page(), name
+
+
+@pytest.mark.parametrize(
+    "command", [["mandoc", "-T", "lint", "-W", "warning"], ["groff", "-man", "-ww", "-z"]]
+)
+def test_the_manual_page_is_well_formed(command: list[str]) -> None:
+    """The programs that show it have nothing to say about it."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    told = subprocess.run([*command, make_man.PAGE], capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+
+
+def test_no_text_of_the_manual_page_is_a_command_of_roff() -> None:
+    """What begins with a dot or holds a backslash is shown as it is."""
+    shown = make_man.escaped(r".TH x\n'--a' `b`")
+    assert shown == r"\&.TH x\en\(aq\-\-a\(aq \(gab\(ga"
 
 
 def test_every_make_target_explains_itself() -> None:

@@ -16,11 +16,12 @@ import pytest
 
 from importer.clock import WallClock
 from importer.delivery.http.client import CONNECTS, MomentClient
-from importer.delivery.http.connecting import Failure, check_way, explain, proxy_for, trust
+from importer.delivery.http.connecting import Failure, explain
 from importer.delivery.http.network import AsyncioTransport
 from importer.delivery.protocol import answers as a
 from importer.delivery.stopping import REASONS
 from importer.errors import UsageError
+from importer.way import check_way, proxy_for, trust
 from tests.fuzz.answers import WHOLE, once
 from tests.fuzz.asking import create, look_up
 from tests.fuzz.hostile_server import LOOPBACK, last_turns, serving
@@ -451,7 +452,7 @@ def test_which_proxy_is_meant(environment: dict[str, str], host: str, port: int 
 
 @pytest.mark.parametrize(
     "text",
-    ["socks5://ada:secret@p:1080", "https://p:3128", "http://", "p:port", "http://p q", "p:99999"],
+    ["socks5://ada:secret@p:1080", "socks4a://p", "http://", "p:port", "http://p q", "p:99999"],
 )
 def test_a_proxy_that_cannot_be_used_is_refused_early(text: str) -> None:
     """A usage error that names the variable and shows nothing of what it holds."""

@@ -110,3 +110,5 @@ class Settled(NamedTuple):
     """Of the latest request, "" if none was sent."""
     attempts: int
     """POSTs sent by this run."""
+    updated: tuple[str, ...] = ()
+    """Fields of an update that Moment holds now as the source says, by this run's doing."""
