@@ -46,8 +46,6 @@ def begin(
     news = begun or RunNews(outward)
     news.settings, news.bundle = outward, bundle
     news.sources = [shown_source(one) for one in sources]
-    for text in outward.warnings:
-        news.warn_of("notify_open", text)
     return news if begun else news.start()
 
 

@@ -107,6 +107,8 @@ class RunNews:
         """
         self.inputs, self.delivery, self.warn = inputs, delivery, warn
         self.mode = "live" if delivery.live else "test"
+        for text in self.settings.warnings:
+            warn("notify_open", text)
 
     def end(self, exit_code: int, error: ImporterError | None) -> None:
         """The process is about to leave with this exit code. Raises nothing."""
