@@ -43,7 +43,7 @@ def _run() -> tuple[int | str | None, ImporterError | None]:
         from importer.cli.completion import VARIABLE, answer  # noqa: PLC0415 - as above
 
         if VARIABLE in os.environ:
-            return answer(app)
+            return answer(app), None
         gc.freeze()  # What was imported stays; nobody needs to look at it again.
         app()
     except SystemExit as left:
