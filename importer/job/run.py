@@ -171,6 +171,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             plan.check_rows(staging, reader)
             look = volume.look(staging, read, met)
             summary.vanished = _guard(look, volume, delivered, observer)
+            summary.series, summary.volume = volume.series, look.figures
             if not shard.is_whole:
                 # Of the whole input all is known by now; what is told from here on is the share.
                 read = replace(read, records=staging.keep(shard))
@@ -232,6 +233,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                 with _timed(summary, "mark"), _not_in_vain():
                     delivered = delivered.and_then(_deliver(marks))
             summary.marked = {word: number for word, number in marking.counts.items() if number}
+        summary.stages["results"] = time.time()
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         _fill_in(staging, reader, delivered, delivery.limit)
@@ -248,6 +250,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             in_vain=partial(tried_in_vain, ledger, staging),
             observer=observer,
         )
+        with suppress(LedgerFailed):
+            summary.ledger = reader.totals()
         conflicts = partial(conflicts_by_field, staging, reader, delivery.updates)
         _tell_delivery(summary, delivered, timeline, conflicts)
         results = write_all(
@@ -408,7 +412,7 @@ def _guard(look: Look, volume: VolumeCheck, delivered: Delivered, observer: Obse
 
 @contextmanager
 def _timed(summary: Summary, stage: str) -> Iterator[None]:
-    began = time.perf_counter()
+    summary.stages[stage], began = time.time(), time.perf_counter()
     yield
     summary.seconds[stage] = round(time.perf_counter() - began, 3)
 

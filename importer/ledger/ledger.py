@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    import polars as pl
+
     from importer.delivery.protocol.states import (
         Attempt,
         State,
@@ -61,6 +63,16 @@ PAGE = 5000
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _ACCOUNT = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND name = ?"
 _SALT = "SELECT coalesce((SELECT salt FROM account WHERE id = ?), value) FROM salt"
+_SUCCESS = (
+    "SELECT max(ended_at) FROM run WHERE account = ? AND series = ? AND command = ?"
+    " AND exit_code = 0"
+)
+_NEWS = "SELECT state FROM news WHERE account = ? AND scope = ?"
+_NOTE = (
+    "INSERT INTO news (account, scope, state, told_at) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (account, scope) DO UPDATE"
+    " SET state = excluded.state, told_at = excluded.told_at"
+)
 _FIRST_KEPT = "SELECT id FROM attempt WHERE at >= ? ORDER BY id LIMIT 1"
 _FORGET = "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ? LIMIT ?)"
 
@@ -98,7 +110,7 @@ class Ledger(ABC):
     # What is left to each kind --------------------------------------------------------------------
 
     @abstractmethod
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
+    def versions(self, references: Sequence[str]) -> Iterator[pl.DataFrame]:
         """See ``LedgerReader``."""
 
     @abstractmethod
@@ -370,6 +382,30 @@ class Ledger(ABC):
         """The ``volume`` of the last run of a series that had one; None before the first."""
         account = self._known_account()
         return None if account is None else run_table.last_volume(self._db, account, series)
+
+    def last_success(self, series: str, command: str) -> float | None:
+        """When a run of a series last ended with 0, epoch seconds; None if none did.
+
+        ``command`` is ``run``, with a shard's I/N behind it.
+        """
+        account = self._known_account()
+        found = self._db.read(_SUCCESS, (account, series, command)) if account is not None else []
+        return found[0][0] if found else None
+
+    def last_news(self, scope: str) -> str:
+        """What ``note_news`` noted last for this scope; "" if nothing."""
+        account = self._known_account()
+        found = self._db.read(_NEWS, (account, scope)) if account is not None else []
+        return str(found[0][0]) if found else ""
+
+    def note_news(self, scope: str, state: str, *, now: float) -> None:
+        """Note what people are told of the runs of a scope; of an account that is known.
+
+        It may be written while another run holds the ledger: it is nothing of a customer.
+        """
+        account = self._known_account()
+        if account is not None:
+            self._db.transact(lambda db: db.execute(_NOTE, (account, scope, state, now)))
 
     def series_runs(self, series: str) -> list[int]:
         """The numbers of the runs of a series, as ``versions`` gives them."""

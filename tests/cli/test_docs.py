@@ -12,12 +12,14 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+import yaml
 
 import importer
 from importer.cli import main
 from importer.delivery.stopping import REASONS, stop_error
 from importer.errors import ExitCode
-from importer.job.job_settings import TABLE
+from importer.job.job_settings import TABLE, Setting
+from importer.job.metrics import METRICS
 from importer.job.run import TOO_MANY_INVALID
 from importer.job.volume import VOLUME_GUARD
 from importer.outcomes import OUTCOME_WORDS, Outcome
@@ -42,6 +44,8 @@ COMMANDS = (
     "ledger",
     "ledger copy",
     "ledger move",
+    "notify",
+    "notify test",
     "sandbox",
     "sandbox edit",
 )
@@ -84,12 +88,18 @@ def test_the_command_line_is_documented() -> None:
     assert REFERENCE.read_text() == shown
 
 
+def variables(one: Setting) -> str:
+    """The variables that set it; of a secret also the one that names a file."""
+    names = [one.variable, f"{one.variable}_FILE"] if one.secret else [one.variable]
+    return ", ".join(f"`{name}`" for name in names if name)
+
+
 def settings_shown() -> str:
     """The table of docs/settings.md, from the table of settings."""
     columns = ("setting", "flag", "variable", "default", "commands", "what it does")
     head = f"| {' | '.join(columns)} |\n" + "| --- " * len(columns)
     rows = [
-        f"| `{one.name}` | `{one.flag}` | {f'`{one.variable}`' if one.variable else ''} |"
+        f"| `{one.name}` | {'' if one.secret else f'`{one.flag}`'} | {variables(one)} |"
         f" {'' if one.default is None else f'`{str(one.default).lower()}`'} |"
         f" {', '.join(one.commands)} | {one.help.replace('|', chr(92) + '|')} |"
         for one in TABLE
@@ -174,6 +184,19 @@ def test_every_reason_of_a_stop_is_documented() -> None:
     assert len(found) > 8
     for reason in found | {TOO_MANY_INVALID, VOLUME_GUARD, *REASONS}:
         assert re.search(rf"^\| .*`{reason}`.* \| [0-9]", page, re.MULTILINE), reason
+
+
+def test_the_metrics_are_documented() -> None:
+    """docs/metrics.md has a line for each, and its alert rules name no other."""
+    lines = [f"| `{name}` | {told.labels} | {told.meaning} |" for name, told in METRICS.items()]
+    header = ["| name | further labels | what it is |", "| --- | --- | --- |"]
+    held_against("metrics.md", "All of them", [*header, *lines])
+    text = (DOCS / "metrics.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    rules = [rule for group in yaml.safe_load(block)["groups"] for rule in group["rules"]]
+    used = {name for rule in rules for name in re.findall(r"importer_\w+", rule["expr"])}
+    assert {"importer_last_success_timestamp_seconds", "importer_guard_fewer"} <= used <= {*METRICS}
+    assert all(rule["alert"] and rule["annotations"]["summary"] for rule in rules)
 
 
 def test_no_code_is_told_in_two_ways() -> None:

@@ -143,7 +143,7 @@ def test_reads_go_on_after_a_lost_connection(
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
         for marker, ask in (
             (b"ANY", lambda: ledger.states(["A"])),
-            (b"TO STDOUT", lambda: list(ledger.versions(["A"]))),
+            (b"TO STDOUT", lambda: [one.rows() for one in ledger.versions(["A"])]),
             (b"ORDER BY", lambda: list(ledger.iter_states())),
         ):
             before = ask()

@@ -150,6 +150,19 @@ _FIRST: Step = (
     """,
 )
 
+_NEWS: Step = (
+    # What people were told last of the runs of a series (job/alerts.py); '' for nothing.
+    """
+    CREATE TABLE news (
+        account BIGINT NOT NULL REFERENCES account (id),
+        scope TEXT COLLATE "C" NOT NULL,
+        state TEXT NOT NULL,
+        told_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (account, scope)
+    )
+    """,
+)
+
 _LOOKING: Step = (
     # What Moment's support asks for: the answer's request id, '' for none, and the time it took.
     "ALTER TABLE attempt ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",
@@ -158,7 +171,7 @@ _LOOKING: Step = (
     "ALTER TABLE run ADD COLUMN stopped_by TEXT NOT NULL DEFAULT ''",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP, _LOOKING)
+STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP, _NEWS, _LOOKING)
 
 
 def take_steps(db: Transaction, at: int, salt: bytes) -> None:
