@@ -336,7 +336,7 @@ def report(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN_ID]", help="The run, or its results folder; else the newest."),
+        typer.Argument(metavar="RUN_ID", help="The run, or its results folder; else the newest."),
     ] = None,
     *,
     every: Annotated[
