@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from importer.cli.completion import install_script, offer, run_ids, show_script
 from importer.cli.next_commands import after_check, after_run
 from importer.cli.settings import ConfigFile, Given, effective, read, show, with_settings
 from importer.errors import printable
+from importer.job.job_settings import NOTIFY_TEST
 
 if TYPE_CHECKING:
     from importer.cli.next_commands import NextCommands
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from importer.job.observer import Observer
     from importer.job.plan_guard import PlanGuard, SavedPlan
     from importer.job.run import Finished
+    from importer.job.run_news import RunNews
 
+NEWS: list[RunNews | None] = []
+"""Who is told of this process' run, None for nobody; empty until its settings could be read."""
 DEFAULT_CONFIG = Path("import.toml")
 _READS = (
     "CSV, JSON Lines (gzip, zstd too), Excel or Parquet: paths or URLs; - reads standard input."
@@ -34,6 +39,13 @@ Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_READS)]
 OptionalSources = Annotated[
     list[str] | None, typer.Argument(metavar="SOURCE...", help=_READS, show_default=False)
 ]
+
+
+def _preset_names() -> list[str]:
+    from importer.mapping.presets import names  # noqa: PLC0415
+
+    return names()
+
 
 app = typer.Typer(
     name="importer",
@@ -51,12 +63,35 @@ ledgers = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(ledgers, name="ledger")
+notifying = typer.Typer(
+    help="Alerts: see whether they arrive.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(notifying, name="notify")
 
 
 @app.callback(invoke_without_command=True)
 def root(
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    install_completion: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=install_script,
+            is_eager=True,
+            help="Let the Tab key complete in this shell, or in the one named behind it: bash, zsh,"
+            " fish.",
+        ),
+    ] = False,
+    show_completion: Annotated[  # noqa: ARG001 - as above
+        bool,
+        typer.Option(
+            "--show-completion",
+            callback=show_script,
+            is_eager=True,
+            help="Print what that would install.",
+        ),
+    ] = False,
 ) -> None:
     """Bulk customer importer for the Moment billing API: every row becomes one customer, once."""
     if version:
@@ -90,10 +125,11 @@ def run(
         confirm_new_key,
     )
     from importer.delivery.credentials import read_api_key  # noqa: PLC0415
-    from importer.delivery.http.connecting import check_way  # noqa: PLC0415
     from importer.job.finish import Typed  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
+    from importer.way import check_way  # noqa: PLC0415
 
+    news = _news_of(given, sources or [])
     saved, guard = _plan_of(plan)
     if saved is not None:
         if config is None and saved.mapping is not None:
@@ -101,6 +137,7 @@ def run(
             context.obj = read(config, context)
         given.follow(saved)
         sources = sources or [one.name for one in saved.sources]
+        news = _news_of(given, sources, news)
     display = given.display()
     delivery = given.delivery()
     next_commands = partial(
@@ -114,11 +151,15 @@ def run(
     )
     observer = _observer(display, next_commands)
     inputs = given.inputs(sources or [])
+    if news is not None:
+        news.knows(inputs, delivery, observer.warning)
     key = read_api_key(os.environ)
+    if news is not None:
+        news.mode = key.mode
     if key.warning:
         observer.warning("key_file_open", key.warning)
     if not delivery.dry_run:
-        check_way(delivery.base_url)
+        check_way(delivery.base_url, bundle=inputs.ca_bundle)
         confirm_live(key, delivery.base_url, live=delivery.live)
     finished = run_job(
         inputs,
@@ -130,6 +171,8 @@ def run(
         plan=guard,
         typed=Typed(effective(given), next_commands),
     )
+    if news is not None:
+        news.finished = finished
     _end(finished)
 
 
@@ -190,7 +233,12 @@ def init(
     *,
     out: Annotated[Path, typer.Option("--out", help="The mapping file to write.")] = DEFAULT_CONFIG,
     preset: Annotated[
-        str | None, typer.Option("--preset", help="Begin with this one; importer presets lists.")
+        str | None,
+        typer.Option(
+            "--preset",
+            help="Begin with this one; importer presets lists.",
+            autocompletion=offer(_preset_names),
+        ),
     ] = None,
     reference: Annotated[
         list[str] | None,
@@ -218,11 +266,20 @@ def init(
         str | None, typer.Option("--number-format", help='How amounts are written: "1.234,56".')
     ] = None,
     unit: Annotated[
-        str | None, typer.Option("--unit", help="Amounts count major (rand) or minor (cents).")
+        str | None,
+        typer.Option(
+            "--unit",
+            help="Amounts count major (rand) or minor (cents).",
+            autocompletion=offer(("major", "minor")),
+        ),
     ] = None,
     positive: Annotated[
         str | None,
-        typer.Option("--positive", help="A positive amount: debit (is owed to you) or credit."),
+        typer.Option(
+            "--positive",
+            help="A positive amount: debit (is owed to you) or credit.",
+            autocompletion=offer(("debit", "credit")),
+        ),
     ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Take the proposal; ask nothing.")
@@ -253,6 +310,7 @@ def init(
         sheet=inputs.sheet,
         header_row=inputs.header_row,
         find_header=True,
+        ca_bundle=inputs.ca_bundle,
     )
     init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
 
@@ -260,7 +318,10 @@ def init(
 @app.command()
 def presets(
     *,
-    show: Annotated[str | None, typer.Option("--show", help="Print this preset.")] = None,
+    show: Annotated[
+        str | None,
+        typer.Option("--show", help="Print this preset.", autocompletion=offer(_preset_names)),
+    ] = None,
 ) -> None:
     """List the mappings that come with importer, or print one."""
     from importer.cli.init_command import list_presets, show_preset  # noqa: PLC0415
@@ -311,6 +372,25 @@ def show_config(
 
 
 @app.command()
+@with_settings("doctor")
+def doctor(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    sources: OptionalSources = None,
+    *,
+    config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    given: Given,
+) -> None:
+    """Look whether a run could begin: key, network, clock, API, ledger, folders. Read-only."""
+    from importer.cli.doctor_command import show_examined  # noqa: PLC0415
+    from importer.job.doctor import doctor as examine  # noqa: PLC0415
+
+    found = examine(given.inputs(sources or []), given.delivery())
+    show_examined(found)
+    if not found.is_fit:
+        raise typer.Exit(1)
+
+
+@app.command()
 @with_settings("status")
 def status(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
@@ -336,7 +416,11 @@ def report(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="RUN_ID", help="The run, or its results folder; else the newest."),
+        typer.Argument(
+            metavar="RUN_ID",
+            help="The run, or its results folder; else the newest.",
+            autocompletion=run_ids,
+        ),
     ] = None,
     *,
     every: Annotated[
@@ -414,6 +498,21 @@ def move_account(
     show_moved(given.delivery().ledger, check_base_url(base_url), account, old)
 
 
+@notifying.command("test")
+@with_settings(NOTIFY_TEST)
+def notify_test(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    *,
+    config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    given: Given,
+) -> None:
+    """Send a test message to everybody that a run would tell, and print who was reached."""
+    from importer.cli.notify_command import send_test  # noqa: PLC0415
+
+    if not send_test(given.outward(), given.ca_bundle):
+        raise typer.Exit(1)
+
+
 @sandboxes.callback()
 def sandbox(
     context: typer.Context,
@@ -431,7 +530,8 @@ def sandbox(
     metadata: Annotated[
         str,
         typer.Option(
-            help="A PATCH keeps metadata that it does not name (merge), or not (replace)."
+            help="A PATCH keeps metadata that it does not name (merge), or not (replace).",
+            autocompletion=offer(("merge", "replace")),
         ),
     ] = "merge",
     etags: Annotated[
@@ -481,6 +581,19 @@ def _announce_sandbox(url: str) -> None:
     typer.echo(f"  export MOMENT_BASE_URL={url} MOMENT_API_KEY=sk_test_sandbox")
     typer.echo("  importer run sample_data/customers.csv")
     sys.stdout.flush()
+
+
+def _news_of(given: Given, sources: list[str], begun: RunNews | None = None) -> RunNews | None:
+    """Who is told of the run from here on, as far as settings are known; None for nobody."""
+    from importer.job.courier import telemetry_wanted  # noqa: PLC0415
+
+    outward = given.outward()
+    if not given.values["dry_run"] and (not outward.is_silent or telemetry_wanted(os.environ)):
+        from importer.cli.notify_command import begin  # noqa: PLC0415
+
+        begun = begin(outward, sources, begun, given.ca_bundle)
+    NEWS[:] = [begun]
+    return begun
 
 
 def _plan_of(path: Path | None) -> tuple[SavedPlan, PlanGuard] | tuple[None, None]:

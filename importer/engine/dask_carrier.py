@@ -21,6 +21,7 @@ import time
 import warnings
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,7 +30,7 @@ from anyio.from_thread import start_blocking_portal
 from anyio.to_thread import run_sync
 
 from importer import __version__
-from importer.delivery.around import Around, loop_options
+from importer.delivery.around import Around, loop_options, open_network
 from importer.delivery.credentials import read_api_key
 from importer.delivery.protocol.updating import UpdatePolicy
 from importer.engine.coordinator import Coordinator, WorkerLost
@@ -37,9 +38,11 @@ from importer.engine.row_batch import Answer, OwnDoing, RowBatch, Standing, Stop
 from importer.engine.session import Session
 from importer.errors import ExitCode, RunStopped, UsageError
 from importer.ledger import joined, open_ledger, open_rate
+from importer.way import check_way
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
 
     from anyio.from_thread import BlockingPortal
 
@@ -68,6 +71,8 @@ class Errand:
     """The number of the run's lease, without which nothing can be written."""
     key_digest: str
     """Of the run's API key, by the ledger's salt."""
+    bundle: Path | None = None
+    """The file of ``--ca-bundle``."""
 
 
 class _Running:
@@ -84,12 +89,14 @@ class _Running:
 
     def _open(self, errand: Errand) -> tuple[Session, BlockingPortal]:
         key = read_api_key(os.environ)
+        check_way(errand.account.base_url, bundle=errand.bundle)
+        around = Around(network=partial(open_network, bundle=errand.bundle))
         enter = self._stack.enter_context
         reader = enter(open_ledger(errand.ledger, errand.account, read_only=True))
         if not hmac.compare_digest(reader.key_digest(key.secret), errand.key_digest):
             raise UsageError(
                 "its API key is not the run's",
-                hint="give the run and all its workers the same MOMENT_API_KEY(_FILE)",
+                hint="give the run and all its workers the same MOMENT_API_KEY, _FILE or _COMMAND",
             )
         writer = enter(open_ledger(errand.ledger, errand.account, lease=joined(errand.lease)))
         shared = enter(open_rate(errand.ledger, errand.account.base_url, key.secret))
@@ -101,7 +108,7 @@ class _Running:
 
         async def make() -> Session:
             return Session(
-                errand.settings, writer, reader, Around(), api_key=key.secret, shared=shared
+                errand.settings, writer, reader, around, api_key=key.secret, shared=shared
             )
 
         session = portal.call(make)
@@ -235,6 +242,7 @@ def dask_engine(
     reader: RunReader,
     around: Around,
     warn: Callable[[str], None],
+    bundle: Path | None = None,
 ) -> Coordinator:
     """An engine that delivers in the workers of a Dask cluster.
 
@@ -249,12 +257,13 @@ def dask_engine(
         reader: the ledger, as this process reads it.
         around: the clock.
         warn: hears of a worker that cannot take part.
+        bundle: the file of ``--ca-bundle``, which every worker must have under the same path.
 
     Raises:
         UsageError: Dask is not installed.
     """
     delivery = f"{settings.run_id}-{secrets.token_hex(4)}"
-    errand = Errand(delivery, settings, ledger, account, lease, key_digest)
+    errand = Errand(delivery, settings, ledger, account, lease, key_digest, bundle)
     return Coordinator(
         DaskCarrier(address, errand),
         on_settled=on_settled,

@@ -30,7 +30,7 @@ from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
-from importer.job.world import World, iso, new_run_id
+from importer.job.world import iso, new_run_id, real_world
 from importer.ledger import Account, Ledger, Share, hold, open_ledger, open_rate
 from importer.plan import Staging, make_plan
 from importer.plan.forecast import conflicts_by_field, forecast
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
     from importer.job.volume import Look
+    from importer.job.world import World
     from importer.ledger import LedgerAddress
     from importer.ledger.interface import Lease, LedgerReader
     from importer.shard import Shard
@@ -105,7 +106,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         LedgerInUse: another run holds the ledger.
         Interrupted: a signal ended the run at once.
     """
-    world, observer = world or World(), observer or Observer()
+    world, observer = world or real_world(inputs.ca_bundle), observer or Observer()
     account = Account(delivery.base_url, key.mode, delivery.account)
     began = world.clock.now()
     shard = inputs.shard
@@ -169,6 +170,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             plan.check_rows(staging, reader)
             look = volume.look(staging, read, met)
             summary.vanished = _guard(look, volume, delivered, observer)
+            summary.series, summary.volume = volume.series, look.figures
             if not shard.is_whole:
                 # Of the whole input all is known by now; what is told from here on is the share.
                 read = replace(read, records=staging.keep(shard))
@@ -208,6 +210,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             user_agent=f"importer/{__version__}",
             engine=_engine(
                 delivery,
+                bundle=inputs.ca_bundle,
                 account=account,
                 lease=lease,
                 key_digest=digest,
@@ -229,6 +232,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                 with _timed(summary, "mark"), _not_in_vain():
                     delivered = delivered.and_then(_deliver(marks))
             summary.marked = {word: number for word, number in marking.counts.items() if number}
+        summary.stages["results"] = time.time()
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         _fill_in(staging, reader, delivered, delivery.limit)
@@ -242,6 +246,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             measure=None if delivery.dry_run else volume.measure,
             marks=marking.failures if marking is not None else {},
         )
+        with suppress(LedgerFailed):
+            summary.ledger = reader.totals()
         conflicts = partial(conflicts_by_field, staging, reader, delivery.updates)
         _tell_delivery(summary, delivered, timeline, conflicts)
         results = write_all(
@@ -305,6 +311,7 @@ def check_engine(delivery: DeliverySettings) -> None:
 def _engine(
     delivery: DeliverySettings,
     *,
+    bundle: Path | None,
     account: Account,
     lease: Lease,
     key_digest: str,
@@ -324,6 +331,7 @@ def _engine(
         account=account,
         lease=lease.number,
         key_digest=key_digest,
+        bundle=bundle,
         reader=reader,
         around=world,
         warn=partial(observer.warning, "worker_left_out"),
@@ -400,7 +408,7 @@ def _guard(look: Look, volume: VolumeCheck, delivered: Delivered, observer: Obse
 
 @contextmanager
 def _timed(summary: Summary, stage: str) -> Iterator[None]:
-    began = time.perf_counter()
+    summary.stages[stage], began = time.time(), time.perf_counter()
     yield
     summary.seconds[stage] = round(time.perf_counter() - began, 3)
 

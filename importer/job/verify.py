@@ -35,7 +35,7 @@ from importer.errors import ExitCode, RunStopped, UsageError
 from importer.job.run import check_key
 from importer.job.signals import Interrupted, watched
 from importer.job.source_reading import read_sources
-from importer.job.world import World, iso, new_run_id
+from importer.job.world import World, iso, new_run_id, real_world
 from importer.ledger import Account, Ledger, open_ledger
 from importer.plan import Staging
 from importer.results import Workspace
@@ -141,7 +141,7 @@ def verify(
     Raises:
         UsageError: there is no ledger, or the key is another merchant's.
     """
-    world = world or World()
+    world = world or real_world(inputs.ca_bundle)
     account = Account(delivery.base_url, key.mode, delivery.account)
     with ExitStack() as stack:
         ledger = stack.enter_context(

@@ -77,6 +77,7 @@ TABLES = (
         ("run",),
     ),
     Table("total", "state", ("state", "customers")),
+    Table("news", "scope", ("scope", "state", "told_at")),
 )
 """In this order: a run before what it did."""
 _FIND = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND name = ?"

@@ -9,7 +9,6 @@ import hmac
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +21,7 @@ from importer.ledger.account import Account, refuse_half
 from importer.ledger.applying import Folded, attempt_rows, fold
 from importer.ledger.codec import COLUMNS, Row, decode
 from importer.ledger.field_hashes import (
+    FieldHasher,
     fields_that_differ,
     hashes_of,
     short_fields_that_differ,
@@ -43,9 +43,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    import polars as pl
+
     from importer.delivery.protocol.states import (
         Attempt,
-        Hashes,
         State,
         UpdateState,
         UpdateTransition,
@@ -61,6 +62,16 @@ PAGE = 5000
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _ACCOUNT = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND name = ?"
 _SALT = "SELECT coalesce((SELECT salt FROM account WHERE id = ?), value) FROM salt"
+_SUCCESS = (
+    "SELECT max(ended_at) FROM run WHERE account = ? AND series = ? AND command = ?"
+    " AND exit_code = 0"
+)
+_NEWS = "SELECT state FROM news WHERE account = ? AND scope = ?"
+_NOTE = (
+    "INSERT INTO news (account, scope, state, told_at) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (account, scope) DO UPDATE"
+    " SET state = excluded.state, told_at = excluded.told_at"
+)
 _FIRST_KEPT = "SELECT id FROM attempt WHERE at >= ? ORDER BY id LIMIT 1"
 _FORGET = "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ? LIMIT ?)"
 
@@ -79,10 +90,6 @@ def select_customers(among: str) -> str:
     return f"SELECT {COLUMNS} FROM customer WHERE account = ? AND reference {among}"  # noqa: S608 - constant names
 
 
-def _hashed(salt: bytes, reference: str, document: Mapping[str, Any]) -> Hashes:
-    return hashes_of(reference, document, salt)
-
-
 class Ledger(ABC):
     """Which row became which customer, for one account. Made by ``open_ledger``.
 
@@ -96,12 +103,13 @@ class Ledger(ABC):
         self._safeguards = safeguards
         self._account_id: int | None = None
         self._salt: bytes | None = None
+        self._hasher: FieldHasher | None = None
         self._run: tuple[str, int] | None = None
 
     # What is left to each kind --------------------------------------------------------------------
 
     @abstractmethod
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
+    def versions(self, references: Sequence[str]) -> Iterator[pl.DataFrame]:
         """See ``LedgerReader``."""
 
     @abstractmethod
@@ -189,7 +197,9 @@ class Ledger(ABC):
 
     def hasher(self) -> Hasher:
         """Makes field hashes as this ledger keeps them, of payloads and of Moment's answers."""
-        return partial(_hashed, self._key())
+        if self._hasher is None:
+            self._hasher = FieldHasher(self._key())
+        return self._hasher
 
     def changed_fields(self, payloads: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         """In which fields each payload differs from the version that is known of its reference."""
@@ -325,6 +335,30 @@ class Ledger(ABC):
         """The ``volume`` of the last run of a series that had one; None before the first."""
         account = self._known_account()
         return None if account is None else run_table.last_volume(self._db, account, series)
+
+    def last_success(self, series: str, command: str) -> float | None:
+        """When a run of a series last ended with 0, epoch seconds; None if none did.
+
+        ``command`` is ``run``, with a shard's I/N behind it.
+        """
+        account = self._known_account()
+        found = self._db.read(_SUCCESS, (account, series, command)) if account is not None else []
+        return found[0][0] if found else None
+
+    def last_news(self, scope: str) -> str:
+        """What ``note_news`` noted last for this scope; "" if nothing."""
+        account = self._known_account()
+        found = self._db.read(_NEWS, (account, scope)) if account is not None else []
+        return str(found[0][0]) if found else ""
+
+    def note_news(self, scope: str, state: str, *, now: float) -> None:
+        """Note what people are told of the runs of a scope; of an account that is known.
+
+        It may be written while another run holds the ledger: it is nothing of a customer.
+        """
+        account = self._known_account()
+        if account is not None:
+            self._db.transact(lambda db: db.execute(_NOTE, (account, scope, state, now)))
 
     def series_runs(self, series: str) -> list[int]:
         """The numbers of the runs of a series, as ``versions`` gives them."""

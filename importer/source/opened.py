@@ -132,7 +132,7 @@ def open_source(
         if is_url(name):
             from importer.source.remote import fetched  # noqa: PLC0415 - few sources are remote
 
-            path = str(stack.enter_context(fetched(name, options.folder)))
+            path = str(stack.enter_context(fetched(name, options.folder, options.ca_bundle)))
         file = open_file(path, stdin)
         if name != STANDARD_INPUT:
             stack.callback(file.close)

@@ -101,6 +101,10 @@ class Stamp:
         return cls(status.st_size, status.st_mtime_ns)
 
 
+class CutOff(SourceError):
+    """What was fetched ended too early; another try may bring all of it."""
+
+
 def changed(name: str) -> SourceError:
     """The error for a file that was written to while it was read."""
     return SourceError(

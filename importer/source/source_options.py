@@ -91,6 +91,8 @@ class SourceOptions:
     """Whether a header below a title is taken as such; else that is an error, which names it."""
     folder: Path | None = None
     """Where private temporary files are kept; None = the system's folder for them."""
+    ca_bundle: Path | None = None
+    """The authorities to trust for sources by URL; None = as the environment says (way.py)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encoding", label_of(self.encoding))

@@ -150,7 +150,20 @@ _FIRST: Step = (
     """,
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP)
+_NEWS: Step = (
+    # What people were told last of the runs of a series (job/alerts.py); '' for nothing.
+    """
+    CREATE TABLE news (
+        account BIGINT NOT NULL REFERENCES account (id),
+        scope TEXT COLLATE "C" NOT NULL,
+        state TEXT NOT NULL,
+        told_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (account, scope)
+    )
+    """,
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP, _NEWS)
 
 
 def take_steps(db: Transaction, at: int, salt: bytes) -> None:

@@ -157,7 +157,21 @@ _COPIES: Step = (
     "ALTER TABLE account ADD COLUMN copying TEXT NOT NULL DEFAULT ''",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES, _COPIES)
+_NEWS: Step = (
+    # What people were told last of the runs of a series (job/alerts.py); '' for nothing.
+    """
+    CREATE TABLE news (
+        id INTEGER PRIMARY KEY,
+        account INTEGER NOT NULL REFERENCES account (id),
+        scope TEXT NOT NULL,
+        state TEXT NOT NULL,
+        told_at REAL NOT NULL,
+        UNIQUE (account, scope)
+    )
+    """,
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES, _COPIES, _NEWS)
 
 
 def version_of(db: sqlite3.Connection) -> int:
