@@ -219,7 +219,8 @@ def deliver(
 
     began = trio.testing.MockClock(autojump_threshold=0)
     error = trio.run(main, clock=began)
-    return Ended(told, error, taken, warnings, engine.requests, engine.answers, began.current_time())
+    counts = (engine.requests, engine.answers)
+    return Ended(told, error, taken, warnings, *counts, began.current_time())
 
 
 def test_each_row_is_told_once_by_workers_that_are_kept_in_work() -> None:
