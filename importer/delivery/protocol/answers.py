@@ -5,14 +5,15 @@ The client (client.py) turns every response and every network failure into one o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from importer.values import value
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.states import Hashes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Created:
     """2xx with a well-formed customer that echoes our reference."""
 
@@ -26,7 +27,7 @@ class Created:
     (states.py). () where nobody asked for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unbelievable:
     """2xx with anything else: no id, another reference, not JSON, cut off, too large."""
 
@@ -34,21 +35,21 @@ class Unbelievable:
     error_code: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NotSent:
     """The connection failed before a byte was written; nothing was sent."""
 
     error_code: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unknown:
     """Timeout, reset or cut after sending: the request may have been processed."""
 
     error_code: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refused:
     """400, 402, 422 or another 4xx: the API's own problem document about this row's payload."""
 
@@ -63,7 +64,7 @@ class Refused:
     """The problem's own words speak of the idempotency key, not of the payload."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Conflicted:
     """409: the reference exists, or the first request with this key is still running."""
 
@@ -71,7 +72,7 @@ class Conflicted:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ServerFault:
     """5xx, 408 or 425: perhaps a gateway, perhaps Moment; fresh ones may go away."""
 
@@ -82,7 +83,7 @@ class ServerFault:
     """Seconds, from ``Retry-After`` (RFC 9110 section 10.2.3)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Throttled:
     """429: too many requests (RFC 6585 section 4). Never the row's fault."""
 
@@ -90,7 +91,7 @@ class Throttled:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Blocked:
     """Turned away for a reason that is not the payload, as far as anyone can tell.
 
@@ -105,7 +106,7 @@ class Blocked:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunWrong:
     """401, 407, a redirect, a TLS failure, no such host: the run is wrong, not the row."""
 
@@ -131,7 +132,7 @@ Answer = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Found:
     """200 with a well-formed customer that echoes our reference."""
 
@@ -142,12 +143,12 @@ class Found:
     """Of every field that Moment holds, as in ``Created``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Absent:
     """404 from the API itself: no customer with this reference, as far as that replica knows."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LookUpFailed:
     """No usable answer: network failure, 5xx, 429, 403, or a body that cannot be believed."""
 
