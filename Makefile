@@ -78,6 +78,10 @@ sample-data: $(READY) ## Write sample_data/ again from its seed
 	$(BIN)/python sample_data/generate.py
 	$(BIN)/python sample_data/legacy/generate_legacy.py
 
+.PHONY: man
+man: $(READY) ## Write the manual page man/importer.1 from the program
+	$(BIN)/python man/make_man.py
+
 .PHONY: lock
 lock: ## Resolve the lock file again (needs uv on the PATH)
 	uv pip compile pyproject.toml --all-extras --group dev --group build --universal \

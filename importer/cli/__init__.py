@@ -38,7 +38,10 @@ def _run() -> int | str | None:
     """The exit code of the command that was typed."""
     try:
         from importer.cli.app import app  # noqa: PLC0415 - keeps `import importer` light
+        from importer.cli.completion import VARIABLE, answer  # noqa: PLC0415 - as above
 
+        if VARIABLE in os.environ:
+            return answer(app)
         gc.freeze()  # What was imported stays; nobody needs to look at it again.
         app()
     except SystemExit as left:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from importer.cli.completion import install_script, offer, run_ids, show_script
 from importer.cli.next_commands import after_check, after_run
 from importer.cli.settings import ConfigFile, Given, effective, read, show, with_settings
 from importer.errors import printable
@@ -34,6 +35,13 @@ Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_READS)]
 OptionalSources = Annotated[
     list[str] | None, typer.Argument(metavar="SOURCE...", help=_READS, show_default=False)
 ]
+
+
+def _preset_names() -> list[str]:
+    from importer.mapping.presets import names  # noqa: PLC0415
+
+    return names()
+
 
 app = typer.Typer(
     name="importer",
@@ -57,6 +65,25 @@ app.add_typer(ledgers, name="ledger")
 def root(
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    install_completion: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=install_script,
+            is_eager=True,
+            help="Let the Tab key complete in this shell, or in the one named behind it: bash, zsh,"
+            " fish.",
+        ),
+    ] = False,
+    show_completion: Annotated[  # noqa: ARG001 - as above
+        bool,
+        typer.Option(
+            "--show-completion",
+            callback=show_script,
+            is_eager=True,
+            help="Print what that would install.",
+        ),
+    ] = False,
 ) -> None:
     """Bulk customer importer for the Moment billing API: every row becomes one customer, once."""
     if version:
@@ -190,7 +217,12 @@ def init(
     *,
     out: Annotated[Path, typer.Option("--out", help="The mapping file to write.")] = DEFAULT_CONFIG,
     preset: Annotated[
-        str | None, typer.Option("--preset", help="Begin with this one; importer presets lists.")
+        str | None,
+        typer.Option(
+            "--preset",
+            help="Begin with this one; importer presets lists.",
+            autocompletion=offer(_preset_names),
+        ),
     ] = None,
     reference: Annotated[
         list[str] | None,
@@ -218,11 +250,20 @@ def init(
         str | None, typer.Option("--number-format", help='How amounts are written: "1.234,56".')
     ] = None,
     unit: Annotated[
-        str | None, typer.Option("--unit", help="Amounts count major (rand) or minor (cents).")
+        str | None,
+        typer.Option(
+            "--unit",
+            help="Amounts count major (rand) or minor (cents).",
+            autocompletion=offer(("major", "minor")),
+        ),
     ] = None,
     positive: Annotated[
         str | None,
-        typer.Option("--positive", help="A positive amount: debit (is owed to you) or credit."),
+        typer.Option(
+            "--positive",
+            help="A positive amount: debit (is owed to you) or credit.",
+            autocompletion=offer(("debit", "credit")),
+        ),
     ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Take the proposal; ask nothing.")
@@ -261,7 +302,10 @@ def init(
 @app.command()
 def presets(
     *,
-    show: Annotated[str | None, typer.Option("--show", help="Print this preset.")] = None,
+    show: Annotated[
+        str | None,
+        typer.Option("--show", help="Print this preset.", autocompletion=offer(_preset_names)),
+    ] = None,
 ) -> None:
     """List the mappings that come with importer, or print one."""
     from importer.cli.init_command import list_presets, show_preset  # noqa: PLC0415
@@ -356,7 +400,11 @@ def report(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN_ID]", help="The run, or its results folder; else the newest."),
+        typer.Argument(
+            metavar="[RUN_ID]",
+            help="The run, or its results folder; else the newest.",
+            autocompletion=run_ids,
+        ),
     ] = None,
     *,
     every: Annotated[
@@ -451,7 +499,8 @@ def sandbox(
     metadata: Annotated[
         str,
         typer.Option(
-            help="A PATCH keeps metadata that it does not name (merge), or not (replace)."
+            help="A PATCH keeps metadata that it does not name (merge), or not (replace).",
+            autocompletion=offer(("merge", "replace")),
         ),
     ] = "merge",
     etags: Annotated[

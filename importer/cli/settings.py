@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from importer.cli.completion import offer
 from importer.errors import UsageError, printable
 from importer.job.job_settings import (
     PREFIX,
@@ -71,6 +72,7 @@ def option(one: Setting, command: str) -> inspect.Parameter:
         max=one.most,
         envvar=one.variable,
         show_envvar=one.own_variable is not None,
+        autocompletion=offer(one.values, several=one.several) if one.values else None,
     )
     kind: Any = list[one.kind] if one.repeated else one.kind  # type: ignore[name-defined]
     hint = kind | None if one.default is None else kind
@@ -232,6 +234,8 @@ def load(context: typer.Context, path: Path | None) -> Path | None:
     Raises:
         UsageError: the file or the environment sets what is no setting, or no value of one.
     """
+    if context.resilient_parsing:
+        return path  # A shell asks what may be typed next.
     _check_environment(context)
     if path is not None:
         config = read(path, context)

@@ -76,6 +76,10 @@ class Setting:
     """The flag may be given several times; the field holds a tuple."""
     help_of: Mapping[str, str] = field(default_factory=dict)
     """Other words for some commands, where it does something else there."""
+    values: tuple[str, ...] | Callable[[], list[str]] = ()
+    """What a shell offers for it, or what makes that when it is asked for; others may be taken."""
+    several: bool = False
+    """They may be joined by commas."""
 
     @property
     def flag(self) -> str:
@@ -216,6 +220,12 @@ def parse_update(text: str) -> str:
     return updates_text(parse_updates(text))
 
 
+def _update_policies() -> list[str]:
+    from importer.mapping.updates import FIELDS, POLICIES  # noqa: PLC0415 - few ask
+
+    return [f"{field}={policy}" for field in FIELDS for policy in POLICIES]
+
+
 def parse_fail_on(text: str) -> str:
     """The outcomes that ``--fail-on`` names, in their canonical spelling.
 
@@ -319,6 +329,7 @@ class InputSettings:
         commands=(*READS, "init", "verify"),
         parse=parse_delimiter,
         section="source",
+        values=(",", ";", "|", "tab"),
     )
     encoding: str = setting(
         "auto",
@@ -326,6 +337,7 @@ class InputSettings:
         commands=(*READS, "init", "verify"),
         parse=parse_encoding,
         section="source",
+        values=("auto", "utf-8", "windows-1252", "windows-1250", "iso-8859-15", "utf-16"),
     )
     sheet: str | None = setting(
         None,
@@ -347,6 +359,7 @@ class InputSettings:
         "Lines such as totals, that look like no customers: stop (default), keep or skip.",
         kind=str,
         parse=parse_edges,
+        values=("stop", "keep", "skip"),
     )
     on_duplicate: OnDuplicate = setting(
         OnDuplicate.ERROR,
@@ -354,6 +367,7 @@ class InputSettings:
         kind=str,
         shown=OnDuplicate.ERROR.value,
         parse=parse_duplicate_policy,
+        values=tuple(OnDuplicate),
     )
     max_errors: ErrorLimit | None = setting(
         None,
@@ -413,6 +427,7 @@ class DeliverySettings:
         commands=(*SENDS, "verify", "doctor"),
         parse=check_base_url,
         own_variable="MOMENT_BASE_URL",
+        values=(DEFAULT_BASE_URL, "http://127.0.0.1:8787"),
     )
     account: str = setting(
         "default",
@@ -496,6 +511,8 @@ class DeliverySettings:
         parse=parse_update,
         metavar="FIELD=POLICY",
         section="update",
+        values=_update_policies,
+        several=True,
     )
     """In its one spelling (mapping.updates); ``updates`` is what it says."""
     fail_on: str = setting(
@@ -504,6 +521,8 @@ class DeliverySettings:
         commands=ONLY_RUN,
         parse=parse_fail_on,
         metavar="OUTCOME",
+        values=(*Outcome, VANISHED),
+        several=True,
     )
     """Canonical: sorted, joined by commas."""
     live: bool = setting(
@@ -543,6 +562,7 @@ class DisplaySettings:
         "auto",
         "auto: progress on a terminal, JSON log lines elsewhere. Or console, json.",
         parse=parse_log_format,
+        values=LOG_FORMATS,
     )
     quiet: bool = setting(default=False, help="Only warnings and errors.", letter="-q")
 

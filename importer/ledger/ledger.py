@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    import polars as pl
+
     from importer.delivery.protocol.states import (
         Attempt,
         State,
@@ -97,7 +99,7 @@ class Ledger(ABC):
     # What is left to each kind --------------------------------------------------------------------
 
     @abstractmethod
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
+    def versions(self, references: Sequence[str]) -> Iterator[pl.DataFrame]:
         """See ``LedgerReader``."""
 
     @abstractmethod

@@ -197,14 +197,14 @@ def test_every_variable_and_mount_is_known() -> None:
 
 
 def test_the_image_is_made_of_what_is_there() -> None:
-    """The Dockerfile copies files that exist and installs extras that the package has."""
-    text = (DEPLOY / "Dockerfile").read_text()
+    """The Containerfile copies files that exist and installs extras that the package has."""
+    text = (DEPLOY / "Containerfile").read_text()
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
     (wanted,) = re.findall(r'"importer\[([a-z,]+)\]"', text)
     assert set(wanted.split(",")) <= set(extras)
-    sent = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
+    sent = (DEPLOY / "Containerfile.dockerignore").read_text().split()
     for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
         for source in line.split()[:-1]:
             assert (ROOT / source).exists(), source
@@ -216,7 +216,7 @@ def test_every_example_is_listed() -> None:
     """deploy/README.md names each of them."""
     text = (DEPLOY / "README.md").read_text()
     for path in DEPLOY.rglob("*"):
-        if path.is_file() and path.name not in {"README.md", "Dockerfile.dockerignore"}:
+        if path.is_file() and path.name not in {"README.md", "Containerfile.dockerignore"}:
             relative = path.relative_to(DEPLOY)
             folder = str(relative.parent)
             assert f"({relative})" in text or f"({folder})" in text, relative

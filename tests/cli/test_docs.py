@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
+import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -19,6 +21,7 @@ from importer.job.job_settings import TABLE
 from importer.outcomes import OUTCOME_WORDS, Outcome
 from importer.results.record_files import COLUMNS
 from importer.rows.codes import REGISTRY
+from man import make_man
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -173,6 +176,32 @@ def test_every_link_between_documents_leads_somewhere() -> None:
     for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} -> {target}"
+
+
+def test_the_manual_page_is_made_from_the_program() -> None:
+    """man/importer.1 has every command, setting and exit code as the program has them."""
+    if os.environ.get("UPDATE_DOCS"):
+        make_man.PAGE.write_text(make_man.page())
+    assert make_man.PAGE.read_text() == make_man.page()
+    for name in COMMANDS:
+        assert make_man.escaped(f'.SS "importer {name} ')[2:] in make_man.page(), name
+
+
+@pytest.mark.parametrize(
+    "command", [["mandoc", "-T", "lint", "-W", "warning"], ["groff", "-man", "-ww", "-z"]]
+)
+def test_the_manual_page_is_well_formed(command: list[str]) -> None:
+    """The programs that show it have nothing to say about it."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    told = subprocess.run([*command, make_man.PAGE], capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+
+
+def test_no_text_of_the_manual_page_is_a_command_of_roff() -> None:
+    """What begins with a dot or holds a backslash is shown as it is."""
+    shown = make_man.escaped(r".TH x\n'--a' `b`")
+    assert shown == r"\&.TH x\en\(aq\-\-a\(aq \(gab\(ga"
 
 
 def test_every_make_target_explains_itself() -> None:

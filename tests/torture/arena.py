@@ -75,6 +75,8 @@ class Arena:
         """Whether there is time to wait for longer than the product's own timeouts."""
         self.folder = folder
         self.ledger = folder / "ledger.db"
+        self.database = ""
+        """The address of a ledger in PostgreSQL, in place of the file."""
         self.out = folder / "results"
         self.source = folder / "customers.csv"
         self.options: list[str] = []
@@ -160,7 +162,7 @@ class Arena:
         self.runs += 1
         log = f"run-{self.runs}.log"
         source = "-" if stdin is not None else self.source
-        where = ("--ledger", str(self.ledger), "--out", str(self.out))
+        where = ("--ledger", self.database or str(self.ledger), "--out", str(self.out))
         process = start_run(
             self.base_url,
             source,
@@ -227,7 +229,7 @@ class Arena:
     def audit(self) -> None:
         """Input = sandbox = ledger = results, each created once, nothing left behind."""
         self.audits += 1
-        ids = export(self.folder, self.ledger)
+        ids = export(self.folder, self.database or self.ledger)
         found = audit(set(self.references), self.sandbox_url, ids)
         self.violations += found.faults
         self.violations += checks.leftovers(self.out)

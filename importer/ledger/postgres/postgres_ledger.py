@@ -17,6 +17,8 @@ from importer.ledger.postgres.postgres_connection import open_postgres
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import polars as pl
+
     from importer.delivery.protocol.safeguards import Safeguards
     from importer.ledger.account import Account
     from importer.ledger.address import LedgerAddress
@@ -132,14 +134,16 @@ class PostgresLedger(Ledger):
 
     _db: PostgresDatabase
 
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
+    def versions(self, references: Sequence[str]) -> Iterator[pl.DataFrame]:
         """See ``LedgerReader``."""
+        from importer.ledger.known_versions import of_lines  # noqa: PLC0415 - only a plan needs polars
+
         account = self._known_account()
         for start in range(0, len(references) if account is not None else 0, _PAGE):
             told = (list(references[start : start + _PAGE]), account)
             lines = self._db.asked(partial(_lines, told))
             if lines:
-                yield start, lines.rstrip("\n")
+                yield of_lines(lines, start)
 
     def delivered_by(self, runs: Sequence[int]) -> int:
         """See ``Ledger``."""
