@@ -46,5 +46,5 @@ def test_a_value_equals_only_its_own_kind() -> None:
     assert hash(done) == hash(Done(0, b"x", "bcus_1", Origin.CREATED))
     assert done != Done(0, b"x", "bcus_2", Origin.CREATED)
     assert Begin(1.0) != Woken(1.0)
-    assert pickle.loads(pickle.dumps(done)) == copy.deepcopy(done) == done
+    assert pickle.loads(pickle.dumps(done)) == copy.deepcopy(done) == done  # noqa: S301 - our own
     assert not hasattr(Sent(0, b"x", 1.0), "__dict__")
