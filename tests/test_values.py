@@ -45,6 +45,6 @@ def test_a_value_equals_only_its_own_kind() -> None:
     assert done == Done(0, b"x", "bcus_1", Origin.CREATED)
     assert hash(done) == hash(Done(0, b"x", "bcus_1", Origin.CREATED))
     assert done != Done(0, b"x", "bcus_2", Origin.CREATED)
-    assert len({Begin(1.0), Woken(1.0)}) == 2  # noqa: PLR2004 - both of them
+    assert len({Begin(1.0), Woken(1.0)}) == 2
     assert pickle.loads(pickle.dumps(done)) == copy.deepcopy(done) == done  # noqa: S301 - our own
     assert not hasattr(Sent(0, b"x", 1.0), "__dict__")

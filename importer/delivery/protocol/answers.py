@@ -5,6 +5,7 @@ The client (client.py) turns every response and every network failure into one o
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from importer.values import value
@@ -14,7 +15,15 @@ if TYPE_CHECKING:
 
 
 @value
-class Created:
+class Identified:
+    """What an answer calls itself: kept in the history, and decides nothing."""
+
+    request_id: str = field(default="", kw_only=True, compare=False, repr=False)
+    """Of a header (``client.REQUEST_IDS``); "" where it has none, or all went well."""
+
+
+@value
+class Created(Identified):
     """2xx with a well-formed customer that echoes our reference."""
 
     customer_id: str
@@ -28,7 +37,7 @@ class Created:
 
 
 @value
-class Unbelievable:
+class Unbelievable(Identified):
     """2xx with anything else: no id, another reference, not JSON, cut off, too large."""
 
     http_status: int
@@ -50,7 +59,7 @@ class Unknown:
 
 
 @value
-class Refused:
+class Refused(Identified):
     """400, 402, 422 or another 4xx: the API's own problem document about this row's payload."""
 
     http_status: int
@@ -65,7 +74,7 @@ class Refused:
 
 
 @value
-class Conflicted:
+class Conflicted(Identified):
     """409: the reference exists, or the first request with this key is still running."""
 
     error_code: str = "conflict"
@@ -73,7 +82,7 @@ class Conflicted:
 
 
 @value
-class ServerFault:
+class ServerFault(Identified):
     """5xx, 408 or 425: perhaps a gateway, perhaps Moment; fresh ones may go away."""
 
     http_status: int
@@ -84,7 +93,7 @@ class ServerFault:
 
 
 @value
-class Throttled:
+class Throttled(Identified):
     """429: too many requests (RFC 6585 section 4). Never the row's fault."""
 
     retry_after: float | None = None
@@ -92,7 +101,7 @@ class Throttled:
 
 
 @value
-class Blocked:
+class Blocked(Identified):
     """Turned away for a reason that is not the payload, as far as anyone can tell.
 
     403, 404 or 405 to a POST; or any refusal that is no problem document of the API: the page of
@@ -107,7 +116,7 @@ class Blocked:
 
 
 @value
-class RunWrong:
+class RunWrong(Identified):
     """401, 407, a redirect, a TLS failure, no such host: the run is wrong, not the row."""
 
     reason: str
@@ -133,7 +142,7 @@ Answer = (
 
 
 @value
-class Found:
+class Found(Identified):
     """200 with a well-formed customer that echoes our reference."""
 
     customer_id: str
@@ -144,12 +153,12 @@ class Found:
 
 
 @value
-class Absent:
+class Absent(Identified):
     """404 from the API itself: no customer with this reference, as far as that replica knows."""
 
 
 @value
-class LookUpFailed:
+class LookUpFailed(Identified):
     """No usable answer: network failure, 5xx, 429, 403, or a body that cannot be believed."""
 
     error_code: str
