@@ -417,7 +417,7 @@ def report(
     run_id: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN_ID]",
+            metavar="RUN_ID",
             help="The run, or its results folder; else the newest.",
             autocompletion=run_ids,
         ),

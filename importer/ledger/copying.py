@@ -54,7 +54,7 @@ TABLES = (
         "id",
         (
             *("run_id", "started_at", "ended_at", "command", "version", "key_digest"),
-            *("sources", "exit_code", "counts", "plan", "series", "volume"),
+            *("sources", "exit_code", "counts", "plan", "series", "volume", "stopped_by"),
         ),
     ),
     Table("customer", "reference", Row._fields, ("first_run", "last_run")),
@@ -72,7 +72,7 @@ TABLES = (
         "id",
         (
             *("reference", "at", "run", "event", "generation", "http_status", "error_code"),
-            "detail",
+            *("detail", "request_id", "seconds"),
         ),
         ("run",),
     ),

@@ -16,10 +16,12 @@ import yaml
 
 import importer
 from importer.cli import main
-from importer.delivery.stopping import REASONS
+from importer.delivery.stopping import REASONS, stop_error
 from importer.errors import ExitCode
 from importer.job.job_settings import TABLE, Setting
 from importer.job.metrics import METRICS
+from importer.job.run import TOO_MANY_INVALID
+from importer.job.volume import VOLUME_GUARD
 from importer.outcomes import OUTCOME_WORDS, Outcome
 from importer.results.record_files import COLUMNS
 from importer.rows.codes import REGISTRY
@@ -163,9 +165,25 @@ def test_the_error_codes_are_documented() -> None:
 
 def test_the_stop_rules_are_documented() -> None:
     """docs/exit-codes.md has a line for each reason that ends a run early."""
-    lines = [f"| `{code}` | {message} | {hint} |" for code, (message, hint) in REASONS.items()]
-    header = ["| `stopped_by` | meaning | what to do |", "| --- | --- | --- |"]
-    held_against("exit-codes.md", "Stop rules", [*header, *lines])
+    lines = [
+        f"| `{code}` | {int(stop_error(code).exit_code)} | {one.message} | {one.hint} |"
+        for code, one in REASONS.items()
+    ]
+    header = ["| `stopped_by` | exit | meaning | what to do |", "| --- | --- | --- | --- |"]
+    held_against("exit-codes.md", "Every reason of delivery", [*header, *lines])
+
+
+def test_every_reason_of_a_stop_is_documented() -> None:
+    """Whatever the program gives as a reason has its exit code on the page."""
+    page = (DOCS / "exit-codes.md").read_text()
+    found = set()
+    for path in (ROOT / "importer").rglob("*.py"):
+        found |= set(
+            re.findall(r'(?:reason=|\breason = |stop_error\(\s*)"([a-z_]+)"', path.read_text())
+        )
+    assert len(found) > 8
+    for reason in found | {TOO_MANY_INVALID, VOLUME_GUARD, *REASONS}:
+        assert re.search(rf"^\| .*`{reason}`.* \| [0-9]", page, re.MULTILINE), reason
 
 
 def test_the_metrics_are_documented() -> None:

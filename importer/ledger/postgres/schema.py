@@ -163,7 +163,15 @@ _NEWS: Step = (
     """,
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP, _NEWS)
+_LOOKING: Step = (
+    # What Moment's support asks for: the answer's request id, '' for none, and the time it took.
+    "ALTER TABLE attempt ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE attempt ADD COLUMN seconds DOUBLE PRECISION",
+    # The stop rule or signal that ended a run early, '' if none did.
+    "ALTER TABLE run ADD COLUMN stopped_by TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP, _NEWS, _LOOKING)
 
 
 def take_steps(db: Transaction, at: int, salt: bytes) -> None:

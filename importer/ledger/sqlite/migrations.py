@@ -171,7 +171,15 @@ _NEWS: Step = (
     """,
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES, _COPIES, _NEWS)
+_LOOKING: Step = (
+    # What Moment's support asks for: the answer's request id, '' for none, and the time it took.
+    "ALTER TABLE attempt ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE attempt ADD COLUMN seconds REAL",
+    # The stop rule or signal that ended a run early, '' if none did.
+    "ALTER TABLE run ADD COLUMN stopped_by TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES, _COPIES, _NEWS, _LOOKING)
 
 
 def version_of(db: sqlite3.Connection) -> int:
