@@ -34,7 +34,7 @@ from importer.delivery.http.connecting import Failure, explain
 from importer.delivery.http.network import AsyncioTransport
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol.creating import Policy
-from importer.delivery.stopping import stop_error
+from importer.delivery.stopping import REASONS, stop_error
 from importer.errors import ImporterError, UsageError, printable
 from importer.job.other_accounts import doubt
 from importer.job.world import iso
@@ -71,6 +71,22 @@ SLOW = 0.05
 _BACKUP_OLD = 7 * _DAY
 _OTHER_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE")
 """Variables in which other programs are told of a company's authorities."""
+
+
+_NO_BASIC = (
+    "it takes no login with a name and a password (Basic): a helper on this machine, such as px or"
+    " cntlm, can log in; name it in HTTPS_PROXY"
+)
+
+
+_HANGS = {
+    "dns": "the name servers do not answer: check this machine's network",
+    "ledger": "does its disk, or its server, answer? a network file system may hang",
+    "results": "does the disk answer? a network file system may hang",
+    "source": "does the host answer? ssh -v shows what it waits for",
+    "api": "something on the way swallows what is sent: a firewall, or a proxy that is not named?",
+}
+"""What may hold a check that is not over in time."""
 
 
 class Check(NamedTuple):
@@ -135,6 +151,7 @@ def doctor(
         _Plan("api", api.ask),
         _Plan("ledger", partial(_ledger, delivery, keys.key, clock)),
         _Plan("results", partial(_results, inputs.out)),
+        *(_Plan("mapping", partial(_mapping, path)) for path in [inputs.config] if path),
         *(_Plan("source", partial(_source, name)) for name in inputs.sources),
     ]
     # All at once: what hangs costs its own time only.
@@ -194,8 +211,8 @@ def _end(begun: _Begun, ends: float | None) -> list[Check]:
         try:
             check = begun.answer.get(timeout=left)
         except queue.Empty:
-            said = "no answer in time"
-            return [*found, Check(begun.plan.name, FAIL, said, "see what it waits for")]
+            name = begun.plan.name
+            return [*found, Check(name, FAIL, "no answer in time", _HANGS.get(name, _HANGS["api"]))]
         if check is None:
             return found
         found.append(check)
@@ -273,7 +290,8 @@ class _Api:
         by = f"from {named.said_by}" if named.said_by else "the certifi package's list"
         try:
             count = len(trust(self._environment, self._bundle).get_ca_certs())
-            number = f"{count} authorities, " if count else ""
+            word = "authority" if count == 1 else "authorities"
+            number = f"{count:,} {word}, " if count else ""
             yield Check("authorities", OK, f"{number}{named.where}, {by}")
         except UsageError as error:
             yield Check("authorities", FAIL, error.message, error.hint)
@@ -371,6 +389,8 @@ class _Api:
         return f" (it shows {seen.names}, valid until {iso(seen.ends)})" if seen else ""
 
     def _hint(self, failure: Failure) -> str:
+        if failure.code == "proxy_refused" and "(it wants" in failure.said:
+            return "" if "Basic" in failure.said else _NO_BASIC
         if failure.code != "certificate_unknown_issuer":
             return ""
         for variable in _OTHER_BUNDLES:
@@ -404,7 +424,7 @@ class _Api:
             api_key=self._key.secret if self._key is not None else "none",
             transport=network,
             clock=self._clock,
-            timeouts=Timeouts(connect=_CONNECT * 2, read=_CONNECT * 2),
+            timeouts=Timeouts(connect=_CONNECT, read=_CONNECT),
             user_agent=f"importer/{__version__}",
         )
         try:
@@ -446,37 +466,18 @@ class _Api:
 
     def _look_up_failed(self, answer: a.LookUpFailed, network: _Noting) -> Check:
         status, code = answer.http_status, answer.error_code
-        if not status:
-            error = stop_error(code)
-            return Check("api", FAIL, error.message, error.hint or "see tls")
-        told = f"HTTP {status}, {network.kind}"
         if answer.throttled:
             wait = f", and asks to wait {answer.retry_after:,.0f} s" if answer.retry_after else ""
-            return Check(
-                "api",
-                WARN,
-                f"Moment answers 429 (too many requests){wait}",
-                "somebody uses this key right now: let it end, or share the rate with --rate",
-            )
-        if not network.is_problem:
-            error = stop_error("something_else_answers", detail=told)
-            return Check("api", FAIL, error.message, error.hint)
-        if status == httpx.codes.FORBIDDEN:
-            error = stop_error("forbidden", detail=code)
-            return Check("api", FAIL, error.message, error.hint)
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return Check(
-                "api",
-                FAIL,
-                f"Moment is in trouble of its own (HTTP {status})",
-                "wait: a run would try again, and stop after --patience",
-            )
-        return Check(
-            "api",
-            FAIL,
-            f"Moment does not take the question (HTTP {status}, {code})",
-            "a key that is not valid is answered so: check MOMENT_API_KEY",
-        )
+            said = f"Moment answers 429 (too many requests){wait}"
+            fix = "somebody uses this key right now: let it end, or share the rate with --rate"
+            return Check("api", WARN, said, fix)
+        if status == httpx.codes.OK or (status and not network.is_problem):
+            error = stop_error("something_else_answers", detail=f"HTTP {status}, {network.kind}")
+        elif status == httpx.codes.FORBIDDEN or (not status and code in REASONS):
+            error = stop_error("forbidden" if status else code, detail=code if status else "")
+        else:
+            return Check("api", FAIL, *_not_answered(status, code))
+        return Check("api", FAIL, error.message, error.hint)
 
     def _clock_check(self, network: _Noting) -> Check:
         if network.date is None:
@@ -494,6 +495,27 @@ class _Api:
         )
         fix = "set the clock (timedatectl set-ntp true), also on the other machines of this ledger"
         return Check("clock", WARN if abs(off) < OFF_FAIL else FAIL, told + why, fix)
+
+
+def _not_answered(status: int, code: str) -> tuple[str, str]:
+    """What is said of an answer that is none to the question, and the fix."""
+    if not status:
+        return (
+            f"a connection comes about, and no answer that can be read ({code})",
+            (
+                "something between holds or cuts it, or another server listens at this port:"
+                " check --base-url, and ask who runs the network"
+            ),
+        )
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return (
+            f"Moment is in trouble of its own (HTTP {status})",
+            "wait: a run would try again, and stop after --patience",
+        )
+    return (
+        f"Moment does not take the question (HTTP {status}, {code})",
+        "a key that is not valid is answered so: check MOMENT_API_KEY",
+    )
 
 
 class _Noting(httpx.AsyncBaseTransport):
@@ -600,9 +622,11 @@ def _seen(tls: Any) -> _Seen | None:
     if not chain:
         return _Seen(tls.version() or "TLS", "a certificate", float("inf"))
     issuers = dict.fromkeys(_called(one.get("issuer")) for one in chain)
-    names = f"{_called(chain[0].get('subject'))}, signed by {' < '.join(issuers)}"
-    if _called(chain[0].get("issuer")) == _called(chain[0].get("subject")):
-        names = f"{_called(chain[0].get('subject'))}, signed by itself"
+    own, named = _called(chain[0].get("subject")), chain[0].get("subjectAltName", ())
+    whose = ", ".join(printable(str(name))[:60] for _, name in named[:2]) or own
+    names = f"{whose}, signed by {' < '.join(issuers)}"
+    if _called(chain[0].get("issuer")) == own:
+        names = f"{own}, signed by itself"
     ends = min(ssl.cert_time_to_seconds(str(one["notAfter"])) for one in chain)
     return _Seen(tls.version() or "TLS", names, float(ends))
 
@@ -827,6 +851,11 @@ def _results(out: Path) -> Iterator[Check]:
     else:
         yield Check("results", OK, f"{said}; each run's folder is readable by its user only")
     yield _space_check("results_disk", out, "results and scratch files")
+
+
+def _mapping(path: Path) -> Iterator[Check]:
+    """It was read before this command began: what is wrong in it has ended that."""
+    yield Check("mapping", OK, f"{path} can be read, and its settings are settings")
 
 
 def _source(name: str) -> Iterator[Check]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -152,6 +152,8 @@ class Look:
     drifts: tuple[Drift, ...]
     vanished: int = 0
     """Customers of this series that the input no longer has."""
+    figures: dict[str, int] = field(default_factory=dict)
+    """What was counted, as ``Summary.volume`` has it."""
 
     @property
     def words(self) -> str:
@@ -206,7 +208,16 @@ class VolumeCheck:
         )
         # A fed-back errors file, or a part of the customers, is no measure of the next night.
         self.measure = None if partial or fed_back else volume.as_json()
-        return Look(tuple(found), vanished)
+        figures = {
+            "records": read.records,
+            "new": met.new,
+            "changed": met.to_update,
+            "vanished": vanished,
+        }
+        if before is not None:
+            was = Volume.of_json(before).records
+            figures |= {"before": was, "fewer": max(0, was - read.records)}
+        return Look(tuple(found), vanished, figures)
 
     def _delivered(self, met: Met) -> int:
         """How many customers runs of this series made; counted only if that is not known by now."""

@@ -26,7 +26,7 @@ LONGEST_RUN = 240.0
 """Seconds after which a run counts as hung."""
 MOST_RUNS = 12
 POLL = 0.0005
-FINE = {0, 1, 3}
+FINE = {0, 3, 75}
 """Exit codes of a run that was let end by itself, while something is broken."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -200,7 +200,7 @@ class Arena:
         """Kill -9, and check what is left."""
         run.process.kill()
         self.kills += 1
-        self.end(run, {-signal.SIGKILL, 0, 1, 3})
+        self.end(run, {-signal.SIGKILL, *FINE, *({1} if self.conflicts else ())})
 
     def inspect(self, run: Run) -> None:
         """Check logs, modes and published results after any end."""

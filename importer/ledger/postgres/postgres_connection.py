@@ -64,6 +64,11 @@ _WORDS = (
     *("SSL is not enabled", "does not support SSL", "server does not support", "could not read"),
 )
 """Of libpq's messages, where it gives no SQLSTATE: what another try would not change."""
+_NOT_PASSING = "25006"
+"""A standby is the wrong server to name, unless a failover is under way: that has its 30 s."""
+_LOCKED = "55P03"
+_NO_SUCH_HOST = ("Name or service not known", "No address associated", "nodename nor servname")
+"""Of libpq's messages: the resolver's own words (gai_strerror(3), Linux and macOS)."""
 
 
 def code_of(error: psycopg.Error) -> str:
@@ -90,7 +95,8 @@ def failed(address: LedgerAddress, error: psycopg.Error) -> LedgerFailed:
     """The error that stops the run: nothing may be sent without a ledger."""
     code = code_of(error)
     what, hint = _MEANINGS.get(code, (f"PostgreSQL says {_said(error)}", f"see to it, {AGAIN}"))
-    return LedgerFailed(f"the ledger {address} failed: {what}", hint=hint)
+    passes = code == _LOCKED or (is_lost(error) and code != _NOT_PASSING)
+    return LedgerFailed(f"the ledger {address} failed: {what}", hint=hint, passes=passes)
 
 
 def _said(error: psycopg.Error) -> str:
@@ -114,7 +120,9 @@ def not_reached(address: LedgerAddress, error: psycopg.Error) -> LedgerFailed | 
             " all other parameters of libpq may stand in the URL",
         )
     return LedgerFailed(
-        f"the ledger {address} cannot be reached: {text}", hint=f"start its server, {AGAIN}"
+        f"the ledger {address} cannot be reached: {text}",
+        hint=f"start its server, {AGAIN}",
+        passes=not any(words in text for words in _NO_SUCH_HOST),
     )
 
 
@@ -325,7 +333,7 @@ class PostgresDatabase:
         except psycopg.Error as error:
             refused = not_reached(self.address, error)
             if self._was_open:  # Whatever it is now, it is no mistake of who typed the address.
-                refused = LedgerFailed(refused.message, hint=refused.hint)
+                refused = LedgerFailed(refused.message, hint=refused.hint, passes=True)
             raise refused from None
         connection.silence = self._silence
         try:

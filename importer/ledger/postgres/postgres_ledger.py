@@ -74,6 +74,8 @@ _ATTEMPT = {
     "http_status": "int4",
     "error_code": "text",
     "detail": "text",
+    "request_id": "text",
+    "seconds": "float8",
 }
 
 
@@ -191,7 +193,10 @@ class PostgresLedger(Ledger):
     ) -> None:
         if rows:
             # A metadata key may be anything that Moment answered; PostgreSQL holds no NUL.
-            told = [(account, *columns, what.replace("\0", " ")) for *columns, what in rows]
+            told = [
+                (account, *columns, about.replace("\0", " "), request_id, seconds)
+                for *columns, about, request_id, seconds in rows
+            ]
             _copying(db).copy_in("attempt", _ACCOUNT | _ATTEMPT, told)
 
     def _write_totals(self, db: Transaction, account: int, moved: Mapping[str, int]) -> None:

@@ -75,7 +75,7 @@ _TOTAL = "INSERT INTO total (account, state, customers)"
 _ADD = "ON CONFLICT (account, state) DO UPDATE SET customers = customers + excluded.customers"
 _ATTEMPT = (
     "INSERT INTO attempt (account, run, reference, at, event, generation, http_status, error_code,"
-    " detail)"
+    " detail, request_id, seconds)"
 )
 
 
