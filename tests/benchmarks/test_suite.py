@@ -13,7 +13,6 @@ from benchmarks import __main__ as suite
 from benchmarks import report
 from benchmarks.parts import posting
 from benchmarks.process import BenchmarkError, run
-from importer import __version__
 
 if TYPE_CHECKING:
     from typing import Any
@@ -61,48 +60,6 @@ def test_the_page_is_written_from_the_figures() -> None:
     """docs/performance.md is what --docs-only writes from figures.json and the template."""
     written = report.page(report.read(report.FIGURES), report.TEMPLATE.read_text())
     assert report.PAGE.read_text() == written, "python -m benchmarks --docs-only"
-
-
-def faults_of(figures: dict[str, Any], page: str) -> list[str]:
-    """What is missing or out of date on a page that is to be published."""
-    faults = [f"{name} was not measured" for name in report.PARTS if name not in figures["parts"]]
-    major = __version__.partition(".")[0]
-    for name, part in figures["parts"].items():
-        measured = part["versions"]["importer"]
-        if measured.partition(".")[0] != major:
-            faults.append(f"{name} is of importer {measured}")
-        if name in report.PARTS and len(report.PARTS[name].table(part["figures"])) < 2:
-            faults.append(f"the table of {name} is empty")
-    faults += [words for words in ("Not measured yet", "(not measured)") if words in page]
-    return faults
-
-
-def test_the_published_page_is_whole_and_of_this_version() -> None:
-    """Every part was measured with this major version, and no table or figure is missing."""
-    figures = report.read(report.FIGURES)
-    assert faults_of(figures, report.PAGE.read_text()) == []
-
-
-def test_a_page_with_a_gap_is_found() -> None:
-    """A part that nobody measured, figures of another major version, an empty table, a gap."""
-    figures = report.read(report.FIGURES)
-    del figures["parts"]["check"]
-    figures["parts"]["startup"]["versions"]["importer"] = "99.1.0 (abc)"
-    figures["parts"]["latency"]["figures"]["levels"] = {}
-    assert faults_of(figures, "Not measured yet") == [
-        "check was not measured",
-        "the table of latency is empty",
-        "startup is of importer 99.1.0 (abc)",
-        "Not measured yet",
-    ]
-
-
-def test_the_table_of_latency_is_sorted_by_number() -> None:
-    """64 stands before 128, whatever the order of the keys in the file."""
-    figures = report.read(report.FIGURES)["parts"]["latency"]["figures"]
-    part, numbers = report.PARTS["latency"], ["32", "64", "128", "256"]
-    assert [line[0] for line in part.table(figures)[1:]] == numbers
-    assert [words.split()[2] for words, *_ in part.targets(figures)] == numbers
 
 
 def test_a_place_of_the_page_is_filled_with_its_figure() -> None:
