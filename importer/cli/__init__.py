@@ -22,41 +22,61 @@ def main() -> None:
     out = sys.stdout = Unbreakable(stdout)
     sys.stderr = Unbreakable(stderr)
     try:
-        code = _run()
+        code, error = _run()
         out.flush()
         if out.lost and not code:
             # What was asked for is not there: a script must not take half of it for the whole.
-            _report(_not_written(out.lost))
+            error = _not_written(out.lost)
+            _report(error)
             code = ExitCode.STOPPED
+        _tell(code, error)
     finally:
         sys.stdout, sys.stderr = stdout, stderr
         _drop_broken_streams()
     sys.exit(code)
 
 
-def _run() -> int | str | None:
-    """The exit code of the command that was typed."""
+def _run() -> tuple[int | str | None, ImporterError | None]:
+    """The exit code of the command that was typed, and what was reported."""
     try:
         from importer.cli.app import app  # noqa: PLC0415 - keeps `import importer` light
         from importer.cli.completion import VARIABLE, answer  # noqa: PLC0415 - as above
 
         if VARIABLE in os.environ:
-            return answer(app)
+            return answer(app), None
         gc.freeze()  # What was imported stays; nobody needs to look at it again.
         app()
     except SystemExit as left:
-        return int(left.code) if isinstance(left.code, ExitCode) else left.code
+        return int(left.code) if isinstance(left.code, ExitCode) else left.code, None
     except ImporterError as error:
         _report(error)
-        return int(error.exit_code)
+        return int(error.exit_code), error
     except KeyboardInterrupt:
-        return int(ExitCode.SIGINT)
+        return int(ExitCode.SIGINT), None
     except BaseException as error:  # noqa: BLE001 - polars' panics are no Exception
         from importer.cli.crash import as_bug  # noqa: PLC0415 - few runs need it
 
-        _report(as_bug(error))
-        return int(ExitCode.INTERNAL)
-    return 0
+        bug = as_bug(error)
+        _report(bug)
+        return int(ExitCode.INTERNAL), bug
+    return 0, None
+
+
+def _tell(code: int | str | None, error: ImporterError | None) -> None:
+    """Let alerts, pings and metrics know how a run ended, now that a person does."""
+    app = sys.modules.get("importer.cli.app")
+    news = [] if app is None else app.NEWS
+    exit_code = code if isinstance(code, int) else int(code is not None)
+    for one in filter(None, news):
+        one.end(exit_code, error)
+    arguments = sys.argv[1:]
+    if not news and arguments[:1] == ["run"] and exit_code not in {0, ExitCode.SIGINT}:
+        somebody = any(one.startswith(("IMPORTER_NOTIFY", "IMPORTER_PING")) for one in os.environ)
+        if somebody or any(one.startswith("--config") for one in arguments):
+            from importer.cli.notify_command import tell_refused  # noqa: PLC0415 - as above
+
+            tell_refused(exit_code, error, arguments)
+    news.clear()
 
 
 def _not_written(lost: OSError) -> ImporterError:

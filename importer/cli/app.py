@@ -18,6 +18,7 @@ from importer.cli.completion import install_script, offer, run_ids, show_script
 from importer.cli.next_commands import after_check, after_run
 from importer.cli.settings import ConfigFile, Given, effective, read, show, with_settings
 from importer.errors import printable
+from importer.job.job_settings import NOTIFY_TEST
 
 if TYPE_CHECKING:
     from importer.cli.next_commands import NextCommands
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from importer.job.observer import Observer
     from importer.job.plan_guard import PlanGuard, SavedPlan
     from importer.job.run import Finished
+    from importer.job.run_news import RunNews
 
+NEWS: list[RunNews | None] = []
+"""Who is told of this process' run, None for nobody; empty until its settings could be read."""
 DEFAULT_CONFIG = Path("import.toml")
 _READS = (
     "CSV, JSON Lines (gzip, zstd too), Excel or Parquet: paths or URLs; - reads standard input."
@@ -59,6 +63,10 @@ ledgers = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(ledgers, name="ledger")
+notifying = typer.Typer(
+    help="Alerts: see whether they arrive.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(notifying, name="notify")
 
 
 @app.callback(invoke_without_command=True)
@@ -121,6 +129,7 @@ def run(
     from importer.job.run import run as run_job  # noqa: PLC0415
     from importer.way import check_way  # noqa: PLC0415
 
+    news = _news_of(given, sources or [])
     saved, guard = _plan_of(plan)
     if saved is not None:
         if config is None and saved.mapping is not None:
@@ -128,6 +137,7 @@ def run(
             context.obj = read(config, context)
         given.follow(saved)
         sources = sources or [one.name for one in saved.sources]
+        news = _news_of(given, sources, news)
     display = given.display()
     delivery = given.delivery()
     next_commands = partial(
@@ -141,7 +151,11 @@ def run(
     )
     observer = _observer(display, next_commands)
     inputs = given.inputs(sources or [])
+    if news is not None:
+        news.knows(inputs, delivery, observer.warning)
     key = read_api_key(os.environ)
+    if news is not None:
+        news.mode = key.mode
     if key.warning:
         observer.warning("key_file_open", key.warning)
     if not delivery.dry_run:
@@ -157,6 +171,8 @@ def run(
         plan=guard,
         typed=Typed(effective(given), next_commands),
     )
+    if news is not None:
+        news.finished = finished
     _end(finished)
 
 
@@ -482,6 +498,21 @@ def move_account(
     show_moved(given.delivery().ledger, check_base_url(base_url), account, old)
 
 
+@notifying.command("test")
+@with_settings(NOTIFY_TEST)
+def notify_test(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    *,
+    config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    given: Given,
+) -> None:
+    """Send a test message to everybody that a run would tell, and print who was reached."""
+    from importer.cli.notify_command import send_test  # noqa: PLC0415
+
+    if not send_test(given.outward(), given.ca_bundle):
+        raise typer.Exit(1)
+
+
 @sandboxes.callback()
 def sandbox(
     context: typer.Context,
@@ -550,6 +581,19 @@ def _announce_sandbox(url: str) -> None:
     typer.echo(f"  export MOMENT_BASE_URL={url} MOMENT_API_KEY=sk_test_sandbox")
     typer.echo("  importer run sample_data/customers.csv")
     sys.stdout.flush()
+
+
+def _news_of(given: Given, sources: list[str], begun: RunNews | None = None) -> RunNews | None:
+    """Who is told of the run from here on, as far as settings are known; None for nobody."""
+    from importer.job.courier import telemetry_wanted  # noqa: PLC0415
+
+    outward = given.outward()
+    if not given.values["dry_run"] and (not outward.is_silent or telemetry_wanted(os.environ)):
+        from importer.cli.notify_command import begin  # noqa: PLC0415
+
+        begun = begin(outward, sources, begun, given.ca_bundle)
+    NEWS[:] = [begun]
+    return begun
 
 
 def _plan_of(path: Path | None) -> tuple[SavedPlan, PlanGuard] | tuple[None, None]:

@@ -11,10 +11,11 @@ import functools
 import inspect
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -27,11 +28,14 @@ from importer.job.job_settings import (
     DeliverySettings,
     DisplaySettings,
     InputSettings,
+    OutwardSettings,
 )
 from importer.ledger.address import LedgerAddress, refuse_password
 from importer.mapping.updates import updates_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping as Environment
+
     from importer.job.job_settings import Setting
     from importer.job.plan_guard import SavedPlan
     from importer.mapping import Mapping
@@ -58,7 +62,7 @@ _RUN = "run"
 def settings_of(command: str) -> list[Setting]:
     """The settings that a command has; ``config`` has those of ``run``, ``plan`` and ``check``."""
     wanted = set(READS) if command == "config" else {command}
-    return [one for one in TABLE if wanted & set(one.commands)]
+    return [one for one in TABLE if wanted & set(one.commands) and not one.secret]
 
 
 def option(one: Setting, command: str) -> inspect.Parameter:
@@ -172,6 +176,24 @@ class Given:
         """
         return DisplaySettings(**self._of(DisplaySettings))
 
+    def outward(self) -> OutwardSettings:
+        """Whom to tell how the run went.
+
+        Raises:
+            UsageError: a setting has no value of its kind, or a file that it names is not there.
+        """
+        config = mapping_of(self.context)
+        found = {one.name: secret_of(one, os.environ, config) for one in SECRETS}
+        values = {name: one.value for name, one in found.items() if one.value is not None}
+        warnings = dict.fromkeys(one.warning for one in found.values() if one.warning)
+        return OutwardSettings(**self._of(OutwardSettings), **values, warnings=tuple(warnings))
+
+    @property
+    def ca_bundle(self) -> Path | None:
+        """The authorities to trust; None for those of the environment."""
+        found: Path | None = BY_NAME["ca_bundle"].value_of(self.values["ca_bundle"])
+        return found
+
     def flags(
         self, command: str, *, without: Iterable[str] = (), planned: bool = True
     ) -> list[str]:
@@ -213,6 +235,59 @@ def _words(one: Setting, value: Any) -> list[str]:
     for text in map(str, value if one.repeated else [value]):
         found += [f"{one.flag}={text}"] if text.startswith("-") else [one.flag, text]
     return found
+
+
+# Secrets -----------------------------------------------------------------------------------------
+
+SECRETS = [one for one in TABLE if one.secret]
+FILE = "_FILE"
+"""What a variable ends with that names a file which holds a secret."""
+
+
+class Secret(NamedTuple):
+    """What was given for a setting that nothing shows, and where."""
+
+    value: Any = None
+    """The field's value; None where nobody gave one."""
+    origin: str = "default"
+    warning: str = ""
+
+
+def secret_of(one: Setting, environment: Environment[str, str], config: Config | None) -> Secret:
+    """Its variable, else the file that ``NAME_FILE`` names, else the mapping file says it.
+
+    Raises:
+        UsageError: the file cannot be read, or it is no value; the message shows nothing of it.
+    """
+    variable = one.variable or ""
+    named = environment.get(variable + FILE, "")
+    if environment.get(variable, "").strip():
+        given, origin, path = environment[variable], f"environment {variable}", None
+    elif named:
+        path, origin = Path(named), f"environment {variable}{FILE}"
+        given = _lines_of(path, origin)
+    elif config is not None and one.name in (values := _values(config)):
+        path = config.path
+        given, origin = values[one.name], f"{path}:{config.lines.get(one.name, 1)}"
+    else:
+        return Secret()
+    try:
+        value = one.value_of(given)
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error.message}", hint=error.hint) from None
+    is_open = path is not None and value and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+    warning = f"{path} holds addresses with tokens, and other users can read it; chmod 600 it"
+    return Secret(value, origin, warning if is_open else "")
+
+
+def _lines_of(path: Path, origin: str) -> str:
+    """A file's lines, without those that are comments."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise UsageError(f"{origin}: {path} cannot be read: {reason}") from None
+    return "\n".join(one for one in lines if not one.lstrip().startswith("#"))
 
 
 # The mapping file --------------------------------------------------------------------------------
@@ -306,6 +381,7 @@ def _sections(mapping: Mapping) -> list[tuple[str, str, Any]]:
     return [
         *(("source", key, value) for key, value in source.items() if key in known),
         *(("guard", key, value) for key, value in mapping.guard.items()),
+        *(("notify", key, value) for key, value in mapping.notify.items()),
         *((("update", "update", updates_text(updates)),) if updates else ()),
     ]
 
@@ -328,6 +404,8 @@ def _unknown(where: str, name: str, known: Iterable[str]) -> UsageError:
 
 def _check_kind(where: str, one: Setting, value: Any) -> None:
     """A file has types: a text is no truth there, and a date is neither."""
+    if one.secret and not isinstance(value, dict | bool):
+        return  # Its own parser says it, and shows nothing of it.
     wants_truth = one.kind is bool
     several = isinstance(value, list) and one.repeated
     if wants_truth != isinstance(value, bool) or (isinstance(value, dict | list) and not several):
@@ -339,7 +417,7 @@ def _check_kind(where: str, one: Setting, value: Any) -> None:
 
 def _check(where: str, one: Setting, value: Any, context: typer.Context) -> None:
     try:
-        one.value_of(_converter(one.name).process_value(context, value))
+        one.value_of(value if one.secret else _converter(one.name).process_value(context, value))
     except typer.BadParameter as error:
         raise UsageError(
             f"{where}: {in_words(value)}: {error.message}", hint="see importer run --help"
@@ -380,6 +458,7 @@ def _check_environment(context: typer.Context) -> None:
         if value := os.environ.get(variable):
             _check(f"environment: {variable}", one, value, context)
     known = {one.variable for one in IN_FILE.values() if one.variable}
+    known |= {f"{one.variable}{FILE}" for one in SECRETS}
     others = {name for name in os.environ if name.startswith(PREFIX)} - known - own.keys()
     ends = [name.removeprefix(PREFIX) for name in known]
     for variable in sorted(others):
@@ -407,7 +486,7 @@ def show(given: Given) -> list[str]:
         UsageError: a flag has no value of its setting.
     """
     given.delivery()  # Refuses what a run would.
-    rows = [*effective(given), ("MOMENT_API_KEY", *_key()), *_way(given)]
+    rows = [*effective(given), *_secrets(given), ("MOMENT_API_KEY", *_key()), *_way(given)]
     width = max(len(name) for name, _, _ in rows)
     widest = max(len(value) for _, value, _ in rows)
     return [
@@ -468,6 +547,19 @@ def _way(given: Given) -> list[tuple[str, str, str]]:
         rows.append(("certificates", named.where, named.said_by or "the certifi package"))
     except UsageError as error:
         rows.append(("certificates", "", error.message))
+    return rows
+
+
+def _secrets(given: Given) -> list[tuple[str, str, str]]:
+    """Whom a run tells, by addresses that show no token."""
+    from importer.job.run_news import masked  # noqa: PLC0415 - only this command asks
+
+    outward, config = given.outward(), mapping_of(given.context)
+    rows = []
+    for one in SECRETS:
+        told = getattr(outward, one.name)
+        shown = ", ".join(masked(url) for url in (told if one.repeated else filter(None, [told])))
+        rows.append((one.name, shown, secret_of(one, os.environ, config).origin))
     return rows
 
 

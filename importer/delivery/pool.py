@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.delivery.committer import Committer
     from importer.delivery.pacing.server_hints import RateLimitHint
-    from importer.delivery.protocol.states import Hashes, UpdateState, UpdateTransition
+    from importer.delivery.protocol.states import Attempt, Hashes, UpdateState, UpdateTransition
 
 AnswerT = TypeVar("AnswerT", bound=AnyAnswer)
 
@@ -149,6 +149,8 @@ class _Ride:
     """It has been counted among the rows that Moment took or refused."""
     answer: int = 0
     """The number of the last answer to its POST or PATCH, of all in this run."""
+    sent_at: float = 0.0
+    """When its last request left, monotonic seconds."""
     update: UpdateFlight | None = None
     """Where the row's customer is settled and is to be kept in step."""
     after_update: u.UpdateEvent | None = None
@@ -578,8 +580,13 @@ class Pool:
         if isinstance(event.answer, a.Created | a.Found):
             ride.seen = event.answer.seen
         if attempt := attempt_of(ride.flight, event):
-            self._committer.note(attempt)
+            self._note(ride, attempt)
         return event
+
+    def _note(self, ride: _Ride, attempt: Attempt) -> None:
+        """Keep an exchange that has just ended in the row's history."""
+        took = max(0.0, round(self._monotonic() - ride.sent_at, 3))
+        self._committer.note(replace(attempt, seconds=took))
 
     def _number(self, ride: _Ride) -> None:
         self._answers += 1
@@ -594,7 +601,7 @@ class Pool:
     ) -> AnswerT:
         """One request: through the valve, and what everybody learns from its answer."""
         trail, valve = ride.trail, self._valve
-        sent_at = await valve.enter(trail, finishing=finishing)
+        sent_at = ride.sent_at = await valve.enter(trail, finishing=finishing)
         answer: AnswerT | None = None
         try:
             answer, hint = await call()
@@ -663,7 +670,7 @@ class Pool:
     def _note_update(self, ride: _Ride, what: str, answer: AnyAnswer) -> None:
         reference, now = ride.planned.reference, self._clock.now()
         if attempt := attempt_of_update(reference, what, answer, now):
-            self._committer.note(attempt)
+            self._note(ride, attempt)
 
     def _settle_update(self, ride: _Ride, settled: u.SettleUpdate) -> None:
         code, text = told(settled, ride.planned.payload)

@@ -33,10 +33,11 @@ from importer import __version__
 from importer.delivery.around import Around, loop_options, open_network
 from importer.delivery.credentials import read_api_key
 from importer.delivery.protocol.updating import UpdatePolicy
+from importer.delivery.stopping import stop_error
 from importer.engine.coordinator import Coordinator, WorkerLost
 from importer.engine.row_batch import Answer, OwnDoing, RowBatch, Standing, Stop
 from importer.engine.session import Session
-from importer.errors import ExitCode, RunStopped, UsageError
+from importer.errors import ExitCode, UsageError
 from importer.ledger import joined, open_ledger, open_rate
 from importer.way import check_way
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.flight import Settled
     from importer.engine.row_batch import RunReader
     from importer.engine.seam import EngineSettings
+    from importer.errors import RunStopped
     from importer.ledger import Account, LedgerAddress
 
 
@@ -327,17 +329,14 @@ class DaskCarrier:
             raise WorkerLost
         if told[worker] != __version__:
             there = told[worker] if isinstance(told[worker], str) else "no importer"
-            return Stop(
-                f"the worker {worker} has {there}, this is importer {__version__}",
-                "install the same version of importer[dask,postgres] on all machines",
-                "worker_version",
-                ExitCode.STOPPED,
-            )
+            said = f"the worker {worker} has {there}, this is importer {__version__}"
+            return Stop.of(stop_error("worker_version", message=said))
         unfit: Stop | None = await self._task("greet", worker, greet, self._errand)
         if unfit is None:
             return None
         said = f"the worker {worker} cannot take part: {unfit.message}"
-        kept = unfit.exit_code is ExitCode.LEDGER_IN_USE  # the run's own lease has ended
+        # The run's own lease has ended, or the database is away.
+        kept = unfit.exit_code in {ExitCode.LEDGER_IN_USE, ExitCode.TEMPFAIL}
         code = unfit.exit_code if kept else ExitCode.STOPPED
         return unfit._replace(message=said, reason=unfit.reason or "worker_failed", exit_code=code)
 
@@ -417,23 +416,16 @@ class DaskCarrier:
             raise self._lost(error) from None
 
     def _cannot_run(self, worker: str, error: Exception) -> RunStopped:
-        return RunStopped(
-            f"the Dask cluster cannot run what importer gives to {worker} ({type(error).__name__})",
-            reason="cluster_unfit",
-            hint="install the same versions of Python and of importer[dask,postgres] on all"
-            " machines, the scheduler's among them",
-        )
+        what = f"what importer gives to {worker} ({type(error).__name__})"
+        return stop_error("cluster_unfit", message=f"the Dask cluster cannot run {what}")
 
     def _lost(self, error: Exception | None = None) -> RunStopped:
         return self._unreachable("does not answer any more", error)
 
     def _unreachable(self, what: str, error: Exception | None) -> RunStopped:
         why = f" ({type(error).__name__})" if error is not None else ""
-        return RunStopped(
-            f"the Dask scheduler at {_shown(self._address)} {what}{why}",
-            reason="scheduler_lost",
-            hint="when it is there, type the same command again: nothing is sent twice",
-        )
+        where = _shown(self._address)
+        return stop_error("scheduler_lost", message=f"the Dask scheduler at {where} {what}{why}")
 
 
 def _shown(address: str) -> str:

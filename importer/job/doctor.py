@@ -34,7 +34,7 @@ from importer.delivery.http.connecting import Failure, explain
 from importer.delivery.http.network import AsyncioTransport
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol.creating import Policy
-from importer.delivery.stopping import stop_error
+from importer.delivery.stopping import REASONS, stop_error
 from importer.errors import ImporterError, UsageError, printable
 from importer.job.other_accounts import doubt
 from importer.job.world import iso
@@ -71,6 +71,12 @@ SLOW = 0.05
 _BACKUP_OLD = 7 * _DAY
 _OTHER_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE")
 """Variables in which other programs are told of a company's authorities."""
+
+
+_NO_BASIC = (
+    "it takes no login with a name and a password (Basic): a helper on this machine, such as px or"
+    " cntlm, can log in; name it in HTTPS_PROXY"
+)
 
 
 class Check(NamedTuple):
@@ -371,6 +377,8 @@ class _Api:
         return f" (it shows {seen.names}, valid until {iso(seen.ends)})" if seen else ""
 
     def _hint(self, failure: Failure) -> str:
+        if failure.code == "proxy_refused" and "(it wants" in failure.said:
+            return "" if "Basic" in failure.said else _NO_BASIC
         if failure.code != "certificate_unknown_issuer":
             return ""
         for variable in _OTHER_BUNDLES:
@@ -446,37 +454,18 @@ class _Api:
 
     def _look_up_failed(self, answer: a.LookUpFailed, network: _Noting) -> Check:
         status, code = answer.http_status, answer.error_code
-        if not status:
-            error = stop_error(code)
-            return Check("api", FAIL, error.message, error.hint or "see tls")
-        told = f"HTTP {status}, {network.kind}"
         if answer.throttled:
             wait = f", and asks to wait {answer.retry_after:,.0f} s" if answer.retry_after else ""
-            return Check(
-                "api",
-                WARN,
-                f"Moment answers 429 (too many requests){wait}",
-                "somebody uses this key right now: let it end, or share the rate with --rate",
-            )
-        if not network.is_problem:
-            error = stop_error("something_else_answers", detail=told)
-            return Check("api", FAIL, error.message, error.hint)
-        if status == httpx.codes.FORBIDDEN:
-            error = stop_error("forbidden", detail=code)
-            return Check("api", FAIL, error.message, error.hint)
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return Check(
-                "api",
-                FAIL,
-                f"Moment is in trouble of its own (HTTP {status})",
-                "wait: a run would try again, and stop after --patience",
-            )
-        return Check(
-            "api",
-            FAIL,
-            f"Moment does not take the question (HTTP {status}, {code})",
-            "a key that is not valid is answered so: check MOMENT_API_KEY",
-        )
+            said = f"Moment answers 429 (too many requests){wait}"
+            fix = "somebody uses this key right now: let it end, or share the rate with --rate"
+            return Check("api", WARN, said, fix)
+        if status == httpx.codes.OK or (status and not network.is_problem):
+            error = stop_error("something_else_answers", detail=f"HTTP {status}, {network.kind}")
+        elif status == httpx.codes.FORBIDDEN or (not status and code in REASONS):
+            error = stop_error("forbidden" if status else code, detail=code if status else "")
+        else:
+            return Check("api", FAIL, *_not_answered(status, code))
+        return Check("api", FAIL, error.message, error.hint)
 
     def _clock_check(self, network: _Noting) -> Check:
         if network.date is None:
@@ -494,6 +483,27 @@ class _Api:
         )
         fix = "set the clock (timedatectl set-ntp true), also on the other machines of this ledger"
         return Check("clock", WARN if abs(off) < OFF_FAIL else FAIL, told + why, fix)
+
+
+def _not_answered(status: int, code: str) -> tuple[str, str]:
+    """What is said of an answer that is none to the question, and the fix."""
+    if not status:
+        return (
+            f"a connection comes about, and no answer that can be read ({code})",
+            (
+                "something between holds or cuts it, or another server listens at this port:"
+                " check --base-url, and ask who runs the network"
+            ),
+        )
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return (
+            f"Moment is in trouble of its own (HTTP {status})",
+            "wait: a run would try again, and stop after --patience",
+        )
+    return (
+        f"Moment does not take the question (HTTP {status}, {code})",
+        "a key that is not valid is answered so: check MOMENT_API_KEY",
+    )
 
 
 class _Noting(httpx.AsyncBaseTransport):
@@ -600,9 +610,11 @@ def _seen(tls: Any) -> _Seen | None:
     if not chain:
         return _Seen(tls.version() or "TLS", "a certificate", float("inf"))
     issuers = dict.fromkeys(_called(one.get("issuer")) for one in chain)
-    names = f"{_called(chain[0].get('subject'))}, signed by {' < '.join(issuers)}"
-    if _called(chain[0].get("issuer")) == _called(chain[0].get("subject")):
-        names = f"{_called(chain[0].get('subject'))}, signed by itself"
+    own, named = _called(chain[0].get("subject")), chain[0].get("subjectAltName", ())
+    whose = ", ".join(printable(str(name))[:60] for _, name in named[:2]) or own
+    names = f"{whose}, signed by {' < '.join(issuers)}"
+    if _called(chain[0].get("issuer")) == own:
+        names = f"{own}, signed by itself"
     ends = min(ssl.cert_time_to_seconds(str(one["notAfter"])) for one in chain)
     return _Seen(tls.version() or "TLS", names, float(ends))
 

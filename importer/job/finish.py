@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import Done, Origin, Rejected, State, Synced, UpdateState
 from importer.errors import BugFound, ExitCode, LedgerFailed, UsageError
 from importer.job.world import iso
+from importer.ledger.run_table import LONGEST_TRY, MOST_TRIES, SETTLED
 from importer.outcomes import NOT_FAILED, Outcome
 from importer.plan.decide import differing
 from importer.results import (
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.job.observer import Observer
     from importer.job.source_reading import Input
+    from importer.ledger import Ledger
     from importer.ledger.interface import LedgerReader
     from importer.plan import Page, Staging
     from importer.plan.frames import Pending
@@ -97,14 +100,66 @@ def _outcome(
             return Outcome.UNSETTLED, "", "not_reached", why
 
 
-def exit_code(outcomes: dict[str, int], fail_on: Iterable[str] = ()) -> ExitCode:
-    """0 if every record is in Moment and in step (or would be), else 1.
+def exit_code(
+    outcomes: dict[str, int], fail_on: Iterable[str] = (), *, goes_on: bool = True
+) -> ExitCode:
+    """0 if every record is in Moment and in step (or would be), else 75 or 1.
 
-    ``fail_on`` are further outcomes that count as not done.
+    75 where only unsettled records are left, with which the same command goes on by itself.
+
+    Args:
+        outcomes: records by outcome.
+        fail_on: further outcomes that count as not done; ``unsettled`` asks for 1.
+        goes_on: whether the same command is to go on by itself; not where ``--limit`` ended it.
     """
-    done = NOT_FAILED - {*fail_on}
-    left = sum(number for outcome, number in outcomes.items() if outcome not in done)
-    return ExitCode.ROWS_LEFT if left else ExitCode.OK
+    told = {*fail_on}
+    left = {one for one, number in outcomes.items() if number and one not in NOT_FAILED - told}
+    if not left:
+        return ExitCode.OK
+    waits = goes_on and left == {Outcome.UNSETTLED} and Outcome.UNSETTLED not in told
+    return ExitCode.TEMPFAIL if waits else ExitCode.ROWS_LEFT
+
+
+_AT_ONCE = 1000
+"""Rows of which the ledger is asked how often they were tried."""
+
+
+def tried_in_vain(
+    ledger: Ledger, staging: Staging, counts: dict[str, int], now: float, *, stopped: bool
+) -> str:
+    """Why a person is needed although what is in the way may pass by itself; "" where none is.
+
+    Nobody is to type a command for ever that never gets on. So rows that are left unsettled must
+    not all have been tried in vain, and a run that was stopped, or left marks alone, must have
+    settled something, or others before it.
+    """
+    try:
+        if counts.get(Outcome.UNSETTLED) and not stopped:
+            if not _rows_in_vain(ledger, staging, now):
+                return ""
+            rows = counts[Outcome.UNSETTLED]
+            what = f"{rows:,} {'row has' if rows == 1 else 'rows have'} been unsettled"
+            hint = "importer why REFERENCE says what is known of one"
+        else:
+            settled = any(counts.get(one) for one in SETTLED)
+            if settled or not ledger.stops_in_vain(now):
+                return ""
+            what, hint = "no run has settled anything", "importer runs shows how they ended"
+    except LedgerFailed:
+        return ""  # Nobody can tell; and what cannot be read may pass, too.
+    hours = LONGEST_TRY / 3600
+    tries = f"for {hours:.0f} hours or more, in {MOST_TRIES} runs or more"
+    return f"{what} {tries}: trying again does not help by itself ({hint})"
+
+
+def _rows_in_vain(ledger: Ledger, staging: Staging, now: float) -> bool:
+    unsettled = (
+        row.reference for row in staging.failed() if row.outcome == Outcome.UNSETTLED.value
+    )
+    while some := list(islice(unsettled, _AT_ONCE)):
+        if not ledger.is_tried_in_vain(some, now):
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

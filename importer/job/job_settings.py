@@ -9,6 +9,7 @@ are loaded when a value is parsed.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,6 +43,7 @@ PREFIX = "IMPORTER_"
 SENDS = ("run", "plan")
 READS = ("run", "plan", "check")
 ONLY_RUN = ("run",)
+NOTIFY_TEST = "notify test"
 _KEY = "setting"
 
 
@@ -69,11 +71,14 @@ class Setting:
     each_time: bool = False
     """It must be meant each time: no variable sets it."""
     section: str = ""
-    """It may stand in this section of a mapping file, too: ``source`` or ``guard``,"""
+    """It may stand in this section of a mapping file, too: ``source``, ``guard``, ``notify``,"""
     key: str = ""
     """and is called so there; "" for its name."""
     repeated: bool = False
     """The flag may be given several times; the field holds a tuple."""
+    secret: bool = False
+    """It holds tokens: no flag sets it, because process lists show flags, and nothing shows its
+    value. Beside its variable there is ``NAME_FILE``, the name of a file that holds it."""
     help_of: Mapping[str, str] = field(default_factory=dict)
     """Other words for some commands, where it does something else there."""
     values: tuple[str, ...] | Callable[[], list[str]] = ()
@@ -105,7 +110,10 @@ class Setting:
             UsageError: it is no value of this setting.
         """
         if self.repeated:
-            return tuple(self._one(one) for one in given or ())
+            several = given.split() if isinstance(given, str) else given
+            if several is not None and not isinstance(several, list | tuple):
+                several = [several]
+            return tuple(self._one(one) for one in several or ())
         return None if given is None else self._one(given)
 
     def _one(self, given: Any) -> Any:
@@ -137,6 +145,12 @@ def setting(  # noqa: D417 - the others are documented at Setting
         kind = Path if isinstance(given, Path) else type(given)
     made = {"help": help, "default": given, "kind": kind, "commands": commands}
     return field(default=default, metadata={_KEY: {**made, **more}})
+
+
+def secret(help: str, **more: Any) -> dict[str, Any]:  # noqa: A002 - as click and typer call it
+    """The metadata of a field of texts that nothing shows; see ``Setting.secret``."""
+    made = {"help": help, "default": None, "kind": str, "commands": (*ONLY_RUN, NOTIFY_TEST)}
+    return {_KEY: {**made, "secret": True, "section": "notify", **more}}
 
 
 def settings_in(*classes: type[Any]) -> Iterator[Setting]:
@@ -267,6 +281,38 @@ def parse_shard(text: str) -> Shard:
     return shard_of(text, os.environ)
 
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s]+")
+
+
+def parse_notify(text: str) -> str:
+    """An address as Apprise has them; the message shows nothing of it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not _ADDRESS.fullmatch(str(text)):
+        raise UsageError(
+            "an address to notify is none",
+            hint="KIND://..., as Apprise lists them: mailto://, slack://, json:// (docs/alerts.md)",
+        )
+    return text
+
+
+def parse_ping_url(text: str) -> str:
+    """The address of a dead man's switch; the message shows nothing of it.
+
+    Raises:
+        UsageError: it is no http(s) URL.
+    """
+    given = str(text).strip()
+    if given and not re.fullmatch(r"https?://[^\s/]+(?:/[!-~]*)?", given, re.IGNORECASE):
+        raise UsageError(
+            "the ping URL is no URL of a web server",
+            hint="https://HOST/..., as healthchecks.io shows it for a check (docs/alerts.md)",
+        )
+    return given
+
+
 def parse_log_format(text: str) -> str:
     """What ``--log-format`` names.
 
@@ -313,9 +359,9 @@ class InputSettings:
     )
     ca_bundle: Path | None = setting(
         None,
-        "File of the authorities to trust (PEM), for Moment and for sources by https.",
+        "File of the authorities to trust (PEM), for Moment, sources by https, and alerts.",
         kind=Path,
-        commands=(*READS, "init", "verify", "doctor"),
+        commands=(*READS, "init", "verify", "doctor", NOTIFY_TEST),
         metavar="FILE",
     )
     """In place of SSL_CERT_FILE, SSL_CERT_DIR and the usual ones; None for those."""
@@ -567,5 +613,55 @@ class DisplaySettings:
     quiet: bool = setting(default=False, help="Only warnings and errors.", letter="-q")
 
 
-TABLE: tuple[Setting, ...] = tuple(settings_in(InputSettings, DeliverySettings, DisplaySettings))
+@dataclass(frozen=True, slots=True)
+class OutwardSettings:
+    """Whom a run tells how it went."""
+
+    metrics: Path | None = setting(
+        None,
+        "Write the run's figures to FILE, for node_exporter's textfile collector.",
+        kind=Path,
+        commands=ONLY_RUN,
+        metavar="FILE.prom",
+    )
+    notify: tuple[str, ...] = field(
+        default=(),
+        repr=False,
+        metadata=secret(
+            "Who is told when a run fails, or is ok again: addresses as Apprise has them.",
+            repeated=True,
+            parse=parse_notify,
+            key="urls",
+        ),
+    )
+    ping_url: str = field(
+        default="",
+        repr=False,
+        metadata=secret(
+            "A dead man's switch in the style of healthchecks.io: told of start and end.",
+            parse=parse_ping_url,
+        ),
+    )
+    notify_timeout: float = setting(
+        10.0,
+        "Most seconds that alerts and pings may take.",
+        commands=(*ONLY_RUN, NOTIFY_TEST),
+        least=0.1,
+        most=300,
+        section="notify",
+        key="timeout",
+    )
+
+    warnings: tuple[str, ...] = ()
+    """What is odd about where the addresses were found."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Nobody is told anything."""
+        return not (self.metrics or self.notify or self.ping_url)
+
+
+TABLE: tuple[Setting, ...] = tuple(
+    settings_in(InputSettings, DeliverySettings, OutwardSettings, DisplaySettings)
+)
 """Every setting, in the order of ``--help``."""

@@ -20,6 +20,7 @@ from importer.job.finish import (
     by_field,
     exit_code,
     fill_in_from_ledger,
+    tried_in_vain,
     write_all,
 )
 from importer.job.job_settings import VANISHED
@@ -170,6 +171,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             plan.check_rows(staging, reader)
             look = volume.look(staging, read, met)
             summary.vanished = _guard(look, volume, delivered, observer)
+            summary.series, summary.volume = volume.series, look.figures
             if not shard.is_whole:
                 # Of the whole input all is known by now; what is told from here on is the share.
                 read = replace(read, records=staging.keep(shard))
@@ -231,6 +233,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                 with _timed(summary, "mark"), _not_in_vain():
                     delivered = delivered.and_then(_deliver(marks))
             summary.marked = {word: number for word, number in marking.counts.items() if number}
+        summary.stages["results"] = time.time()
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         _fill_in(staging, reader, delivered, delivery.limit)
@@ -244,7 +247,12 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             # After a canary (--limit) most references are still new: it is no measure.
             measure=volume.measure if is_whole and not delivery.dry_run else None,
             marks=marking.failures if marking is not None else {},
+            cut=delivery.limit is not None and to_deliver > delivery.limit,
+            in_vain=partial(tried_in_vain, ledger, staging),
+            observer=observer,
         )
+        with suppress(LedgerFailed):
+            summary.ledger = reader.totals()
         conflicts = partial(conflicts_by_field, staging, reader, delivery.updates)
         _tell_delivery(summary, delivered, timeline, conflicts)
         results = write_all(
@@ -405,7 +413,7 @@ def _guard(look: Look, volume: VolumeCheck, delivered: Delivered, observer: Obse
 
 @contextmanager
 def _timed(summary: Summary, stage: str) -> Iterator[None]:
-    began = time.perf_counter()
+    summary.stages[stage], began = time.time(), time.perf_counter()
     yield
     summary.seconds[stage] = round(time.perf_counter() - began, 3)
 
@@ -427,7 +435,8 @@ def _noting_failure(ledger: Ledger, run_id: str, clock: Clock) -> Iterator[None]
     except BaseException as error:
         code = error.exit_code if isinstance(error, ImporterError) else ExitCode.INTERNAL
         with suppress(LedgerFailed):
-            ledger.end_run(run_id, ended_at=clock.now(), exit_code=code)
+            reason = getattr(error, "reason", "")
+            ledger.end_run(run_id, ended_at=clock.now(), exit_code=code, stopped_by=reason)
         raise
 
 
@@ -468,13 +477,24 @@ def _note_end(
     delivery: DeliverySettings,
     measure: dict[str, Any] | None,
     marks: dict[str, int],
+    cut: bool,
+    in_vain: Callable[..., str],
+    observer: Observer,
 ) -> None:
     """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
     fail_on = [one for one in delivery.fail_on.split(",") if one]
     # A mark that is not there counts as a row does that is not in step.
     outcomes = {**counts, **({VANISHED: summary.vanished} if VANISHED in fail_on else {})}
     outcomes |= {word: number + counts.get(word, 0) for word, number in marks.items()}
-    code = _exit_code(delivered, outcomes, fail_on)
+    code = _exit_code(delivered, outcomes, fail_on, cut=cut)
+    if code is ExitCode.TEMPFAIL:
+        stopped = delivered.stopped_by
+        if why := in_vain(counts, now, stopped=stopped is not None):
+            code = ExitCode.ROWS_LEFT if stopped is None else ExitCode.STOPPED
+            if stopped is not None:
+                stopped.exit_code = code
+            summary.warnings.append(why)
+            observer.warning("tried_in_vain", why)
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
     if delivered.patches:
         summary.requests["patch"] = delivered.patches
@@ -485,11 +505,12 @@ def _note_end(
             exit_code=code,
             counts=counts,
             volume=measure if _went_through(delivered) else None,
+            stopped_by=_stopped_by(delivered),
         )
         ledger.forget_attempts(now - delivery.keep_history * _DAY)
     except LedgerFailed as failed:
         delivered.stopped_by = delivered.stopped_by or failed
-        code = _exit_code(delivered, outcomes, fail_on)
+        code = _exit_code(delivered, outcomes, fail_on, cut=cut)
     summary.exit_code = code
     summary.stopped_by = _stopped_by(delivered)
     if delivered.signum is not None:
@@ -514,12 +535,14 @@ def _tell_delivery(
         summary.fields |= by_field(conflict=conflicts())
 
 
-def _exit_code(delivered: Delivered, outcomes: dict[str, int], fail_on: Sequence[str]) -> ExitCode:
+def _exit_code(
+    delivered: Delivered, outcomes: dict[str, int], fail_on: Sequence[str], *, cut: bool
+) -> ExitCode:
     if delivered.signum is not None:
         return exit_code_of(delivered.signum)
     if delivered.stopped_by is not None:
         return delivered.stopped_by.exit_code
-    return exit_code(outcomes, fail_on)
+    return exit_code(outcomes, fail_on, goes_on=not cut)
 
 
 def _stopped_by(delivered: Delivered) -> str:

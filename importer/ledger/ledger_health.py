@@ -46,13 +46,13 @@ class Space(NamedTuple):
     total: int
 
 
-def untouched(uri: str, **options: Any) -> sqlite3.Connection:
+def untouched(address: str, /, **options: Any) -> sqlite3.Connection:
     """Open a SQLite file so that nothing is written: no log, no index, no checkpoint at the end.
 
     For ``connect`` of ``open_ledger``. Where no run left a log the file alone is the ledger; where
     one did, its log is read with the index that stands beside it.
     """
-    place = uri.partition("?")[0]
+    place = address.partition("?")[0]
     path = Path(sqlite3_path(place))
     log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
     has_log = log.exists() and log.stat().st_size > 0

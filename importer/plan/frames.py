@@ -152,11 +152,11 @@ class Page:
     within the segment, null for a record that is invalid by itself."""
 
 
-def pack(frame: pl.DataFrame, compression: str = "uncompressed") -> bytes:
+def pack(frame: pl.DataFrame, compression: str = "uncompressed") -> memoryview:
     """A frame as bytes (an Arrow IPC stream: a file's footer would cost a small one most)."""
     buffer = io.BytesIO()
     frame.write_ipc_stream(buffer, compression="lz4" if compression == "lz4" else "uncompressed")
-    return buffer.getvalue()
+    return buffer.getbuffer()
 
 
 def unpack(packed: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:

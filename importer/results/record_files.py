@@ -144,7 +144,7 @@ def write_results(workspace: Workspace, pages: Iterable[Page], source_names: Seq
     with workspace.open_text("results.csv") as file:
         file.write(",".join(COLUMNS) + "\n")
         for page in pages:
-            lines = page.frame.select("source", _line().alias("line"))
+            lines = _lines(page.frame)
             for (source,), part in lines.group_by("source", maintain_order=True):
                 # A file name may hold bytes that are no UTF-8, which polars cannot: Python joins.
                 start = starts[source]
@@ -160,36 +160,48 @@ def _name_cell(name: str) -> str:
     return text.getvalue()[:-1]
 
 
-def _line() -> pl.Expr:
-    """All cells but the first, as ``csv`` would write them; null is an empty cell."""
-    reference = _cell(_harmless(pl.col("reference")))
-    cells = (
-        pl.col("line").cast(pl.String),
-        reference,
-        *(_or_empty(pl.col(name)) for name in ("outcome", "customer_id", "idempotency_key")),
+def _lines(page: pl.DataFrame) -> pl.DataFrame:
+    """``source``, and as ``line`` all other cells as ``csv`` would write them; null is empty."""
+    numbers = page.select(
         pl.col("attempts").fill_null(0).cast(pl.String),
-        pl.col("http_status").replace(0, None).cast(pl.String).fill_null(""),
-        _cell(_or_empty(pl.col("error_code"))),
-        _cell(_harmless(_or_empty(pl.col("error")))),
+        pl.col("http_status").replace(0, None).cast(pl.String),
     )
-    return pl.concat_str(*cells, separator=",")
+    cells = (
+        page["line"].cast(pl.String),
+        _quoted(_harmless(page["reference"])),
+        *(page[name] for name in ("outcome", "customer_id", "idempotency_key")),
+        *numbers,
+        _quoted(page["error_code"]),
+        _quoted(_harmless(page["error"])),
+    )
+    # Mostly all rows of a page say the same in most columns: that is one text for all of them.
+    pieces: list[pl.Expr] = []
+    text = ""
+    for cell in cells:
+        if (same := _same(cell)) is None:
+            pieces += [pl.lit(text), pl.lit(cell.fill_null(""))]
+            text = ""
+        else:
+            text += same
+        text += ","
+    return page.select("source", line=pl.concat_str(*pieces, pl.lit(text.removesuffix(","))))
 
 
-def _or_empty(text: pl.Expr) -> pl.Expr:
-    return text.fill_null("")
+def _same(cells: pl.Series) -> str | None:
+    """What every cell says; None where they differ, and where there is only one."""
+    if cells.null_count():
+        return "" if cells.null_count() == cells.len() else None
+    return str(cells[0]) if cells.len() > 1 and (cells == cells[0]).all() else None
 
 
-def _cell(text: pl.Expr) -> pl.Expr:
-    quoted = pl.concat_str(pl.lit('"'), text.str.replace_all('"', '""', literal=True), pl.lit('"'))
-    return pl.when(text.str.contains(_QUOTED)).then(quoted).otherwise(text)
+def _quoted(cells: pl.Series) -> pl.Series:
+    odd = cells.str.contains(_QUOTED).fill_null(value=False)
+    # Few cells need quotes: Python looks at those alone.
+    marked = ['"' + cell.replace('"', '""') + '"' for cell in cells.filter(odd)]
+    return cells.scatter(odd.arg_true(), marked) if marked else cells
 
 
-def _harmless(text: pl.Expr) -> pl.Expr:
-    # Few cells start like a formula: Python looks at those alone.
-    return text.map_batches(_escape_some, return_dtype=pl.String)
-
-
-def _escape_some(cells: pl.Series) -> pl.Series:
-    if not cells.str.contains(_SUSPICIOUS).any():
-        return cells
-    return pl.Series(cells.name, map(escape_formula, cells), dtype=pl.String)
+def _harmless(cells: pl.Series) -> pl.Series:
+    odd = cells.str.contains(_SUSPICIOUS).fill_null(value=False)
+    harmless = list(map(escape_formula, cells.filter(odd)))
+    return cells.scatter(odd.arg_true(), harmless) if harmless else cells

@@ -115,6 +115,8 @@ class Summary:
     started_at: str
     sources: list[str]
     ended_at: str = ""
+    series: str = ""
+    """The nightly file that it is compared with, by its name without the date."""
     exit_code: int = 0
     plan: str = ""
     """Digest of the plan that the run followed, "" if none."""
@@ -142,6 +144,11 @@ class Summary:
     """What held the pace down, and for how many seconds (``pace.csv`` says when)."""
     fields: dict[str, dict[str, int]] = field(default_factory=dict)
     """By outcome (``updated``, ``conflict``, ``would_update``) the fields, with their records."""
+    volume: dict[str, int] = field(default_factory=dict)
+    """What the volume guard counted: ``records``, ``before`` (of the last good run) and how many
+    ``fewer`` that is, ``new``, ``changed``, ``vanished``; empty where the run did not get there."""
+    ledger: dict[str, int] = field(default_factory=dict)
+    """Customers of the account in the ledger at the end, by state."""
     errors: list[dict[str, Any]] = field(default_factory=list)
     """The most frequent error codes: outcome, code, rows."""
     errors_files: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -163,6 +170,8 @@ class Summary:
     """The commands to type next, each with a word on why."""
     seconds: dict[str, float] = field(default_factory=dict)
     """``read``, ``plan``, ``deliver``, ``mark``, and ``total``, which includes the results."""
+    stages: dict[str, float] = field(default_factory=dict)
+    """When each of these began, and ``results``: seconds since the epoch."""
 
 
 def versions() -> dict[str, str]:

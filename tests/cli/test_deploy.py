@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import configparser
 import json
 import re
 import shlex
+import sys
 import tomllib
+import types
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
@@ -22,12 +23,18 @@ from importer.job.job_settings import TABLE
 from importer.ledger import LedgerAddress
 from importer.shard import Shard
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 MAPPINGS = ("/etc/importer/import.toml", "/data/import.toml")
 """Where the examples have the mapping file of setup.yaml."""
-HOPELESS = {ExitCode.ROWS_LEFT, ExitCode.USAGE, ExitCode.INTERNAL}
-"""Exit codes after which trying again changes nothing."""
+HOPELESS = {ExitCode.ROWS_LEFT, ExitCode.USAGE, ExitCode.STOPPED, ExitCode.INTERNAL}
+"""Exit codes after which trying again changes nothing: a person is needed."""
+GOES_ON = {ExitCode.TEMPFAIL, ExitCode.LEDGER_IN_USE}
+"""Those after which the same command goes on by itself."""
+DAY = "2026-11-26"
 SECRET = re.compile(r"sk_live|sk_[a-z0-9]{16}|password\s*=|://[^/@\s]+:[^/@\s]+@", re.IGNORECASE)
 
 
@@ -68,22 +75,55 @@ def systemd(name: str) -> configparser.ConfigParser:
     return parser
 
 
-def dag() -> tuple[int, list[str], dict[str, ast.expr]]:
-    """Of the DAG: its number of shards, its command, and what the operator is given."""
-    tree = ast.parse((DEPLOY / "airflow/import_customers.py").read_text())
-    (shards,) = (
-        ast.literal_eval(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SHARDS"
-    )
-    (partial,) = (
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "BashOperator.partial"
-    )
-    given = {one.arg: one.value for one in partial.keywords if one.arg}
-    command = ast.literal_eval(given["bash_command"]).replace("{{ ds }}", "2026-11-26")
-    return shards, shlex.split(command), given
+class FailedForGood(Exception):
+    """What stands for AirflowFailException: no retry."""
+
+
+class FailedForNow(Exception):
+    """What stands for AirflowException: a retry."""
+
+
+class Dag:
+    """The DAG as Airflow would load it, with a process that only notes its command line."""
+
+    def __init__(self, code: int = 0) -> None:
+        """``code`` is what every process ends with."""
+        self.code = code
+        self.commands: list[list[str]] = []
+        self.retries = 0
+        self.mapped: list[dict[str, Any]] = []
+        text = (DEPLOY / "airflow/import_customers.py").read_text()
+        fakes: dict[str, dict[str, Any]] = {
+            "airflow.exceptions": {
+                "AirflowException": FailedForNow,
+                "AirflowFailException": FailedForGood,
+            },
+            "airflow.sdk": {"dag": lambda **_: lambda function: function, "task": self._task},
+            "subprocess": {"Popen": self._popen},
+        }
+        modules = {name: types.ModuleType(name) for name in ("airflow", *fakes)}
+        for name, values in fakes.items():
+            vars(modules[name]).update(values)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, module in modules.items():
+                patch.setitem(sys.modules, name, module)
+            exec(compile(text, "import_customers.py", "exec"), {})  # noqa: S102 - it is ours
+
+    def _task(self, *, retries: int, **_: Any) -> Callable[[Callable[..., None]], Any]:
+        self.retries = retries
+        return lambda function: types.SimpleNamespace(
+            partial=lambda **given: types.SimpleNamespace(
+                expand=lambda index: self._expand(function, index, given)
+            )
+        )
+
+    def _expand(self, function: Callable[..., None], index: list[int], given: Any) -> None:
+        for one in index:
+            function(one, **{name: value.replace("{{ ds }}", DAY) for name, value in given.items()})
+
+    def _popen(self, command: list[str]) -> Any:
+        self.commands.append(command)
+        return types.SimpleNamespace(wait=lambda: self.code)
 
 
 def commands() -> dict[str, tuple[list[str], dict[str, str]]]:
@@ -96,7 +136,7 @@ def commands() -> dict[str, tuple[list[str], dict[str, str]]]:
     own = {one["name"]: one["value"] for one in properties["environment"]}
     counters = {"AWS_BATCH_JOB_ARRAY_INDEX": "7", "AWS_BATCH_JOB_ARRAY_SIZE": "8"}
     found["aws-batch"] = properties["command"], {**own, **counters}
-    found["airflow"] = dag()[1], {"IMPORTER_SHARD": "4/4"}
+    found["airflow"] = Dag().commands[-1], {}
     service = systemd("importer-nightly.service")["Service"]
     found["systemd"] = shlex.split(service["ExecStart"]), {}
     return found
@@ -139,10 +179,8 @@ def test_as_many_tasks_as_shards() -> None:
     assert f"auto/{job['completions']}" in container("shards.yaml")["args"]
     size = json.loads((DEPLOY / "aws-batch/array-job.json").read_text())["arrayProperties"]["size"]
     assert f"auto/{size}" in batch()["containerProperties"]["command"]
-    assert (
-        "for index in range(1, SHARDS + 1)" in (DEPLOY / "airflow/import_customers.py").read_text()
-    )
-    assert dag()[0] == 4
+    shards = [words[words.index("--shard") + 1] for words in Dag().commands]
+    assert shards == ["1/4", "2/4", "3/4", "4/4"]
 
 
 def test_what_cannot_be_mended_is_not_tried_again() -> None:
@@ -156,11 +194,24 @@ def test_what_cannot_be_mended_is_not_tried_again() -> None:
         assert job_of(name)["template"]["spec"]["restartPolicy"] == "Never"
     rules = batch()["retryStrategy"]["evaluateOnExit"]
     again = {one["onExitCode"] for one in rules if one["action"] == "RETRY"}
-    assert again == {str(int(ExitCode.STOPPED)), str(int(ExitCode.LEDGER_IN_USE)), "137", "143"}
+    assert again == {*(str(int(one)) for one in GOES_ON), "137", "143"}
     assert len(rules) <= 5  # What AWS Batch takes.
-    service = systemd("importer-nightly.service")["Service"]
+    unit = systemd("importer-nightly.service")
+    service = unit["Service"]
     assert {int(one) for one in service["RestartPreventExitStatus"].split()} == HOPELESS
-    assert isinstance(dag()[2]["retries"], ast.Constant)
+    # No failure yet, so that OnFailure= tells nobody; started again in any case, but not for ever.
+    assert service["Type"] != "oneshot"
+    for name in ("SuccessExitStatus", "RestartForceExitStatus"):
+        assert {int(one) for one in service[name].split()} == GOES_ON
+    assert int(unit["Unit"]["StartLimitBurst"]) > 1
+    assert Dag().retries > 1
+    for code in ExitCode:
+        if code is ExitCode.OK:
+            continue
+        with pytest.raises(FailedForGood if code in HOPELESS else FailedForNow):
+            Dag(code)
+    with pytest.raises(FailedForNow):
+        Dag(-9)
 
 
 def test_no_secret_stands_in_an_example() -> None:

@@ -12,12 +12,16 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+import yaml
 
 import importer
 from importer.cli import main
-from importer.delivery.stopping import REASONS
+from importer.delivery.stopping import REASONS, stop_error
 from importer.errors import ExitCode
-from importer.job.job_settings import TABLE
+from importer.job.job_settings import TABLE, Setting
+from importer.job.metrics import METRICS
+from importer.job.run import TOO_MANY_INVALID
+from importer.job.volume import VOLUME_GUARD
 from importer.outcomes import OUTCOME_WORDS, Outcome
 from importer.results.record_files import COLUMNS
 from importer.rows.codes import REGISTRY
@@ -40,6 +44,8 @@ COMMANDS = (
     "ledger",
     "ledger copy",
     "ledger move",
+    "notify",
+    "notify test",
     "sandbox",
     "sandbox edit",
 )
@@ -82,12 +88,18 @@ def test_the_command_line_is_documented() -> None:
     assert REFERENCE.read_text() == shown
 
 
+def variables(one: Setting) -> str:
+    """The variables that set it; of a secret also the one that names a file."""
+    names = [one.variable, f"{one.variable}_FILE"] if one.secret else [one.variable]
+    return ", ".join(f"`{name}`" for name in names if name)
+
+
 def settings_shown() -> str:
     """The table of docs/settings.md, from the table of settings."""
     columns = ("setting", "flag", "variable", "default", "commands", "what it does")
     head = f"| {' | '.join(columns)} |\n" + "| --- " * len(columns)
     rows = [
-        f"| `{one.name}` | `{one.flag}` | {f'`{one.variable}`' if one.variable else ''} |"
+        f"| `{one.name}` | {'' if one.secret else f'`{one.flag}`'} | {variables(one)} |"
         f" {'' if one.default is None else f'`{str(one.default).lower()}`'} |"
         f" {', '.join(one.commands)} | {one.help.replace('|', chr(92) + '|')} |"
         for one in TABLE
@@ -153,9 +165,38 @@ def test_the_error_codes_are_documented() -> None:
 
 def test_the_stop_rules_are_documented() -> None:
     """docs/exit-codes.md has a line for each reason that ends a run early."""
-    lines = [f"| `{code}` | {message} | {hint} |" for code, (message, hint) in REASONS.items()]
-    header = ["| `stopped_by` | meaning | what to do |", "| --- | --- | --- |"]
-    held_against("exit-codes.md", "Stop rules", [*header, *lines])
+    lines = [
+        f"| `{code}` | {int(stop_error(code).exit_code)} | {one.message} | {one.hint} |"
+        for code, one in REASONS.items()
+    ]
+    header = ["| `stopped_by` | exit | meaning | what to do |", "| --- | --- | --- | --- |"]
+    held_against("exit-codes.md", "Every reason of delivery", [*header, *lines])
+
+
+def test_every_reason_of_a_stop_is_documented() -> None:
+    """Whatever the program gives as a reason has its exit code on the page."""
+    page = (DOCS / "exit-codes.md").read_text()
+    found = set()
+    for path in (ROOT / "importer").rglob("*.py"):
+        found |= set(
+            re.findall(r'(?:reason=|\breason = |stop_error\(\s*)"([a-z_]+)"', path.read_text())
+        )
+    assert len(found) > 8
+    for reason in found | {TOO_MANY_INVALID, VOLUME_GUARD, *REASONS}:
+        assert re.search(rf"^\| .*`{reason}`.* \| [0-9]", page, re.MULTILINE), reason
+
+
+def test_the_metrics_are_documented() -> None:
+    """docs/metrics.md has a line for each, and its alert rules name no other."""
+    lines = [f"| `{name}` | {told.labels} | {told.meaning} |" for name, told in METRICS.items()]
+    header = ["| name | further labels | what it is |", "| --- | --- | --- |"]
+    held_against("metrics.md", "All of them", [*header, *lines])
+    text = (DOCS / "metrics.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    rules = [rule for group in yaml.safe_load(block)["groups"] for rule in group["rules"]]
+    used = {name for rule in rules for name in re.findall(r"importer_\w+", rule["expr"])}
+    assert {"importer_last_success_timestamp_seconds", "importer_guard_fewer"} <= used <= {*METRICS}
+    assert all(rule["alert"] and rule["annotations"]["summary"] for rule in rules)
 
 
 def test_no_code_is_told_in_two_ways() -> None:

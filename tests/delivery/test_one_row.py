@@ -46,7 +46,7 @@ def test_a_row_that_can_never_settle_is_left_and_the_rest_created(
         job = Job(tmp_path, api.url)
         finished = job.run(customers(range(ROWS)), world=AT_ONCE)
         assert outcomes(finished) == {"created": ROWS - 1, "unsettled": 1}
-        assert finished.exit_code is ExitCode.ROWS_LEFT
+        assert finished.exit_code is ExitCode.TEMPFAIL
         assert results(finished)[number]["error_code"] == code
         again = job.run(customers(range(ROWS + 1)), world=AT_ONCE)
         assert outcomes(again) == {"unchanged": ROWS - 1, "created": 1, "unsettled": 1}
@@ -112,10 +112,10 @@ def test_one_row_that_is_told_to_wait_for_hours_is_left(
         finished = Job(tmp_path, api.url).run(customers(range(ROWS)), world=AT_ONCE)
     if status == 429 and number == 0:
         assert finished.summary.stopped_by == "told_to_wait"
-        assert finished.exit_code is ExitCode.STOPPED
+        assert finished.exit_code is ExitCode.TEMPFAIL
         return
     assert finished.summary.stopped_by == ""
-    assert finished.exit_code is ExitCode.ROWS_LEFT
+    assert finished.exit_code is ExitCode.TEMPFAIL
     assert outcomes(finished) == {"created": ROWS - 1, "unsettled": 1}
     assert results(finished)[number]["error_code"] == "asked_to_wait"
 

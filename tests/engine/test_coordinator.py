@@ -14,6 +14,7 @@ import trio.testing
 from importer.delivery.protocol.events import Settle
 from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.states import NEW
+from importer.delivery.stopping import stop_error
 from importer.engine.coordinator import (
     FIRST_ROWS,
     MOST_DEATHS,
@@ -34,6 +35,8 @@ UNSETTLED = Settle(Outcome.UNSETTLED, "", 500, "server_error")
 UNAUTHORISED = Stop(
     "Moment does not accept the API key (401)", "", "unauthorised", ExitCode.STOPPED
 )
+OTHER = UNAUTHORISED._replace(reason="other")
+WAITS = Stop.of(stop_error("told_to_wait"))
 
 
 def planned(number: int) -> Planned:
@@ -72,7 +75,7 @@ class Cluster:
 
     def _reach(self) -> None:
         if trio.current_time() >= self.lost_at:
-            raise RunStopped("the scheduler is gone", reason="scheduler_lost")
+            raise stop_error("scheduler_lost")
 
     async def workers(self) -> dict[str, bool]:
         """As ``Carrier.workers``."""
@@ -306,22 +309,24 @@ def test_a_stop_hears_what_is_under_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cluster", "reason"),
+    ("cluster", "reason", "code"),
     [
-        (Cluster(["a"], lost_at=3.5), "scheduler_lost"),
-        (Cluster(["a"], lost_at=0.0), "scheduler_lost"),
-        (Cluster([]), "no_workers"),
-        (Cluster(["a", "b"], unfit={"b": UNAUTHORISED._replace(reason="other")}), "other"),
-        (Cluster(["a"], at_end=UNAUTHORISED._replace(reason="told_to_wait")), "told_to_wait"),
+        (Cluster(["a"], lost_at=3.5), "scheduler_lost", ExitCode.TEMPFAIL),
+        (Cluster(["a"], lost_at=0.0), "scheduler_lost", ExitCode.TEMPFAIL),
+        (Cluster([]), "no_workers", ExitCode.TEMPFAIL),
+        (Cluster(["a", "b"], unfit={"b": OTHER}), "other", ExitCode.STOPPED),
+        (Cluster(["a"], at_end=WAITS), "told_to_wait", ExitCode.TEMPFAIL),
     ],
     ids=["scheduler dies", "no scheduler", "no worker", "unfit worker", "told at the end"],
 )
-def test_a_delivery_that_cannot_go_on_says_why(cluster: Cluster, reason: str) -> None:
-    """It ends with the exit code of a run that may be typed again."""
+def test_a_delivery_that_cannot_go_on_says_why(
+    cluster: Cluster, reason: str, code: ExitCode
+) -> None:
+    """It ends with the exit code that its reason has, which a worker's stop brings along."""
     ended = deliver(cluster, 20_000 if cluster.lost_at < 9 else 100)
 
     assert isinstance(ended.error, RunStopped)
-    assert (ended.error.reason, ended.error.exit_code) == (reason, ExitCode.STOPPED)
+    assert (ended.error.reason, ended.error.exit_code) == (reason, code)
 
 
 def test_a_worker_that_joins_late_and_cannot_take_part_is_left() -> None:

@@ -235,6 +235,6 @@ def test_a_scheduler_that_is_killed_ends_the_run_in_words(
         ended = deliver(cluster, api, postgres_address, halfway=cluster.scheduler.kill)
 
     assert ended.error is not None
-    assert (ended.error.reason, ended.error.exit_code) == ("scheduler_lost", ExitCode.STOPPED)
+    assert (ended.error.reason, ended.error.exit_code) == ("scheduler_lost", ExitCode.TEMPFAIL)
     assert SETTLED <= ended.outcomes.total() <= ROWS
     assert ended.held >= ended.outcomes["created"]

@@ -137,6 +137,6 @@ def test_the_rate_is_leased_from_the_database(shared: Job) -> None:
         before = shared.state()["requests"]
         database.read("UPDATE rate SET blocked_until = seen_at + 3600 RETURNING 1")
         held = shared.run(customers(range(9)), rate=500.0, patience=1.0, accept_drift=True)
-    assert held.exit_code is ExitCode.STOPPED
+    assert held.exit_code is ExitCode.TEMPFAIL
     assert outcomes(held) == {"unchanged": 5, "unsettled": 4}
     assert shared.state()["requests"] == before

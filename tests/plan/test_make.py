@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from importer.delivery.protocol.states import (
     UpdateState,
 )
 from importer.ledger.field_hashes import hashes_of
+from importer.ledger.known_versions import COLUMNS
 from importer.outcomes import Outcome
 from importer.plan import Staging, decide, make_plan, rows_to_deliver
 from importer.plan.make import settle_duplicates
@@ -51,14 +53,17 @@ class Known:
         """As ``Ledger.states``."""
         return {one: self.held[one] for one in references if one in self.held}
 
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
-        """As ``Ledger.versions``, a line at a time."""
+    def versions(self, references: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """As ``Ledger.versions``, a row at a time."""
         for index, one in enumerate(references):
             match self.held.get(one):
                 case Done() as state:
-                    yield index, f"0,{state.fingerprint.hex().upper()},{state.customer_id},1"
+                    row = (index, state.fingerprint, state.customer_id, 1)
                 case Sent() | Rejected() as state:
-                    yield index, f"0,{state.fingerprint.hex().upper()},,1"
+                    row = (index, state.fingerprint, "", 0)
+                case _:
+                    continue
+            yield pl.DataFrame([row], schema=COLUMNS, orient="row")
 
     def updates(self, references: Sequence[str]) -> dict[str, UpdateState]:
         """As ``Ledger.updates``: nothing was ever updated."""

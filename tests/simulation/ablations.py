@@ -88,6 +88,14 @@ need what nights rarely have (replicas, two importers, ...), and are the model's
 
 ENGINE_ABLATIONS = (
     LivelyAblation(
+        "a commit whose answer was lost is read back",
+        "tests.simulation.disk.READS_BACK",
+        False,
+        "ledger far away",
+        12,
+        ("own doing is not told",),
+    ),
+    LivelyAblation(
         "what another execution of this run did is told as the run's own",
         "importer.engine.row_batch.reached",
         _reached_nothing,

@@ -9,10 +9,11 @@ decodes: when a request may go is the valve's to say (pacing/valve.py).
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
@@ -51,6 +52,15 @@ CONNECTS = 3
 """Connections in succession that fail before anything was ever answered: then the run is wrong."""
 _MAY_PASS = frozenset({"name_not_known", "proxy_refused", "proxy_unreachable"})
 """Certain only as long as nothing has answered: name servers and proxies have moods."""
+REQUEST_IDS = (
+    *(b"x-request-id", b"request-id", b"x-correlation-id", b"x-amzn-requestid"),
+    *(b"x-amz-cf-id", b"cf-ray"),
+)
+"""Headers that say what an answer calls itself, the first that is there: the API's own, then those
+of gateways in front of it, whose pages stand in its place in an outage."""
+MOST_OF_AN_ID = 128
+"""Characters that are kept of one."""
+_NOT_OF_AN_ID = re.compile(r"[^A-Za-z0-9._:/+=@-]+")
 _KEY = "metadata."
 _TRANSIENT = frozenset({408, 425})
 _RUN_WRONG = {
@@ -109,6 +119,16 @@ class _Reply(NamedTuple):
     etag: str = ""
     failure: a.NotSent | a.Unknown | a.RunWrong | None = None
     hint: RateLimitHint | None = None
+    headers: _Headers = ()
+
+    @property
+    def request_id(self) -> str:
+        """What the answer calls itself; "" if nothing."""
+        found = {name.lower(): value for name, value in self.headers}
+        for name in REQUEST_IDS:
+            if text := _NOT_OF_AN_ID.sub("", found.get(name, b"").decode("latin-1")):
+                return text[:MOST_OF_AN_ID]
+        return ""
 
     @property
     def has_left(self) -> bool:
@@ -187,21 +207,21 @@ class MomentClient:
         """
         own = ((b"Idempotency-Key", key.encode("ascii")),)
         reply = await self._exchange("POST", self._create_url, own, payload.encode())
-        return self._told(self._judge(reply, reference, payload)), reply.hint
+        return self._told(reply, self._judge(reply, reference, payload)), reply.hint
 
     async def look_up(
         self, reference: str, payload: str
     ) -> tuple[a.LookUpAnswer, RateLimitHint | None]:
         """GET the customer with this reference, and compare it with the row's payload."""
         reply = await self._exchange("GET", httpx.URL(f"{self._create_url}/{reference}"))
-        return self._told(self._judge_look_up(reply, reference, payload)), reply.hint
+        return self._told(reply, self._judge_look_up(reply, reference, payload)), reply.hint
 
     async def read(
         self, customer_id: str, reference: str
     ) -> tuple[u.ReadAnswer, RateLimitHint | None]:
         """GET one customer by its id, to see what Moment holds; it must be ours by reference."""
         reply = await self._exchange("GET", self._url_of(customer_id))
-        return self._told(self._judge_read(reply, customer_id, reference)), reply.hint
+        return self._told(reply, self._judge_read(reply, customer_id, reference)), reply.hint
 
     async def patch(
         self, patch: u.Patch, payload: str, reference: str
@@ -222,7 +242,7 @@ class MomentClient:
         own = ((b"If-Match", patch.etag.encode("latin-1")),) if patch.etag else ()
         reply = await self._exchange("PATCH", self._url_of(patch.customer_id), own, body)
         answer = self._judge_patch(reply, patch.customer_id, reference, payload)
-        return self._told(answer), reply.hint
+        return self._told(reply, answer), reply.hint
 
     def _url_of(self, customer: str) -> httpx.URL:
         return httpx.URL(f"{self._create_url}/{quote(customer, safe='')}")
@@ -363,9 +383,14 @@ class MomentClient:
         its_own = self._known and not of_api and reason in _MAY_BE_ITS_OWN
         return "" if its_own else reason
 
-    def _told(self, answer: _AnswerT) -> _AnswerT:
-        """The same; remembers that the API itself has answered."""
+    def _told(self, reply: _Reply, answer: _AnswerT) -> _AnswerT:
+        """The same, with what it calls itself; remembers that the API itself has answered."""
         self._known = self._known or isinstance(answer, _WORDS_OF_THE_API)
+        # A row that went well at once has no history to keep it in.
+        if isinstance(answer, a.Created) and not answer.replayed:
+            return answer
+        if isinstance(answer, a.Identified) and (request_id := reply.request_id):
+            return replace(answer, request_id=request_id)
         return answer
 
     def _seen(self, reference: str, document: Mapping[str, Any]) -> Hashes:
@@ -415,7 +440,7 @@ class MomentClient:
         names = {name for name, _ in got.headers if _is_read(name)}
         if names:
             return self._reply(got, names)
-        return _Reply(got.status, *_believed(got.body, got.body_error))
+        return _Reply(got.status, *_believed(got.body, got.body_error), headers=got.headers)
 
     def _as_bytes(self, method: str, url: httpx.URL, own: _Headers, body: bytes | None) -> bytes:
         """A request on the wire (RFC 9112 section 3); its constant lines are made once."""
@@ -478,6 +503,7 @@ class MomentClient:
             retry_after=retry_after(after, self._clock.now()),
             etag=reading.strong_etag(headers.get("ETag", "")),
             hint=parse_hint(headers) if any(map(_about_rate, names)) else None,
+            headers=got.headers,
         )
 
     def _not_sent(self, error: httpx.TransportError) -> a.NotSent | a.RunWrong:

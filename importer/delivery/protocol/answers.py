@@ -5,7 +5,7 @@ The client (client.py) turns every response and every network failure into one o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
+class Identified:
+    """What an answer calls itself: kept in the history, and decides nothing."""
+
+    request_id: str = field(default="", kw_only=True, compare=False, repr=False)
+    """Of a header (``client.REQUEST_IDS``); "" where it has none, or all went well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created(Identified):
     """2xx with a well-formed customer that echoes our reference."""
 
     customer_id: str
@@ -27,7 +35,7 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
-class Unbelievable:
+class Unbelievable(Identified):
     """2xx with anything else: no id, another reference, not JSON, cut off, too large."""
 
     http_status: int
@@ -49,7 +57,7 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Identified):
     """400, 402, 422 or another 4xx: the API's own problem document about this row's payload."""
 
     http_status: int
@@ -64,7 +72,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflicted:
+class Conflicted(Identified):
     """409: the reference exists, or the first request with this key is still running."""
 
     error_code: str = "conflict"
@@ -72,7 +80,7 @@ class Conflicted:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerFault:
+class ServerFault(Identified):
     """5xx, 408 or 425: perhaps a gateway, perhaps Moment; fresh ones may go away."""
 
     http_status: int
@@ -83,7 +91,7 @@ class ServerFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(Identified):
     """429: too many requests (RFC 6585 section 4). Never the row's fault."""
 
     retry_after: float | None = None
@@ -91,7 +99,7 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(Identified):
     """Turned away for a reason that is not the payload, as far as anyone can tell.
 
     403, 404 or 405 to a POST; or any refusal that is no problem document of the API: the page of
@@ -106,7 +114,7 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
-class RunWrong:
+class RunWrong(Identified):
     """401, 407, a redirect, a TLS failure, no such host: the run is wrong, not the row."""
 
     reason: str
@@ -132,7 +140,7 @@ Answer = (
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Found(Identified):
     """200 with a well-formed customer that echoes our reference."""
 
     customer_id: str
@@ -143,12 +151,12 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Identified):
     """404 from the API itself: no customer with this reference, as far as that replica knows."""
 
 
 @dataclass(frozen=True, slots=True)
-class LookUpFailed:
+class LookUpFailed(Identified):
     """No usable answer: network failure, 5xx, 429, 403, or a body that cannot be believed."""
 
     error_code: str

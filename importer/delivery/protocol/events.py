@@ -190,12 +190,12 @@ class Patched:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(a.Identified):
     """404 by id from the API itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clashed:
+class Clashed(a.Identified):
     """409 or 412 (somebody changed the customer since it was read, RFC 9110 section 15.5.13)."""
 
     http_status: int

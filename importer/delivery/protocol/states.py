@@ -118,6 +118,10 @@ class Attempt:
     error_code: str = ""
     detail: str = ""
     """Names of fields, where it is about some of them."""
+    request_id: str = ""
+    """What the answer calls itself, for who runs the API; "" if nothing."""
+    seconds: float | None = None
+    """How long the exchange took; None where there was none."""
 
 
 Hashes = tuple[tuple[str, bytes], ...]
