@@ -155,6 +155,7 @@ def reader(
         yield one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda one: one.stem)
 def test_what_a_guide_says_happens(guide: Path, reader: Reader) -> None:
     """Every command of a guide ends as it says, and prints the lines that it shows."""
