@@ -417,7 +417,7 @@ def report(
     run_id: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN_ID]",
+            metavar="RUN_ID",
             help="The run, or its results folder; else the newest.",
             autocompletion=run_ids,
         ),
@@ -585,11 +585,11 @@ def _announce_sandbox(url: str) -> None:
 
 def _news_of(given: Given, sources: list[str], begun: RunNews | None = None) -> RunNews | None:
     """Who is told of the run from here on, as far as settings are known; None for nobody."""
-    from importer.job.courier import telemetry_wanted  # noqa: PLC0415
-
     outward = given.outward()
-    if not given.values["dry_run"] and (not outward.is_silent or telemetry_wanted(os.environ)):
-        from importer.cli.notify_command import begin  # noqa: PLC0415
+    # OpenTelemetry is set up by variables of its own.
+    is_silent = outward.is_silent and not any(one.startswith("OTEL_EXP") for one in os.environ)
+    if not given.values["dry_run"] and not is_silent:
+        from importer.cli.notify_command import begin  # noqa: PLC0415 - few runs need it
 
         begun = begin(outward, sources, begun, given.ca_bundle)
     NEWS[:] = [begun]

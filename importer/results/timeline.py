@@ -22,6 +22,7 @@ MOST = 240
 """Intervals; an even number."""
 FIRST_STEP = 0.25
 """Seconds of an interval at first."""
+_SHORTEST = 0.001
 PACE_FILE = "pace.csv"
 
 _REASONS = (
@@ -189,6 +190,7 @@ class Timeline:
 
 
 def _interval(point: _Point, begin: float, seconds: float) -> Interval:
+    seconds = max(seconds, _SHORTEST)
     why, _ = max(point.held.items(), key=lambda one: one[1], default=("", 0.0))
     return Interval(
         round(begin, 2),

@@ -28,7 +28,7 @@ from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, Run
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 CREATED = Settle(Outcome.CREATED, "bcus_1", 201)
 UNSETTLED = Settle(Outcome.UNSETTLED, "", 500, "server_error")
@@ -116,7 +116,8 @@ class Cluster:
 
     def standing(self, worker: str) -> Standing:
         """How a worker stands."""
-        return Standing((self.requests[worker], 0, 0), self.out[worker])
+        sent = self.requests[worker]
+        return Standing((sent, 0, 0), self.out[worker], answers=(("post", 201, sent),))
 
     async def stop(self) -> None:
         """As ``Carrier.stop``."""
@@ -159,6 +160,7 @@ class Ended:
     """Rows that were taken from the input."""
     warnings: list[str]
     requests: tuple[int, int, int]
+    answers: Mapping[tuple[str, int], int]
     took: float
 
     @property
@@ -217,7 +219,8 @@ def deliver(
 
     began = trio.testing.MockClock(autojump_threshold=0)
     error = trio.run(main, clock=began)
-    return Ended(told, error, taken, warnings, engine.requests, began.current_time())
+    counts = (engine.requests, engine.answers)
+    return Ended(told, error, taken, warnings, *counts, began.current_time())
 
 
 def test_each_row_is_told_once_by_workers_that_are_kept_in_work() -> None:
@@ -229,6 +232,7 @@ def test_each_row_is_told_once_by_workers_that_are_kept_in_work() -> None:
     assert ended.error is None
     assert ended.positions == list(range(20_000))
     assert ended.requests == (20_000, 0, 0)
+    assert ended.answers == {("post", 201): 20_000}
     assert min(cluster.requests.values()) > 4000
     assert cluster.most_out == OUTSTANDING
 

@@ -97,16 +97,16 @@ def examined(
     environment: Mapping[str, str] | None = None,
     *,
     bundle: Path | None = None,
-    ledger: Path | None = None,
+    ledger: Path | LedgerAddress | None = None,
     sources: tuple[str, ...] = (),
     limit: float = 10.0,
 ) -> Examined:
     """What is found; no secret is in it."""
+    given = ledger or folder / "ledger.db"
+    address = given if isinstance(given, LedgerAddress) else LedgerAddress.parse(given)
     found = doctor(
         InputSettings(sources=sources, out=folder / "results", ca_bundle=bundle),
-        DeliverySettings(
-            base_url=base_url, ledger=LedgerAddress.parse(ledger or folder / "ledger.db")
-        ),
+        DeliverySettings(base_url=base_url, ledger=address),
         environment={"MOMENT_API_KEY": KEY} if environment is None else environment,
         limit=limit,
     )
@@ -381,3 +381,35 @@ def test_a_check_that_breaks_ends_no_other(tmp_path: Path, monkeypatch: pytest.M
         f"{check.status} {check.said}" for check in found.checks
     ]
     assert one(found, "results").startswith("ok ")
+
+
+def test_a_ledger_in_postgresql(tmp_path: Path, postgres_address: LedgerAddress) -> None:
+    """Version, TLS, the time of a question, who has a lease, and what the ledger holds."""
+    url = "http://127.0.0.1:1"
+    first = examined(tmp_path, url, ledger=postgres_address)
+    assert one(first, "ledger").startswith("warn there is no ledger at")
+    account = Account(url, "test")
+    with hold(postgres_address, account, run_id="R-7", started_at=0.0):
+        open_ledger(postgres_address, account).close()
+        found = examined(tmp_path, url, ledger=postgres_address)
+    assert " PostgreSQL 1" in one(found, "ledger")
+    assert "a local socket" in one(found, "ledger") or "no TLS" in one(found, "ledger")
+    assert "ok run R-7 (process " in one(found, "lease")
+    assert one(found, "backup").startswith("ok the server archives no log")
+    assert one(found, "last_run") == "ok none yet | "
+    nobody = LedgerAddress.parse("postgresql://importer:PassW0rd@127.0.0.1:1/importer")
+    assert one(examined(tmp_path, url, ledger=nobody), "ledger").startswith("FAIL the ledger")
+
+
+def test_a_proxy_that_inspects_tls_is_told(
+    tmp_path: Path, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the bundle of one's own knows who answers: then somebody reads the key on its way."""
+    with serving(answer(404), served(files)) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        assert one(examined(tmp_path, url, bundle=files[0]), "tls").startswith("ok ")
+        monkeypatch.setattr("importer.job.doctor.is_loopback", lambda _: False)
+        found = examined(tmp_path, url, bundle=files[0])
+    assert one(found, "tls").startswith("warn ")
+    assert "a proxy that inspects TLS reads the key and every customer" in one(found, "tls")
+    assert found.is_fit
