@@ -54,7 +54,7 @@ def confirm_live(key: ApiKey, base_url: str, *, live: bool) -> None:
     if key.mode != "live" or live:
         return
     question = f"This is a LIVE key: the customers will be created for real at {base_url}. Go on?"
-    if on_terminal() and typer.confirm(question, err=True):
+    if on_terminal() and _says_yes(question):
         return
     raise UsageError(
         "the API key is a live key (sk_...), not a test key (sk_test_...)",
@@ -65,7 +65,7 @@ def confirm_live(key: ApiKey, base_url: str, *, live: bool) -> None:
 def confirm_new_key() -> bool:
     """Ask whether another API key than last time is the same merchant's."""
     question = "This ledger was last used with another API key. Is the new key the same merchant's?"
-    return on_terminal() and typer.confirm(question, err=True)
+    return on_terminal() and _says_yes(question)
 
 
 def confirm_new_account(doubt: str) -> bool:
@@ -74,7 +74,18 @@ def confirm_new_account(doubt: str) -> bool:
         return False
     typer.echo(printable(doubt), err=True)
     question = "Are these customers of another merchant, to be created for the first time?"
-    return typer.confirm(question, err=True)
+    return _says_yes(question)
+
+
+def _says_yes(question: str) -> bool:
+    """Whether the answer is yes; Ctrl-D is a no, and Ctrl-C ends the command as anywhere else."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort as left:
+        typer.echo(err=True)
+        if isinstance(left.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        return False
 
 
 SENDING_WORDS: dict[str, str] = {

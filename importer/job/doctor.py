@@ -79,6 +79,16 @@ _NO_BASIC = (
 )
 
 
+_HANGS = {
+    "dns": "the name servers do not answer: check this machine's network",
+    "ledger": "does its disk, or its server, answer? a network file system may hang",
+    "results": "does the disk answer? a network file system may hang",
+    "source": "does the host answer? ssh -v shows what it waits for",
+    "api": "something on the way swallows what is sent: a firewall, or a proxy that is not named?",
+}
+"""What may hold a check that is not over in time."""
+
+
 class Check(NamedTuple):
     """What was found of one thing."""
 
@@ -141,6 +151,7 @@ def doctor(
         _Plan("api", api.ask),
         _Plan("ledger", partial(_ledger, delivery, keys.key, clock)),
         _Plan("results", partial(_results, inputs.out)),
+        *(_Plan("mapping", partial(_mapping, path)) for path in [inputs.config] if path),
         *(_Plan("source", partial(_source, name)) for name in inputs.sources),
     ]
     # All at once: what hangs costs its own time only.
@@ -200,8 +211,8 @@ def _end(begun: _Begun, ends: float | None) -> list[Check]:
         try:
             check = begun.answer.get(timeout=left)
         except queue.Empty:
-            said = "no answer in time"
-            return [*found, Check(begun.plan.name, FAIL, said, "see what it waits for")]
+            name = begun.plan.name
+            return [*found, Check(name, FAIL, "no answer in time", _HANGS.get(name, _HANGS["api"]))]
         if check is None:
             return found
         found.append(check)
@@ -279,7 +290,8 @@ class _Api:
         by = f"from {named.said_by}" if named.said_by else "the certifi package's list"
         try:
             count = len(trust(self._environment, self._bundle).get_ca_certs())
-            number = f"{count} authorities, " if count else ""
+            word = "authority" if count == 1 else "authorities"
+            number = f"{count:,} {word}, " if count else ""
             yield Check("authorities", OK, f"{number}{named.where}, {by}")
         except UsageError as error:
             yield Check("authorities", FAIL, error.message, error.hint)
@@ -412,7 +424,7 @@ class _Api:
             api_key=self._key.secret if self._key is not None else "none",
             transport=network,
             clock=self._clock,
-            timeouts=Timeouts(connect=_CONNECT * 2, read=_CONNECT * 2),
+            timeouts=Timeouts(connect=_CONNECT, read=_CONNECT),
             user_agent=f"importer/{__version__}",
         )
         try:
@@ -839,6 +851,11 @@ def _results(out: Path) -> Iterator[Check]:
     else:
         yield Check("results", OK, f"{said}; each run's folder is readable by its user only")
     yield _space_check("results_disk", out, "results and scratch files")
+
+
+def _mapping(path: Path) -> Iterator[Check]:
+    """It was read before this command began: what is wrong in it has ended that."""
+    yield Check("mapping", OK, f"{path} can be read, and its settings are settings")
 
 
 def _source(name: str) -> Iterator[Check]:
