@@ -153,9 +153,15 @@ class TerminalObserver(Observer):
     """Draws progress with rich on standard error, and the summary on standard output."""
 
     def __init__(
-        self, *, quiet: bool = False, next_commands: Callable[[Summary, str], list[str]]
+        self,
+        *,
+        quiet: bool = False,
+        tells_end: bool = True,
+        next_commands: Callable[[Summary, str], list[str]],
     ) -> None:
+        """``tells_end``: whether standard output is for people."""
         self._quiet = quiet
+        self._tells_end = tells_end
         self._err = Console(stderr=True, highlight=False)
         self._out = Console(highlight=False)
         self._next = next_commands
@@ -234,7 +240,7 @@ class TerminalObserver(Observer):
         from importer.results.html_report import REPORT  # noqa: PLC0415 - the job has loaded it
 
         self._stop_bar()
-        if self._quiet:
+        if self._quiet or not self._tells_end:
             return
         table = Table(title=f"{summary.command} {summary.run_id}", title_justify="left")
         table.add_column("outcome")
