@@ -62,8 +62,8 @@ fuzz: $(READY) ## Fuzz readers, validation and answers for MINUTES minutes
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 .PHONY: bench
-bench: $(READY) ## Measure speed beside its peers, write docs/performance.md (15 minutes, 2 quiet cores)
-	$(BIN)/python -m benchmarks --write-docs
+bench: $(READY) ## Measure speed beside its peers, write docs/performance.md (2 quiet cores; PARTS="nightly check")
+	$(BIN)/python -m benchmarks $(PARTS) --write-docs
 
 .PHONY: bench-memory
 bench-memory: $(READY) ## The same for peak memory over 10,000,000 rows (15 minutes, 15 GB of disk)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 from base64 import b64encode
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
@@ -21,6 +20,7 @@ from importer.base_url import is_loopback
 from importer.errors import UsageError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
 # Certificates -------------------------------------------------------------------------------------
@@ -71,6 +71,8 @@ def trust(
     Raises:
         UsageError: what is named holds no certificates.
     """
+    import ssl  # noqa: PLC0415 - few commands connect
+
     found = authorities(environment, bundle)
     if found.folders:
         _check_folders(found.folders)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from importer.job import courier
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass
@@ -26,6 +29,22 @@ class Outside:
         found = [one for one in self.heard if one[0].startswith(start)]
         self.heard = [one for one in self.heard if not one[0].startswith(start)]
         return found
+
+
+class AtHome:
+    """A courier without a process of its own: what the child does is done here."""
+
+    def __init__(self, errands: Sequence[courier.Errand], *_: object, **__: object) -> None:
+        self._errands = errands
+
+    def wait(self) -> list[str]:
+        """What became of each."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of Apprise's own making
+            return [courier._run(one) for one in self._errands]
+
+    def drop(self) -> None:
+        """Nobody waits any more."""
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def confirm_live(key: ApiKey, base_url: str, *, live: bool) -> None:
     if key.mode != "live" or live:
         return
     question = f"This is a LIVE key: the customers will be created for real at {base_url}. Go on?"
-    if on_terminal() and typer.confirm(question, err=True):
+    if on_terminal() and _says_yes(question):
         return
     raise UsageError(
         "the API key is a live key (sk_...), not a test key (sk_test_...)",
@@ -65,7 +65,7 @@ def confirm_live(key: ApiKey, base_url: str, *, live: bool) -> None:
 def confirm_new_key() -> bool:
     """Ask whether another API key than last time is the same merchant's."""
     question = "This ledger was last used with another API key. Is the new key the same merchant's?"
-    return on_terminal() and typer.confirm(question, err=True)
+    return on_terminal() and _says_yes(question)
 
 
 def confirm_new_account(doubt: str) -> bool:
@@ -74,7 +74,18 @@ def confirm_new_account(doubt: str) -> bool:
         return False
     typer.echo(printable(doubt), err=True)
     question = "Are these customers of another merchant, to be created for the first time?"
-    return typer.confirm(question, err=True)
+    return _says_yes(question)
+
+
+def _says_yes(question: str) -> bool:
+    """Whether the answer is yes; Ctrl-D is a no, and Ctrl-C ends the command as anywhere else."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort as left:
+        typer.echo(err=True)
+        if isinstance(left.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        return False
 
 
 SENDING_WORDS: dict[str, str] = {
@@ -142,9 +153,15 @@ class TerminalObserver(Observer):
     """Draws progress with rich on standard error, and the summary on standard output."""
 
     def __init__(
-        self, *, quiet: bool = False, next_commands: Callable[[Summary, str], list[str]]
+        self,
+        *,
+        quiet: bool = False,
+        tells_end: bool = True,
+        next_commands: Callable[[Summary, str], list[str]],
     ) -> None:
+        """``tells_end``: whether standard output is for people."""
         self._quiet = quiet
+        self._tells_end = tells_end
         self._err = Console(stderr=True, highlight=False)
         self._out = Console(highlight=False)
         self._next = next_commands
@@ -223,7 +240,7 @@ class TerminalObserver(Observer):
         from importer.results.html_report import REPORT  # noqa: PLC0415 - the job has loaded it
 
         self._stop_bar()
-        if self._quiet:
+        if self._quiet or not self._tells_end:
             return
         table = Table(title=f"{summary.command} {summary.run_id}", title_justify="left")
         table.add_column("outcome")

@@ -348,8 +348,9 @@ class InputSettings:
     out: Path = setting(
         Path("results"),
         "Folder that gets one results folder per run.",
-        commands=(*READS, "verify", "doctor", "report"),
+        commands=(*READS, "verify", "doctor", "report", "why"),
         help_of={
+            "why": "Folder that the results folders are in.",
             "plan": "Folder for scratch files meanwhile.",
             "report": "Folder that the results folders are in.",
         },
@@ -463,7 +464,10 @@ class DeliverySettings:
         "The results ledger: a file (SQLite), or postgresql://USER@HOST/DATABASE.",
         kind=str,
         shown=str(DEFAULT_LEDGER),
-        commands=(*SENDS, "verify", "status", "export", "doctor", "ledger move", "report"),
+        commands=(
+            *(*SENDS, "verify", "status", "why", "runs", "export", "doctor"),
+            *("ledger move", "report"),
+        ),
         parse=LedgerAddress.parse,
         metavar="PATH|URL",
     )

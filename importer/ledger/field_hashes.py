@@ -10,6 +10,7 @@ Ledgers from before had 16 bits of each field, which still tell what has changed
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -124,8 +125,9 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def packed(pairs: Hashes) -> bytes:
-    """The pairs as bytes, in their order."""
+    """The pairs as bytes, in their order; asked as a row is sent, and again as it is done."""
     parts = []
     for name, value in pairs:
         code = _CODES.get(name)

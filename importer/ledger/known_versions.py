@@ -59,29 +59,38 @@ def of_range(held: Range, wanted: Sequence[str], start: int) -> pl.DataFrame | N
         wanted: ascending references; the first and the last bound the range.
         start: index of the first of them.
     """
-    columns = [_split(text) for text in (held.references, held.customer_ids, held.first_runs)]
-    if any(column.len() != held.rows for column in columns):
-        return None
-    references, customer_ids, first_runs = columns
-    size = FINGERPRINT
-    prints = [held.fingerprints[at : at + size] for at in range(0, size * held.rows, size)]
+    number, size = held.rows, FINGERPRINT
+    customer_ids, first_runs = _split(held.customer_ids), _first_runs(held)
+    prints = [held.fingerprints[at : at + size] for at in range(0, size * number, size)]
     if NO_VERSION in held.fingerprints:
         prints = [b"" if one == NO_VERSION else one for one in prints]
+    if not customer_ids.len() == first_runs.len() == len(prints) == number:
+        return None
     found = pl.DataFrame(
         [
             pl.Series("known", prints, dtype=pl.Binary),
             customer_ids.rename("customer_id"),
-            first_runs.rename("first_run").cast(pl.UInt32),
+            first_runs.rename("first_run"),
         ]
     )
-    asked = pl.Series("reference", wanted, dtype=pl.String)
-    if references.len() == asked.len() and (references == asked).all():
-        index = pl.int_range(start, start + len(wanted), dtype=pl.UInt32, eager=True)
+    asked = "\n".join(wanted)
+    if number == len(wanted) and asked == held.references and asked.count("\n") == number - 1:
+        index = pl.int_range(start, start + number, dtype=pl.UInt32, eager=True)
         return found.insert_column(0, index.alias("index"))
-    # Ascending on both sides, and each once in the ledger.
-    rows = asked.to_frame().with_row_index("index", start)
+    references = _split(held.references)
+    if references.len() != number:
+        return None
+    rows = pl.DataFrame({"reference": wanted}, schema={"reference": pl.String})
     known = found.with_columns(reference=references)
-    return rows.join(known, on="reference", maintain_order="left").select(COLUMNS.keys())
+    joined = rows.with_row_index("index", start).join(known, on="reference", maintain_order="left")
+    return joined.select(COLUMNS.keys())
+
+
+def _first_runs(held: Range) -> pl.Series:
+    first = held.first_runs.partition("\n")[0]
+    if held.first_runs == "\n".join([first] * held.rows):
+        return pl.repeat(int(first), held.rows, dtype=pl.UInt32, eager=True)
+    return _split(held.first_runs).cast(pl.UInt32)
 
 
 def _split(text: str) -> pl.Series:

@@ -500,6 +500,12 @@ class Ledger(ABC):
         """All accounts of this ledger file, the oldest first."""
         return accounts_in(self._db)
 
+    def reference_of(self, customer_id: str) -> str | None:
+        """The reference of a customer by its id; reads the whole account, as few ever ask."""
+        sql = "SELECT reference FROM customer WHERE account = ? AND customer_id = ?"
+        found = self._db.read(sql, (self._known_account(), customer_id))
+        return str(found[0][0]) if found else None
+
     def history(self, reference: str) -> History | None:
         """What happened to one customer of this account; None if it is not known."""
         account = self._known_account()

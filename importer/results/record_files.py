@@ -124,10 +124,22 @@ COLUMNS = (
     "error_code",
     "error",
 )
-_QUOTED = '[",\n]'
-"""What the standard library's ``csv`` puts into quotes, with a line feed as line end."""
-_SUSPICIOUS = r"^['=+\-@\t\r]"
-"""How every cell starts that ``escape_formula`` may change."""
+_PAGE_COLUMNS = (
+    "line",
+    "reference",
+    "outcome",
+    "customer_id",
+    "idempotency_key",
+    "attempts",
+    "http_status",
+    "error_code",
+    "error",
+)
+"""Where all but the first of ``COLUMNS`` stand in a ``Page``."""
+_FREE = ("reference", "error_code", "error")
+"""Columns that may hold anything."""
+_ODD = r"""[",\n]|^['=+\-@\t\r]"""
+"""What has to be quoted, and how every cell starts that ``escape_formula`` may change."""
 
 
 def write_vanished(workspace: Workspace, customers: Iterable[tuple[str, str, str]]) -> None:
@@ -149,7 +161,7 @@ def write_results(workspace: Workspace, pages: Iterable[Page], source_names: Seq
                 # A file name may hold bytes that are no UTF-8, which polars cannot: Python joins.
                 start = starts[source]
                 file.write(f"{start},")
-                file.write(f"\n{start},".join(part["line"]))
+                file.write(f"\n{start},".join(part["line"].to_list()))
                 file.write("\n")
 
 
@@ -162,46 +174,45 @@ def _name_cell(name: str) -> str:
 
 def _lines(page: pl.DataFrame) -> pl.DataFrame:
     """``source``, and as ``line`` all other cells as ``csv`` would write them; null is empty."""
-    numbers = page.select(
-        pl.col("attempts").fill_null(0).cast(pl.String),
-        pl.col("http_status").replace(0, None).cast(pl.String),
-    )
-    cells = (
-        page["line"].cast(pl.String),
-        _quoted(_harmless(page["reference"])),
-        *(page[name] for name in ("outcome", "customer_id", "idempotency_key")),
-        *numbers,
-        _quoted(page["error_code"]),
-        _quoted(_harmless(page["error"])),
-    )
     # Mostly all rows of a page say the same in most columns: that is one text for all of them.
     pieces: list[pl.Expr] = []
     text = ""
-    for cell in cells:
-        if (same := _same(cell)) is None:
-            pieces += [pl.lit(text), pl.lit(cell.fill_null(""))]
-            text = ""
+    for cell in (page[name] for name in _PAGE_COLUMNS):
+        same = _same(cell)
+        if same is None:
+            pieces += [pl.lit(text), pl.lit(_written(cell))]
+            text = ","
         else:
-            text += same
-        text += ","
+            text += f"{_written(same)[0]},"
     return page.select("source", line=pl.concat_str(*pieces, pl.lit(text.removesuffix(","))))
 
 
-def _same(cells: pl.Series) -> str | None:
-    """What every cell says; None where they differ, and where there is only one."""
+def _same(cells: pl.Series) -> pl.Series | None:
+    """One cell, if it stands for all; None where they differ."""
+    first = cells.head(1)
     if cells.null_count():
-        return "" if cells.null_count() == cells.len() else None
-    return str(cells[0]) if cells.len() > 1 and (cells == cells[0]).all() else None
+        return first if cells.null_count() == cells.len() else None
+    return first if cells.len() > 1 and (cells == first[0]).all() else None
 
 
-def _quoted(cells: pl.Series) -> pl.Series:
-    odd = cells.str.contains(_QUOTED).fill_null(value=False)
-    # Few cells need quotes: Python looks at those alone.
-    marked = ['"' + cell.replace('"', '""') + '"' for cell in cells.filter(odd)]
-    return cells.scatter(odd.arg_true(), marked) if marked else cells
+def _written(cells: pl.Series) -> pl.Series:
+    """Cells of one column as they stand in the file."""
+    if cells.name == "attempts":
+        return cells.fill_null(0).cast(pl.String)
+    if cells.name == "http_status":
+        return cells.replace(0, None).cast(pl.String).fill_null("")
+    texts = cells.cast(pl.String).fill_null("")
+    if cells.name not in _FREE:
+        return texts
+    # Few cells need quotes or an apostrophe: Python looks at those alone.
+    odd = texts.str.contains(_ODD)
+    harmless = str if cells.name == "error_code" else escape_formula
+    marked = [_quoted(harmless(cell)) for cell in texts.filter(odd)]
+    return texts.scatter(odd.arg_true(), marked) if marked else texts
 
 
-def _harmless(cells: pl.Series) -> pl.Series:
-    odd = cells.str.contains(_SUSPICIOUS).fill_null(value=False)
-    harmless = list(map(escape_formula, cells.filter(odd)))
-    return cells.scatter(odd.arg_true(), harmless) if harmless else cells
+def _quoted(cell: str) -> str:
+    """As the standard library's ``csv`` writes it, with a line feed as line end."""
+    if any(one in cell for one in '",\n'):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell

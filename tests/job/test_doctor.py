@@ -19,6 +19,7 @@ from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.ledger import Account, LedgerAddress, hold, open_ledger
 from importer.ledger import ledger_health as health
 from tests.delivery.test_connecting import certificate, served
+from tests.fuzz.hostile_server import last_turns
 
 if TYPE_CHECKING:
     import ssl
@@ -81,6 +82,7 @@ def serving(said: bytes | None, context: ssl.SSLContext | None = None) -> Iterat
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await last_turns()
 
     try:
         yield served_to._replace(port=listener.sockets[0].getsockname()[1])
@@ -97,16 +99,16 @@ def examined(
     environment: Mapping[str, str] | None = None,
     *,
     bundle: Path | None = None,
-    ledger: Path | None = None,
+    ledger: Path | LedgerAddress | None = None,
     sources: tuple[str, ...] = (),
     limit: float = 10.0,
 ) -> Examined:
     """What is found; no secret is in it."""
+    given = ledger or folder / "ledger.db"
+    address = given if isinstance(given, LedgerAddress) else LedgerAddress.parse(given)
     found = doctor(
         InputSettings(sources=sources, out=folder / "results", ca_bundle=bundle),
-        DeliverySettings(
-            base_url=base_url, ledger=LedgerAddress.parse(ledger or folder / "ledger.db")
-        ),
+        DeliverySettings(base_url=base_url, ledger=address),
         environment={"MOMENT_API_KEY": KEY} if environment is None else environment,
         limit=limit,
     )
@@ -302,13 +304,14 @@ def test_a_ledger_is_looked_at_and_not_touched(tmp_path: Path) -> None:
             held = examined(tmp_path, url, ledger=path)
             assert _tree(path.parent) == before
         assert "ok run R-1 (process " in one(held, "lock")
-        assert one(held, "last_run").startswith("ok R-1 began 1 minute ago and has not ended")
+        assert one(held, "last_run") == "ok R-1 began 1 minute ago and has not ended | "
         (path.parent / "ledger.db.bak").write_bytes(path.read_bytes())
         os.utime(path.parent / "ledger.db.bak", (1, 1))
         before = _tree(path.parent)
         found = examined(tmp_path, url, ledger=path)
         assert _tree(path.parent) == before
     assert one(found, "lock") == "ok nobody works on it | "
+    assert one(found, "last_run").startswith("warn R-1 began 1 minute ago and has not ended, and n")
     assert one(found, "ledger").startswith(f"ok {path}, ")
     assert one(found, "account").startswith("ok 0 customers of http://127.0.0.1")
     assert "the newest copy beside it, ledger.db.bak, is from" in one(found, "backup")
@@ -381,3 +384,35 @@ def test_a_check_that_breaks_ends_no_other(tmp_path: Path, monkeypatch: pytest.M
         f"{check.status} {check.said}" for check in found.checks
     ]
     assert one(found, "results").startswith("ok ")
+
+
+def test_a_ledger_in_postgresql(tmp_path: Path, postgres_address: LedgerAddress) -> None:
+    """Version, TLS, the time of a question, who has a lease, and what the ledger holds."""
+    url = "http://127.0.0.1:1"
+    first = examined(tmp_path, url, ledger=postgres_address)
+    assert one(first, "ledger").startswith("warn there is no ledger at")
+    account = Account(url, "test")
+    with hold(postgres_address, account, run_id="R-7", started_at=0.0):
+        open_ledger(postgres_address, account).close()
+        found = examined(tmp_path, url, ledger=postgres_address)
+    assert " PostgreSQL 1" in one(found, "ledger")
+    assert "a local socket" in one(found, "ledger") or "no TLS" in one(found, "ledger")
+    assert "ok run R-7 (process " in one(found, "lease")
+    assert one(found, "backup").startswith("ok the server archives no log")
+    assert one(found, "last_run") == "ok none yet | "
+    nobody = LedgerAddress.parse("postgresql://importer:PassW0rd@127.0.0.1:1/importer")
+    assert one(examined(tmp_path, url, ledger=nobody), "ledger").startswith("FAIL the ledger")
+
+
+def test_a_proxy_that_inspects_tls_is_told(
+    tmp_path: Path, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the bundle of one's own knows who answers: then somebody reads the key on its way."""
+    with serving(answer(404), served(files)) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        assert one(examined(tmp_path, url, bundle=files[0]), "tls").startswith("ok ")
+        monkeypatch.setattr("importer.job.doctor.is_loopback", lambda _: False)
+        found = examined(tmp_path, url, bundle=files[0])
+    assert one(found, "tls").startswith("warn ")
+    assert "a proxy that inspects TLS reads the key and every customer" in one(found, "tls")
+    assert found.is_fit

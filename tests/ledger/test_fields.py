@@ -139,7 +139,7 @@ def test_a_value_equals_itself_and_nothing_else() -> None:
     for field in ("name", "balance"):
         made = [noted({"external_reference": "A", field: value}) for value in ALL_OTHER]
         assert len(set(made)) == len(ALL_OTHER)
-        one, other = (noted({"external_reference": "A", field: value}) for value in EQUAL_VALUES)
+        one, other = (noted({"external_reference": "A", field: value}) for value in ALIKE)
         assert one == other
         for value in NOTHING_THERE:
             assert noted({"external_reference": "A", field: value}) == ()

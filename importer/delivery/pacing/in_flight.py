@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from importer.values import quick
+
 TOLERANCE = 2.0
 """Answers may take this many times as long as usual before the limit is cut."""
 LARGEST_CUT = 0.5
@@ -22,6 +24,7 @@ NOISE = 0.05
 """Seconds; latency differences below this are the network's, not a queue's."""
 
 
+@quick
 class Flight(NamedTuple):
     """The limit and the running window. Times in seconds."""
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from importer.values import quick
+
 FEWEST = 3
 """Rows that can be an outage at all, where no more are left."""
 
@@ -45,6 +47,7 @@ class HealthSettings:
     """Rows that are turned away after such a pause before the run stops for it."""
 
 
+@quick
 class Health(NamedTuple):
     """What is known after the exchanges so far. Times are monotonic seconds."""
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from importer.values import quick
+
 MARGIN = 0.99
 """Share of the measured limit that is used while nothing is tried."""
 DIP = 0.90
@@ -50,6 +52,7 @@ ROUGH = 10
 """Passed requests that make a rough one."""
 
 
+@quick
 class Rate(NamedTuple):
     """What is known of the server's limit. Times are monotonic seconds, rates requests a second."""
 

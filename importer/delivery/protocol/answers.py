@@ -5,14 +5,16 @@ The client (client.py) turns every response and every network failure into one o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from importer.values import value
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.states import Hashes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Identified:
     """What an answer calls itself: kept in the history, and decides nothing."""
 
@@ -20,7 +22,7 @@ class Identified:
     """Of a header (``client.REQUEST_IDS``); "" where it has none, or all went well."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Created(Identified):
     """2xx with a well-formed customer that echoes our reference."""
 
@@ -34,7 +36,7 @@ class Created(Identified):
     (states.py). () where nobody asked for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unbelievable(Identified):
     """2xx with anything else: no id, another reference, not JSON, cut off, too large."""
 
@@ -42,21 +44,21 @@ class Unbelievable(Identified):
     error_code: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NotSent:
     """The connection failed before a byte was written; nothing was sent."""
 
     error_code: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unknown:
     """Timeout, reset or cut after sending: the request may have been processed."""
 
     error_code: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refused(Identified):
     """400, 402, 422 or another 4xx: the API's own problem document about this row's payload."""
 
@@ -71,7 +73,7 @@ class Refused(Identified):
     """The problem's own words speak of the idempotency key, not of the payload."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Conflicted(Identified):
     """409: the reference exists, or the first request with this key is still running."""
 
@@ -79,7 +81,7 @@ class Conflicted(Identified):
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ServerFault(Identified):
     """5xx, 408 or 425: perhaps a gateway, perhaps Moment; fresh ones may go away."""
 
@@ -90,7 +92,7 @@ class ServerFault(Identified):
     """Seconds, from ``Retry-After`` (RFC 9110 section 10.2.3)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Throttled(Identified):
     """429: too many requests (RFC 6585 section 4). Never the row's fault."""
 
@@ -98,7 +100,7 @@ class Throttled(Identified):
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Blocked(Identified):
     """Turned away for a reason that is not the payload, as far as anyone can tell.
 
@@ -113,7 +115,7 @@ class Blocked(Identified):
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunWrong(Identified):
     """401, 407, a redirect, a TLS failure, no such host: the run is wrong, not the row."""
 
@@ -139,7 +141,7 @@ Answer = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Found(Identified):
     """200 with a well-formed customer that echoes our reference."""
 
@@ -150,12 +152,12 @@ class Found(Identified):
     """Of every field that Moment holds, as in ``Created``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Absent(Identified):
     """404 from the API itself: no customer with this reference, as far as that replica knows."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LookUpFailed(Identified):
     """No usable answer: network failure, 5xx, 429, 403, or a body that cannot be believed."""
 

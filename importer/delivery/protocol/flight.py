@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+from importer.values import quick
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.answers import Refused
@@ -52,6 +53,7 @@ class ProtocolError(Exception):
     """The driver broke the order of events: a programming error, never a user's."""
 
 
+@quick
 class Flight(NamedTuple):
     """One row on its way in one run."""
 

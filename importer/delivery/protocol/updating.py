@@ -50,6 +50,7 @@ from importer.delivery.protocol.states import (
     hashes,
 )
 from importer.outcomes import Outcome
+from importer.values import quick
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,6 +120,7 @@ class Then(StrEnum):
     SETTLE = "settle"
 
 
+@quick
 class UpdateFlight(NamedTuple):
     """One customer on its way in one run."""
 
