@@ -86,6 +86,7 @@ class RunNews:
     _rid: str = field(default_factory=lambda: str(uuid4()))
     _began: float = 0.0
     _start: Courier | None = None
+    _couriers: list[Courier] = field(default_factory=list)
 
     def start(self) -> RunNews:
         """The run begins; nobody waits for the ping."""
@@ -119,6 +120,9 @@ class RunNews:
             self.warn_of("notify_given_up", "a signal came before everybody was told")
         except Exception as failed:  # noqa: BLE001 - the run is over, and its exit code stands
             self.warn_of("notify_failed", f"nobody may have been told: {type(failed).__name__}")
+        finally:
+            for one in self._couriers:
+                one.drop()
 
     def _end(self, exit_code: int, error: ImporterError | None) -> None:
         end = self._known(exit_code, error)
@@ -128,7 +132,19 @@ class RunNews:
         messages = self._messages(end, State.of(told))
         if messages:
             self._note(end, str(end.state))
-        courier = self._courier([*messages, *self._telemetry(end, made)])
+        try:
+            whys = self._tell(end, messages, self._telemetry(end, made))
+        except _GivenUp:
+            self._note(end, told)
+            raise
+        if messages and all(whys):
+            self._note(end, told)
+
+    def _tell(
+        self, end: RunEnd, messages: Sequence[Message], telemetry: Sequence[Telemetry]
+    ) -> list[str]:
+        """Tell everybody; why each message was not taken, "" if it was."""
+        courier = self._courier([*messages, *telemetry])
         # A start that comes after the end would look like a run that hangs.
         whys = self._start.wait() if self._start else []
         whys += self._courier(self._pings(end)).wait()
@@ -137,14 +153,16 @@ class RunNews:
         whys = courier.wait()
         for why in filter(None, whys[len(messages) :]):
             self.warn_of("otel_failed", f"OpenTelemetry: {why}")
-        for message, why in zip(messages, whys, strict=False):
+        of_messages = whys[: len(messages)]
+        for message, why in zip(messages, of_messages, strict=True):
             if why:
                 self.warn_of("notify_failed", f"{masked(message.url)} was not told: {why}")
-        if messages and all(whys[: len(messages)]):
-            self._note(end, told)
+        return of_messages
 
     def _courier(self, errands: Sequence[Errand]) -> Courier:
-        return Courier(errands, self.settings.notify_timeout, bundle=self.bundle)
+        made = Courier(errands, self.settings.notify_timeout, bundle=self.bundle)
+        self._couriers.append(made)
+        return made
 
     def _known(self, exit_code: int, error: ImporterError | None) -> RunEnd:
         """All that is known of the end."""

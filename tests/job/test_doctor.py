@@ -19,6 +19,7 @@ from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.ledger import Account, LedgerAddress, hold, open_ledger
 from importer.ledger import ledger_health as health
 from tests.delivery.test_connecting import certificate, served
+from tests.fuzz.hostile_server import last_turns
 
 if TYPE_CHECKING:
     import ssl
@@ -81,6 +82,7 @@ def serving(said: bytes | None, context: ssl.SSLContext | None = None) -> Iterat
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await last_turns()
 
     try:
         yield served_to._replace(port=listener.sockets[0].getsockname()[1])
@@ -302,13 +304,14 @@ def test_a_ledger_is_looked_at_and_not_touched(tmp_path: Path) -> None:
             held = examined(tmp_path, url, ledger=path)
             assert _tree(path.parent) == before
         assert "ok run R-1 (process " in one(held, "lock")
-        assert one(held, "last_run").startswith("ok R-1 began 1 minute ago and has not ended")
+        assert one(held, "last_run") == "ok R-1 began 1 minute ago and has not ended | "
         (path.parent / "ledger.db.bak").write_bytes(path.read_bytes())
         os.utime(path.parent / "ledger.db.bak", (1, 1))
         before = _tree(path.parent)
         found = examined(tmp_path, url, ledger=path)
         assert _tree(path.parent) == before
     assert one(found, "lock") == "ok nobody works on it | "
+    assert one(found, "last_run").startswith("warn R-1 began 1 minute ago and has not ended, and n")
     assert one(found, "ledger").startswith(f"ok {path}, ")
     assert one(found, "account").startswith("ok 0 customers of http://127.0.0.1")
     assert "the newest copy beside it, ledger.db.bak, is from" in one(found, "backup")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -158,17 +159,23 @@ def test_news_is_noted_before_it_is_sent(job: Job, monkeypatch: pytest.MonkeyPat
         with pytest.raises(Killed):
             nights.night(broken)
     asked: list[courier.Errand] = []
+    signals = [signal.SIGTERM]
 
     class Noting(AtHome):
         def wait(self) -> list[str]:
+            if self._errands and signals:
+                signal.raise_signal(signals.pop())
             asked.extend(self._errands)
             return [""] * len(self._errands)
 
     monkeypatch.setattr(run_news, "Courier", Noting)
     nights.night(broken)
     assert asked == []
-    nights.night(customers(range(3)))
+    for _ in range(3):
+        # A signal while all are told is no news: what was not told is told by the next run.
+        nights.night(customers(range(3)))
     assert [getattr(one, "kind", "") for one in asked] == ["success"]
+    assert nights.warnings == ["notify_given_up: a signal came before everybody was told"]
 
 
 @pytest.mark.usefixtures("at_home")
