@@ -130,7 +130,7 @@ def run(
     given: Given,
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
-    from importer.cli.terminal import (  # noqa: PLC0415
+    from importer.cli.questions import (  # noqa: PLC0415
         confirm_live,
         confirm_new_account,
         confirm_new_key,
@@ -406,16 +406,21 @@ def doctor(
     sources: OptionalSources = None,
     *,
     config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Look whether a run could begin: key, network, clock, API, ledger, folders. Read-only."""
-    from importer.cli.doctor_command import show_examined  # noqa: PLC0415
+    from importer.cli.doctor_command import doctor_document, show_examined  # noqa: PLC0415
     from importer.job.doctor import doctor as examine  # noqa: PLC0415
 
     found = examine(given.inputs(sources or []), given.delivery())
-    show_examined(found)
-    if not found.is_fit:
-        raise typer.Exit(1)
+    code = 0 if found.is_fit else 1
+    if as_json:
+        emit("doctor", doctor_document(found), exit_code=code)
+    else:
+        show_examined(found)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()

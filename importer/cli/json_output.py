@@ -29,6 +29,7 @@ VERSIONS = {
     "check": 1,
     "verify": 1,
     "config": 1,
+    "doctor": 1,
     "error": 1,
 }
 """The documents, and the version of each one's schema."""

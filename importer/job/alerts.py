@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from importer.errors import ImporterError
     from importer.results import Summary
 
-TEMPFAIL = 75
-"""``EX_TEMPFAIL`` (sysexits.h): the same command goes on by itself, and nobody is needed."""
 _UNSETTLED = "unsettled"
 _SIGNAL = 128
 """What shells add to the number of a signal."""
@@ -46,7 +44,7 @@ class State:
     @property
     def goes_on(self) -> bool:
         """It is not done, and the same command goes on by itself."""
-        return self.exit_code == TEMPFAIL
+        return self.exit_code == ExitCode.TEMPFAIL
 
     def __str__(self) -> str:
         """As the ledger keeps it."""
@@ -172,9 +170,10 @@ def body(end: RunEnd, told: State = WELL) -> str:
         lines.append(f"fix: {end.error.hint}")
     if end.results:
         lines.append(f"results: {end.results}")
-    run = summary.run_id if summary is not None else ""
-    if place := " on ".join(filter(None, (run, end.host))):
-        lines.append(f"run: {place}")
+    if summary is not None:
+        lines.append(f"run: {summary.run_id}")
+    if end.host:
+        lines.append(f"on: {end.host}")
     if summary is not None and summary.next:
         lines.append(f"next: {summary.next[0]}")
     return "\n".join(map(printable, lines))

@@ -94,6 +94,7 @@ def told(
         ("check bad.csv --fail-fast", "check", 1),
         ("check bad.csv --max-errors 0", "check", 3),
         ("config", "config", 0),
+        ("doctor c.csv", "doctor", 1),
         ("verify", "verify", 75),
     ],
 )

@@ -102,7 +102,8 @@ def test_a_message_says_what_whose_how_many_and_what_next() -> None:
         "before: exit code 1 (rejected: email_taken)",
         "fix: check it",
         "results: /results/1",
-        "run: 20261126T043000Z-1f3a9c on batch-1",
+        "run: 20261126T043000Z-1f3a9c",
+        "on: batch-1",
         "next: importer run crm.csv  # goes on",
     ]
     assert "goes on by itself" in body(RunEnd(75, 0.0, 1.0, summary=summary))

@@ -155,7 +155,7 @@ def test_a_copy_says_what_its_source_says(places: tuple[Place, Place]) -> None:
     done = copied(source, target)
     rows = {"run": 2, "customer": 80, "sync": 14, "attempt": 102, "total": 3, "news": 1}
     assert done.rows == rows
-    assert told(target)["news"] == ("told night-2", "")
+    assert told(target)["news"] == (("told night-2", 111.0), ("", 0.0))
     assert told(target)["success"] == [110.0, None]
     assert told(target) == told(source)
     assert told(target, OTHER)["totals"] == told(source)["totals"]
