@@ -130,7 +130,7 @@ def run(
     given: Given,
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
-    from importer.cli.terminal import (  # noqa: PLC0415
+    from importer.cli.questions import (  # noqa: PLC0415
         confirm_live,
         confirm_new_account,
         confirm_new_key,

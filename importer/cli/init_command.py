@@ -22,7 +22,7 @@ import phonenumbers
 import typer
 
 from importer.cli.next_commands import pasted
-from importer.cli.terminal import on_terminal
+from importer.cli.questions import on_terminal
 from importer.errors import UsageError, printable
 from importer.mapping import bind, presets
 from importer.mapping.load import load_mapping
