@@ -268,6 +268,9 @@ class _Api:
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._is_tls = parts.scheme == "https"
+        self._has_address = False
+        self._looked_up = threading.Event()
+        """Nobody connects before: see ``dns``."""
 
     def _proxy(self) -> Proxy | None:
         return way_to(self._url.scheme, self._host, self._environment, port=self._port).proxy
@@ -301,15 +304,19 @@ class _Api:
 
     def dns(self) -> Iterator[Check]:
         """All addresses of the host, and which of them take a connection."""
-        proxy = self._proxy()
-        host, port = (self._host, self._port) if proxy is None else (proxy.host, proxy.port)
-        whose = "" if proxy is None else f" (the proxy; it looks up {self._host} itself)"
         try:
+            proxy = self._proxy()
+            host, port = (self._host, self._port) if proxy is None else (proxy.host, proxy.port)
+            whose = "" if proxy is None else f" (the proxy; it looks up {self._host} itself)"
+            # In this thread, which nobody waits for: a loop would wait for name servers that hang.
             found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+            self._has_address = True
         except socket.gaierror as error:
             failure = explain(error) or Failure("name_not_known")
             yield _failed("dns", failure, f"{host}{whose}: {failure.said}", proxy)
             return
+        finally:
+            self._looked_up.set()
         addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         reached = asyncio.run(_reach(addresses, port))
         told = ", ".join(
@@ -323,12 +330,19 @@ class _Api:
         else:
             yield Check("dns", OK, said)
 
+    def _is_found(self) -> bool:
+        self._looked_up.wait()
+        return self._has_address
+
     # TLS ---------------------------------------------------------------------------------------
 
     def tls(self) -> Iterator[Check]:
         """Connect as a run would, and look at who answers; nothing is sent."""
         name = "tls" if self._is_tls else "connection"
         proxy = self._proxy()
+        if not self._is_found():
+            yield Check(name, SKIP, "not before dns is mended")
+            return
         try:
             seen = asyncio.run(self._greeted(trust(self._environment, self._bundle)))
         except (httpx.TransportError, OSError) as error:
@@ -410,6 +424,10 @@ class _Api:
 
     def ask(self) -> Iterator[Check]:
         """GET a customer that nobody has, and look at the clock of who answers."""
+        if not self._is_found():
+            yield Check("api", SKIP, "not before dns is mended")
+            yield self._clock_check(None)
+            return
         asyncio_network = AsyncioTransport(
             verify=trust(self._environment, self._bundle) if self._is_tls else None,
             environment=self._environment,
@@ -480,9 +498,10 @@ class _Api:
             return Check("api", FAIL, *_not_answered(status, code))
         return Check("api", FAIL, error.message, error.hint)
 
-    def _clock_check(self, network: _Noting) -> Check:
-        if network.date is None:
-            why = "nobody answered" if network.status == 0 else "the answer has no Date"
+    def _clock_check(self, network: _Noting | None) -> Check:
+        if network is None or network.date is None:
+            answered = network is not None and network.status
+            why = "the answer has no Date" if answered else "nobody answered"
             return Check("clock", SKIP, f"{why}, so this machine's clock was held against nothing")
         off = network.at - network.date
         exact = f"{abs(off):,.0f} s {'ahead of' if off > 0 else 'behind'} the server"

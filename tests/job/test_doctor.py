@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -78,6 +79,7 @@ def serving(said: bytes | None, context: ssl.SSLContext | None = None) -> Iterat
 
     async def end() -> None:
         listener.close()
+        await last_turns()  # A task that has not begun would not close what it was begun for.
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -217,6 +219,25 @@ def test_whose_certificate_it_is(
         assert server.heads == []
     if not bundled:
         assert "REQUESTS_CA_BUNDLE names /etc/company.pem: give it as --ca-bundle" in told
+
+
+def test_a_name_that_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told once; name servers that hang cost the time of the check, and nobody connects."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    found = examined(tmp_path, "https://api.example.invalid")
+    assert one(found, "dns").startswith("FAIL the host of the base URL is not known to DNS")
+    hangs = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: hangs.wait(10))
+    late = examined(tmp_path, "https://api.example.invalid", limit=0.3)
+    assert one(late, "dns").startswith("FAIL no answer in time | the name servers do not answer")
+    for checks in (found, late):
+        assert one(checks, "tls").startswith("skip not before dns is mended")
+        assert one(checks, "api").startswith("skip not before dns is mended")
+    hangs.set()
 
 
 def test_nothing_listens(tmp_path: Path) -> None:
