@@ -76,19 +76,40 @@ def trust(
     found = authorities(environment, bundle)
     if found.folders:
         _check_folders(found.folders)
-    try:
-        return ssl.create_default_context(cafile=found.file or None, capath=found.folders or None)
-    except ssl.SSLError:
-        what = "holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
-    except OSError as error:
-        what = f"cannot be read: {error.strerror}"
     variable = CA_BUNDLE if found.said_by == CA_BUNDLE else CA_FILE
     verb = "leave out" if variable == CA_BUNDLE else "unset"
-    raise UsageError(
-        f"{variable}: {found.file} {what}",
-        hint=f"name the file with the certificates of the authorities to trust, or {verb}"
-        f" {variable} to trust the usual ones",
+    fix = (
+        f"name the file with the certificates of the authorities to trust, or {verb} {variable}"
+        " to trust the usual ones"
     )
+    try:
+        context = ssl.create_default_context(
+            cafile=found.file or None, capath=found.folders or None
+        )
+    except ssl.SSLError:
+        what = "holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
+        if _is_der(found.file):
+            what = "holds a certificate in DER form, not in PEM form"
+            command = f"openssl x509 -inform der -in {found.file} -out authority.pem"
+            fix = f"{command}; then name that file with {variable}"
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+    else:
+        # As curl, and Python from 3.13 on: what is named is trusted, though it is no root.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if found.said_by:
+            # Python from 3.13 on refuses what many companies' authorities look like (no key
+            # identifier, constraints that are not critical). Who names one trusts it all the same.
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        return context
+    raise UsageError(f"{variable}: {found.file} {what}", hint=fix)
+
+
+def _is_der(file: str) -> bool:
+    """Whether a file begins as a certificate does that Windows exports: a sequence (X.690)."""
+    with suppress(OSError), Path(file).open("rb") as opened:
+        return opened.read(2) in {b"\x30\x82", b"\x30\x83"}
+    return False
 
 
 def pem_of(found: Authorities) -> str:
@@ -247,6 +268,8 @@ def _proxy(text: str, variable: str) -> Proxy:
     except ValueError:
         host, port = None, 0
     if not host or re.search(r"[^!-~]", text):
+        if "@" in text:
+            fix = f"signs in its password are escaped (# is %23, / is %2F, @ is %40): {fix}"
         raise UsageError(f"{shown} names no proxy", hint=fix)
     if parts.scheme not in _DEFAULT_PORTS:
         raise UsageError(

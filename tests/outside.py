@@ -43,6 +43,9 @@ class AtHome:
             warnings.simplefilter("ignore", DeprecationWarning)  # of Apprise's own making
             return [courier._run(one) for one in self._errands]
 
+    def drop(self) -> None:
+        """Nobody waits any more."""
+
 
 @contextmanager
 def outside() -> Iterator[Outside]:

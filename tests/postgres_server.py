@@ -239,6 +239,7 @@ class PostgresServer:
             "unix_socket_directories": str(self.folder),
             "unix_socket_permissions": "0777",
             "max_connections": "50",
+            "password_encryption": "scram-sha-256",  # up to version 13 not the default
             "shared_buffers": "32MB",
             "full_page_writes": self._settings["fsync"],
             **self._settings,

@@ -7,8 +7,10 @@ import os
 import sys
 
 from importer.cli.crash import Unbreakable
-from importer.errors import ExitCode, ImporterError
+from importer.errors import ExitCode, ImporterError, UsageError
 
+JSON = "--json"
+"""Asks for one JSON document on standard output (json_output.py)."""
 COLLECT_AFTER = 50_000
 """New objects after which Python looks for cycles among them; 10 MB or so."""
 
@@ -38,28 +40,52 @@ def main() -> None:
 
 def _run() -> tuple[int | str | None, ImporterError | None]:
     """The exit code of the command that was typed, and what was reported."""
+    wants_json = JSON in sys.argv[1:]
+    code, error = _call(wants_json=wants_json)
+    if wants_json and code and not getattr(sys.stdout, "written", True):
+        from importer.cli.json_output import emit_error, left_with  # noqa: PLC0415 - as above
+
+        emit_error(error or left_with(code))
+    return code, error
+
+
+def _call(*, wants_json: bool) -> tuple[int | str | None, ImporterError | None]:
     try:
         from importer.cli.app import app  # noqa: PLC0415 - keeps `import importer` light
         from importer.cli.completion import VARIABLE, answer  # noqa: PLC0415 - as above
+        from importer.cli.settings import command_of  # noqa: PLC0415 - as above
 
         if VARIABLE in os.environ:
             return answer(app), None
         gc.freeze()  # What was imported stays; nobody needs to look at it again.
-        app()
+        # With JSON, what is wrong with the command line is not to be printed, but raised.
+        left_by = command_of(app)(standalone_mode=not wants_json)
     except SystemExit as left:
         return int(left.code) if isinstance(left.code, ExitCode) else left.code, None
     except ImporterError as error:
-        _report(error)
-        return int(error.exit_code), error
+        return _reported(error)
     except KeyboardInterrupt:
         return int(ExitCode.SIGINT), None
     except BaseException as error:  # noqa: BLE001 - polars' panics are no Exception
         from importer.cli.crash import as_bug  # noqa: PLC0415 - few runs need it
 
-        bug = as_bug(error)
-        _report(bug)
-        return int(ExitCode.INTERNAL), bug
-    return 0, None
+        return _reported(_of_command_line(error) or as_bug(error))
+    return (int(left_by) if isinstance(left_by, int) else 0), None
+
+
+def _reported(error: ImporterError) -> tuple[int, ImporterError]:
+    _report(error)
+    return int(error.exit_code), error
+
+
+def _of_command_line(error: BaseException) -> UsageError | None:
+    """What typer says of a command line that it cannot read; None of any other exception."""
+    words = getattr(error, "format_message", None)
+    if words is None:
+        return None
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "importer"
+    return UsageError(words(), hint=f"see {path} --help")
 
 
 def _tell(code: int | str | None, error: ImporterError | None) -> None:

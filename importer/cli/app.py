@@ -8,20 +8,31 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from importer.cli.completion import install_script, offer, run_ids, show_script
+from importer.cli.json_output import JsonFlag, emit
 from importer.cli.next_commands import after_check, after_run
-from importer.cli.settings import ConfigFile, Given, effective, read, show, with_settings
+from importer.cli.settings import (
+    ConfigFile,
+    Given,
+    config_document,
+    effective,
+    read,
+    show,
+    with_settings,
+)
 from importer.errors import printable
 from importer.job.job_settings import NOTIFY_TEST
 
 if TYPE_CHECKING:
     from importer.cli.next_commands import NextCommands
+    from importer.errors import ExitCode, RunStopped
     from importer.job.job_settings import DisplaySettings
     from importer.job.observer import Observer
     from importer.job.plan_guard import PlanGuard, SavedPlan
@@ -119,7 +130,7 @@ def run(
     given: Given,
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
-    from importer.cli.terminal import (  # noqa: PLC0415
+    from importer.cli.questions import (  # noqa: PLC0415
         confirm_live,
         confirm_new_account,
         confirm_new_key,
@@ -187,19 +198,23 @@ def plan(
         Path | None,
         typer.Option("--save", metavar="FILE", help="Write the plan to FILE for run --plan."),
     ] = None,
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Show offline what a run would do with this ledger: no key, no network, nothing sent."""
-    from importer.cli.plan_command import show_plan  # noqa: PLC0415
+    from importer.cli.plan_command import plan_document, show_plan  # noqa: PLC0415
     from importer.delivery.credentials import mode_of  # noqa: PLC0415
     from importer.job.planning import plan as plan_job  # noqa: PLC0415
 
     next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
-    observer = _observer(given.display(), next_commands)
+    observer = _observer(given.display(), next_commands, as_json=as_json)
     delivery = given.delivery()
     mode = mode_of(os.environ, live=delivery.live)
     made = plan_job(given.inputs(sources), delivery, mode, save=save, observer=observer)
-    show_plan(made, ledger=delivery.ledger, save=save, config=config, flags=given.flags)
+    tell = plan_document if as_json else show_plan
+    told = tell(made, ledger=delivery.ledger, save=save, config=config, flags=given.flags)
+    if told is not None:
+        _emit("plan", told, made.exit_code, made.stopped_by)
     if made.stopped_by is not None:
         raise made.stopped_by
     if made.exit_code:
@@ -213,16 +228,21 @@ def check(
     sources: Sources,
     *,
     config: ConfigFile = None,
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Validate the sources offline: no key, no network, the same results files."""
+    from importer.cli.json_output import check_document  # noqa: PLC0415
     from importer.job.check import check as check_job  # noqa: PLC0415
     from importer.job.finish import Typed  # noqa: PLC0415
 
     next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
-    observer = _observer(given.display(), next_commands)
+    observer = _observer(given.display(), next_commands, as_json=as_json)
     typed = Typed(effective(given), next_commands)
-    _end(check_job(given.inputs(sources), observer=observer, typed=typed))
+    finished = check_job(given.inputs(sources), observer=observer, typed=typed)
+    if as_json:
+        _emit("check", check_document(finished), finished.exit_code, finished.stopped_by)
+    _end(finished)
 
 
 @app.command()
@@ -342,16 +362,20 @@ def verify(
     sample: Annotated[
         int | None, typer.Option("--sample", min=1, help="Ask for N customers, drawn by chance.")
     ] = None,
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Ask Moment for every customer of the ledger, and say what is not as it was: read-only."""
-    from importer.cli.verify_command import show_verified  # noqa: PLC0415
+    from importer.cli.verify_command import show_verified, verify_document  # noqa: PLC0415
     from importer.delivery.credentials import read_api_key  # noqa: PLC0415
     from importer.job.verify import verify as verify_job  # noqa: PLC0415
 
     key = read_api_key(os.environ)
     verified = verify_job(given.inputs(sources or []), given.delivery(), key, sample=sample)
-    show_verified(verified)
+    if as_json:
+        _emit("verify", verify_document(verified), verified.exit_code, verified.stopped_by)
+    else:
+        show_verified(verified)
     if verified.stopped_by is not None:
         raise verified.stopped_by
     if verified.exit_code:
@@ -364,9 +388,13 @@ def show_config(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
     *,
     config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Show the settings that run, check and plan would have, and where each comes from."""
+    if as_json:
+        emit("config", config_document(given))
+        return
     for line in show(given):
         typer.echo(line)
 
@@ -378,16 +406,21 @@ def doctor(
     sources: OptionalSources = None,
     *,
     config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Look whether a run could begin: key, network, clock, API, ledger, folders. Read-only."""
-    from importer.cli.doctor_command import show_examined  # noqa: PLC0415
+    from importer.cli.doctor_command import doctor_document, show_examined  # noqa: PLC0415
     from importer.job.doctor import doctor as examine  # noqa: PLC0415
 
     found = examine(given.inputs(sources or []), given.delivery())
-    show_examined(found)
-    if not found.is_fit:
-        raise typer.Exit(1)
+    code = 0 if found.is_fit else 1
+    if as_json:
+        emit("doctor", doctor_document(found), exit_code=code)
+    else:
+        show_examined(found)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -398,6 +431,7 @@ def status(
         str | None, typer.Argument(help="Show the history of one external_reference.")
     ] = None,
     *,
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Show the ledger: totals and last runs, or what happened to one customer."""
@@ -405,9 +439,59 @@ def status(
 
     ledger = given.delivery().ledger
     if reference is None:
-        show_ledger(ledger)
-    elif not show_customer(ledger, reference):
-        raise typer.Exit(1)
+        show_ledger(ledger, as_json=as_json)
+    elif code := show_customer(ledger, reference, as_json=as_json):
+        raise typer.Exit(int(code))
+
+
+@app.command()
+@with_settings("why")
+def why(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    reference: Annotated[str, typer.Argument(help="The external_reference of a customer.")],
+    *,
+    as_json: JsonFlag = False,
+    given: Given,
+) -> None:
+    """Say what happened to one customer, in sentences, and what to type next."""
+    from importer.cli.why_command import show_why  # noqa: PLC0415
+
+    code = show_why(given.delivery().ledger, reference, given.inputs([]).out, as_json=as_json)
+    if code:
+        raise typer.Exit(int(code))
+
+
+@app.command()
+@with_settings("runs")
+def runs(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    *,
+    account: Annotated[
+        str | None, typer.Option("--account", help="Only of this account name.")
+    ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option("--series", metavar="NAME|FILE", help="Only of this nightly file."),
+    ] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those that did not end with 0.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="Only those that began since: 2026-11-26, or 36h, 7d."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most N, the newest.")] = 20,
+    as_json: JsonFlag = False,
+    given: Given,
+) -> None:
+    """List the runs of the ledger, the newest first: when, how they ended, what became of rows."""
+    from importer.cli.runs_command import Wanted, parse_since, show_runs  # noqa: PLC0415
+
+    began = None if since is None else parse_since(since, time.time())
+    wanted = Wanted(account, series, failed=failed, since=began, limit=limit)
+    show_runs(given.delivery().ledger, wanted, as_json=as_json)
 
 
 @app.command()
@@ -605,11 +689,15 @@ def _plan_of(path: Path | None) -> tuple[SavedPlan, PlanGuard] | tuple[None, Non
     return saved, PlanGuard(saved, path)
 
 
-def _observer(display: DisplaySettings, next_commands: NextCommands) -> Observer:
+def _observer(
+    display: DisplaySettings, next_commands: NextCommands, *, as_json: bool = False
+) -> Observer:
     if display.log_format == "auto" and sys.stderr.isatty():
         from importer.cli.terminal import TerminalObserver  # noqa: PLC0415
 
-        return TerminalObserver(quiet=display.quiet, next_commands=next_commands)
+        return TerminalObserver(
+            quiet=display.quiet, tells_end=not as_json, next_commands=next_commands
+        )
     from importer.cli.logs import LogObserver, configure  # noqa: PLC0415
 
     configure(json=display.log_format != "console", quiet=display.quiet)
@@ -619,6 +707,14 @@ def _observer(display: DisplaySettings, next_commands: NextCommands) -> Observer
 def _hides(sources: list[str]) -> bool:
     """Whether an address has parts that results leave out, as they may be secret."""
     return any("://" in name and set(name) & set("@?#") for name in sources)
+
+
+def _emit(
+    name: str, document: dict[str, Any], exit_code: ExitCode, stopped_by: RunStopped | None
+) -> None:
+    """Write the document of a job that a stop rule may have ended."""
+    code = exit_code if stopped_by is None else stopped_by.exit_code
+    emit(name, document, exit_code=code, error=stopped_by)
 
 
 def _end(finished: Finished) -> None:

@@ -31,7 +31,7 @@ def show_examined(found: Examined) -> None:
     console.print(f"{words}{more}: " + ("a run can begin" if not failed else "a run would not do"))
 
 
-def document_of(found: Examined) -> dict[str, Any]:
+def doctor_document(found: Examined) -> dict[str, Any]:
     """The same for scripts (docs/schemas/doctor.json)."""
     return {
         "fit": found.is_fit,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from importer.results.html_report import (
 )
 from importer.results.summary import SUMMARY, read_summary
 from importer.results.timeline import PACE_FILE, read_pace
-from importer.results.workspace import RUN_ID
+from importer.results.workspace import RUN_ID, results_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,10 +85,8 @@ def _folder(out: Path, run_id: str | None) -> Path:
 
 
 def _runs_in(out: Path) -> Iterator[Path]:
-    """The results folders in OUT, the newest first: a run's id begins with its time."""
-    with suppress(OSError):
-        names = sorted((one for one in os.listdir(out) if RUN_ID.fullmatch(one)), reverse=True)  # noqa: PTH208 - names alone
-        yield from (out / one for one in names if (out / one / SUMMARY).is_file())
+    """The results folders in OUT that hold a summary, the newest first."""
+    return (one for one in results_folders(out) if (one / SUMMARY).is_file())
 
 
 def _pace(path: Path) -> list[Interval]:

@@ -47,7 +47,7 @@ _IN_SECTION = {(one.section, one.in_section): one for one in IN_FILE.values() if
 """Those that may stand in a section of their own kind, by (section, key)."""
 _MEANT_EACH_TIME = {
     PREFIX + name.upper(): f"--{name.replace('_', '-')}"
-    for name in ("config", "plan", "save", *(one.name for one in TABLE if one.each_time))
+    for name in ("config", "json", "plan", "save", *(one.name for one in TABLE if one.each_time))
 }
 _OF_A_KEY = re.compile(r"(?:^|_)(?:api_?key|key|password|secret|token)(?:_|$)")
 _SECRET = re.compile(r"(?i)\b[sp]k_|://[^/]*@")
@@ -110,6 +110,39 @@ def with_settings(command: str) -> Callable[[Callable[..., None]], Callable[...,
         return call
 
     return decorate
+
+
+def command_of(app: typer.Typer) -> Any:
+    """The command that an app stands for, in which only what was given is converted.
+
+    Typer builds a pydantic validator for each parameter of a command, given or not: a tenth of
+    what a run of ten rows costs.
+    """
+    command: Any = typer.main.get_command(app)
+    waiting = [command]
+    while waiting:
+        one = waiting.pop()
+        waiting += getattr(one, "commands", {}).values()
+        for parameter in one.params:
+            parameter.process_value = functools.partial(
+                _processed, parameter, parameter.process_value
+            )
+    return command
+
+
+def _processed(parameter: Any, process: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
+    """As ``parameter.process_value``, without a validator where the value is what it shall be."""
+    own = parameter.callback is None and not parameter.required
+    several = parameter.multiple or parameter.nargs != 1
+    if own and not several:
+        if value is None:
+            return None
+        kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+        source = context.get_parameter_source(parameter.name)
+        is_default = source is not None and source.name == "DEFAULT"
+        if type(value) is kind and (kind is str or is_default):
+            return value
+    return process(context, value)
 
 
 @dataclass(slots=True)
@@ -485,13 +518,43 @@ def show(given: Given) -> list[str]:
     Raises:
         UsageError: a flag has no value of its setting.
     """
-    given.delivery()  # Refuses what a run would.
-    rows = [*effective(given), *_secrets(given), ("MOMENT_API_KEY", *_key()), *_way(given)]
+    rows = _rows(given)
     width = max(len(name) for name, _, _ in rows)
     widest = max(len(value) for _, value, _ in rows)
     return [
         printable(f"{name:<{width}}  {value:<{widest}}  {where}") for name, value, where in rows
     ]
+
+
+def config_document(given: Given) -> dict[str, Any]:
+    """The same for scripts (docs/schemas/config.json).
+
+    Raises:
+        UsageError: as ``show``.
+    """
+    config = mapping_of(given.context)
+    return {
+        "mapping": "" if config is None else str(config.path),
+        "settings": [
+            {"name": name, "value": value, "origin": where, "flag": flag, "variable": variable}
+            for name, value, where in _rows(given)
+            for flag, variable in [_names_of(name)]
+        ],
+    }
+
+
+def _rows(given: Given) -> list[tuple[str, str, str]]:
+    """All that a run would go by: name, value and where it comes from; no secret is shown."""
+    given.delivery()  # Refuses what a run would.
+    return [*effective(given), *_secrets(given), ("MOMENT_API_KEY", *_key()), *_way(given)]
+
+
+def _names_of(name: str) -> tuple[str, str]:
+    """The flag and the environment variable of a row; "" where it has none."""
+    one = BY_NAME.get(name)
+    if one is None:
+        return "", name if name.isupper() else ""
+    return "" if one.secret else one.flag, one.variable or ""
 
 
 def effective(given: Given) -> list[tuple[str, str, str]]:

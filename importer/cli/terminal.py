@@ -1,17 +1,14 @@
 """What a person sees on a terminal: progress while it runs, a table and the next commands after.
 
 With it stand the groups of errors as a person reads them (rows, cause, lines, fix, what to paste),
-the outcomes in words (held against the docs by a test), and the questions that are asked on a
-terminal and refused without one.
+and the outcomes in words (held against the docs by a test).
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -26,7 +23,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from importer.errors import UsageError, printable
+from importer.errors import printable
 from importer.job.observer import Observer, Progress
 from importer.outcomes import MARK_WORDS, OUTCOME_WORDS, VANISHED_WORDS
 
@@ -36,45 +33,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import TaskID
 
-    from importer.delivery.credentials import ApiKey
     from importer.results import GroupReport, Summary
-
-
-def on_terminal() -> bool:
-    """Whether a person can be asked."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def confirm_live(key: ApiKey, base_url: str, *, live: bool) -> None:
-    """Make sure that a live key is meant.
-
-    Raises:
-        UsageError: it is not meant, or nobody can be asked.
-    """
-    if key.mode != "live" or live:
-        return
-    question = f"This is a LIVE key: the customers will be created for real at {base_url}. Go on?"
-    if on_terminal() and typer.confirm(question, err=True):
-        return
-    raise UsageError(
-        "the API key is a live key (sk_...), not a test key (sk_test_...)",
-        hint="add --live if live customers are meant",
-    )
-
-
-def confirm_new_key() -> bool:
-    """Ask whether another API key than last time is the same merchant's."""
-    question = "This ledger was last used with another API key. Is the new key the same merchant's?"
-    return on_terminal() and typer.confirm(question, err=True)
-
-
-def confirm_new_account(doubt: str) -> bool:
-    """Ask whether an account that looks like another one of the ledger is a new one."""
-    if not on_terminal():
-        return False
-    typer.echo(printable(doubt), err=True)
-    question = "Are these customers of another merchant, to be created for the first time?"
-    return typer.confirm(question, err=True)
 
 
 SENDING_WORDS: dict[str, str] = {
@@ -142,9 +101,15 @@ class TerminalObserver(Observer):
     """Draws progress with rich on standard error, and the summary on standard output."""
 
     def __init__(
-        self, *, quiet: bool = False, next_commands: Callable[[Summary, str], list[str]]
+        self,
+        *,
+        quiet: bool = False,
+        tells_end: bool = True,
+        next_commands: Callable[[Summary, str], list[str]],
     ) -> None:
+        """``tells_end``: whether standard output is for people."""
         self._quiet = quiet
+        self._tells_end = tells_end
         self._err = Console(stderr=True, highlight=False)
         self._out = Console(highlight=False)
         self._next = next_commands
@@ -223,7 +188,7 @@ class TerminalObserver(Observer):
         from importer.results.html_report import REPORT  # noqa: PLC0415 - the job has loaded it
 
         self._stop_bar()
-        if self._quiet:
+        if self._quiet or not self._tells_end:
             return
         table = Table(title=f"{summary.command} {summary.run_id}", title_justify="left")
         table.add_column("outcome")

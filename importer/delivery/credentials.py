@@ -27,6 +27,7 @@ COMMAND_SECONDS = 60.0
 _MOST = 4096
 """Bytes of its output that are looked at; a key has at most 512."""
 _SHAPE = re.compile(r"[!-~]{8,512}")
+_KEY_ITSELF = re.compile(r"[sp]k_[A-Za-z0-9_]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,15 @@ def read_api_key(environment: Mapping[str, str], *, seconds: float = COMMAND_SEC
             f" {KEY_COMMAND_VARIABLE} to a command that prints it",
         )
     said, warning, source = environment[where].strip(), "", where
+    if where != KEY_VARIABLE and _KEY_ITSELF.match(said):
+        raise UsageError(f"{where} holds a key itself", hint=f"that goes into {KEY_VARIABLE}")
     if where == KEY_FILE_VARIABLE:
         path = Path(environment[where])
         said, warning, mode = _from_file(path)
         source = f"{where} ({path}, {mode:04o})"
     elif where == KEY_COMMAND_VARIABLE:
         words = _words(said)
-        source = f"{where} ({words[0]})"
+        source = f"{where} ({_program(words)})"
         said = _from_command(words, environment, seconds)
     return ApiKey(said, _mode(said, where), warning, source)
 
@@ -116,9 +119,14 @@ def _words(command: str) -> list[str]:
     return words
 
 
+def _program(words: list[str]) -> str:
+    """What a command is called; of ``NAME=VALUE`` before it, which a shell would read, the name."""
+    return words[0].partition("=")[0]
+
+
 def _from_command(words: list[str], environment: Mapping[str, str], seconds: float) -> str:
     """What the command prints. Nothing of it is shown, nor of its errors: either may be secret."""
-    program = f"{KEY_COMMAND_VARIABLE}: {words[0]}"
+    program = f"{KEY_COMMAND_VARIABLE}: {_program(words)}"
     by_hand = "type the command by hand, as this user and in this environment, to see what it says"
     try:
         # It may ask on the terminal, which is why it stays in its session; standard input may be
@@ -134,7 +142,9 @@ def _from_command(words: list[str], environment: Mapping[str, str], seconds: flo
         reason = getattr(error, "strerror", None) or "it cannot be run"
         raise UsageError(
             f"{program} cannot be run: {reason}",
-            hint="give its whole path: cron and services have another PATH",
+            hint="no shell runs it: env NAME=VALUE COMMAND, or sh -c '...'"
+            if "=" in words[0]
+            else "give its whole path: cron and services have another PATH",
         ) from None
     with running:
         try:

@@ -97,7 +97,10 @@ REASONS: dict[str, StopReason] = {
     ),
     "certificate_unknown_issuer": StopReason(
         "the certificate of the base URL's host is signed by nobody that this machine trusts",
-        "name the file of the authority that signs (a company's own?) in SSL_CERT_FILE",
+        (
+            "name the file of the authority that signs (a company's own?) with --ca-bundle, or in"
+            " SSL_CERT_FILE; importer doctor shows who signed it"
+        ),
     ),
     "certificate_refused": StopReason(
         "the certificate of the base URL's host cannot be trusted",

@@ -5,10 +5,10 @@ An engine says where that happens: in this process, or in workers on other machi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from importer.delivery.pacing.valve import PATIENCE
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.updating import UpdatePolicy
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EngineSettings:
     """How rows are delivered. Holds no secret: it may travel to other machines."""
 

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from importer.errors import ImporterError
     from importer.results import Summary
 
-TEMPFAIL = 75
-"""``EX_TEMPFAIL`` (sysexits.h): the same command goes on by itself, and nobody is needed."""
 _UNSETTLED = "unsettled"
+_VOLUME_GUARD = "volume_guard"
 _SIGNAL = 128
 """What shells add to the number of a signal."""
 _CAUSES = 5
@@ -46,7 +45,7 @@ class State:
     @property
     def goes_on(self) -> bool:
         """It is not done, and the same command goes on by itself."""
-        return self.exit_code == TEMPFAIL
+        return self.exit_code == ExitCode.TEMPFAIL
 
     def __str__(self) -> str:
         """As the ledger keeps it."""
@@ -82,9 +81,10 @@ def change(told: State, now: State) -> Change | None:
         told: what was told last of this account and series (``WELL`` if nothing was).
         now: how the run ended.
     """
-    if now == told or (now.is_ok and told.is_ok) or now.exit_code == ExitCode.SIGINT:
-        # Who pressed Ctrl-C knows.
+    if now == told or (now.is_ok and told.is_ok) or (now.goes_on and told.goes_on):
         return None
+    if now.exit_code == ExitCode.SIGINT:
+        return None  # Who pressed Ctrl-C knows.
     if now.is_ok:
         return Change.RECOVERED
     if now.goes_on:
@@ -172,9 +172,10 @@ def body(end: RunEnd, told: State = WELL) -> str:
         lines.append(f"fix: {end.error.hint}")
     if end.results:
         lines.append(f"results: {end.results}")
-    run = summary.run_id if summary is not None else ""
-    if place := " on ".join(filter(None, (run, end.host))):
-        lines.append(f"run: {place}")
+    if summary is not None:
+        lines.append(f"run: {summary.run_id}")
+    if end.host:
+        lines.append(f"on: {end.host}")
     if summary is not None and summary.next:
         lines.append(f"next: {summary.next[0]}")
     return "\n".join(map(printable, lines))
@@ -184,7 +185,11 @@ def _sentence(end: RunEnd) -> str:
     code, summary = end.exit_code, end.summary
     if not code:
         return "Every row is in Moment."
-    if end.error is not None:
+    if summary is not None and summary.stopped_by == _VOLUME_GUARD:
+        # Its own words show references.
+        figures = (f"{number:,} {name}" for name, number in summary.volume.items())
+        what = f"Nothing was sent: the input is unlike the last good one ({', '.join(figures)})"
+    elif end.error is not None:
         what = end.error.message
     elif summary is None:
         what = "The run ended before there were results"

@@ -150,6 +150,12 @@ class Courier:
                     self._whys[number] = why
         return list(self._whys.values())
 
+    def drop(self) -> None:
+        """Nobody waits any more."""
+        if self._child is not None:
+            _end(self._child)
+            self._child = None
+
 
 def _end(child: subprocess.Popen[bytes]) -> bytes:
     """Kill it, with what it may have started; what it had said."""

@@ -16,7 +16,7 @@ import ssl
 import stat
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from importer.job.other_accounts import doubt
 from importer.job.world import iso
 from importer.ledger import Account, NoLedger, OlderLedger, open_ledger, read_accounts
 from importer.ledger import ledger_health as health
+from importer.ledger.sqlite.migrations import STEPS
 from importer.way import Proxy, authorities, trust, way_to
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Check(NamedTuple):
 class Examined:
     """All that was found."""
 
-    checks: tuple[Check, ...] = field(default_factory=tuple)
+    checks: tuple[Check, ...]
 
     @property
     def is_fit(self) -> bool:
@@ -267,6 +268,9 @@ class _Api:
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._is_tls = parts.scheme == "https"
+        self._has_address = False
+        self._looked_up = threading.Event()
+        """Nobody connects before: see ``dns``."""
 
     def _proxy(self) -> Proxy | None:
         return way_to(self._url.scheme, self._host, self._environment, port=self._port).proxy
@@ -300,15 +304,19 @@ class _Api:
 
     def dns(self) -> Iterator[Check]:
         """All addresses of the host, and which of them take a connection."""
-        proxy = self._proxy()
-        host, port = (self._host, self._port) if proxy is None else (proxy.host, proxy.port)
-        whose = "" if proxy is None else f" (the proxy; it looks up {self._host} itself)"
         try:
+            proxy = self._proxy()
+            host, port = (self._host, self._port) if proxy is None else (proxy.host, proxy.port)
+            whose = "" if proxy is None else f" (the proxy; it looks up {self._host} itself)"
+            # In this thread, which nobody waits for: a loop would wait for name servers that hang.
             found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+            self._has_address = True
         except socket.gaierror as error:
             failure = explain(error) or Failure("name_not_known")
             yield _failed("dns", failure, f"{host}{whose}: {failure.said}", proxy)
             return
+        finally:
+            self._looked_up.set()
         addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         reached = asyncio.run(_reach(addresses, port))
         told = ", ".join(
@@ -322,12 +330,19 @@ class _Api:
         else:
             yield Check("dns", OK, said)
 
+    def _is_found(self) -> bool:
+        self._looked_up.wait()
+        return self._has_address
+
     # TLS ---------------------------------------------------------------------------------------
 
     def tls(self) -> Iterator[Check]:
         """Connect as a run would, and look at who answers; nothing is sent."""
         name = "tls" if self._is_tls else "connection"
         proxy = self._proxy()
+        if not self._is_found():
+            yield Check(name, SKIP, "not before dns is mended")
+            return
         try:
             seen = asyncio.run(self._greeted(trust(self._environment, self._bundle)))
         except (httpx.TransportError, OSError) as error:
@@ -348,7 +363,7 @@ class _Api:
     def _judged(self, seen: _Seen) -> Check:
         days = seen.days_left(self._clock.now())
         said = (
-            f"{seen.version}, {seen.names}, valid for {days:,.0f} days,"
+            f"{seen.version}, {seen.names}, valid for {days:,.0f} days until {seen.until},"
             f" verified by the authorities of {authorities(self._environment, self._bundle).where}"
         )
         if days < DAYS_WARN:
@@ -386,7 +401,7 @@ class _Api:
             seen = asyncio.run(self._greeted(open_to_all))
         except (httpx.TransportError, OSError):
             return ""
-        return f" (it shows {seen.names}, valid until {iso(seen.ends)})" if seen else ""
+        return f" (it shows {seen.names}, valid until {seen.until})" if seen else ""
 
     def _hint(self, failure: Failure) -> str:
         if failure.code == "proxy_refused" and "(it wants" in failure.said:
@@ -409,6 +424,10 @@ class _Api:
 
     def ask(self) -> Iterator[Check]:
         """GET a customer that nobody has, and look at the clock of who answers."""
+        if not self._is_found():
+            yield Check("api", SKIP, "not before dns is mended")
+            yield self._clock_check(None)
+            return
         asyncio_network = AsyncioTransport(
             verify=trust(self._environment, self._bundle) if self._is_tls else None,
             environment=self._environment,
@@ -479,9 +498,10 @@ class _Api:
             return Check("api", FAIL, *_not_answered(status, code))
         return Check("api", FAIL, error.message, error.hint)
 
-    def _clock_check(self, network: _Noting) -> Check:
-        if network.date is None:
-            why = "nobody answered" if network.status == 0 else "the answer has no Date"
+    def _clock_check(self, network: _Noting | None) -> Check:
+        if network is None or network.date is None:
+            answered = network is not None and network.status
+            why = "the answer has no Date" if answered else "nobody answered"
             return Check("clock", SKIP, f"{why}, so this machine's clock was held against nothing")
         off = network.at - network.date
         exact = f"{abs(off):,.0f} s {'ahead of' if off > 0 else 'behind'} the server"
@@ -599,10 +619,14 @@ class _Seen(NamedTuple):
     names: str
     """Whose certificate, and who signed it, in words."""
     ends: float
-    """Epoch seconds: the first end of a certificate in the chain."""
+    """Epoch seconds: the first end of a certificate in the chain; infinite where nobody tells."""
 
     def days_left(self, now: float) -> float:
         return (self.ends - now) / _DAY
+
+    @property
+    def until(self) -> str:
+        return "a time that is not told" if self.ends == float("inf") else iso(self.ends)
 
 
 def _seen(tls: Any) -> _Seen | None:
@@ -654,7 +678,7 @@ def _ledger(delivery: DeliverySettings, key: ApiKey | None, clock: Clock) -> Ite
     except (NoLedger, OlderLedger) as error:
         yield _no_ledger(error)
         return
-    yield _server_check(address, server, clock)
+    yield _server_check(address, server)
     for run, holder, left in server.leases:
         yield Check(
             "lease", OK, f"run {run} ({holder}) holds an account; its lease ends in {left:.0f} s"
@@ -662,7 +686,7 @@ def _ledger(delivery: DeliverySettings, key: ApiKey | None, clock: Clock) -> Ite
     if not server.leases:
         yield Check("lease", OK, "nobody works on it")
     yield _archive_check(server, clock)
-    yield from _contents(address, delivery, key, clock)
+    yield from _contents(address, delivery, key, clock, is_held=bool(server.leases))
 
 
 def _no_ledger(error: UsageError) -> Check:
@@ -671,8 +695,7 @@ def _no_ledger(error: UsageError) -> Check:
     return Check("ledger", WARN, error.message, error.hint)
 
 
-def _server_check(address: LedgerAddress, server: health.Server, clock: Clock) -> Check:
-    del clock
+def _server_check(address: LedgerAddress, server: health.Server) -> Check:
     safe = server.tls or ("a local socket" if server.is_local else "no TLS")
     said = (
         f"{address}: PostgreSQL {server.version}, {safe}, {server.seconds * 1000:.1f} ms a question"
@@ -737,7 +760,7 @@ def _ledger_file(
     yield Check("lock", OK, f"{holder} works on it" if holder else "nobody works on it")
     yield _space_check("disk", path.parent, "the ledger")
     if usable:
-        yield from _contents(address, delivery, key, clock)
+        yield from _contents(address, delivery, key, clock, is_held=bool(holder))
         yield _backup_check(path, clock)
 
 
@@ -759,11 +782,18 @@ def _file_check(path: Path) -> Check:
             "ledger", WARN, f"{path} can be read by others ({mode:04o})", f"chmod 600 {path}"
         )
     on = f", on {kind}" if kind else ""
-    return Check("ledger", OK, f"{path}, {path.stat().st_size / 1e6:,.1f} MB{on}, of this version")
+    return Check(
+        "ledger", OK, f"{path}, {path.stat().st_size / 1e6:,.1f} MB{on}, schema {len(STEPS)}"
+    )
 
 
 def _contents(
-    address: LedgerAddress, delivery: DeliverySettings, key: ApiKey | None, clock: Clock
+    address: LedgerAddress,
+    delivery: DeliverySettings,
+    key: ApiKey | None,
+    clock: Clock,
+    *,
+    is_held: bool,
 ) -> Iterator[Check]:
     """What the ledger knows of the account that a run would work for."""
     mode = key.mode if key is not None else "live" if delivery.live else "test"
@@ -784,18 +814,20 @@ def _contents(
             )
         else:
             yield Check("account", OK, f"{known:,} customers of {ledger.label}")
-        yield _last_run(ledger, clock)
+        yield _last_run(ledger, clock, is_held=is_held)
 
 
-def _last_run(ledger: Ledger, clock: Clock) -> Check:
+def _last_run(ledger: Ledger, clock: Clock, *, is_held: bool) -> Check:
     runs = ledger.runs(1)
     if not runs:
         return Check("last_run", OK, "none yet")
     run = runs[0]
     if run.ended_at is None:
         said = f"{run.run_id} began {_ago(clock.now() - run.started_at)} and has not ended"
-        fix = "if it does not work any more it was killed: type the same command again"
-        return Check("last_run", OK, said, fix)
+        if is_held:
+            return Check("last_run", OK, said)
+        fix = "type the same command again: it goes on, and nothing is sent twice"
+        return Check("last_run", WARN, f"{said}, and nobody works: it was killed", fix)
     said = f"{run.run_id} ended {_ago(clock.now() - run.ended_at)} with exit code {run.exit_code}"
     return Check("last_run", OK, said)
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+_BETWEEN = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+"""What stands between several addresses; a blank or a comma may be a part of one."""
 
 PREFIX = "IMPORTER_"
 SENDS = ("run", "plan")
@@ -110,7 +112,7 @@ class Setting:
             UsageError: it is no value of this setting.
         """
         if self.repeated:
-            several = given.split() if isinstance(given, str) else given
+            several = _BETWEEN.split(given.strip()) if isinstance(given, str) else given
             if several is not None and not isinstance(several, list | tuple):
                 several = [several]
             return tuple(self._one(one) for one in several or ())
@@ -281,7 +283,7 @@ def parse_shard(text: str) -> Shard:
     return shard_of(text, os.environ)
 
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s]+")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s].*")
 
 
 def parse_notify(text: str) -> str:
@@ -348,8 +350,9 @@ class InputSettings:
     out: Path = setting(
         Path("results"),
         "Folder that gets one results folder per run.",
-        commands=(*READS, "verify", "doctor", "report"),
+        commands=(*READS, "verify", "doctor", "report", "why"),
         help_of={
+            "why": "Folder that the results folders are in.",
             "plan": "Folder for scratch files meanwhile.",
             "report": "Folder that the results folders are in.",
         },
@@ -463,7 +466,10 @@ class DeliverySettings:
         "The results ledger: a file (SQLite), or postgresql://USER@HOST/DATABASE.",
         kind=str,
         shown=str(DEFAULT_LEDGER),
-        commands=(*SENDS, "verify", "status", "export", "doctor", "ledger move", "report"),
+        commands=(
+            *(*SENDS, "verify", "status", "why", "runs", "export", "doctor"),
+            *("ledger move", "report"),
+        ),
         parse=LedgerAddress.parse,
         metavar="PATH|URL",
     )

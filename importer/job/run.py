@@ -225,8 +225,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             total = min(to_deliver, delivery.limit or to_deliver)
             with _timed(summary, "deliver"), _not_in_vain():
                 delivered = _deliver(pipeline(progress=Progress(total=total)))
+        is_whole = delivery.limit is None or to_deliver <= delivery.limit
         if (marking := volume.marking) is not None:
-            is_whole = delivery.limit is None or to_deliver <= delivery.limit
             if marking.open and is_whole and not delivery.dry_run and _went_through(delivered):
                 work = marking.work(volume.vanished(staging))
                 marks = pipeline(progress=Progress(total=marking.open), work=work)
@@ -244,7 +244,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             staging.counts(),
             now=world.clock.now(),
             delivery=delivery,
-            measure=None if delivery.dry_run else volume.measure,
+            # After a canary (--limit) most references are still new: it is no measure.
+            measure=volume.measure if is_whole and not delivery.dry_run else None,
             marks=marking.failures if marking is not None else {},
             cut=delivery.limit is not None and to_deliver > delivery.limit,
             in_vain=partial(tried_in_vain, ledger, staging),

@@ -3,12 +3,14 @@
 It begins before anything of a run can fail, and ends after a person has read how the run ended.
 Whatever goes wrong here is a warning: it changes no exit code, and it has a limit of time.
 
-News is noted in the ledger before it is sent, and the note is taken back where nobody took it: so
-the same news is never told twice, and what failed is told by the next run.
+News is noted in the ledger before it is sent (beside the results, where no ledger can be used), and
+the note is taken back where nobody took it: so the same news is never told twice, and what failed
+is told by the next run.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -29,6 +31,7 @@ from importer.job.courier import Courier, Message, Ping, Span, Telemetry, teleme
 from importer.job.signals import watch
 from importer.ledger import Account, open_ledger
 from importer.ledger.run_table import series_of
+from importer.results.workspace import PRIVATE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from importer.job.run import Finished
     from importer.ledger import Ledger
 
+ASIDE = ".news.json"
+"""A file in the folder of all results that notes what was told where the ledger cannot."""
 _NANO = 1_000_000_000
 _KINDS = {Change.RECOVERED: "success", Change.WAITS: "warning"}
 """Of a message, as Apprise calls it."""
@@ -76,7 +81,7 @@ class RunNews:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     now: Callable[[], float] = time.time
     sources: Sequence[str] = ()
-    """As messages call them."""
+    """Names of the inputs, without what an address hides."""
     inputs: InputSettings | None = None
     delivery: DeliverySettings | None = None
     mode: str = ""
@@ -86,6 +91,7 @@ class RunNews:
     _rid: str = field(default_factory=lambda: str(uuid4()))
     _began: float = 0.0
     _start: Courier | None = None
+    _couriers: list[Courier] = field(default_factory=list)
 
     def start(self) -> RunNews:
         """The run begins; nobody waits for the ping."""
@@ -119,6 +125,9 @@ class RunNews:
             self.warn_of("notify_given_up", "a signal came before everybody was told")
         except Exception as failed:  # noqa: BLE001 - the run is over, and its exit code stands
             self.warn_of("notify_failed", f"nobody may have been told: {type(failed).__name__}")
+        finally:
+            for one in self._couriers:
+                one.drop()
 
     def _end(self, exit_code: int, error: ImporterError | None) -> None:
         end = self._known(exit_code, error)
@@ -128,7 +137,19 @@ class RunNews:
         messages = self._messages(end, State.of(told))
         if messages:
             self._note(end, str(end.state))
-        courier = self._courier([*messages, *self._telemetry(end, made)])
+        try:
+            whys = self._tell(end, messages, self._telemetry(end, made))
+        except _GivenUp:
+            self._note(end, told)
+            raise
+        if messages and all(whys):
+            self._note(end, told)
+
+    def _tell(
+        self, end: RunEnd, messages: Sequence[Message], telemetry: Sequence[Telemetry]
+    ) -> list[str]:
+        """Tell everybody; why each message was not taken, "" if it was."""
+        courier = self._courier([*messages, *telemetry])
         # A start that comes after the end would look like a run that hangs.
         whys = self._start.wait() if self._start else []
         whys += self._courier(self._pings(end)).wait()
@@ -137,14 +158,16 @@ class RunNews:
         whys = courier.wait()
         for why in filter(None, whys[len(messages) :]):
             self.warn_of("otel_failed", f"OpenTelemetry: {why}")
-        for message, why in zip(messages, whys, strict=False):
+        of_messages = whys[: len(messages)]
+        for message, why in zip(messages, of_messages, strict=True):
             if why:
                 self.warn_of("notify_failed", f"{masked(message.url)} was not told: {why}")
-        if messages and all(whys[: len(messages)]):
-            self._note(end, told)
+        return of_messages
 
     def _courier(self, errands: Sequence[Errand]) -> Courier:
-        return Courier(errands, self.settings.notify_timeout, bundle=self.bundle)
+        made = Courier(errands, self.settings.notify_timeout, bundle=self.bundle)
+        self._couriers.append(made)
+        return made
 
     def _known(self, exit_code: int, error: ImporterError | None) -> RunEnd:
         """All that is known of the end."""
@@ -166,7 +189,7 @@ class RunNews:
             host=gethostname(),
         )
 
-    # The ledger -----------------------------------------------------------------------------------
+    # What was told last ---------------------------------------------------------------------------
 
     def _asked(self, end: RunEnd) -> tuple[str, float | None]:
         """(what was told last, when a run of the series last ended well), as far as is known."""
@@ -174,21 +197,56 @@ class RunNews:
         path = self.settings.metrics
         if success is None and path is not None:
             success = metrics.last_success(path, metrics.labels_of(end))
-        told = ""
+        told, at = self._aside().get(self._key(end), ("", 0.0))
         wants = bool(self.settings.notify) or (path is not None and success is None)
         # A ledger that has just failed is not asked again: that may take its time.
         if wants and not isinstance(end.error, LedgerFailed):
             with suppress(ImporterError), self._ledger(read_only=True) as ledger:
-                told = ledger.last_news(scope(end.series, end.shard))
+                noted, noted_at = ledger.last_news(scope(end.series, end.shard))
+                told = noted if noted_at >= at else told
                 if success is None:
                     success = ledger.last_success(end.series, f"run {end.shard}".rstrip())
         return told, success
 
     def _note(self, end: RunEnd, told: str) -> None:
-        """Note what people know now. Where there is no ledger nobody can: it is told each time."""
+        """Note what people know now: in the ledger, or beside the results until it can be used."""
+        noted = False
         if not isinstance(end.error, LedgerFailed):
             with suppress(ImporterError), self._ledger() as ledger:
-                ledger.note_news(scope(end.series, end.shard), told, now=end.ended)
+                noted = ledger.note_news(scope(end.series, end.shard), told, now=end.ended)
+        held = self._aside()
+        before = dict(held)
+        held.pop(self._key(end), None)
+        if not noted:
+            held[self._key(end)] = (told, end.ended)
+        if held != before:
+            self._put_aside(held)
+
+    def _key(self, end: RunEnd) -> str:
+        url = self.delivery.base_url if self.delivery is not None else ""
+        return " ".join((url, end.mode, end.account, scope(end.series, end.shard)))
+
+    def _aside(self) -> dict[str, tuple[str, float]]:
+        """What is noted beside the results, because the ledger could not be used."""
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            if self.inputs is not None:
+                found = json.loads((self.inputs.out / ASIDE).read_text("utf-8"))
+                return {key: (str(told), float(at)) for key, (told, at) in found.items()}
+        return {}
+
+    def _put_aside(self, held: Mapping[str, tuple[str, float]]) -> None:
+        # Where that cannot be written either, nobody remembers, and it is told again.
+        with suppress(OSError):
+            if self.inputs is not None:
+                self.inputs.out.mkdir(parents=True, exist_ok=True)
+                path = self.inputs.out / ASIDE
+                if not held:
+                    path.unlink()
+                    return
+                partial = path.with_name(f"{ASIDE}.{os.getpid()}")
+                partial.touch(PRIVATE_FILE)
+                partial.write_text(json.dumps(held, indent=2) + "\n", "utf-8")
+                partial.replace(path)
 
     def _ledger(self, *, read_only: bool = False) -> Ledger:
         delivery = self.delivery

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from importer.delivery.protocol.states import Hashes
 from importer.errors import ExitCode, LedgerFailed, UsageError
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +50,7 @@ class LeaseLost(LedgerFailed):
         self.reason = "lease_lost"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Share:
     """Which part of one job a run does: those of one job hold the account together."""
 

@@ -67,7 +67,7 @@ _SUCCESS = (
     "SELECT max(ended_at) FROM run WHERE account = ? AND series = ? AND command = ?"
     " AND exit_code = 0"
 )
-_NEWS = "SELECT state FROM news WHERE account = ? AND scope = ?"
+_NEWS = "SELECT state, told_at FROM news WHERE account = ? AND scope = ?"
 _NOTE = (
     "INSERT INTO news (account, scope, state, told_at) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (account, scope) DO UPDATE"
@@ -392,20 +392,22 @@ class Ledger(ABC):
         found = self._db.read(_SUCCESS, (account, series, command)) if account is not None else []
         return found[0][0] if found else None
 
-    def last_news(self, scope: str) -> str:
-        """What ``note_news`` noted last for this scope; "" if nothing."""
+    def last_news(self, scope: str) -> tuple[str, float]:
+        """What ``note_news`` noted last for this scope, and when; ("", 0) if nothing."""
         account = self._known_account()
         found = self._db.read(_NEWS, (account, scope)) if account is not None else []
-        return str(found[0][0]) if found else ""
+        return (str(found[0][0]), float(found[0][1])) if found else ("", 0.0)
 
-    def note_news(self, scope: str, state: str, *, now: float) -> None:
-        """Note what people are told of the runs of a scope; of an account that is known.
+    def note_news(self, scope: str, state: str, *, now: float) -> bool:
+        """Note what people are told of the runs of a scope; False if the account is not known.
 
         It may be written while another run holds the ledger: it is nothing of a customer.
         """
         account = self._known_account()
-        if account is not None:
-            self._db.transact(lambda db: db.execute(_NOTE, (account, scope, state, now)))
+        if account is None:
+            return False
+        self._db.transact(lambda db: db.execute(_NOTE, (account, scope, state, now)))
+        return True
 
     def series_runs(self, series: str) -> list[int]:
         """The numbers of the runs of a series, as ``versions`` gives them."""
@@ -499,6 +501,12 @@ class Ledger(ABC):
     def accounts(self) -> list[Account]:
         """All accounts of this ledger file, the oldest first."""
         return accounts_in(self._db)
+
+    def reference_of(self, customer_id: str) -> str | None:
+        """The reference of a customer by its id; reads the whole account, as few ever ask."""
+        sql = "SELECT reference FROM customer WHERE account = ? AND customer_id = ?"
+        found = self._db.read(sql, (self._known_account(), customer_id))
+        return str(found[0][0]) if found else None
 
     def history(self, reference: str) -> History | None:
         """What happened to one customer of this account; None if it is not known."""

@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from importer.ledger.sqlite.lock import holder
 from importer.ledger.sqlite.migrations import APPLICATION_ID
@@ -53,7 +54,7 @@ def untouched(address: str, /, **options: Any) -> sqlite3.Connection:
     one did, its log is read with the index that stands beside it.
     """
     place = address.partition("?")[0]
-    path = Path(sqlite3_path(place))
+    path = Path(unquote(urlsplit(place).path))
     log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
     has_log = log.exists() and log.stat().st_size > 0
     if has_log and not index.exists():
@@ -61,13 +62,6 @@ def untouched(address: str, /, **options: Any) -> sqlite3.Connection:
     access = "mode=ro" if has_log else "mode=ro&immutable=1"
     found: sqlite3.Connection = sqlite3.connect(f"{place}?{access}", **options)
     return found
-
-
-def sqlite3_path(uri: str) -> str:
-    """The path of a ``file://`` URI."""
-    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - only here
-
-    return unquote(urlsplit(uri).path)
 
 
 def file_holder(path: Path) -> str:

@@ -139,6 +139,10 @@ def in_words(seconds: float) -> str:
     if seconds < 2 * _MINUTE:
         return f"{seconds:.0f} s"
     if seconds < _HOUR:
-        return f"{int(seconds // _MINUTE)} min {int(seconds % _MINUTE)} s"
-    hours, minutes = divmod(round(seconds / _MINUTE), _MINUTE)
-    return f"{hours:,} h {minutes} min"
+        return _both(int(seconds), "min", "s")
+    return _both(round(seconds / _MINUTE), "h", "min")
+
+
+def _both(number: int, large: str, small: str) -> str:
+    many, rest = divmod(number, _MINUTE)
+    return f"{many:,} {large} {rest} {small}" if rest else f"{many:,} {large}"

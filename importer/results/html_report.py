@@ -56,6 +56,8 @@ MARKS = {
     "unsettled": "warn",
 }
 """The colour of each outcome; its name always stands beside it."""
+_HELD = ("warn", "violet", "info", "earth", "teal", "gray")
+"""The colours of what held the pace, the longest first; the last one is of all others."""
 _OUTSIDE = frozenset({Outcome.INVALID, Outcome.REJECTED, Outcome.UNSETTLED})
 _CAUSES = 10
 """Causes that are open to see; the others of the summary unfold."""
@@ -70,8 +72,6 @@ _FEW = 4
 _TEXT = 400
 """Characters of a text that is no command: a column's name may have a million."""
 _COMMAND = 4000
-_TEMPORARY = 75
-"""EX_TEMPFAIL of sysexits.h: the same command goes on by itself."""
 _ERRORS_FILE = re.compile(r"errors(?:-[1-9][0-9]*)?\.csv", re.ASCII)
 # Hebrew, Arabic, Syriac, Thaana, N'Ko ... (the right-to-left blocks of Unicode's roadmap).
 _RTL = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
@@ -96,6 +96,7 @@ def _templates() -> Environment:
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
+        optimized=False,  # Each template is used once: what it would save costs more.
         undefined=StrictUndefined,
         finalize=_shown,
         trim_blocks=True,
@@ -157,6 +158,7 @@ def render_run(summary: Summary, pace: Sequence[Interval]) -> str:
     failed = _failed(summary.outcomes)
     counts = _in_order(summary.outcomes)
     held = sorted(summary.waits.items(), key=lambda one: -one[1])
+    colours = {why: _HELD[min(at, len(_HELD) - 1)] for at, (why, _) in enumerate(held)}
     own, defaults = _settings(summary)
     return _page(
         "run.html.jinja",
@@ -179,8 +181,10 @@ def render_run(summary: Summary, pace: Sequence[Interval]) -> str:
             "several": len(summary.sources) > 1,
             "toml": summary.toml.splitlines(),
             "fields": _fields(summary.fields),
-            "pace": _pace(pace) if len(pace) >= _FEW else None,
-            "waits": [(why, in_words(seconds)) for why, seconds in held if seconds > 0],
+            "pace": _pace(pace, colours) if len(pace) >= _FEW else None,
+            "waits": [
+                (why, in_words(seconds), colours[why]) for why, seconds in held if seconds > 0
+            ],
             "requests": list(_requests(summary)),
             "transforms": [
                 {
@@ -210,7 +214,7 @@ def _level(exit_code: int) -> tuple[str, str]:
     """(class, word) of an exit code."""
     if exit_code == ExitCode.OK:
         return "good", "Done"
-    if exit_code == _TEMPORARY:
+    if exit_code == ExitCode.TEMPFAIL:
         return "left", "Not finished: the same command goes on by itself"
     if exit_code == ExitCode.ROWS_LEFT:
         return "left", "Rows are left over"
@@ -250,28 +254,27 @@ def in_one_sentence(summary: Summary) -> str:
             stopped = f"It was stopped before anything was sent: {why}. "
     if summary.command == "check" or summary.dry_run:
         return stopped + _would(outcomes, records, is_check=summary.command == "check")
-    there = sum(number for name, number in outcomes.items() if name in IN_MOMENT)
-    good = [one for one in _in_order(outcomes) if one[0] in NOT_FAILED]
-    wrong = [one for one in _in_order(outcomes) if one[0] not in NOT_FAILED]
-    if not wrong:
-        whole = _all_of(records, "is in Moment", "are in Moment")
-        if outcomes.get(Outcome.SKIPPED):
-            whole = f"{_of(there, records)} in Moment"
-        return f"{stopped}{whole}: {_listed(good)}."
-    done = f": {_listed(good)}" if there else ""
-    left = "is left over" if _failed(outcomes) == 1 else "are left over"
+    counts = _in_order(outcomes)
+    good = [one for one in counts if one[0] in IN_MOMENT]
+    wrong = [one for one in counts if one[0] not in NOT_FAILED]
+    there = sum(number for _, number in good)
     # A customer that is in conflict is in Moment as well.
     where = "in Moment" if _OUTSIDE.issuperset(name for name, _ in wrong) else "settled"
-    return (
-        f"{stopped}{_of(there, records)} {where}{done};"
-        f" {_failed(outcomes):,} {left}: {_listed(wrong)}."
-    )
+    told = f"{_of(there, records)} {where}"
+    if there == records:
+        told = _all_of(records, "is in Moment", "are in Moment")
+    told += _listed(good)
+    if skipped := outcomes.get(Outcome.SKIPPED):
+        told += f"; {skipped:,} {'was' if skipped == 1 else 'were'} skipped"
+    if failed := _failed(outcomes):
+        told += f"; {failed:,} {'is' if failed == 1 else 'are'} left over{_listed(wrong)}"
+    return f"{stopped}{told}."
 
 
 def _would(outcomes: Mapping[str, int], records: int, *, is_check: bool) -> str:
     failed = _failed(outcomes)
     counts = _in_order(outcomes)
-    wrong = f"; {_listed([one for one in counts if one[0] not in NOT_FAILED])}" * bool(failed)
+    wrong = f"; {_names([one for one in counts if one[0] not in NOT_FAILED])}" * bool(failed)
     if is_check:
         if not failed:
             return f"{_all_of(records, 'is valid', 'are valid')}."
@@ -299,6 +302,13 @@ def _of(number: int, records: int) -> str:
 
 
 def _listed(counts: Sequence[tuple[str, int]]) -> str:
+    """What a number is made of: ``: 3 created, 1 found``, or `` (created)`` for all of it."""
+    if len(counts) == 1:
+        return f" ({counts[0][0].replace('_', ' ')})"
+    return f": {_names(counts)}" if counts else ""
+
+
+def _names(counts: Sequence[tuple[str, int]]) -> str:
     return ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts)
 
 
@@ -409,7 +419,7 @@ def _files(summary: Summary, *, has_pace: bool) -> Iterator[tuple[str, str]]:
     yield "summary.json", words["summary.json"]
 
 
-def _pace(pace: Sequence[Interval]) -> dict[str, Any]:
+def _pace(pace: Sequence[Interval], colours: Mapping[str, str]) -> dict[str, Any]:
     end = pace[-1].begin + pace[-1].seconds
     rates = [one.requests_per_second for one in pace]
     flights = [one.in_flight for one in pace]
@@ -429,7 +439,7 @@ def _pace(pace: Sequence[Interval]) -> dict[str, Any]:
         "flight_top": flight_top,
         "flight_told": f"At most {max(flights):,} requests in flight, and at most"
         f" {max(waiting):,} rows that waited for their next request.",
-        "lanes": list(_lanes(pace, end)),
+        "lanes": list(_lanes(pace, end, colours)),
         "ticks": ticks(end),
         "table": [
             {
@@ -446,7 +456,9 @@ def _pace(pace: Sequence[Interval]) -> dict[str, Any]:
     }
 
 
-def _lanes(pace: Sequence[Interval], end: float) -> Iterator[dict[str, Any]]:
+def _lanes(
+    pace: Sequence[Interval], end: float, colours: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
     refused = [one for one in pace if one.answers_429]
     if refused:
         total = sum(one.answers_429 for one in refused)
@@ -454,18 +466,22 @@ def _lanes(pace: Sequence[Interval], end: float) -> Iterator[dict[str, Any]]:
             {
                 "x": part.x,
                 "width": part.width,
+                "mark": "bad",
                 "told": f"{one.answers_429:,} from {in_words(one.begin)} on",
             }
             for one in refused
             for part, _ in strip([(one.begin, one.seconds, "")], end)
         ]
         told = f"{_plural(total, 'answer')} of 429, in {len(refused)} of {len(pace)} intervals."
-        yield {"title": "429 answers", "mark": "bad", "parts": parts, "told": told}
+        yield {"title": "429 answers", "parts": parts, "told": told}
     held = [(one.begin, one.seconds, one.why) for one in pace if one.why]
     if held:
-        parts = [_held(*one) for one in strip(held, end)]
+        parts = [
+            {**_held(part, long), "mark": colours.get(part.name, _HELD[-1])}
+            for part, long in strip(held, end)
+        ]
         told = f"Held for {in_words(sum(one.held_seconds for one in pace))} of {in_words(end)}."
-        yield {"title": "Held", "mark": "warn", "parts": parts, "told": told}
+        yield {"title": "Held (colours: below)", "parts": parts, "told": told}
 
 
 def _held(part: Part, seconds: float) -> dict[str, Any]:
@@ -544,7 +560,7 @@ def _run(run: RunLine) -> dict[str, Any]:
         "code": "none" if run.exit_code is None else run.exit_code,
         "took": "runs, or was killed" if run.seconds is None else in_words(run.seconds),
         "records": sum(run.outcomes.values()),
-        "outcomes": _listed(_in_order(run.outcomes)),
+        "outcomes": _names(_in_order(run.outcomes)),
         "sources": _cut(run.sources),
     }
 

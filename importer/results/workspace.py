@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 from importer.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -83,6 +84,13 @@ class Workspace:
         """Remove whatever was not published."""
         shutil.rmtree(self.partial, ignore_errors=True)
         os.close(self._lock)
+
+
+def results_folders(out: Path) -> Iterator[Path]:
+    """The results folders in OUT, the newest first: a run's id begins with its time."""
+    with suppress(OSError):
+        names = sorted((one for one in os.listdir(out) if RUN_ID.fullmatch(one)), reverse=True)  # noqa: PTH208 - names alone
+        yield from (out / one for one in names)
 
 
 def _make(partial: Path, run_id: str) -> int:

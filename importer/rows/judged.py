@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,6 +18,7 @@ from importer.rows.payload import carried_fields
 from importer.rows.row import Problem, Row
 from importer.rows.text import trim
 from importer.source.records import SourceFault, Unseen
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +38,7 @@ SCHEMA = {
 """The columns of ``Judged.valid``: those fields of ``Row``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Judged:
     """One batch after validation."""
 

@@ -15,11 +15,11 @@ import sys
 import tempfile
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from importer.errors import SourceError, UsageError
 from importer.source.source_options import STANDARD_INPUT, source_name
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,7 +86,7 @@ _PIECE = 256 << 10
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, ZstdError)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stamp:
     """What a regular file looked like when it was opened."""
 

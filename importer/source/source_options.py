@@ -5,11 +5,12 @@ The bounds keep one broken file from costing unbounded memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError, printable
 from importer.source.text.encodings import AUTO, label_of
+from importer.values import value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ DELIMITERS = (",", ";", "\t", "|")
 """What is detected."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SourceOptions:
     """Settings that hold for every source of a run.
 

@@ -39,6 +39,8 @@ COMMANDS = (
     "init",
     "presets",
     "status",
+    "why",
+    "runs",
     "report",
     "export",
     "ledger",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from importer.cli import main, notify_command
+from importer.cli.settings import BY_NAME
 from importer.job import courier, run_news
 from tests.outside import AtHome, Outside, outside
 
@@ -77,9 +78,12 @@ def test_the_nearest_place_says_whom_to_tell(
     assert told(out)["notify"] == ["json://...,", "slack://...", "import.toml:7"]
     assert told(out)["ping_url"] == ["http://127.0.0.1:9/...", "import.toml:8"]
     assert told(out)["notify_timeout"] == ["3.0", "import.toml:9"]
-    Path("urls").write_text("# who is on call\nmailto://u:tokenF@example.com\n\njson://tokenG\n")
+    Path("urls").write_text(
+        "# who is on call\nmailto://u:tokenF@example.com?to=a@x.co,b@x.co\n\njson://tokenG\n"
+    )
     monkeypatch.setenv("IMPORTER_NOTIFY_FILE", "urls")
     monkeypatch.setenv("IMPORTER_PING_URL_FILE", "urls")
+    Path("urls").chmod(0o600)
     monkeypatch.setenv("IMPORTER_PING_URL", "https://u:tokenH@hc-ping.com/tokenI?x=tokenJ")
     _, more, _ = importer("config", "--config", str(config))
     assert told(more)["notify"][-2:] == ["environment", "IMPORTER_NOTIFY_FILE"]
@@ -207,3 +211,17 @@ def test_who_carries_news_has_no_key() -> None:
         "REQUESTS_CA_BUNDLE": "/ca",
     }
     assert courier._environment(given, Path("/own"))["REQUESTS_CA_BUNDLE"] == "/own"
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("json://a\nslack://b", ("json://a", "slack://b")),
+        ("json://a, mailto://u:p@h?to=x@y.z,v@w.z", ("json://a", "mailto://u:p@h?to=x@y.z,v@w.z")),
+        (" slack://T/#On Call\ttgram://1:b/-1 ", ("slack://T/#On Call", "tgram://1:b/-1")),
+    ],
+)
+def test_several_addresses_are_told_apart(text: str, addresses: tuple[str, ...]) -> None:
+    """What stands between them may be a part of one as well."""
+    assert BY_NAME["notify"].value_of(text) == addresses
+    assert BY_NAME["notify"].value_of(list(addresses)) == addresses

@@ -146,6 +146,15 @@ async def test_what_is_wrong_with_a_certificate_is_said(  # noqa: PLR0917 - what
         assert (client.posts, client.gets) == (0, 0)
 
 
+def test_a_named_authority_need_not_be_perfect(tmp_path: Path) -> None:
+    """Many companies' lack what RFC 5280 wants; the usual ones are held to whatever Python does."""
+    file = certificate(tmp_path)[0]
+    usual = ssl.create_default_context().verify_flags
+    assert not trust({"SSL_CERT_FILE": str(file)}).verify_flags & ssl.VERIFY_X509_STRICT
+    assert not trust({}, file).verify_flags & ssl.VERIFY_X509_STRICT
+    assert trust({}).verify_flags == usual | ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
 async def test_an_authority_is_trusted_once_it_is_named(
     tmp_path: Path, network: list[httpx.AsyncBaseTransport]
 ) -> None:
@@ -169,7 +178,7 @@ async def test_an_authority_is_trusted_once_it_is_named(
         ("SSL_CERT_FILE", None, "No such file or directory"),
         ("SSL_CERT_FILE", "folder", "Is a directory"),
         ("SSL_CERT_FILE", b"", "holds no certificate"),
-        ("SSL_CERT_FILE", b"\x30\x82\x01\x0a", "holds no certificate"),
+        ("SSL_CERT_FILE", b"\x30\x82\x01\x0a", "holds a certificate in DER form"),
         ("SSL_CERT_FILE", b"-----BEGIN CERTIFICATE-----\nAA\n", "holds no certificate"),
         ("SSL_CERT_DIR", None, "No such file or directory"),
         ("SSL_CERT_DIR", b"", "Not a directory"),
@@ -501,7 +510,16 @@ def test_which_proxy_is_meant(environment: dict[str, str], host: str, port: int 
 
 @pytest.mark.parametrize(
     "text",
-    ["socks5://ada:secret@p:1080", "socks4a://p", "http://", "p:port", "http://p q", "p:99999"],
+    [
+        "socks5://ada:secret@p:1080",
+        "socks4a://p",
+        "http://ada:se#cret@p:1",
+        "http://a:s/secret@p",
+        "http://",
+        "p:port",
+        "http://p q",
+        "p:99999",
+    ],
 )
 def test_a_proxy_that_cannot_be_used_is_refused_early(text: str) -> None:
     """A usage error that names the variable and shows nothing of what it holds."""

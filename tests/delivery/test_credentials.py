@@ -46,6 +46,7 @@ def test_a_key_file_is_read(tmp_path: Path) -> None:
         {"MOMENT_API_KEY": "sk_test_with a space"},
         {"MOMENT_API_KEY": "sk_test_\u00e9\u00e9\u00e9\u00e9"},
         {"MOMENT_API_KEY_FILE": "/nonexistent/key"},
+        {"MOMENT_API_KEY_FILE": SECRET},
     ],
 )
 def test_other_keys_are_refused_without_being_shown(environment: dict[str, str]) -> None:
@@ -87,6 +88,8 @@ def test_a_key_comes_from_a_command() -> None:
         (f"sh -c 'echo {SECRET}; exec sleep 60'", "sh printed no key within 0.2 s"),
         ("echo hunter2-hunter2", "does not hold a Moment secret key"),
         ("echo 'op", "holds no command"),
+        (f"BW_SESSION={SECRET} bw get", "COMMAND: BW_SESSION cannot be run: No such file"),
+        (SECRET, "MOMENT_API_KEY_COMMAND holds a key itself"),
         (f"echo {SECRET} && true", "does not hold an API key"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.ledger import Account, LedgerAddress, hold, open_ledger
 from importer.ledger import ledger_health as health
 from tests.delivery.test_connecting import certificate, served
+from tests.fuzz.hostile_server import last_turns
 
 if TYPE_CHECKING:
     import ssl
@@ -77,10 +79,12 @@ def serving(said: bytes | None, context: ssl.SSLContext | None = None) -> Iterat
 
     async def end() -> None:
         listener.close()
+        await last_turns()  # A task that has not begun would not close what it was begun for.
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await last_turns()
 
     try:
         yield served_to._replace(port=listener.sockets[0].getsockname()[1])
@@ -217,6 +221,25 @@ def test_whose_certificate_it_is(
         assert "REQUESTS_CA_BUNDLE names /etc/company.pem: give it as --ca-bundle" in told
 
 
+def test_a_name_that_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told once; name servers that hang cost the time of the check, and nobody connects."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    found = examined(tmp_path, "https://api.example.invalid")
+    assert one(found, "dns").startswith("FAIL the host of the base URL is not known to DNS")
+    hangs = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: hangs.wait(10))
+    late = examined(tmp_path, "https://api.example.invalid", limit=0.3)
+    assert one(late, "dns").startswith("FAIL no answer in time | the name servers do not answer")
+    for checks in (found, late):
+        assert one(checks, "tls").startswith("skip not before dns is mended")
+        assert one(checks, "api").startswith("skip not before dns is mended")
+    hangs.set()
+
+
 def test_nothing_listens(tmp_path: Path) -> None:
     """The address is named once, and what rests on it is left for later."""
     found = examined(tmp_path, "http://127.0.0.1:1")
@@ -302,13 +325,14 @@ def test_a_ledger_is_looked_at_and_not_touched(tmp_path: Path) -> None:
             held = examined(tmp_path, url, ledger=path)
             assert _tree(path.parent) == before
         assert "ok run R-1 (process " in one(held, "lock")
-        assert one(held, "last_run").startswith("ok R-1 began 1 minute ago and has not ended")
+        assert one(held, "last_run") == "ok R-1 began 1 minute ago and has not ended | "
         (path.parent / "ledger.db.bak").write_bytes(path.read_bytes())
         os.utime(path.parent / "ledger.db.bak", (1, 1))
         before = _tree(path.parent)
         found = examined(tmp_path, url, ledger=path)
         assert _tree(path.parent) == before
     assert one(found, "lock") == "ok nobody works on it | "
+    assert one(found, "last_run").startswith("warn R-1 began 1 minute ago and has not ended, and n")
     assert one(found, "ledger").startswith(f"ok {path}, ")
     assert one(found, "account").startswith("ok 0 customers of http://127.0.0.1")
     assert "the newest copy beside it, ledger.db.bak, is from" in one(found, "backup")

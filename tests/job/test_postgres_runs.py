@@ -63,7 +63,7 @@ def test_the_commands_are_the_same(
     assert outcomes(shared.run(other)) == {"unchanged": 22}
     show_ledger(address)
     assert "22 in Moment" in capsys.readouterr().out
-    assert show_customer(address, "C-7")
+    assert show_customer(address, "C-7") is ExitCode.OK
     assert "updated HTTP 200" in capsys.readouterr().out
     assert export_mapping(address, shared.folder / "ids.csv", None) == 22
     with (shared.folder / "ids.csv").open() as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -158,17 +159,23 @@ def test_news_is_noted_before_it_is_sent(job: Job, monkeypatch: pytest.MonkeyPat
         with pytest.raises(Killed):
             nights.night(broken)
     asked: list[courier.Errand] = []
+    signals = [signal.SIGTERM]
 
     class Noting(AtHome):
         def wait(self) -> list[str]:
+            if self._errands and signals:
+                signal.raise_signal(signals.pop())
             asked.extend(self._errands)
             return [""] * len(self._errands)
 
     monkeypatch.setattr(run_news, "Courier", Noting)
     nights.night(broken)
     assert asked == []
-    nights.night(customers(range(3)))
+    for _ in range(3):
+        # A signal while all are told is no news: what was not told is told by the next run.
+        nights.night(customers(range(3)))
     assert [getattr(one, "kind", "") for one in asked] == ["success"]
+    assert nights.warnings == ["notify_given_up: a signal came before everybody was told"]
 
 
 @pytest.mark.usefixtures("at_home")
@@ -183,9 +190,35 @@ def test_a_run_that_may_not_have_the_ledger_is_told_of(job: Job, server: Outside
     with hold(ledger, account, run_id="other", started_at=0.0):
         assert [nights.night(well), nights.night(well)] == [LedgerInUse.exit_code] * 2
     with open_ledger(ledger, account, read_only=True) as reader:
-        assert '"exit_code": 4' in reader.last_news("crm.csv")
-        assert reader.last_news("crm.csv 1/2") == reader.last_news("other.csv") == ""
+        assert '"exit_code": 4' in reader.last_news("crm.csv")[0]
+        assert reader.last_news("crm.csv 1/2") == reader.last_news("other.csv") == ("", 0.0)
     assert told(server) == ["importer failed: crm.csv (account default)"]
+
+
+@pytest.mark.usefixtures("at_home")
+def test_what_was_told_is_known_where_no_ledger_is(job: Job, server: Outside) -> None:
+    """Before the first run, and while the ledger cannot be used, a file remembers; then it goes."""
+    settings = OutwardSettings(notify=(f"json://{server.url.removeprefix('http://')}/alert/x",))
+    nights = Nights(job, settings)
+    assert [nights.night(None), nights.night(None)] == [2, 2]
+    aside = job.folder / "results" / run_news.ASIDE
+    assert aside.stat().st_mode & 0o777 == 0o600
+    well = customers(range(3))
+    assert nights.night(well) == 0
+    assert not aside.exists()
+    ledger, kept = job.folder / "ledger.db", job.folder / "kept.db"
+    ledger.rename(kept)
+    ledger.write_text("not a ledger")
+    assert [nights.night(well), nights.night(well)] == [2, 2]
+    ledger.unlink()
+    kept.rename(ledger)
+    assert nights.night(well) == 0
+    for damaged in ("[]", "{", '{"x": 5}'):
+        aside.write_text(damaged)
+        assert nights.night(well) == 0
+    assert [one.partition(":")[0] for one in told(server)] == [
+        *("importer failed", "importer ok again", "importer failed", "importer ok again")
+    ]
 
 
 def test_a_run_is_one_trace_and_the_same_figures(

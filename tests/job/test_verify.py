@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import sqlite3
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -113,6 +115,13 @@ def test_a_customer_that_is_gone_is_missing(job: Job) -> None:
     found = verified(job)
     assert found.exit_code is ExitCode.ROWS_LEFT
     assert found.found == {"missing": 3}
+
+
+def test_what_could_not_be_asked_goes_on_by_itself() -> None:
+    """75 where that is all; what is otherwise needs a person, whatever could not be asked."""
+    left = Counter(in_step=5, not_checked=1)
+    assert Verified("a", Path(), left).exit_code is ExitCode.TEMPFAIL
+    assert Verified("a", Path(), left + Counter(drift=1)).exit_code is ExitCode.ROWS_LEFT
 
 
 def test_a_reference_of_another_id_is_named(job: Job) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,10 @@ def fill(place: Place, account: Account = ACCOUNT, customers: int = 40) -> None:
                 )[number % 3]
                 base = hashed[name] if number % 2 else ()
                 changes += [sent, Transition(name, sent.new, settled, 201, seen=base)]
-            ledger.apply(changes, [attempt(name) for name in names], run_id=run, now=101.0)
+            noted = [
+                replace(attempt(one), request_id=f"req {one}"[:9], seconds=0.25) for one in names
+            ]
+            ledger.apply(changes, noted, run_id=run, now=101.0)
             held = ledger.updates(names[1::2])
             begun = {
                 name: Updating(one.customer_id, 1, one.base, hashed[name][:1], PRINT_B, one.memory)
@@ -89,8 +93,14 @@ def fill(place: Place, account: Account = ACCOUNT, customers: int = 40) -> None:
             updates += [UpdateTransition(name, begun[name], ended[name]) for name in ended]
             ledger.apply(updates, [], run_id=run, now=102.0)
             code = int(run == "night-2")
+            ended_by = "unreachable" * code
             ledger.end_run(
-                run, ended_at=110.0, exit_code=code, counts={"created": 3}, volume={"a": 1}
+                run,
+                ended_at=110.0,
+                exit_code=code,
+                counts={"created": 3},
+                volume={"a": 1},
+                stopped_by=ended_by,
             )
             ledger.note_news("crm.csv", f"told {run}", now=111.0)
 
@@ -145,7 +155,7 @@ def test_a_copy_says_what_its_source_says(places: tuple[Place, Place]) -> None:
     done = copied(source, target)
     rows = {"run": 2, "customer": 80, "sync": 14, "attempt": 102, "total": 3, "news": 1}
     assert done.rows == rows
-    assert told(target)["news"] == ("told night-2", "")
+    assert told(target)["news"] == (("told night-2", 111.0), ("", 0.0))
     assert told(target)["success"] == [110.0, None]
     assert told(target) == told(source)
     assert told(target, OTHER)["totals"] == told(source)["totals"]

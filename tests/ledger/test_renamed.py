@@ -131,7 +131,7 @@ def test_a_moved_account_is_the_same_account(
         assert {one.run_id for one in ledger.runs()} == {f"run-{OLD}", f"run-{NEW}", "r"}
         assert {one.base_url for one in ledger.accounts()} == {NEW, LOOPBACK}
         assert ledger.totals() == {"done": 2}
-        assert ledger.last_news("a.csv") == OLD
+        assert ledger.last_news("a.csv") == (OLD, 3.0)
     with pytest.raises(UsageError, match="no account to move"):
         moved(path, NEW)
 

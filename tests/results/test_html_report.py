@@ -90,25 +90,25 @@ def facts(**fields: Any) -> str:
             {"outcomes": {"created": 990, "found": 10}},
             "All 1,000 records are in Moment: 990 created, 10 found.",
         ),
-        ({"records": 1, "outcomes": {"created": 1}}, "The only record is in Moment: 1 created."),
+        ({"records": 1, "outcomes": {"created": 1}}, "The only record is in Moment (created)."),
         (
             {"outcomes": {"created": 997, "skipped": 3}},
-            "997 of 1,000 records are in Moment: 997 created, 3 skipped.",
+            "997 of 1,000 records are in Moment (created); 3 were skipped.",
         ),
         (
             {"outcomes": {"created": 900, "invalid": 99, "rejected": 1}},
             (
-                "900 of 1,000 records are in Moment: 900 created;"
+                "900 of 1,000 records are in Moment (created);"
                 " 100 are left over: 99 invalid, 1 rejected."
             ),
         ),
         (
             {"outcomes": {"updated": 999, "conflict": 1}},
-            "999 of 1,000 records are settled: 999 updated; 1 is left over: 1 conflict.",
+            "999 of 1,000 records are settled (updated); 1 is left over (conflict).",
         ),
         (
             {"outcomes": {"invalid": 1000}},
-            "No record is in Moment; 1,000 are left over: 1,000 invalid.",
+            "No record is in Moment; 1,000 are left over (invalid).",
         ),
         ({"records": 0, "outcomes": {}}, "The input held no record, so there was nothing to do."),
         (
@@ -120,14 +120,14 @@ def facts(**fields: Any) -> str:
             },
             (
                 "It was stopped: 12 % are invalid: nothing was sent. No record is in Moment;"
-                " 1,000 are left over: 1,000 unsettled."
+                " 1,000 are left over (unsettled)."
             ),
         ),
         (
             {"outcomes": {"unsettled": 1000}, "requests": {"post": 0}, "stopped_by": "tls_failed"},
             (
                 "It was stopped before anything was sent: tls failed. No record is in Moment;"
-                " 1,000 are left over: 1,000 unsettled."
+                " 1,000 are left over (unsettled)."
             ),
         ),
         (
@@ -137,8 +137,8 @@ def facts(**fields: Any) -> str:
                 "stop_message": "interrupted by SIGINT",
             },
             (
-                "It was stopped: interrupted by SIGINT. 400 of 1,000 records are in Moment:"
-                " 400 created; 600 are left over: 600 unsettled."
+                "It was stopped: interrupted by SIGINT. 400 of 1,000 records are in Moment"
+                " (created); 600 are left over (unsettled)."
             ),
         ),
         (

@@ -9,11 +9,10 @@ trouble is its own: it says nothing about the run any more, however often it is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from importer.values import quick
+from importer.values import quick, value
 
 FEWEST = 3
 """Rows that can be an outage at all, where no more are left."""
@@ -34,7 +33,7 @@ class Said(StrEnum):
     """Turned away, or answered by something that is not the API."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HealthSettings:
     """Counts of rows, and seconds."""
 

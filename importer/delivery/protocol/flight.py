@@ -5,12 +5,11 @@ One row on its way through the protocol: what is known between two events, and i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.values import quick
+from importer.values import quick, value
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.answers import Refused
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.states import Hashes, State, UpdateState
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Policy:
     """The protocol's numbers. Times in seconds."""
 
