@@ -96,6 +96,7 @@ def _templates() -> Environment:
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
+        optimized=False,  # Each template is used once: what it would save costs more.
         undefined=StrictUndefined,
         finalize=_shown,
         trim_blocks=True,

@@ -110,7 +110,8 @@ def look_at(url: str) -> str:
         return "it is asked for by a run only"
     from importer.source.sftp_file import size_of  # noqa: PLC0415 - an extra
 
-    return f"{size_of(url, shown_source(url)):,} bytes"
+    size = size_of(url, shown_source(url))
+    return "it can be opened" if size is None else f"{size:,} bytes"
 
 
 def _fill(file: BinaryIO, scheme: str, url: str, folder: Path | None, bundle: Path | None) -> None:

@@ -130,14 +130,14 @@ def pieces(url: str, shown: str, environment: Mapping[str, str] = os.environ) ->
             while piece := portal.call(reading.read):
                 done += len(piece)
                 yield piece
-            if done != size or not portal.call(reading.is_unchanged):
+            if (size is not None and done != size) or not portal.call(reading.is_unchanged):
                 raise changed(shown)
         except (asyncssh.Error, OSError, ValueError) as error:
             raise reading.failed(error) from None
 
 
-def size_of(url: str, shown: str, environment: Mapping[str, str] = os.environ) -> int:
-    """Bytes of the file, which is opened and not read.
+def size_of(url: str, shown: str, environment: Mapping[str, str] = os.environ) -> int | None:
+    """Bytes of the file, which is opened and not read; None where the server does not tell.
 
     Raises:
         SourceError, UsageError: as ``pieces``.
@@ -167,8 +167,8 @@ class _Reading:
         self._connection: Any = None
         self._is_in = False
 
-    async def open(self) -> int:
-        """Connect and open; the size in bytes."""
+    async def open(self) -> int | None:
+        """Connect and open; the size in bytes, None where the server does not tell."""
         given: dict[str, Any] = {
             "client_factory": lambda: self._client,
             "connect_timeout": _CONNECT,
@@ -194,7 +194,7 @@ class _Reading:
         self._file = await self._sftp.open(self._place.path, "rb")
         found = await self._file.stat()
         self._stamp = _stamp(found)
-        return int(found.size or 0)
+        return None if found.size is None else int(found.size)
 
     async def read(self) -> bytes:
         """Some more of it; b"" at its end."""
@@ -259,11 +259,7 @@ class _Reading:
             )
         name = host if port == _PORT else f"[{host}]:{port}"
         fingerprint = f"{key.get_algorithm()} {key.get_fingerprint()}"
-        scan = (
-            f"ssh-keyscan -p {port} {host} >> {file}"
-            if port != _PORT
-            else (f"ssh-keyscan {host} >> {file}")
-        )
+        scan = f"ssh-keyscan {f'-p {port} ' * (port != _PORT)}{host} >> {file}"
         if self._is_listed():
             return SourceError(
                 f"{self._shown}: the key of {name} is another one than in {file}:"
