@@ -101,6 +101,7 @@ PURE = [
     "delivery/protocol/flight",
     "delivery/protocol/states",
     "ledger/rate_bucket",
+    "job/alerts",
     "ledger/rules",
     "plan/decide",
     "plan/update_words",

@@ -109,6 +109,11 @@ def _fields(
     ]
 
 
+def _no_file(words: str) -> str:
+    """A meaning without the file that a run would write; a plan writes none."""
+    return words.partition("; see ")[0]
+
+
 def _outcomes(made: Planning) -> Table:
     title = escape(printable(f"plan for {made.account}"))
     table = Table(title=title, title_justify="left")
@@ -119,14 +124,14 @@ def _outcomes(made: Planning) -> Table:
     counts = made.forecast.outcomes
     for outcome in dict.fromkeys([*SENDING_WORDS, *OUTCOME_WORDS, *counts]):
         if number := counts.get(outcome):
-            table.add_row(outcome, f"{number:,}", escape(words.get(outcome, "")))
+            table.add_row(outcome, f"{number:,}", escape(_no_file(words.get(outcome, ""))))
     table.add_section()
     sends = 0 if made.stopped_by is not None else made.forecast.to_deliver
     sent = f"{sends:,} would be sent; nothing was sent now"
     table.add_row("total", f"{made.records:,}", sent)
     if made.vanished:
         table.add_section()
-        table.add_row("vanished", f"{made.vanished:,}", VANISHED_WORDS)
+        table.add_row("vanished", f"{made.vanished:,}", _no_file(VANISHED_WORDS))
     if made.to_mark:
         table.add_row("would_mark", f"{made.to_mark:,}", MARK_WORDS["would_mark"])
     return table

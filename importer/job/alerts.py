@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from importer.results import Summary
 
 _UNSETTLED = "unsettled"
+_VOLUME_GUARD = "volume_guard"
 _SIGNAL = 128
 """What shells add to the number of a signal."""
 _CAUSES = 5
@@ -80,9 +81,10 @@ def change(told: State, now: State) -> Change | None:
         told: what was told last of this account and series (``WELL`` if nothing was).
         now: how the run ended.
     """
-    if now == told or (now.is_ok and told.is_ok) or now.exit_code == ExitCode.SIGINT:
-        # Who pressed Ctrl-C knows.
+    if now == told or (now.is_ok and told.is_ok) or (now.goes_on and told.goes_on):
         return None
+    if now.exit_code == ExitCode.SIGINT:
+        return None  # Who pressed Ctrl-C knows.
     if now.is_ok:
         return Change.RECOVERED
     if now.goes_on:
@@ -183,7 +185,11 @@ def _sentence(end: RunEnd) -> str:
     code, summary = end.exit_code, end.summary
     if not code:
         return "Every row is in Moment."
-    if end.error is not None:
+    if summary is not None and summary.stopped_by == _VOLUME_GUARD:
+        # Its own words show references.
+        figures = (f"{number:,} {name}" for name, number in summary.volume.items())
+        what = f"Nothing was sent: the input is unlike the last good one ({', '.join(figures)})"
+    elif end.error is not None:
         what = end.error.message
     elif summary is None:
         what = "The run ended before there were results"

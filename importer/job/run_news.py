@@ -3,9 +3,9 @@
 It begins before anything of a run can fail, and ends after a person has read how the run ended.
 Whatever goes wrong here is a warning: it changes no exit code, and it has a limit of time.
 
-News is noted in the ledger before it is sent (beside the results where there is no ledger that can
-be used), and the note is taken back where nobody took it: so
-the same news is never told twice, and what failed is told by the next run.
+News is noted in the ledger before it is sent (beside the results, where no ledger can be used), and
+the note is taken back where nobody took it: so the same news is never told twice, and what failed
+is told by the next run.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class RunNews:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     now: Callable[[], float] = time.time
     sources: Sequence[str] = ()
-    """As messages call them."""
+    """Names of the inputs, without what an address hides."""
     inputs: InputSettings | None = None
     delivery: DeliverySettings | None = None
     mode: str = ""

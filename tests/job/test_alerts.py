@@ -7,6 +7,7 @@ import pytest
 from importer.errors import RunStopped, SourceError
 from importer.job.alerts import WELL, Change, RunEnd, State, body, change, scope, title
 from importer.job.run_news import masked, ping_url
+from importer.job.volume import VOLUME_GUARD
 from importer.results.summary import GroupReport, Summary
 
 BAD = State(1, "", ("rejected: email_taken",))
@@ -27,6 +28,7 @@ RETRIED = State(75, "unreachable", ("unsettled",))
         (WELL, RETRIED, Change.WAITS),
         (BAD, RETRIED, Change.WAITS),
         (RETRIED, RETRIED, None),
+        (RETRIED, State(75, "no_progress"), None),
         (RETRIED, STOPPED, Change.OTHERWISE),
         (RETRIED, WELL, Change.RECOVERED),
         (WELL, State(130, "signal 2"), None),
@@ -106,6 +108,11 @@ def test_a_message_says_what_whose_how_many_and_what_next() -> None:
         "on: batch-1",
         "next: importer run crm.csv  # goes on",
     ]
+    summary.stopped_by, summary.volume = VOLUME_GUARD, {"records": 9, "before": 90}
+    twins = RunStopped("C-0042 is known as C-42", reason=VOLUME_GUARD)
+    shown = body(RunEnd(3, 0.0, 1.0, error=twins, summary=summary)).splitlines()[0]
+    told = "the input is unlike the last good one (9 records, 90 before)"
+    assert shown == f"Nothing was sent: {told} (exit code 3)."
     assert "goes on by itself" in body(RunEnd(75, 0.0, 1.0, summary=summary))
 
 
