@@ -53,12 +53,13 @@ def _call(*, wants_json: bool) -> tuple[int | str | None, ImporterError | None]:
     try:
         from importer.cli.app import app  # noqa: PLC0415 - keeps `import importer` light
         from importer.cli.completion import VARIABLE, answer  # noqa: PLC0415 - as above
+        from importer.cli.settings import command_of  # noqa: PLC0415 - as above
 
         if VARIABLE in os.environ:
             return answer(app), None
         gc.freeze()  # What was imported stays; nobody needs to look at it again.
         # With JSON, what is wrong with the command line is not to be printed, but raised.
-        left_by = app(standalone_mode=not wants_json)
+        left_by = command_of(app)(standalone_mode=not wants_json)
     except SystemExit as left:
         return int(left.code) if isinstance(left.code, ExitCode) else left.code, None
     except ImporterError as error:

@@ -459,7 +459,9 @@ def status(
 @with_settings("why")
 def why(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
-    reference: Annotated[str, typer.Argument(help="The external_reference of a customer.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENCE", help="The external_reference of a customer.")
+    ],
     *,
     as_json: JsonFlag = False,
     given: Given,

@@ -20,6 +20,8 @@ from importer.ledger import open_ledger, read_accounts
 from importer.ledger.run_table import series_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from importer.ledger import Account, LedgerAddress, Run
 
 USUAL_LIMIT = 20
@@ -29,7 +31,7 @@ _AGO = re.compile(r"([0-9]+)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _EXACT = 10
 """Seconds up to which tenths are told."""
-RUNS = "runs, or was killed"
+RUNS, KILLED = "runs, or was killed", "was killed"
 
 
 class Wanted(NamedTuple):
@@ -73,7 +75,25 @@ def parse_since(text: str, now: float) -> float:
         ) from None
 
 
-def runs_of(address: LedgerAddress, wanted: Wanted) -> list[tuple[Account, Run]]:
+class Listed(NamedTuple):
+    """A run of the list."""
+
+    account: Account
+    run: Run
+    killed: bool
+    """It never ended, and another run has had the account since."""
+
+
+def listed(account: Account, runs: Iterable[Run]) -> list[Listed]:
+    """Runs of an account, of which the first is its newest; shards of one job run together."""
+    found: list[Listed] = []
+    for run in runs:
+        alone = "/" not in run.command
+        found.append(Listed(account, run, bool(found) and alone and run.ended_at is None))
+    return found
+
+
+def runs_of(address: LedgerAddress, wanted: Wanted) -> list[Listed]:
     """The runs of all accounts that are wanted, the newest first.
 
     Raises:
@@ -89,29 +109,29 @@ def runs_of(address: LedgerAddress, wanted: Wanted) -> list[tuple[Account, Run]]
                 hint=f"it has {', '.join(known)}" if known else "it is empty",
             )
     each = [_of_account(address, account, wanted) for account in accounts]
-    both = merge(*each, key=lambda pair: -pair[1].started_at)
+    both = merge(*each, key=lambda one: -one.run.started_at)
     return list(islice(both, wanted.limit))
 
 
-def _of_account(
-    address: LedgerAddress, account: Account, wanted: Wanted
-) -> list[tuple[Account, Run]]:
+def _of_account(address: LedgerAddress, account: Account, wanted: Wanted) -> list[Listed]:
     with open_ledger(address, account, read_only=True) as ledger:
-        found = (run for run in ledger.every_run(wanted.since or 0.0) if wanted.takes(run))
-        return [(account, run) for run in islice(found, wanted.limit)]
+        every = listed(account, ledger.every_run(wanted.since or 0.0))
+        return list(islice((one for one in every if wanted.takes(one.run)), wanted.limit))
 
 
-def run_document(account: Account, run: Run) -> dict[str, Any]:
+def run_document(one: Listed) -> dict[str, Any]:
     """A run as scripts get it."""
+    run = one.run
     return {
         "run_id": run.run_id,
-        "account": account_document(account),
+        "account": account_document(one.account),
         "command": run.command,
         "version": run.version,
         "started_at": iso(run.started_at),
         "ended_at": None if run.ended_at is None else iso(run.ended_at),
         "seconds": None if run.ended_at is None else round(run.ended_at - run.started_at, 3),
         "exit_code": run.exit_code,
+        "killed": one.killed,
         "stopped_by": run.stopped_by,
         "series": run.series or series_of(run.sources),
         "sources": list(run.sources),
@@ -130,7 +150,7 @@ def show_runs(address: LedgerAddress, wanted: Wanted, *, as_json: bool) -> None:
     if as_json:
         emit(
             "runs",
-            {"ledger": str(address), "runs": [run_document(*one) for one in found]},
+            {"ledger": str(address), "runs": [run_document(one) for one in found]},
         )
         return
     console = Console(highlight=False)
@@ -142,9 +162,10 @@ def show_runs(address: LedgerAddress, wanted: Wanted, *, as_json: bool) -> None:
         console.print(f"the newest {wanted.limit}; --limit shows more")
 
 
-def runs_table(found: list[tuple[Account, Run]], *, width: int, title: str | None = None) -> Table:
+def runs_table(found: Sequence[Listed], *, width: int, title: str | None = None) -> Table:
     """The runs as a table for a terminal of that width."""
-    several = len({account for account, _ in found}) > 1
+    accounts = {one.account for one in found}
+    alike = len({(one.base_url, one.mode) for one in accounts}) == 1
     wide = width >= _WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     table.add_column("run", no_wrap=True)
@@ -155,11 +176,11 @@ def runs_table(found: list[tuple[Account, Run]], *, width: int, title: str | Non
     table.add_column("what became of it", overflow="fold", ratio=3)
     if wide:
         table.add_column("sources", overflow="fold", ratio=2)
-    for account, run in found:
-        told = _told(run)
+    for account, run, killed in found:
+        told = _told(run, killed=killed)
         sources = ", ".join(run.sources)
-        if several:
-            sources = f"{sources} ({account.label})"
+        if len(accounts) > 1:
+            sources = f"{sources} ({f'account {account.name}' if alike else account.label})"
         cells = [run.run_id, duration_of(run), "" if run.exit_code is None else str(run.exit_code)]
         if wide:
             cells.insert(1, iso(run.started_at))
@@ -170,7 +191,7 @@ def runs_table(found: list[tuple[Account, Run]], *, width: int, title: str | Non
     return table
 
 
-def _told(run: Run) -> str:
+def _told(run: Run, *, killed: bool) -> str:
     parts = [] if run.command in {"run", ""} else [run.command]
     counts = sorted(run.counts.items(), key=lambda pair: -pair[1])
     if outcomes := ", ".join(f"{n:,} {outcome}" for outcome, n in counts if n):
@@ -178,7 +199,7 @@ def _told(run: Run) -> str:
     if run.stopped_by:
         parts.append(f"stopped: {run.stopped_by}")
     if run.ended_at is None:
-        parts.append(RUNS)
+        parts.append(KILLED if killed else RUNS)
     return "; ".join(parts)
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from importer.cli.json_output import emit, error_document
-from importer.cli.runs_command import account_document, run_document, runs_table
+from importer.cli.runs_command import account_document, listed, run_document, runs_table
 from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, Rejected, Updating, generation, kind
 from importer.errors import ExitCode, UsageError, printable
@@ -36,7 +36,7 @@ class Known(NamedTuple):
     update: UpdateState | None
     """How it is kept in step; None where it is not in Moment."""
     run: Run | None
-    """The run that changed it last."""
+    """The run that was about it last."""
 
 
 def known_customers(address: LedgerAddress, reference: str) -> list[Known]:
@@ -51,7 +51,8 @@ def known_customers(address: LedgerAddress, reference: str) -> list[Known]:
         with open_ledger(address, account, read_only=True) as ledger:
             if (history := ledger.history(reference)) is not None:
                 update = ledger.updates([reference]).get(reference)
-                found.append(Known(account, history, update, ledger.find_run(history.last_run)))
+                last = history.entries[-1].run_id if history.entries else history.last_run
+                found.append(Known(account, history, update, ledger.find_run(last)))
     return found
 
 
@@ -83,7 +84,7 @@ def _show_account(console: Console, address: LedgerAddress, account: Account) ->
             console.print(f"  {number:>11,} {STATE_WORDS.get(state, state)}")
         if number := ledger.open_updates():
             console.print(f"  {number:>11,} with an update that is not settled yet")
-        runs = [(account, run) for run in ledger.runs(LAST_RUNS)]
+        runs = listed(account, ledger.runs(LAST_RUNS))
         console.print(runs_table(runs, width=console.width, title="last runs"))
 
 
@@ -99,7 +100,7 @@ def _account_document(address: LedgerAddress, account: Account) -> dict[str, Any
         with open_ledger(address, account, read_only=True) as ledger:
             told["customers"] = ledger.totals()
             told["open_updates"] = ledger.open_updates()
-            told["runs"] = [run_document(account, run) for run in ledger.runs(LAST_RUNS)]
+            told["runs"] = [run_document(one) for one in listed(account, ledger.runs(LAST_RUNS))]
     except UsageError as error:
         told["error"] = error_document(error)
     return told

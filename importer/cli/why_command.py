@@ -79,7 +79,7 @@ _UPDATE = {
     "updating": "an update of {fields} was sent",
     "updated": "Moment holds {fields} as the source says",
     "in_step": "Moment was seen to hold {fields} as the source says",
-    "conflict": "{fields} hold what somebody else wrote at Moment, and were left alone{said}",
+    "conflict": "somebody else wrote {fields} at Moment, which was left alone{said}",
     "missing": "Moment does not have this customer any more{said}; it was not created again",
     "rejected": "Moment refused the update of {fields}{said}",
 }
@@ -265,8 +265,13 @@ def next_for(
     state, update = known.history.state, known.update
     memory = update.memory if update is not None else None
     verdict = memory.verdict if memory is not None else None
-    sources = list(known.run.sources) if known.run is not None else []
-    config = mapping_of(out, known.run.run_id) if known.run is not None else ""
+    seen = [one for one in seen if one.account == known.account.label]
+    if seen:
+        sources, config = [seen[-1].source], seen[-1].mapping
+    elif known.run is not None:
+        sources, config = list(known.run.sources), mapping_of(out, known.run.run_id)
+    else:
+        sources, config = [], ""
 
     def make(command: str, names: Sequence[str] = (), *more: str) -> str:
         words = [*more, *_account_words(known.account, command, base_url)]

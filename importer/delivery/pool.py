@@ -25,7 +25,7 @@ from importer.delivery.protocol import events as u
 from importer.delivery.protocol import updating
 from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
-from importer.delivery.protocol.states import Done, New, Rejected, Sent, State
+from importer.delivery.protocol.states import Done, New, Rejected, Sent, State, Transition
 from importer.delivery.protocol.updating import UpdateFlight, UpdatePhase, UpdatePolicy
 from importer.delivery.row_source import Iterated, Rows, Spread, Stream
 from importer.delivery.stopping import (
@@ -526,13 +526,13 @@ class Pool:
                     transition.new, Done | Rejected
                 ):
                     self._judge_refusal(ride)
-                    change = replace(transition, seen=ride.seen)
+                    change = _with_seen(transition, ride.seen)
                     await self._committer.submit(change, partial(self._durable, ride))
                     return
                 case e.Commit(transition):
                     self._judge_refusal(ride)
                     if isinstance(transition.new, Done):
-                        transition = replace(transition, seen=ride.seen)
+                        transition = _with_seen(transition, ride.seen)
                     [actual] = await self._committer.commit([transition])
                     event = _after_commit(actual)(self._clock.now())
                 case e.Send(generation):
@@ -816,6 +816,10 @@ class Pool:
     def _end_if_done(self) -> None:
         if self._open and self._rows.ended and not self._alive:
             self._turns.close()
+
+
+def _with_seen(one: Transition, seen: Hashes) -> Transition:
+    return Transition(one.reference, one.expected, one.new, one.http_status, one.fields, seen)
 
 
 def _after_commit(actual: State | None) -> Callable[[float], e.Event]:

@@ -6,6 +6,7 @@ Loaded by who plans a run; a command that looks at a ledger needs no polars.
 from __future__ import annotations
 
 import io
+import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -59,13 +60,13 @@ def of_range(held: Range, wanted: Sequence[str], start: int) -> pl.DataFrame | N
         wanted: ascending references; the first and the last bound the range.
         start: index of the first of them.
     """
-    number, size = held.rows, FINGERPRINT
+    number = held.rows
     customer_ids, first_runs = _split(held.customer_ids), _first_runs(held)
-    prints = [held.fingerprints[at : at + size] for at in range(0, size * number, size)]
+    if not customer_ids.len() == first_runs.len() == number:
+        return None
+    prints: Sequence[bytes] = struct.unpack(f"{FINGERPRINT}s" * number, held.fingerprints)
     if NO_VERSION in held.fingerprints:
         prints = [b"" if one == NO_VERSION else one for one in prints]
-    if not customer_ids.len() == first_runs.len() == len(prints) == number:
-        return None
     found = pl.DataFrame(
         [
             pl.Series("known", prints, dtype=pl.Binary),

@@ -28,8 +28,8 @@ class Sighting:
 
     run_id: str
     folder: Path
-    command: str
-    """``run`` or ``check``; "" where the folder does not say."""
+    account: str
+    """In words; "" of a check, or where the folder does not say."""
     source: str
     line: str
     outcome: str
@@ -79,7 +79,7 @@ def _in_folder(folder: Path, reference: str) -> Iterator[Sighting]:
             yield Sighting(
                 folder.name,
                 folder,
-                "" if summary is None else summary.command,
+                "" if summary is None else summary.account,
                 row["source"],
                 row["line"],
                 row["outcome"],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -225,3 +227,25 @@ def test_several_addresses_are_told_apart(text: str, addresses: tuple[str, ...])
     """What stands between them may be a part of one as well."""
     assert BY_NAME["notify"].value_of(text) == addresses
     assert BY_NAME["notify"].value_of(list(addresses)) == addresses
+
+
+def test_a_run_that_tells_nobody_loads_nothing_for_it(tmp_path: Path) -> None:
+    """The start of every run is paid for by all of them."""
+    code = (
+        "import sys\nfrom importer.cli import main\n"
+        "sys.argv = ['importer', 'run', 'gone.csv']\n"
+        "try:\n    main()\nfinally:\n    print(*sys.modules)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "MOMENT_API_KEY": "sk_test_of_the_tests"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    loaded = set(ended.stdout.split())
+    assert "importer.job.run" in loaded, ended.stderr
+    news = ("run_news", "courier", "metrics", "alerts")
+    assert not loaded & {f"importer.job.{name}" for name in news}
+    assert not loaded & {"apprise", "opentelemetry", "prometheus_client", "requests"}

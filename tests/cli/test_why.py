@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from importer.cli.runs_command import Wanted, duration_of, parse_since, runs_of, runs_table
+from importer.cli.runs_command import (
+    KILLED,
+    RUNS,
+    Wanted,
+    duration_of,
+    listed,
+    parse_since,
+    runs_of,
+    runs_table,
+)
 from importer.cli.status_command import Known
 from importer.cli.why_command import (
     _PHRASES,
@@ -231,20 +240,24 @@ def test_how_it_stands_and_what_to_type(
     assert following.why
 
 
-def sighting(outcome: str, errors_file: str = "") -> Sighting:
+def sighting(outcome: str, errors_file: str = "", account: Account = ACCOUNT) -> Sighting:
     """A line of results."""
     said = ("3", outcome, "bad_phone", "phone: no", "")
-    return Sighting("r1", RESULTS / "r1", "run", "crm.csv", *said, "map.toml", errors_file)
+    folder = RESULTS / "r1"
+    return Sighting("r1", folder, account.label, "crm.csv", *said, "map.toml", errors_file)
 
 
 def test_the_command_means_the_account_of_the_customer() -> None:
     """Another name, host and mode are said; a row that can be corrected in a file is, there."""
     other = Account("https://api.example", "live", "shop")
     refused = known(Rejected(0, PRINT, 400, "bad"), account=other)
-    seen = [sighting("rejected", "errors.csv")]
+    seen = [sighting("rejected", "errors.csv", other)]
     following = next_for(refused, seen, LEDGER, RESULTS, ACCOUNT.base_url)
     more = "--account shop --base-url https://api.example --live"
-    assert following.command == f"importer run results/r1/errors.csv {more}"
+    assert following.command == f"importer run results/r1/errors.csv --config map.toml {more}"
+    # What the results of another account say is not about this customer.
+    following = next_for(refused, [sighting("rejected")], LEDGER, RESULTS, ACCOUNT.base_url)
+    assert following.command == f"importer run crm.csv {more}"
     piped = known(Sent(0, PRINT, 1e6), run=RUN.__class__(**{**as_dict(RUN), "sources": ("-",)}))
     assert (
         "pipe the same input in again"
@@ -320,20 +333,20 @@ def test_runs_are_filtered_and_merged(tmp_path: Path) -> None:
         fill(path, Account("https://a.example", "test", name), customers=1)
     address = LedgerAddress.parse(path)
 
-    def listed(**wanted: Any) -> list[tuple[str, str]]:
-        return [(one.name, run.run_id) for one, run in runs_of(address, Wanted(**wanted))]
+    def found(**wanted: Any) -> list[tuple[str, str]]:
+        return [(one.account.name, one.run.run_id) for one in runs_of(address, Wanted(**wanted))]
 
-    every = listed()
-    assert len(every) == 2 * len(listed(account="shop"))
-    starts = [run.started_at for _, run in runs_of(address, Wanted())]
+    every = found()
+    assert len(every) == 2 * len(found(account="shop"))
+    starts = [one.run.started_at for one in runs_of(address, Wanted())]
     assert starts == sorted(starts, reverse=True)
-    assert listed(limit=1) == every[:1]
-    assert listed(series="crm.csv") == listed(series="crm_2026-12-24.csv.gz") == every
-    assert listed(series="other.csv") == listed(since=1e12) == []
-    failed = listed(failed=True)
+    assert found(limit=1) == every[:1]
+    assert found(series="crm.csv") == found(series="crm_2026-12-24.csv.gz") == every
+    assert found(series="other.csv") == found(since=1e12) == []
+    failed = found(failed=True)
     assert {run for _, run in failed} < {run for _, run in every}
     with pytest.raises(UsageError, match="no account called nobody"):
-        listed(account="nobody")
+        found(account="nobody")
 
 
 @pytest.mark.parametrize(
@@ -376,11 +389,12 @@ def test_the_table_of_runs_fits_a_terminal(width: int) -> None:
     )
     killed = Run("r2", 1.795e9, None, "run", "1", "", ("-",), None, {}, "", "")
     console = Console(file=StringIO(), width=width, highlight=False)
-    console.print(runs_table([(ACCOUNT, ended), (ACCOUNT, killed)], width=width))
+    console.print(runs_table(listed(ACCOUNT, [killed, ended, killed]), width=width))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, shown.splitlines())) <= width
-    for text in (ended.run_id, "2h 05m", "75", "1,234,567 created", "no_progress", "was killed"):
+    for text in (ended.run_id, "2h 05m", "75", "1,234,567 created", "no_progress"):
         assert text in shown, shown
+    assert re.findall("runs, or was killed|was killed", shown) == [RUNS, KILLED]
     assert ("2026-11-18T" in shown) == (width > 100)
     assert [duration_of(Run("r", 0.0, end, *[None] * 8)) for end in (0.42, 59.6, 200.0)] == [  # type: ignore[arg-type]
         *("0.4s", "1m 00s", "3m 20s"),

@@ -7,6 +7,7 @@ import pytest
 from importer.delivery.protocol.states import NEW, Transition
 from importer.ledger import Account, Mapped, open_ledger, read_accounts
 from importer.ledger import ledger as module
+from importer.ledger.known_versions import FINGERPRINT, Range, of_range
 from tests.ledger.samples import ACCOUNT, DONE, EVERY_STATE, REJECTED, SENT, Place, done, sent
 
 OTHERS = (
@@ -135,3 +136,17 @@ def test_versions_are_the_states_without_their_objects(place: Place) -> None:
                 for at, one in enumerate(some)
                 if one in every
             ], some
+
+
+def test_a_range_that_cannot_be_told_apart_is_read_by_key() -> None:
+    """A text with a line break in it would shift all that follow: such a range is no answer."""
+    prints = bytes(2 * FINGERPRINT)
+    for references, ids, runs in (
+        ("A\nB\nC", "x\ny", "1\n2"),
+        ("A\nB", "x\ny\nz", "1\n2"),
+        ("A\nB", "x\ny", "1\n2\n2"),
+    ):
+        assert of_range(Range(2, references, prints, ids, runs), ["A", "C"], 0) is None
+    frame = of_range(Range(2, "A\nB", prints, "x\ny", "1\n2"), ["A", "C"], 7)
+    assert frame is not None
+    assert frame.rows() == [(7, b"", "x", 1)]

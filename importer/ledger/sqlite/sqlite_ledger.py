@@ -45,6 +45,8 @@ _BETWEEN = "FROM customer WHERE account = ? AND reference BETWEEN ? AND ?"
 _HOW_MANY = f"SELECT count(*) FROM (SELECT 1 {_BETWEEN} LIMIT ?)"  # noqa: S608 - constant
 # A look-up by key takes three times as long as a row that comes along with its neighbours.
 _DENSE = 3
+_SELDOM = 64
+"""Questions in a row, at most, after a range that was sparse, of which no range is tried."""
 _RANGE = 16_384
 """References that are asked for at once."""
 # No subquery, and a column for each: three times as fast as lines of one text, cut by LIMIT.
@@ -82,6 +84,9 @@ _ATTEMPT = (
 class SqliteLedger(Ledger):
     """Made by ``open_sqlite``."""
 
+    _sparse = _untried = 0
+    """Ranges in a row that held too much else, and questions that are answered by key for it."""
+
     def versions(self, references: Sequence[str]) -> Iterator[pl.DataFrame]:
         """See ``LedgerReader``. No read blocks a writer's checkpoint."""
         account = self._known_account()
@@ -94,12 +99,16 @@ class SqliteLedger(Ledger):
         self, account: int | None, wanted: Sequence[str], start: int
     ) -> list[pl.DataFrame] | None:
         """``versions`` of some references by way of their range; None where that does not pay."""
-        if any(map(gt, wanted, islice(wanted, 1, None))):
+        if self._untried or any(map(gt, wanted, islice(wanted, 1, None))):
+            self._untried = max(0, self._untried - 1)
             return None
         most = _DENSE * len(wanted)
         between = (account, wanted[0], wanted[-1])
         [(number,)] = self._db.read(_HOW_MANY, (*between, most + 1))
-        if number > most:
+        # An input that is not sorted asks like this each time: it is tried less and less often.
+        self._sparse = self._sparse + 1 if number > most else 0
+        if self._sparse:
+            self._untried = min(2**self._sparse, _SELDOM)
             return None
         from importer.ledger.known_versions import (  # noqa: PLC0415 - only a plan needs polars
             FINGERPRINT,
