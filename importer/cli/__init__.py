@@ -11,8 +11,8 @@ from importer.errors import ExitCode, ImporterError, UsageError
 
 JSON = "--json"
 """Asks for one JSON document on standard output (json_output.py)."""
-COLLECT_AFTER = 50_000
-"""New objects after which Python looks for cycles among them; 10 MB or so."""
+COLLECT_AFTER = 200_000
+"""New objects, some 40 MB, after which Python looks for cycles among them: few runs make so many."""
 
 
 def main() -> None:
