@@ -82,7 +82,10 @@ EXAMPLES = [
             "importer run tonight.csv --config import.toml --update balance=source --live",
         ],
     ),
-    ("What happened to one customer:", ["importer status CUST-000042"]),
+    (
+        "It did not go well: could a run begin, how did the last ones end, and what became of one:",
+        ["importer doctor", "importer runs --failed", "importer why CUST-000042"],
+    ),
     (
         "A Moment on this machine, to rehearse with:",
         [
@@ -144,7 +147,7 @@ def command_section(path: str, context: typer.Context) -> list[str]:
     """What one command does, and how it is typed."""
     usage = " ".join(context.command.collect_usage_pieces(context))
     lines = [f'.SS "{escaped(path)} {escaped(usage)}"', *paragraph(context.command.help or "")]
-    flags = [one.flag for one in settings_of(path.partition(" ")[2])]
+    flags = [one.flag for one in settings_of(path.partition(" ")[2]) if not one.secret]
     lines += own_options(context, set(flags))
     if flags:
         lines += [".PP", "Settings (below):", *paragraph(", ".join(flags) + ".")]
@@ -152,9 +155,9 @@ def command_section(path: str, context: typer.Context) -> list[str]:
 
 
 def settings_section() -> list[str]:
-    """Every setting, with its variable and its commands."""
+    """Every setting that has a flag, with its variable and its commands."""
     lines: list[str] = []
-    for one in TABLE:
+    for one in (one for one in TABLE if not one.secret):
         letter = f"{one.letter}, " if one.letter else ""
         value = "" if one.kind is bool else f" {one.metavar or one.kind.__name__.upper()}"
         default = "" if one.default in (None, False, "") else f" Default: {one.default}."
@@ -203,7 +206,12 @@ def page() -> str:
         *settings_section(),
     ]
     lines.append(".SH ENVIRONMENT")
-    for name, text in ENVIRONMENT.items():
+    secrets = {
+        f"{one.variable}, {one.variable}_FILE": f"{one.help} The second one names a file."
+        for one in TABLE
+        if one.secret
+    }
+    for name, text in {**ENVIRONMENT, **secrets}.items():
         lines += tagged(bold(name), text)
     lines.append(".SH FILES")
     for name, text in FILES.items():

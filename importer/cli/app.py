@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from importer.cli.completion import install_script, offer, run_ids, show_script
+from importer.cli.completion import install_script, offer, offering, run_ids, show_script
 from importer.cli.json_output import JsonFlag, emit
 from importer.cli.next_commands import after_check, after_run
 from importer.cli.settings import (
@@ -56,6 +56,14 @@ def _preset_names() -> list[str]:
     from importer.mapping.presets import names  # noqa: PLC0415
 
     return names()
+
+
+_SHOW = offering(typer.Option("--show", help="Print this preset."), offer(_preset_names))
+_PATCHED = offering(
+    typer.Option(help="A PATCH keeps metadata that it does not name (merge), or not (replace)."),
+    offer(("merge", "replace")),
+)
+"""Not in the commands themselves, whose annotations are read each time that commands are made."""
 
 
 app = typer.Typer(
@@ -254,10 +262,12 @@ def init(
     out: Annotated[Path, typer.Option("--out", help="The mapping file to write.")] = DEFAULT_CONFIG,
     preset: Annotated[
         str | None,
-        typer.Option(
-            "--preset",
-            help="Begin with this one; importer presets lists.",
-            autocompletion=offer(_preset_names),
+        offering(
+            typer.Option(
+                "--preset",
+                help="Begin with this one; importer presets lists.",
+            ),
+            offer(_preset_names),
         ),
     ] = None,
     reference: Annotated[
@@ -287,18 +297,22 @@ def init(
     ] = None,
     unit: Annotated[
         str | None,
-        typer.Option(
-            "--unit",
-            help="Amounts count major (rand) or minor (cents).",
-            autocompletion=offer(("major", "minor")),
+        offering(
+            typer.Option(
+                "--unit",
+                help="Amounts count major (rand) or minor (cents).",
+            ),
+            offer(("major", "minor")),
         ),
     ] = None,
     positive: Annotated[
         str | None,
-        typer.Option(
-            "--positive",
-            help="A positive amount: debit (is owed to you) or credit.",
-            autocompletion=offer(("debit", "credit")),
+        offering(
+            typer.Option(
+                "--positive",
+                help="A positive amount: debit (is owed to you) or credit.",
+            ),
+            offer(("debit", "credit")),
         ),
     ] = None,
     yes: Annotated[
@@ -338,10 +352,7 @@ def init(
 @app.command()
 def presets(
     *,
-    show: Annotated[
-        str | None,
-        typer.Option("--show", help="Print this preset.", autocompletion=offer(_preset_names)),
-    ] = None,
+    show: Annotated[str | None, _SHOW] = None,
 ) -> None:
     """List the mappings that come with importer, or print one."""
     from importer.cli.init_command import list_presets, show_preset  # noqa: PLC0415
@@ -502,10 +513,12 @@ def report(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
     run_id: Annotated[
         str | None,
-        typer.Argument(
-            metavar="RUN_ID",
-            help="The run, or its results folder; else the newest.",
-            autocompletion=run_ids,
+        offering(
+            typer.Argument(
+                metavar="RUN_ID",
+                help="The run, or its results folder; else the newest.",
+            ),
+            run_ids,
         ),
     ] = None,
     *,
@@ -613,13 +626,7 @@ def sandbox(
         str, typer.Option(help="For example lost=0.05,stored500=0.02,503=0.02.")
     ] = "",
     seed: Annotated[int, typer.Option(help="Seeds ids and faults.")] = 0,
-    metadata: Annotated[
-        str,
-        typer.Option(
-            help="A PATCH keeps metadata that it does not name (merge), or not (replace).",
-            autocompletion=offer(("merge", "replace")),
-        ),
-    ] = "merge",
+    metadata: Annotated[str, _PATCHED] = "merge",
     etags: Annotated[
         bool, typer.Option("--etags", help="Answer with ETag, heed If-Match.")
     ] = False,

@@ -10,15 +10,16 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from importer.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 PROGRAM = "importer"
 VARIABLE = "_IMPORTER_COMPLETE"
@@ -28,6 +29,17 @@ _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]+")
 _MOST_RUNS = 20
 _before = ""
 """What bash took away from the front of the word: it ends words at ``=`` and ``:``."""
+_offers: list[tuple[Any, Callable[..., list[str]]]] = []
+
+
+def offering(parameter: Any, offered: Callable[..., list[str]]) -> Any:
+    """A typer parameter of which a shell is told values.
+
+    typer reads the signature of each such function when it makes the commands: 5 ms that are spent
+    when a shell asks, and not by each run.
+    """
+    _offers.append((parameter, offered))
+    return parameter
 
 
 def offer(
@@ -44,7 +56,7 @@ def offer(
         whole = _before + incomplete
         head = whole[: whole.rfind(",") + 1] if several else ""
         there = {one.partition("=")[0] for one in head.split(",")}
-        found = (one for one in (values() if callable(values) else values))
+        found = values() if callable(values) else values
         lines = (head + one for one in found if one.partition("=")[0] not in there)
         return [one[len(_before) :] for one in lines if one.startswith(whole)]
 
@@ -68,6 +80,8 @@ def answer(app: typer.Typer) -> int:
     )
 
     get_completion_inspect_parameters()  # Makes the shells known to typer.
+    for parameter, offered in _offers:
+        parameter.autocompletion = offered
     if os.environ[VARIABLE] == "complete_bash":
         _join_words()
     try:

@@ -44,7 +44,7 @@ def write_report(out: Path, run_id: str | None) -> Path:
     folder = _folder(out, run_id)
     try:
         summary = read_summary((folder / SUMMARY).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
             f"{folder / SUMMARY} cannot be read: {why or error}",

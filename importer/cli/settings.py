@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from importer.cli.completion import offer
+from importer.cli.completion import offer, offering
 from importer.errors import UsageError, printable
 from importer.job.job_settings import (
     PREFIX,
@@ -76,8 +76,9 @@ def option(one: Setting, command: str) -> inspect.Parameter:
         max=one.most,
         envvar=one.variable,
         show_envvar=one.own_variable is not None,
-        autocompletion=offer(one.values, several=one.several) if one.values else None,
     )
+    if one.values:
+        info = offering(info, offer(one.values, several=one.several))
     kind: Any = list[one.kind] if one.repeated else one.kind  # type: ignore[name-defined]
     hint = kind | None if one.default is None else kind
     return inspect.Parameter(

@@ -110,7 +110,7 @@ class Ledger(ABC):
     # What is left to each kind --------------------------------------------------------------------
 
     @abstractmethod
-    def versions(self, references: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def versions(self, references: Sequence[str] | pl.Series) -> Iterator[pl.DataFrame]:
         """See ``LedgerReader``."""
 
     @abstractmethod

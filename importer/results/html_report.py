@@ -225,6 +225,8 @@ def _level(exit_code: int) -> tuple[str, str]:
 
 def _verdict(summary: Summary) -> dict[str, str]:
     level, word = _level(summary.exit_code)
+    if summary.command == "check" and summary.exit_code == ExitCode.ROWS_LEFT:
+        word = "Rows to correct"
     what = "Dry run" if summary.dry_run else summary.command.capitalize()
     if summary.shard:
         what += f", shard {summary.shard}"
@@ -313,7 +315,8 @@ def _names(counts: Sequence[tuple[str, int]]) -> str:
 
 
 def _figures(summary: Summary, failed: int) -> list[tuple[str, str]]:
-    found = [("records", f"{summary.records:,}"), ("left over", f"{failed:,}")]
+    what = "to correct" if summary.command == "check" else "left over"
+    found = [("records", f"{summary.records:,}"), (what, f"{failed:,}")]
     if summary.vanished:
         found.append(("vanished", f"{summary.vanished:,}"))
     if summary.requests:
@@ -398,7 +401,7 @@ def _settings(summary: Summary) -> tuple[list[tuple[str, str, str]], list[tuple[
     defaults = []
     for name, value, origin in summary.settings:
         if origin == "default":
-            defaults.append((name, _cut(value)))
+            defaults.append((name, _cut(value) or "not set"))
         else:
             own.append((name, _cut(value), _cut(origin)))
     return own, defaults

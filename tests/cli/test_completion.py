@@ -66,6 +66,7 @@ def asks(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         ("importer run --config not-there.toml --live --key", ["--key-changed"]),
         ("importer init x.csv --preset sh", ["shopify"]),
         ("importer presets --show x", ["xero"]),
+        ("importer sandbox --metadata r", ["replace"]),
         ("importer run customers", []),  # The shell's own: names of files.
         ("importer nothing-like-it --x", []),
     ],
