@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from benchmarks.target.api import Api
 
 LATENCY_MS = 50.0
+LONG = 2.5
+"""importer's runs are so many times as long as others: 6,400 to 51,200 rows, as files have. The row
+that goes alone and the climb after it cost a quarter of a second, however long a run is."""
 
 
 def measure(bench: Bench) -> dict[str, Any]:
@@ -40,8 +43,8 @@ def measure(bench: Bench) -> dict[str, Any]:
 
 def _level(bench: Bench, api: Api, in_flight: int, script: Contender) -> dict[str, Any]:
     ideal = in_flight / (LATENCY_MS / 1000)
-    rows = max(in_flight * 2, round(ideal * bench.seconds))
-    most = max(in_flight * 2, round(max(bench.levels) / LATENCY_MS * 1000 * bench.seconds))
+    rows = max(in_flight * 2, round(ideal * bench.seconds * LONG))
+    most = max(in_flight * 2, round(max(bench.levels) / LATENCY_MS * 1000 * bench.seconds * LONG))
     source = bench.file("latency.csv", most, "--quoted")
     kind, limit = raw_limit(api, bench.cores, connections=in_flight, seconds=bench.seconds / 2)
     contenders: dict[str, Callable[[], tuple[float, float]]] = {
@@ -100,7 +103,7 @@ def targets(figures: dict[str, Any]) -> list[tuple[str, str, bool]]:
     """What was promised, what was measured, whether that is met."""
     found = []
     for in_flight, level in figures["levels"].items():
-        wanted = 0.95 if int(in_flight) <= 128 else 0.9
+        wanted = 0.97 if int(in_flight) <= 128 else 0.95
         share, delivery = level["share_whole_job"][IMPORTER][0], level["share_delivery"][0]
         rows = level["rows"][IMPORTER]
         found.append(
