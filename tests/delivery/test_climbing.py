@@ -1,4 +1,4 @@
-"""How a run gets up to speed, at its beginning and after 429s, with the whole pool in virtual time."""
+"""How a run gets up to speed, at its beginning and after 429s; in virtual time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class Quick(Api):
         return self.rule(reference, self.posts[reference]), None
 
 
-def seconds_of(rule: Callable[[str, int], a.Answer], rows: int, in_flight: int, latency: float) -> float:
+def seconds_of(
+    rule: Callable[[str, int], a.Answer], rows: int, in_flight: int, latency: float
+) -> float:
     """Virtual seconds in which the pool creates so many rows."""
     settled: list[Settled] = []
     api = Quick(rule, latency)
@@ -121,8 +123,7 @@ def test_sporadic_429s_leave_the_run_its_speed(share: float, least: float) -> No
 @pytest.mark.parametrize("retry_after", [False, True])
 @pytest.mark.parametrize("rate", [2, 5, 10])
 def test_a_small_limit_costs_few_429s_at_the_beginning(rate: float, *, retry_after: bool) -> None:
-    """A bucket of one request: no more than before the climb was made quicker (8 to 14), as what
-    goes together at first is no more."""
+    """A bucket of one request: the first four that go together are refused, and few after them."""
     world = World(rate, 1.0, lambda _: LATENCY, retry_after=retry_after, jitter=LATENCY / 5)
     run(world, PaceSettings(max_in_flight=32), 5)
     assert world.count("throttled") <= 16

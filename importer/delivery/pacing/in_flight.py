@@ -25,8 +25,8 @@ NOISE = 0.05
 FIRST = 4
 """In flight after the first answer: what a server that takes one request at a time refuses."""
 CLIMB = 3
-"""Round trips from ``FIRST`` to the top. For 32, the default, that is doubling. Who allows more gets
-there as soon: with 256 in flight doubling would cost three round trips more."""
+"""Round trips from ``FIRST`` to the top. For 32, the default, that is doubling. Who allows more
+gets there as soon: with 256 in flight doubling would cost three round trips more."""
 
 
 class Flight(NamedTuple):

@@ -60,8 +60,9 @@ can be bunched arrivals at a bucket of one request."""
 RARE = 100
 """Passed requests after which a 429 is as rare as it should be, whatever the reason."""
 EXCESS = 16
-"""429s beyond the tolerated share that show that it is the rate after all. A quarter by chance where
-half are tolerated comes to that once in 3^16 times; rows that are refused twice come in bunches."""
+"""429s beyond the tolerated share that show that it is the rate after all. A quarter by chance,
+where half are tolerated, comes to that once in 3^16 times; rows that are refused twice come in
+bunches."""
 
 
 class Doubt(NamedTuple):
@@ -222,16 +223,8 @@ def refused(rate: Rate, at: float, sent: float, wait: float) -> Rate:
         # Who says when to ask again would have taken one then.
         seen = max(rate.throughput, (rate.counted or (wait > 0)) / elapsed)
         base = min(max(1.0, seen * FIRST_CUT), speed or math.inf)
-        return rate._replace(
-            base=base,
-            plateau=base * MARGIN,
-            cut_at=at,
-            since=resumed,
-            passed_at=at,
-            anchor=sent,
-            held=wait,
-            waited=wait,
-        )
+        rate = rate._replace(base=base, plateau=base * MARGIN, anchor=sent, held=wait)
+        return rate._replace(cut_at=at, since=resumed, passed_at=at, waited=wait)
     rate = rate._replace(
         refused=rate.refused + (rate.anchor is not None and sent > rate.anchor),
         waited=max(wait, rate.waited * 0.9),
@@ -247,15 +240,13 @@ def refused(rate: Rate, at: float, sent: float, wait: float) -> Rate:
         trying = sent - rate.since > DIP_TIME + rate.hold
         return cut._replace(base=known, pending_rate=speed, pending_try=trying)
     cut = cut._replace(held=rate.held + rate.held_after)
-    if wait:  # A stretch in which nothing passed; without a wait it is no new one.
+    if wait:  # Nothing passed in the stretch after the last one.
         cut = cut._replace(doubt=_doubted(rate, 0, speed))
-    if at - rate.passed_at < BARREN:
-        return cut._replace(base=max(FLOOR, base * BLIND_CUT))
-    restart = max(rate.restart, base / 2)
+    is_barren = at - rate.passed_at >= BARREN
     # A wait is a backoff already.
-    return cut._replace(
-        base=max(FLOOR, base * (BLIND_CUT if wait else BARREN_CUT)), restart=restart
-    )
+    times = BARREN_CUT if is_barren and not wait else BLIND_CUT
+    restart = max(rate.restart, base / 2) if is_barren else 0.0
+    return cut._replace(base=max(FLOOR, base * times), restart=restart)
 
 
 def _compared(rate: Rate, at: float) -> Rate:
