@@ -62,8 +62,8 @@ fuzz: $(READY) ## Fuzz readers, validation and answers for MINUTES minutes
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 .PHONY: bench
-bench: $(READY) ## Measure speed beside its peers, write docs/performance.md (15 minutes, 2 quiet cores)
-	$(BIN)/python -m benchmarks --write-docs
+bench: $(READY) ## Measure speed beside its peers, write docs/performance.md (2 quiet cores; PARTS="nightly check")
+	$(BIN)/python -m benchmarks $(PARTS) --write-docs
 
 .PHONY: bench-memory
 bench-memory: $(READY) ## The same for peak memory over 10,000,000 rows (15 minutes, 15 GB of disk)
@@ -77,6 +77,10 @@ bench-pacing: $(READY) ## Measure the adaptive pacing against token buckets
 sample-data: $(READY) ## Write sample_data/ again from its seed
 	$(BIN)/python sample_data/generate.py
 	$(BIN)/python sample_data/legacy/generate_legacy.py
+
+.PHONY: man
+man: $(READY) ## Write the manual page man/importer.1 from the program
+	$(BIN)/python man/make_man.py
 
 .PHONY: lock
 lock: ## Resolve the lock file again (needs uv on the PATH)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.parts import (
     check,
     latency,
+    ledgers,
     machines,
     memory,
     network,
@@ -36,6 +37,7 @@ PARTS: dict[str, ModuleType] = {
     "nightly": nightly,
     "shards": shards,
     "machines": machines,
+    "ledgers": ledgers,
     "check": check,
     "startup": startup,
     "memory": memory,

@@ -7,7 +7,9 @@ and the process exit code that the command line answers with (docs/exit-codes.md
      +-- UsageError           2  a setting, a flag or a file is wrong; nothing was sent
      |    +-- SourceError     2  an input cannot be read as a customer file
      +-- RunStopped           3  a stop rule ended the run early; rows keep their state
+     |    |                  75  the same where the cause passes by itself (``passes``)
      |    +-- LedgerFailed    3  the ledger could not be written (disk full, I/O error)
+     |    |                  75  or its database is away
      |    +-- InvalidFound    1  --fail-fast: reading stopped at the first invalid record
      +-- LedgerInUse          4  another run holds this ledger
      +-- BugFound            70  an invariant does not hold: a fault of importer itself
@@ -38,6 +40,8 @@ class ExitCode(IntEnum):
     STOPPED = 3
     LEDGER_IN_USE = 4
     INTERNAL = 70
+    TEMPFAIL = 75
+    """``EX_TEMPFAIL`` of sysexits.h: the same command goes on by itself, later."""
     SIGHUP = 129
     SIGINT = 130
     SIGTERM = 143
@@ -66,20 +70,24 @@ class RunStopped(ImporterError):
     """A stop rule ended the run early. Rows keep their state; the same command goes on later.
 
     ``reason`` is a stable machine-readable code, for example ``unauthorised`` or ``redirected``.
+    ``passes``: the cause passes without anybody doing anything, so that an orchestrator may type
+    the same command again; then the exit code is ``TEMPFAIL``.
     """
 
     exit_code = ExitCode.STOPPED
 
-    def __init__(self, message: str, *, reason: str, hint: str = "") -> None:
+    def __init__(self, message: str, *, reason: str, hint: str = "", passes: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.reason = reason
+        if passes:
+            self.exit_code = ExitCode.TEMPFAIL
 
 
 class LedgerFailed(RunStopped):
     """The ledger could not be read or written, so nothing more may be sent."""
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message, reason="ledger_failed", hint=hint)
+    def __init__(self, message: str, *, hint: str = "", passes: bool = False) -> None:
+        super().__init__(message, reason="ledger_failed", hint=hint, passes=passes)
 
 
 class InvalidFound(RunStopped):

@@ -50,3 +50,29 @@ class OnDuplicate(StrEnum):
     ERROR = "error"
     FIRST = "first"
     LAST = "last"
+
+
+OUTCOME_WORDS: dict[str, str] = {
+    "created": "is in Moment now",
+    "found": "was in Moment already; its id was looked up",
+    "unchanged": "was settled by an earlier run, and the row is the same",
+    "changed": "was settled by an earlier run, and is not in step with its row; nothing was sent",
+    "updated": "was changed in Moment as the source says",
+    "conflict": "differs where somebody else wrote at Moment, or in its currency; left alone",
+    "missing": "is not in Moment any more; it is not created again by itself",
+    "duplicate": "repeats a reference of this input",
+    "would_create": "is valid and would be delivered",
+    "would_update": "differs, and would be changed in Moment",
+    "skipped": "is no customer by a rule of the mapping",
+    "invalid": "breaks a rule of the API; see errors.csv",
+    "rejected": "was refused by Moment; see errors.csv",
+    "unsettled": "is not settled yet; the same command goes on with it",
+}
+
+VANISHED_WORDS = "were delivered before, and the input has no record of them; see vanished.csv"
+MARK_WORDS: dict[str, str] = {
+    "yes": "of the vanished were marked now",
+    "already": "of the vanished are marked already",
+    "would_mark": "of the vanished would be marked, with two requests each",
+}
+"""What became of the marks of vanished customers; other words are those of rows."""

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +26,7 @@ from urllib.parse import quote
 import psycopg
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -162,6 +162,22 @@ class PostgresServer:
         """``kill -9`` of every process of the server at once, as when its machine dies."""
         self._end(signal.SIGKILL)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Every process of it hangs meanwhile; its connections stay open and say nothing."""
+        if self._process is None:
+            raise RuntimeError("it does not run")
+        os.kill(self._process.pid, signal.SIGSTOP)
+        pids = [self._process.pid, *_children(self._process.pid)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def restart(self) -> None:
         """Start it again after ``stop`` or ``kill_nine``."""
         (self._data / "postmaster.pid").unlink(missing_ok=True)
@@ -223,6 +239,7 @@ class PostgresServer:
             "unix_socket_directories": str(self.folder),
             "unix_socket_permissions": "0777",
             "max_connections": "50",
+            "password_encryption": "scram-sha-256",  # up to version 13 not the default
             "shared_buffers": "32MB",
             "full_page_writes": self._settings["fsync"],
             **self._settings,

@@ -1,24 +1,25 @@
 """Both kinds of ledger side by side: rows a second of group commits, and of reading states.
 
-``python -m benchmarks.parts.ledgers [ROWS] [ROUNDS]``: no network and no API; the server is one of
-its own that waits for the disk.
+No network and no API; the PostgreSQL server is one of its own that waits for the disk.
 """
 
 from __future__ import annotations
 
-import sys
-import tempfile
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
+from benchmarks.process import BenchmarkError
+from benchmarks.rounds import alternate, spread
 from importer.delivery.protocol.states import NEW, Done, Origin, Sent, Transition
 from importer.ledger import Account, LedgerAddress, open_ledger
 from tests.postgres_server import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from benchmarks.bench import Bench
     from importer.ledger import Ledger
 
 ACCOUNT = Account("https://api.example.com", "test")
@@ -27,6 +28,10 @@ SIZES = (64, 512)
 FIELDS = tuple((name, b"12345678") for name in ("balance", "currency", "email", "name", "phone"))
 PAGE = 100_000
 """References of one question, as a plan asks them."""
+ROWS_PER_SECOND = 5000
+"""That a run of each shall write, so that ``bench.seconds`` says how long it lasts."""
+READING = "read what is known"
+_KINDS = {"sqlite": "SQLite file", "postgres": "PostgreSQL"}
 
 
 def changes(number: int) -> tuple[Transition, Transition]:
@@ -40,20 +45,14 @@ def changes(number: int) -> tuple[Transition, Transition]:
     )
 
 
-def measured(work: Callable[[], object]) -> tuple[float, float]:
-    """(seconds, seconds of this process's CPU)."""
-    began, cpu = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - began, time.process_time() - cpu
-
-
 def write(ledger: Ledger, rows: range, size: int) -> None:
     """Both changes of every row, in group commits of one size."""
     for start in range(rows.start, rows.stop, size):
         pairs = [changes(number) for number in range(start, min(start + size, rows.stop))]
         for one in (0, 1):
             found = ledger.apply([pair[one] for pair in pairs], [], run_id="r", now=1.0)
-            assert found == [None] * len(pairs)
+            if found != [None] * len(pairs):
+                raise BenchmarkError("a change was not applied")
 
 
 def read(ledger: Ledger, rows: int) -> None:
@@ -61,35 +60,77 @@ def read(ledger: Ledger, rows: int) -> None:
     known = 0
     for start in range(0, rows, PAGE):
         asked = [f"CUST-{number:09}" for number in range(start, min(start + PAGE, rows))]
-        known += sum(lines.count("\n") + 1 for _, lines in ledger.versions(asked))
-    assert known == rows
+        known += sum(frame.height for frame in ledger.versions(asked))
+    if known != rows:
+        raise BenchmarkError(f"{known:,} of {rows:,} rows were found")
 
 
-def figures(address: LedgerAddress, rows: int) -> Iterator[tuple[str, float, float]]:
-    """(what, rows a second, microseconds of CPU a row)."""
+def measure(bench: Bench) -> dict[str, Any]:
+    """Rows a second and CPU of this process a row, by kind and by what is done."""
+    rows = 500 if bench.quick else round(bench.seconds * ROWS_PER_SECOND)
+    rounds = iter(range(bench.rounds * len(_KINDS)))
+    with PostgresServer(durable=True) as server:
+        samples = alternate(
+            {
+                "sqlite": lambda: _figures(
+                    LedgerAddress.parse(bench.work / f"ledgers-{next(rounds)}.db"), rows
+                ),
+                "postgres": lambda: _figures(
+                    LedgerAddress.parse(server.url(schema=f"round_{next(rounds)}")), rows
+                ),
+            },
+            bench.rounds,
+        )
+    return {
+        "rows": rows * len(SIZES),
+        "kinds": {
+            kind: {
+                what: {
+                    "rows_per_second": spread([one[what][0] for one in found]),
+                    "cpu_us_per_row": median(one[what][1] for one in found),
+                }
+                for what in found[0]
+            }
+            for kind, found in samples.items()
+        },
+    }
+
+
+def _figures(address: LedgerAddress, rows: int) -> dict[str, tuple[float, float]]:
+    """(rows a second, microseconds of CPU a row) by what is done."""
+    found = {}
     with open_ledger(address, ACCOUNT) as ledger:
         for at, size in enumerate(SIZES):
-            part = range(at * rows, (at + 1) * rows)
-            seconds, cpu = measured(lambda part=part, size=size: write(ledger, part, size))  # type: ignore[misc]
-            yield f"write, commits of {size}", rows / seconds, cpu / rows * 1e6
+            work = partial(write, ledger, range(at * rows, (at + 1) * rows), size)
+            found[f"write ahead and settle, {size} rows a commit"] = _measured(work, rows)
         every = rows * len(SIZES)
-        seconds, cpu = measured(lambda: read(ledger, every))
-        yield "read states", every / seconds, cpu / every * 1e6
+        found[READING] = _measured(partial(read, ledger, every), every)
+    return found
 
 
-def main() -> None:
-    """Print a table of all rounds."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    with tempfile.TemporaryDirectory() as folder, PostgresServer(durable=True) as server:
-        for one in range(rounds):
-            for name, address in (
-                ("sqlite", LedgerAddress.parse(Path(folder) / f"{one}.db")),
-                ("postgres", LedgerAddress.parse(server.url(schema=f"round_{one}"))),
-            ):
-                for what, rate, cpu in figures(address, rows):
-                    print(f"{one} {name:<9} {what:<22} {rate:>9,.0f} rows/s {cpu:>7.1f} us CPU/row")
+def _measured(work: Callable[[], None], rows: int) -> tuple[float, float]:
+    began, cpu = time.perf_counter(), time.process_time()
+    work()
+    took = time.perf_counter() - began
+    return rows / took, (time.process_time() - cpu) / rows * 1e6
 
 
-if __name__ == "__main__":
-    main()
+def targets(figures: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """None: a ledger is fast enough where posting is."""
+    del figures
+    return []
+
+
+def table(figures: dict[str, Any]) -> list[list[str]]:
+    """One line for each kind and for what is done."""
+    lines = [["ledger", "what", "rows/s", "from to", "CPU µs/row"]]
+    for kind, name in _KINDS.items():
+        for what, found in figures["kinds"][kind].items():
+            middle, low, high = found["rows_per_second"]
+            cells = (
+                f"{middle:,.0f}",
+                f"{low:,.0f} to {high:,.0f}",
+                f"{found['cpu_us_per_row']:.1f}",
+            )
+            lines.append([name, what, *cells])
+    return lines

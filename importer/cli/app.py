@@ -8,23 +8,39 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from importer.cli.completion import install_script, offer, offering, run_ids, show_script
+from importer.cli.json_output import JsonFlag, emit
 from importer.cli.next_commands import after_check, after_run
-from importer.cli.settings import ConfigFile, Given, read, show, with_settings
+from importer.cli.settings import (
+    ConfigFile,
+    Given,
+    config_document,
+    effective,
+    read,
+    show,
+    with_settings,
+)
 from importer.errors import printable
+from importer.job.job_settings import NOTIFY_TEST
 
 if TYPE_CHECKING:
     from importer.cli.next_commands import NextCommands
+    from importer.errors import ExitCode, RunStopped
     from importer.job.job_settings import DisplaySettings
     from importer.job.observer import Observer
     from importer.job.plan_guard import PlanGuard, SavedPlan
     from importer.job.run import Finished
+    from importer.job.run_news import RunNews
 
+NEWS: list[RunNews | None] = []
+"""Who is told of this process' run, None for nobody; empty until its settings could be read."""
 DEFAULT_CONFIG = Path("import.toml")
 _READS = (
     "CSV, JSON Lines (gzip, zstd too), Excel or Parquet: paths or URLs; - reads standard input."
@@ -34,6 +50,21 @@ Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_READS)]
 OptionalSources = Annotated[
     list[str] | None, typer.Argument(metavar="SOURCE...", help=_READS, show_default=False)
 ]
+
+
+def _preset_names() -> list[str]:
+    from importer.mapping.presets import names  # noqa: PLC0415
+
+    return names()
+
+
+_SHOW = offering(typer.Option("--show", help="Print this preset."), offer(_preset_names))
+_PATCHED = offering(
+    typer.Option(help="A PATCH keeps metadata that it does not name (merge), or not (replace)."),
+    offer(("merge", "replace")),
+)
+"""Not in the commands themselves, whose annotations are read each time that commands are made."""
+
 
 app = typer.Typer(
     name="importer",
@@ -51,12 +82,35 @@ ledgers = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(ledgers, name="ledger")
+notifying = typer.Typer(
+    help="Alerts: see whether they arrive.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(notifying, name="notify")
 
 
 @app.callback(invoke_without_command=True)
 def root(
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    install_completion: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=install_script,
+            is_eager=True,
+            help="Let the Tab key complete in this shell, or in the one named behind it: bash, zsh,"
+            " fish.",
+        ),
+    ] = False,
+    show_completion: Annotated[  # noqa: ARG001 - as above
+        bool,
+        typer.Option(
+            "--show-completion",
+            callback=show_script,
+            is_eager=True,
+            help="Print what that would install.",
+        ),
+    ] = False,
 ) -> None:
     """Bulk customer importer for the Moment billing API: every row becomes one customer, once."""
     if version:
@@ -84,15 +138,17 @@ def run(
     given: Given,
 ) -> None:
     """Import every customer of the sources into Moment, each once."""
-    from importer.cli.terminal import (  # noqa: PLC0415
+    from importer.cli.questions import (  # noqa: PLC0415
         confirm_live,
         confirm_new_account,
         confirm_new_key,
     )
     from importer.delivery.credentials import read_api_key  # noqa: PLC0415
-    from importer.delivery.http.connecting import check_way  # noqa: PLC0415
+    from importer.job.finish import Typed  # noqa: PLC0415
     from importer.job.run import run as run_job  # noqa: PLC0415
+    from importer.way import check_way  # noqa: PLC0415
 
+    news = _news_of(given, sources or [])
     saved, guard = _plan_of(plan)
     if saved is not None:
         if config is None and saved.mapping is not None:
@@ -100,26 +156,29 @@ def run(
             context.obj = read(config, context)
         given.follow(saved)
         sources = sources or [one.name for one in saved.sources]
+        news = _news_of(given, sources, news)
     display = given.display()
     delivery = given.delivery()
-    observer = _observer(
-        display,
-        partial(
-            after_run,
-            delivery.ledger,
-            plan=plan,
-            config=config,
-            flags=given.flags,
-            hides=_hides(sources or []),
-            update=delivery.update,
-        ),
+    next_commands = partial(
+        after_run,
+        delivery.ledger,
+        plan=plan,
+        config=config,
+        flags=given.flags,
+        hides=_hides(sources or []),
+        update=delivery.update,
     )
+    observer = _observer(display, next_commands)
     inputs = given.inputs(sources or [])
+    if news is not None:
+        news.knows(inputs, delivery, observer.warning)
     key = read_api_key(os.environ)
+    if news is not None:
+        news.mode = key.mode
     if key.warning:
         observer.warning("key_file_open", key.warning)
     if not delivery.dry_run:
-        check_way(delivery.base_url)
+        check_way(delivery.base_url, bundle=inputs.ca_bundle)
         confirm_live(key, delivery.base_url, live=delivery.live)
     finished = run_job(
         inputs,
@@ -129,7 +188,10 @@ def run(
         confirm_key=confirm_new_key,
         confirm_account=confirm_new_account,
         plan=guard,
+        typed=Typed(effective(given), next_commands),
     )
+    if news is not None:
+        news.finished = finished
     _end(finished)
 
 
@@ -144,19 +206,23 @@ def plan(
         Path | None,
         typer.Option("--save", metavar="FILE", help="Write the plan to FILE for run --plan."),
     ] = None,
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Show offline what a run would do with this ledger: no key, no network, nothing sent."""
-    from importer.cli.plan_command import show_plan  # noqa: PLC0415
+    from importer.cli.plan_command import plan_document, show_plan  # noqa: PLC0415
     from importer.delivery.credentials import mode_of  # noqa: PLC0415
     from importer.job.planning import plan as plan_job  # noqa: PLC0415
 
     next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
-    observer = _observer(given.display(), next_commands)
+    observer = _observer(given.display(), next_commands, as_json=as_json)
     delivery = given.delivery()
     mode = mode_of(os.environ, live=delivery.live)
     made = plan_job(given.inputs(sources), delivery, mode, save=save, observer=observer)
-    show_plan(made, ledger=delivery.ledger, save=save, config=config, flags=given.flags)
+    tell = plan_document if as_json else show_plan
+    told = tell(made, ledger=delivery.ledger, save=save, config=config, flags=given.flags)
+    if told is not None:
+        _emit("plan", told, made.exit_code, made.stopped_by)
     if made.stopped_by is not None:
         raise made.stopped_by
     if made.exit_code:
@@ -170,14 +236,21 @@ def check(
     sources: Sources,
     *,
     config: ConfigFile = None,
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Validate the sources offline: no key, no network, the same results files."""
+    from importer.cli.json_output import check_document  # noqa: PLC0415
     from importer.job.check import check as check_job  # noqa: PLC0415
+    from importer.job.finish import Typed  # noqa: PLC0415
 
     next_commands = partial(after_check, config=config, flags=given.flags, hides=_hides(sources))
-    observer = _observer(given.display(), next_commands)
-    _end(check_job(given.inputs(sources), observer=observer))
+    observer = _observer(given.display(), next_commands, as_json=as_json)
+    typed = Typed(effective(given), next_commands)
+    finished = check_job(given.inputs(sources), observer=observer, typed=typed)
+    if as_json:
+        _emit("check", check_document(finished), finished.exit_code, finished.stopped_by)
+    _end(finished)
 
 
 @app.command()
@@ -188,7 +261,14 @@ def init(
     *,
     out: Annotated[Path, typer.Option("--out", help="The mapping file to write.")] = DEFAULT_CONFIG,
     preset: Annotated[
-        str | None, typer.Option("--preset", help="Begin with this one; importer presets lists.")
+        str | None,
+        offering(
+            typer.Option(
+                "--preset",
+                help="Begin with this one; importer presets lists.",
+            ),
+            offer(_preset_names),
+        ),
     ] = None,
     reference: Annotated[
         list[str] | None,
@@ -216,11 +296,24 @@ def init(
         str | None, typer.Option("--number-format", help='How amounts are written: "1.234,56".')
     ] = None,
     unit: Annotated[
-        str | None, typer.Option("--unit", help="Amounts count major (rand) or minor (cents).")
+        str | None,
+        offering(
+            typer.Option(
+                "--unit",
+                help="Amounts count major (rand) or minor (cents).",
+            ),
+            offer(("major", "minor")),
+        ),
     ] = None,
     positive: Annotated[
         str | None,
-        typer.Option("--positive", help="A positive amount: debit (is owed to you) or credit."),
+        offering(
+            typer.Option(
+                "--positive",
+                help="A positive amount: debit (is owed to you) or credit.",
+            ),
+            offer(("debit", "credit")),
+        ),
     ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Take the proposal; ask nothing.")
@@ -251,6 +344,7 @@ def init(
         sheet=inputs.sheet,
         header_row=inputs.header_row,
         find_header=True,
+        ca_bundle=inputs.ca_bundle,
     )
     init_file(InitSettings(source, out, options, answers, preset=preset, yes=yes, force=force))
 
@@ -258,7 +352,7 @@ def init(
 @app.command()
 def presets(
     *,
-    show: Annotated[str | None, typer.Option("--show", help="Print this preset.")] = None,
+    show: Annotated[str | None, _SHOW] = None,
 ) -> None:
     """List the mappings that come with importer, or print one."""
     from importer.cli.init_command import list_presets, show_preset  # noqa: PLC0415
@@ -279,16 +373,20 @@ def verify(
     sample: Annotated[
         int | None, typer.Option("--sample", min=1, help="Ask for N customers, drawn by chance.")
     ] = None,
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Ask Moment for every customer of the ledger, and say what is not as it was: read-only."""
-    from importer.cli.verify_command import show_verified  # noqa: PLC0415
+    from importer.cli.verify_command import show_verified, verify_document  # noqa: PLC0415
     from importer.delivery.credentials import read_api_key  # noqa: PLC0415
     from importer.job.verify import verify as verify_job  # noqa: PLC0415
 
     key = read_api_key(os.environ)
     verified = verify_job(given.inputs(sources or []), given.delivery(), key, sample=sample)
-    show_verified(verified)
+    if as_json:
+        _emit("verify", verify_document(verified), verified.exit_code, verified.stopped_by)
+    else:
+        show_verified(verified)
     if verified.stopped_by is not None:
         raise verified.stopped_by
     if verified.exit_code:
@@ -301,11 +399,39 @@ def show_config(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
     *,
     config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Show the settings that run, check and plan would have, and where each comes from."""
+    if as_json:
+        emit("config", config_document(given))
+        return
     for line in show(given):
         typer.echo(line)
+
+
+@app.command()
+@with_settings("doctor")
+def doctor(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    sources: OptionalSources = None,
+    *,
+    config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    as_json: JsonFlag = False,
+    given: Given,
+) -> None:
+    """Look whether a run could begin: key, network, clock, API, ledger, folders. Read-only."""
+    from importer.cli.doctor_command import doctor_document, show_examined  # noqa: PLC0415
+    from importer.job.doctor import doctor as examine  # noqa: PLC0415
+
+    found = examine(given.inputs(sources or []), given.delivery())
+    code = 0 if found.is_fit else 1
+    if as_json:
+        emit("doctor", doctor_document(found), exit_code=code)
+    else:
+        show_examined(found)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -316,6 +442,7 @@ def status(
         str | None, typer.Argument(help="Show the history of one external_reference.")
     ] = None,
     *,
+    as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Show the ledger: totals and last runs, or what happened to one customer."""
@@ -323,9 +450,92 @@ def status(
 
     ledger = given.delivery().ledger
     if reference is None:
-        show_ledger(ledger)
-    elif not show_customer(ledger, reference):
-        raise typer.Exit(1)
+        show_ledger(ledger, as_json=as_json)
+    elif code := show_customer(ledger, reference, as_json=as_json):
+        raise typer.Exit(int(code))
+
+
+@app.command()
+@with_settings("why")
+def why(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENCE", help="The external_reference of a customer.")
+    ],
+    *,
+    as_json: JsonFlag = False,
+    given: Given,
+) -> None:
+    """Say what happened to one customer, in sentences, and what to type next."""
+    from importer.cli.why_command import show_why  # noqa: PLC0415
+
+    code = show_why(given.delivery().ledger, reference, given.inputs([]).out, as_json=as_json)
+    if code:
+        raise typer.Exit(int(code))
+
+
+@app.command()
+@with_settings("runs")
+def runs(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    *,
+    account: Annotated[
+        str | None, typer.Option("--account", help="Only of this account name.")
+    ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option("--series", metavar="NAME|FILE", help="Only of this nightly file."),
+    ] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those that did not end with 0.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="Only those that began since: 2026-11-26, or 36h, 7d."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most N, the newest.")] = 20,
+    as_json: JsonFlag = False,
+    given: Given,
+) -> None:
+    """List the runs of the ledger, the newest first: when, how they ended, what became of rows."""
+    from importer.cli.runs_command import Wanted, parse_since, show_runs  # noqa: PLC0415
+
+    began = None if since is None else parse_since(since, time.time())
+    wanted = Wanted(account, series, failed=failed, since=began, limit=limit)
+    show_runs(given.delivery().ledger, wanted, as_json=as_json)
+
+
+@app.command()
+@with_settings("report")
+def report(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    run_id: Annotated[
+        str | None,
+        offering(
+            typer.Argument(
+                metavar="RUN_ID",
+                help="The run, or its results folder; else the newest.",
+            ),
+            run_ids,
+        ),
+    ] = None,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="A page of all runs in the ledger, with trends.")
+    ] = False,
+    given: Given,
+) -> None:
+    """Write the page of a run again (report.html), or one of all runs (index.html)."""
+    from importer.cli.report_command import write_index, write_report  # noqa: PLC0415
+    from importer.errors import UsageError  # noqa: PLC0415
+
+    out = given.inputs([]).out
+    if every and run_id is not None:
+        raise UsageError("--all is of all runs", hint="leave the run's id out")
+    path = write_index(out, given.delivery().ledger) if every else write_report(out, run_id)
+    typer.echo(f"report: {printable(str(path))}")
 
 
 @app.command()
@@ -387,6 +597,21 @@ def move_account(
     show_moved(given.delivery().ledger, check_base_url(base_url), account, old)
 
 
+@notifying.command("test")
+@with_settings(NOTIFY_TEST)
+def notify_test(
+    context: typer.Context,  # noqa: ARG001 - settings are read from it
+    *,
+    config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
+    given: Given,
+) -> None:
+    """Send a test message to everybody that a run would tell, and print who was reached."""
+    from importer.cli.notify_command import send_test  # noqa: PLC0415
+
+    if not send_test(given.outward(), given.ca_bundle):
+        raise typer.Exit(1)
+
+
 @sandboxes.callback()
 def sandbox(
     context: typer.Context,
@@ -401,12 +626,7 @@ def sandbox(
         str, typer.Option(help="For example lost=0.05,stored500=0.02,503=0.02.")
     ] = "",
     seed: Annotated[int, typer.Option(help="Seeds ids and faults.")] = 0,
-    metadata: Annotated[
-        str,
-        typer.Option(
-            help="A PATCH keeps metadata that it does not name (merge), or not (replace)."
-        ),
-    ] = "merge",
+    metadata: Annotated[str, _PATCHED] = "merge",
     etags: Annotated[
         bool, typer.Option("--etags", help="Answer with ETag, heed If-Match.")
     ] = False,
@@ -456,6 +676,19 @@ def _announce_sandbox(url: str) -> None:
     sys.stdout.flush()
 
 
+def _news_of(given: Given, sources: list[str], begun: RunNews | None = None) -> RunNews | None:
+    """Who is told of the run from here on, as far as settings are known; None for nobody."""
+    outward = given.outward()
+    # OpenTelemetry is set up by variables of its own.
+    is_silent = outward.is_silent and not any(one.startswith("OTEL_EXP") for one in os.environ)
+    if not given.values["dry_run"] and not is_silent:
+        from importer.cli.notify_command import begin  # noqa: PLC0415 - few runs need it
+
+        begun = begin(outward, sources, begun, given.ca_bundle)
+    NEWS[:] = [begun]
+    return begun
+
+
 def _plan_of(path: Path | None) -> tuple[SavedPlan, PlanGuard] | tuple[None, None]:
     if path is None:
         return None, None
@@ -465,11 +698,15 @@ def _plan_of(path: Path | None) -> tuple[SavedPlan, PlanGuard] | tuple[None, Non
     return saved, PlanGuard(saved, path)
 
 
-def _observer(display: DisplaySettings, next_commands: NextCommands) -> Observer:
+def _observer(
+    display: DisplaySettings, next_commands: NextCommands, *, as_json: bool = False
+) -> Observer:
     if display.log_format == "auto" and sys.stderr.isatty():
         from importer.cli.terminal import TerminalObserver  # noqa: PLC0415
 
-        return TerminalObserver(quiet=display.quiet, next_commands=next_commands)
+        return TerminalObserver(
+            quiet=display.quiet, tells_end=not as_json, next_commands=next_commands
+        )
     from importer.cli.logs import LogObserver, configure  # noqa: PLC0415
 
     configure(json=display.log_format != "console", quiet=display.quiet)
@@ -479,6 +716,14 @@ def _observer(display: DisplaySettings, next_commands: NextCommands) -> Observer
 def _hides(sources: list[str]) -> bool:
     """Whether an address has parts that results leave out, as they may be secret."""
     return any("://" in name and set(name) & set("@?#") for name in sources)
+
+
+def _emit(
+    name: str, document: dict[str, Any], exit_code: ExitCode, stopped_by: RunStopped | None
+) -> None:
+    """Write the document of a job that a stop rule may have ended."""
+    code = exit_code if stopped_by is None else stopped_by.exit_code
+    emit(name, document, exit_code=code, error=stopped_by)
 
 
 def _end(finished: Finished) -> None:

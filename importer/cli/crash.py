@@ -27,12 +27,15 @@ class Unbreakable:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.written = False
+        """Something was written, or was to be."""
         self.lost: OSError | None = None
         """Why something that a reader waits for could not be written (a full disk); a reader who
         went away, or a terminal that hung up, waits for nothing."""
 
     def write(self, text: str) -> int:
         """Write, or drop where the reader is gone or the disk is full."""
+        self.written = self.written or bool(text)
         with self._dropping():
             self._stream.write(text)
         return len(text)

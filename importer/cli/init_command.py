@@ -22,7 +22,7 @@ import phonenumbers
 import typer
 
 from importer.cli.next_commands import pasted
-from importer.cli.terminal import on_terminal
+from importer.cli.questions import on_terminal
 from importer.errors import UsageError, printable
 from importer.mapping import bind, presets
 from importer.mapping.load import load_mapping
@@ -104,7 +104,11 @@ def prompted(question: Question) -> Any:
         line = f"  {number}  {suggestion.text}: {suggestion.note}"
         typer.echo(printable(line), err=True)
     while True:
-        given = typer.prompt("  number or value", err=True).strip()
+        try:
+            given = typer.prompt("  number or value", err=True).strip()
+        except typer.Abort:
+            typer.echo(err=True)
+            raise KeyboardInterrupt from None
         if given.isdigit() and 1 <= int(given) <= len(question.suggestions):
             return question.suggestions[int(given) - 1].answer
         if given:

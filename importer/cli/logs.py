@@ -7,9 +7,7 @@ any, and nothing else logs.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
-
-import structlog
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from importer.errors import printable
 from importer.job.observer import Observer, Progress
@@ -29,11 +27,40 @@ MOST_GROUPS = 20
 """Groups of errors that get an event each; summary.json holds more."""
 
 
+class _Chosen(NamedTuple):
+    """How events are written."""
+
+    json: bool = False
+    quiet: bool = False
+
+
+_CHOSEN: list[_Chosen] = []
+"""One, once ``configure`` was called."""
+
+
 def configure(*, json: bool, quiet: bool) -> None:
-    """Send structlog's events to standard error, as JSON lines or for reading."""
+    """Send events to standard error, as JSON lines or for reading."""
+    _CHOSEN[:] = [_Chosen(json, quiet)]
+
+
+def forget() -> None:
+    """As before ``configure``, for tests."""
+    _CHOSEN.clear()
+
+
+def writes_json() -> bool:
+    """Whether ``configure`` chose JSON lines."""
+    return any(chosen.json for chosen in _CHOSEN)
+
+
+def _logger() -> Any:
+    """structlog's, loaded for the first event that is written: many runs write none."""
+    import structlog  # noqa: PLC0415
+
+    chosen = _CHOSEN[0] if _CHOSEN else _Chosen()
     renderer = (
         structlog.processors.JSONRenderer()
-        if json
+        if chosen.json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
@@ -44,23 +71,47 @@ def configure(*, json: bool, quiet: bool) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger("warning" if quiet else "info"),
+        wrapper_class=structlog.make_filtering_bound_logger("warning" if chosen.quiet else "info"),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    return structlog.get_logger()
 
 
-def writes_json() -> bool:
-    """Whether ``configure`` chose JSON lines."""
-    processors = structlog.get_config()["processors"]
-    return structlog.is_configured() and isinstance(
-        processors[-1], structlog.processors.JSONRenderer
-    )
+class _Log:
+    """A logger that is there once something is to be written."""
+
+    def __init__(self) -> None:
+        self._bound: dict[str, object] = {}
+        self._is_quiet = any(chosen.quiet for chosen in _CHOSEN)
+        self._log: Any = None
+
+    def bind(self, **values: object) -> None:
+        """Say these with every later event."""
+        self._bound |= values
+
+    def info(self, event: str, **values: object) -> None:
+        """Something to know, if one asks for it."""
+        if not self._is_quiet:
+            self._ready().info(event, **values)
+
+    def warning(self, event: str, **values: object) -> None:
+        """Something odd."""
+        self._ready().warning(event, **values)
+
+    def error(self, event: str, **values: object) -> None:
+        """Something went wrong."""
+        self._ready().error(event, **values)
+
+    def _ready(self) -> Any:
+        if self._log is None:
+            self._log = _logger()
+        return self._log.bind(**self._bound)
 
 
 def log_error(error: ImporterError) -> None:
     """The error that ends the program, as one event."""
-    structlog.get_logger().error(
+    _logger().error(
         "run_failed",
         error=error.message,
         hint=error.hint or None,
@@ -80,14 +131,14 @@ class LogObserver(Observer):
     """Writes the run's events as structured log lines."""
 
     def __init__(self) -> None:
-        self._log = structlog.get_logger()
+        self._log = _Log()
         self._calls = 0
         self._held = 0
         """Calls in a row that found delivery held."""
 
     def started(self, run_id: str, command: str, account: str) -> None:
         """Bind the run id to every later line."""
-        self._log = self._log.bind(run_id=run_id)
+        self._log.bind(run_id=run_id)
         self._log.info("run_started", command=command, account=account)
 
     def warning(self, code: str, text: str) -> None:

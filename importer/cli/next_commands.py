@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from importer.results import Summary
 
 NextCommands = Callable[["Summary", str], list[str]]
@@ -164,6 +163,19 @@ def after_plan(
     make = _Maker(ledger, config, flags)
     save = make("plan", sources, more=("--save", "plan.json"))
     return _aligned((save, "write it down for run --plan"), (make("run", sources), "import them"))
+
+
+def command_for(
+    command: str,
+    names: Sequence[str],
+    *,
+    ledger: LedgerAddress,
+    config: str = "",
+    more: Sequence[str] = (),
+) -> str:
+    """A command that nothing was typed for, with its files, as a shell takes it."""
+    make = _Maker(ledger, Path(config) if config else None, no_flags)
+    return make(command, names, more=more)
 
 
 class _Maker:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from importer.cli.next_commands import after_plan, no_flags
-from importer.cli.terminal import MARK_WORDS, OUTCOME_WORDS, SENDING_WORDS, VANISHED_WORDS
+from importer.cli.terminal import SENDING_WORDS
 from importer.errors import printable
+from importer.outcomes import MARK_WORDS, OUTCOME_WORDS, VANISHED_WORDS
 from importer.plan.forecast import Sending
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from importer.cli.next_commands import Flags
     from importer.job.planning import Planning
     from importer.ledger import LedgerAddress
     from importer.mapping import Transformed
+    from importer.plan.forecast import Example
 
 
 ERRORS_SHOWN = 8
@@ -55,6 +59,61 @@ def show_plan(
         console.print(f"  {escape(printable(command))}", soft_wrap=True)
 
 
+def plan_document(
+    made: Planning,
+    *,
+    ledger: LedgerAddress,
+    save: Path | None,
+    config: Path | None = None,
+    flags: Flags = no_flags,
+) -> dict[str, Any]:
+    """The same for scripts (docs/schemas/plan.json)."""
+    told, stopped = made.forecast, made.stopped_by
+    following = after_plan(ledger, made.sources, save, config=config, flags=flags)
+    return {
+        "account": made.account,
+        "sources": list(made.sources),
+        "records": made.records,
+        "outcomes": {one: number for one, number in told.outcomes.items() if number},
+        "to_send": 0 if stopped is not None else told.to_deliver,
+        "vanished": made.vanished,
+        "to_mark": made.to_mark,
+        "errors": [
+            {"outcome": outcome, "error_code": code, "rows": rows}
+            for outcome, code, rows in made.errors
+        ],
+        "changed_fields": _fields(made, told.changed_fields, told.examples),
+        "unknown_fields": told.unknown_fields,
+        "updated_fields": _fields(made, told.updated_fields, told.update_examples),
+        "update_reads": told.update_reads,
+        "transforms": [one._asdict() for one in made.transforms],
+        "stopped_by": "" if stopped is None else stopped.reason,
+        "saved": made.saved and {"file": str(save), "digest": made.saved.digest},
+        "next": [] if stopped is not None else following,
+    }
+
+
+def _fields(
+    made: Planning, counted: Counter[str], examples: dict[str, list[Example]]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "field": name,
+            "records": number,
+            "examples": [
+                {**one._asdict(), "source": made.sources[one.source]}
+                for one in examples.get(name, ())
+            ],
+        }
+        for name, number in counted.most_common()
+    ]
+
+
+def _no_file(words: str) -> str:
+    """A meaning without the file that a run would write; a plan writes none."""
+    return words.partition("; see ")[0]
+
+
 def _outcomes(made: Planning) -> Table:
     title = escape(printable(f"plan for {made.account}"))
     table = Table(title=title, title_justify="left")
@@ -65,14 +124,14 @@ def _outcomes(made: Planning) -> Table:
     counts = made.forecast.outcomes
     for outcome in dict.fromkeys([*SENDING_WORDS, *OUTCOME_WORDS, *counts]):
         if number := counts.get(outcome):
-            table.add_row(outcome, f"{number:,}", escape(words.get(outcome, "")))
+            table.add_row(outcome, f"{number:,}", escape(_no_file(words.get(outcome, ""))))
     table.add_section()
     sends = 0 if made.stopped_by is not None else made.forecast.to_deliver
     sent = f"{sends:,} would be sent; nothing was sent now"
     table.add_row("total", f"{made.records:,}", sent)
     if made.vanished:
         table.add_section()
-        table.add_row("vanished", f"{made.vanished:,}", VANISHED_WORDS)
+        table.add_row("vanished", f"{made.vanished:,}", _no_file(VANISHED_WORDS))
     if made.to_mark:
         table.add_row("would_mark", f"{made.to_mark:,}", MARK_WORDS["would_mark"])
     return table

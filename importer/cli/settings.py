@@ -11,13 +11,15 @@ import functools
 import inspect
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from importer.cli.completion import offer, offering
 from importer.errors import UsageError, printable
 from importer.job.job_settings import (
     PREFIX,
@@ -26,11 +28,14 @@ from importer.job.job_settings import (
     DeliverySettings,
     DisplaySettings,
     InputSettings,
+    OutwardSettings,
 )
 from importer.ledger.address import LedgerAddress, refuse_password
 from importer.mapping.updates import updates_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping as Environment
+
     from importer.job.job_settings import Setting
     from importer.job.plan_guard import SavedPlan
     from importer.mapping import Mapping
@@ -42,7 +47,7 @@ _IN_SECTION = {(one.section, one.in_section): one for one in IN_FILE.values() if
 """Those that may stand in a section of their own kind, by (section, key)."""
 _MEANT_EACH_TIME = {
     PREFIX + name.upper(): f"--{name.replace('_', '-')}"
-    for name in ("config", "plan", "save", *(one.name for one in TABLE if one.each_time))
+    for name in ("config", "json", "plan", "save", *(one.name for one in TABLE if one.each_time))
 }
 _OF_A_KEY = re.compile(r"(?:^|_)(?:api_?key|key|password|secret|token)(?:_|$)")
 _SECRET = re.compile(r"(?i)\b[sp]k_|://[^/]*@")
@@ -57,7 +62,7 @@ _RUN = "run"
 def settings_of(command: str) -> list[Setting]:
     """The settings that a command has; ``config`` has those of ``run``, ``plan`` and ``check``."""
     wanted = set(READS) if command == "config" else {command}
-    return [one for one in TABLE if wanted & set(one.commands)]
+    return [one for one in TABLE if wanted & set(one.commands) and not one.secret]
 
 
 def option(one: Setting, command: str) -> inspect.Parameter:
@@ -72,6 +77,8 @@ def option(one: Setting, command: str) -> inspect.Parameter:
         envvar=one.variable,
         show_envvar=one.own_variable is not None,
     )
+    if one.values:
+        info = offering(info, offer(one.values, several=one.several))
     kind: Any = list[one.kind] if one.repeated else one.kind  # type: ignore[name-defined]
     hint = kind | None if one.default is None else kind
     return inspect.Parameter(
@@ -104,6 +111,39 @@ def with_settings(command: str) -> Callable[[Callable[..., None]], Callable[...,
         return call
 
     return decorate
+
+
+def command_of(app: typer.Typer) -> Any:
+    """The command that an app stands for, in which only what was given is converted.
+
+    Typer builds a pydantic validator for each parameter of a command, given or not: a tenth of
+    what a run of ten rows costs.
+    """
+    command: Any = typer.main.get_command(app)
+    waiting = [command]
+    while waiting:
+        one = waiting.pop()
+        waiting += getattr(one, "commands", {}).values()
+        for parameter in one.params:
+            parameter.process_value = functools.partial(
+                _processed, parameter, parameter.process_value
+            )
+    return command
+
+
+def _processed(parameter: Any, process: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
+    """As ``parameter.process_value``, without a validator where the value is what it shall be."""
+    own = parameter.callback is None and not parameter.required
+    several = parameter.multiple or parameter.nargs != 1
+    if own and not several:
+        if value is None:
+            return None
+        kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+        source = context.get_parameter_source(parameter.name)
+        is_default = source is not None and source.name == "DEFAULT"
+        if type(value) is kind and (kind is str or is_default):
+            return value
+    return process(context, value)
 
 
 @dataclass(slots=True)
@@ -170,6 +210,24 @@ class Given:
         """
         return DisplaySettings(**self._of(DisplaySettings))
 
+    def outward(self) -> OutwardSettings:
+        """Whom to tell how the run went.
+
+        Raises:
+            UsageError: a setting has no value of its kind, or a file that it names is not there.
+        """
+        config = mapping_of(self.context)
+        found = {one.name: secret_of(one, os.environ, config) for one in SECRETS}
+        values = {name: one.value for name, one in found.items() if one.value is not None}
+        warnings = dict.fromkeys(one.warning for one in found.values() if one.warning)
+        return OutwardSettings(**self._of(OutwardSettings), **values, warnings=tuple(warnings))
+
+    @property
+    def ca_bundle(self) -> Path | None:
+        """The authorities to trust; None for those of the environment."""
+        found: Path | None = BY_NAME["ca_bundle"].value_of(self.values["ca_bundle"])
+        return found
+
     def flags(
         self, command: str, *, without: Iterable[str] = (), planned: bool = True
     ) -> list[str]:
@@ -213,6 +271,59 @@ def _words(one: Setting, value: Any) -> list[str]:
     return found
 
 
+# Secrets -----------------------------------------------------------------------------------------
+
+SECRETS = [one for one in TABLE if one.secret]
+FILE = "_FILE"
+"""What a variable ends with that names a file which holds a secret."""
+
+
+class Secret(NamedTuple):
+    """What was given for a setting that nothing shows, and where."""
+
+    value: Any = None
+    """The field's value; None where nobody gave one."""
+    origin: str = "default"
+    warning: str = ""
+
+
+def secret_of(one: Setting, environment: Environment[str, str], config: Config | None) -> Secret:
+    """Its variable, else the file that ``NAME_FILE`` names, else the mapping file says it.
+
+    Raises:
+        UsageError: the file cannot be read, or it is no value; the message shows nothing of it.
+    """
+    variable = one.variable or ""
+    named = environment.get(variable + FILE, "")
+    if environment.get(variable, "").strip():
+        given, origin, path = environment[variable], f"environment {variable}", None
+    elif named:
+        path, origin = Path(named), f"environment {variable}{FILE}"
+        given = _lines_of(path, origin)
+    elif config is not None and one.name in (values := _values(config)):
+        path = config.path
+        given, origin = values[one.name], f"{path}:{config.lines.get(one.name, 1)}"
+    else:
+        return Secret()
+    try:
+        value = one.value_of(given)
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error.message}", hint=error.hint) from None
+    is_open = path is not None and value and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+    warning = f"{path} holds addresses with tokens, and other users can read it; chmod 600 it"
+    return Secret(value, origin, warning if is_open else "")
+
+
+def _lines_of(path: Path, origin: str) -> str:
+    """A file's lines, without those that are comments."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise UsageError(f"{origin}: {path} cannot be read: {reason}") from None
+    return "\n".join(one for one in lines if not one.lstrip().startswith("#"))
+
+
 # The mapping file --------------------------------------------------------------------------------
 
 
@@ -232,6 +343,8 @@ def load(context: typer.Context, path: Path | None) -> Path | None:
     Raises:
         UsageError: the file or the environment sets what is no setting, or no value of one.
     """
+    if context.resilient_parsing:
+        return path  # A shell asks what may be typed next.
     _check_environment(context)
     if path is not None:
         config = read(path, context)
@@ -302,6 +415,7 @@ def _sections(mapping: Mapping) -> list[tuple[str, str, Any]]:
     return [
         *(("source", key, value) for key, value in source.items() if key in known),
         *(("guard", key, value) for key, value in mapping.guard.items()),
+        *(("notify", key, value) for key, value in mapping.notify.items()),
         *((("update", "update", updates_text(updates)),) if updates else ()),
     ]
 
@@ -324,6 +438,8 @@ def _unknown(where: str, name: str, known: Iterable[str]) -> UsageError:
 
 def _check_kind(where: str, one: Setting, value: Any) -> None:
     """A file has types: a text is no truth there, and a date is neither."""
+    if one.secret and not isinstance(value, dict | bool):
+        return  # Its own parser says it, and shows nothing of it.
     wants_truth = one.kind is bool
     several = isinstance(value, list) and one.repeated
     if wants_truth != isinstance(value, bool) or (isinstance(value, dict | list) and not several):
@@ -335,7 +451,7 @@ def _check_kind(where: str, one: Setting, value: Any) -> None:
 
 def _check(where: str, one: Setting, value: Any, context: typer.Context) -> None:
     try:
-        one.value_of(_converter(one.name).process_value(context, value))
+        one.value_of(value if one.secret else _converter(one.name).process_value(context, value))
     except typer.BadParameter as error:
         raise UsageError(
             f"{where}: {in_words(value)}: {error.message}", hint="see importer run --help"
@@ -376,6 +492,7 @@ def _check_environment(context: typer.Context) -> None:
         if value := os.environ.get(variable):
             _check(f"environment: {variable}", one, value, context)
     known = {one.variable for one in IN_FILE.values() if one.variable}
+    known |= {f"{one.variable}{FILE}" for one in SECRETS}
     others = {name for name in os.environ if name.startswith(PREFIX)} - known - own.keys()
     ends = [name.removeprefix(PREFIX) for name in known]
     for variable in sorted(others):
@@ -402,23 +519,62 @@ def show(given: Given) -> list[str]:
     Raises:
         UsageError: a flag has no value of its setting.
     """
-    given.delivery()  # Refuses what a run would.
-    config = mapping_of(given.context)
-    rows = []
-    for name, value in given.values.items():
-        parsed = BY_NAME[name].value_of(value)
-        # An address shows no password.
-        value = str(parsed) if isinstance(parsed, LedgerAddress) else value  # noqa: PLW2901
-        shown = (
-            "" if value is None else str(value).lower() if value in (True, False) else str(value)
-        )
-        rows.append((name, shown, _origin(given.context, BY_NAME[name], config)))
-    rows.append(("MOMENT_API_KEY", *_key()))
+    rows = _rows(given)
     width = max(len(name) for name, _, _ in rows)
     widest = max(len(value) for _, value, _ in rows)
     return [
         printable(f"{name:<{width}}  {value:<{widest}}  {where}") for name, value, where in rows
     ]
+
+
+def config_document(given: Given) -> dict[str, Any]:
+    """The same for scripts (docs/schemas/config.json).
+
+    Raises:
+        UsageError: as ``show``.
+    """
+    config = mapping_of(given.context)
+    return {
+        "mapping": "" if config is None else str(config.path),
+        "settings": [
+            {"name": name, "value": value, "origin": where, "flag": flag, "variable": variable}
+            for name, value, where in _rows(given)
+            for flag, variable in [_names_of(name)]
+        ],
+    }
+
+
+def _rows(given: Given) -> list[tuple[str, str, str]]:
+    """All that a run would go by: name, value and where it comes from; no secret is shown."""
+    given.delivery()  # Refuses what a run would.
+    return [*effective(given), *_secrets(given), ("MOMENT_API_KEY", *_key()), *_way(given)]
+
+
+def _names_of(name: str) -> tuple[str, str]:
+    """The flag and the environment variable of a row; "" where it has none."""
+    one = BY_NAME.get(name)
+    if one is None:
+        return "", name if name.isupper() else ""
+    return "" if one.secret else one.flag, one.variable or ""
+
+
+def effective(given: Given) -> list[tuple[str, str, str]]:
+    """Each setting of a command: name, value, and where it comes from. No password is shown."""
+    config = mapping_of(given.context)
+    rows = []
+    for name, value in given.values.items():
+        parsed = BY_NAME[name].value_of(value)
+        if isinstance(parsed, LedgerAddress):
+            shown = str(parsed)  # Without its password.
+        elif value is None:
+            shown = ""
+        else:
+            shown = str(value).lower() if value in (True, False) else str(value)
+        origin = _origin(given.context, BY_NAME[name], config)
+        if name in given.followed and value != BY_NAME[name].default:
+            origin = "the plan, or the mapping file"
+        rows.append((name, shown, origin))
+    return rows
 
 
 def _origin(context: typer.Context, one: Setting, config: Config | None) -> str:
@@ -433,19 +589,57 @@ def _origin(context: typer.Context, one: Setting, config: Config | None) -> str:
     return "default"
 
 
+def _way(given: Given) -> list[tuple[str, str, str]]:
+    """By which proxy Moment is reached, and whose certificates are trusted; no login is shown."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - only this command asks
+
+    from importer.way import authorities, trust, way_to  # noqa: PLC0415
+
+    url = urlsplit(given.delivery().base_url)
+    bundle = given.inputs([]).ca_bundle
+    rows = []
+    try:
+        way = way_to(url.scheme, url.hostname or "", port=url.port)
+        login = ", with a login" if way.proxy is not None and way.proxy.authorization else ""
+        shown, where = ("none", way.why) if way.proxy is None else (way.proxy.url, way.why + login)
+        rows.append(("proxy", shown, where if way.proxy is None else f"environment {where}"))
+    except UsageError as error:
+        rows.append(("proxy", "", f"environment: {error.message}"))
+    named = authorities(bundle=bundle)
+    try:
+        trust(bundle=bundle)
+        rows.append(("certificates", named.where, named.said_by or "the certifi package"))
+    except UsageError as error:
+        rows.append(("certificates", "", error.message))
+    return rows
+
+
+def _secrets(given: Given) -> list[tuple[str, str, str]]:
+    """Whom a run tells, by addresses that show no token."""
+    from importer.job.run_news import masked  # noqa: PLC0415 - only this command asks
+
+    outward, config = given.outward(), mapping_of(given.context)
+    rows = []
+    for one in SECRETS:
+        told = getattr(outward, one.name)
+        shown = ", ".join(masked(url) for url in (told if one.repeated else filter(None, [told])))
+        rows.append((one.name, shown, secret_of(one, os.environ, config).origin))
+    return rows
+
+
 def _key() -> tuple[str, str]:
     from importer.delivery.credentials import (  # noqa: PLC0415 - only this command asks
-        KEY_FILE_VARIABLE,
-        KEY_VARIABLE,
+        KEY_VARIABLES,
+        key_variable,
         read_api_key,
     )
 
-    given = [name for name in (KEY_VARIABLE, KEY_FILE_VARIABLE) if os.environ.get(name)]
-    if not given:
-        return "", f"not set; {KEY_VARIABLE} or {KEY_FILE_VARIABLE} in the environment"
     try:
+        where = key_variable(os.environ)
+        if not where:
+            return "", f"not set; one of {', '.join(KEY_VARIABLES)} in the environment"
         key = read_api_key(os.environ)
     except UsageError as error:
-        return "", f"environment {given[0]}: {error.message}"
+        return "", f"environment: {error.message}"
     start = "sk_test_" if key.mode == "test" else "sk_"
-    return f"{start}...", f"environment {given[0]} ({key.mode} mode, {len(key.secret)} characters)"
+    return f"{start}...", f"environment {key.source}: {key.mode} mode, {len(key.secret)} characters"

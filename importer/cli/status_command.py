@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from importer.cli.json_output import emit, error_document
+from importer.cli.runs_command import account_document, listed, run_document, runs_table
 from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, Rejected, Updating, generation, kind
-from importer.errors import UsageError, printable
+from importer.errors import ExitCode, UsageError, printable
 from importer.job.world import iso
 from importer.ledger import open_ledger, read_accounts
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.states import UpdateState
-    from importer.ledger import Account, History, LedgerAddress, Run
+    from importer.ledger import Account, Entry, History, LedgerAddress, Run
 
 
 LAST_RUNS = 10
@@ -27,10 +28,45 @@ STATE_WORDS = {
 }
 
 
-def show_ledger(address: LedgerAddress) -> None:
+class Known(NamedTuple):
+    """What an account knows of a customer."""
+
+    account: Account
+    history: History
+    update: UpdateState | None
+    """How it is kept in step; None where it is not in Moment."""
+    run: Run | None
+    """The run that was about it last."""
+
+
+def known_customers(address: LedgerAddress, reference: str) -> list[Known]:
+    """What each account of the ledger knows of a reference; [] where none knows it.
+
+    Raises:
+        NoLedger: there is none.
+        UsageError: an account is half a copy.
+    """
+    found = []
+    for account in read_accounts(address):
+        with open_ledger(address, account, read_only=True) as ledger:
+            if (history := ledger.history(reference)) is not None:
+                update = ledger.updates([reference]).get(reference)
+                last = history.entries[-1].run_id if history.entries else history.last_run
+                found.append(Known(account, history, update, ledger.find_run(last)))
+    return found
+
+
+# All of it ---------------------------------------------------------------------------------------
+
+
+def show_ledger(address: LedgerAddress, *, as_json: bool = False) -> None:
     """Print totals and last runs of every account in the ledger."""
-    console = Console(highlight=False)
     accounts = read_accounts(address)
+    if as_json:
+        told = [_account_document(address, account) for account in accounts]
+        emit("status", {"ledger": str(address), "accounts": told})
+        return
+    console = Console(highlight=False)
     if not accounts:
         console.print(f"the ledger {escape(printable(str(address)))} is empty")
     for account in accounts:
@@ -48,41 +84,117 @@ def _show_account(console: Console, address: LedgerAddress, account: Account) ->
             console.print(f"  {number:>11,} {STATE_WORDS.get(state, state)}")
         if number := ledger.open_updates():
             console.print(f"  {number:>11,} with an update that is not settled yet")
-        console.print(_runs_table(ledger.runs(LAST_RUNS)))
+        runs = listed(account, ledger.runs(LAST_RUNS))
+        console.print(runs_table(runs, width=console.width, title="last runs"))
 
 
-def _runs_table(runs: list[Run]) -> Table:
-    table = Table(title="last runs", title_justify="left")
-    for heading in ("run", "ended", "exit", "outcomes", "sources"):
-        table.add_column(heading, overflow="fold")
-    for run in runs:
-        outcomes = ", ".join(f"{n:,} {outcome}" for outcome, n in sorted(run.counts.items()) if n)
-        ended = iso(run.ended_at) if run.ended_at else "runs, or was killed"
-        code = "" if run.exit_code is None else str(run.exit_code)
-        table.add_row(run.run_id, ended, code, outcomes, escape(printable(", ".join(run.sources))))
-    return table
-
-
-def show_customer(address: LedgerAddress, reference: str) -> bool:
-    """Print the history of one reference in every account; False if none knows it."""
-    console = Console(highlight=False)
-    known = False
-    for account in read_accounts(address):
+def _account_document(address: LedgerAddress, account: Account) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "account": account_document(account),
+        "customers": {},
+        "open_updates": 0,
+        "runs": [],
+        "error": None,
+    }
+    try:
         with open_ledger(address, account, read_only=True) as ledger:
-            if (history := ledger.history(reference)) is not None:
-                known = True
-                _show_history(console, account, history, ledger.updates([reference]))
+            told["customers"] = ledger.totals()
+            told["open_updates"] = ledger.open_updates()
+            told["runs"] = [run_document(one) for one in listed(account, ledger.runs(LAST_RUNS))]
+    except UsageError as error:
+        told["error"] = error_document(error)
+    return told
+
+
+# One customer ------------------------------------------------------------------------------------
+
+
+def show_customer(address: LedgerAddress, reference: str, *, as_json: bool = False) -> ExitCode:
+    """Print the history of one reference in every account; the exit code is 1 if none knows it."""
+    known = known_customers(address, reference)
+    code = ExitCode.OK if known else ExitCode.ROWS_LEFT
+    if as_json:
+        customers = [customer_document(one) for one in known]
+        document = {"ledger": str(address), "reference": reference, "customers": customers}
+        emit("customer", document, exit_code=code)
+        return code
+    console = Console(highlight=False)
+    for one in known:
+        _show_history(console, one)
     if not known:
         shown = printable(f"the ledger {address} does not know {reference!r}")
         console.print(escape(shown))
-    return known
+    return code
 
 
-def _show_history(
-    console: Console, account: Account, history: History, updates: dict[str, UpdateState]
-) -> None:
-    state = history.state
-    console.print(f"[bold]{escape(history.reference)}[/] for {escape(account.label)}")
+def customer_document(known: Known) -> dict[str, Any]:
+    """A customer as scripts get it."""
+    history, state = known.history, known.history.state
+    at = generation(state)
+    return {
+        "account": account_document(known.account),
+        "state": kind(state),
+        "customer_id": state.customer_id if isinstance(state, Done) else "",
+        "origin": state.origin.value if isinstance(state, Done) else "",
+        "differed_in": list(state.differs) if isinstance(state, Done) else [],
+        "http_status": history.http_status,
+        "error_code": state.error_code if isinstance(state, Rejected) else "",
+        "generation": at,
+        "idempotency_key": idempotency_key(history.reference, max(at, 0)),
+        "requests": history.requests,
+        "first_sent_at": _iso(history.first_sent_at),
+        "settled_at": _iso(history.settled_at),
+        "first_run": history.first_run,
+        "last_run": history.last_run,
+        "update": _update_document(known.update),
+        "history": [_entry_document(entry) for entry in history.entries],
+    }
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else iso(at)
+
+
+def _update_document(state: UpdateState | None) -> dict[str, Any] | None:
+    if state is None or not state.serial:
+        return None
+    verdict = state.memory.verdict
+    return {
+        "open": _open_fields(state),
+        "conflicts": [one.field for one in state.memory.conflicts],
+        "verdict": verdict
+        and {
+            "outcome": verdict.outcome.value,
+            "http_status": verdict.http_status,
+            "error_code": verdict.error_code,
+        },
+    }
+
+
+def _open_fields(state: UpdateState) -> list[str]:
+    """Fields of an update that may be on its way."""
+    if not isinstance(state, Updating):
+        return []
+    return list(dict.fromkeys(name for name, _ in state.ours))
+
+
+def _entry_document(entry: Entry) -> dict[str, Any]:
+    return {
+        "at": iso(entry.at),
+        "event": entry.event,
+        "run_id": entry.run_id,
+        "generation": entry.generation,
+        "http_status": entry.http_status,
+        "error_code": entry.error_code,
+        "fields": entry.detail,
+        "seconds": entry.seconds,
+        "request_id": entry.request_id,
+    }
+
+
+def _show_history(console: Console, known: Known) -> None:
+    history, state = known.history, known.history.state
+    console.print(f"[bold]{escape(history.reference)}[/] for {escape(known.account.label)}")
     console.print(f"  state             {STATE_WORDS.get(kind(state), kind(state))}")
     match state:
         case Done():
@@ -92,26 +204,35 @@ def _show_history(
         case Rejected():
             code = escape(printable(state.error_code))
             console.print(f"  refused with      HTTP {state.http_status} {code}")
-    _show_update(console, updates.get(history.reference))
+    _show_update(console, known.update)
     at = generation(state)
     console.print(f"  generation        {at}")
     console.print(f"  idempotency key   {idempotency_key(history.reference, max(at, 0))}")
     console.print(f"  requests          {history.requests}")
     for entry in history.entries:
-        status = f" HTTP {entry.http_status}" if entry.http_status else ""
-        code = f" {escape(printable(entry.error_code))}" if entry.error_code else ""
-        about = f" (generation {entry.generation})" if entry.generation >= 0 else ""
-        if entry.detail:
-            about = f" ({escape(printable(entry.detail))})"
-        console.print(f"  {iso(entry.at)} {entry.event}{status}{code}{about} run {entry.run_id}")
+        console.print(escape(printable(f"  {_entry_words(entry)}")), soft_wrap=True)
+
+
+def _entry_words(entry: Entry) -> str:
+    about = f"(generation {entry.generation})" if entry.generation >= 0 else ""
+    parts = (
+        iso(entry.at),
+        entry.event,
+        f"HTTP {entry.http_status}" if entry.http_status else "",
+        entry.error_code,
+        f"({entry.detail})" if entry.detail else about,
+        "" if entry.seconds is None else f"in {entry.seconds:.2f} s",
+        f"request id {entry.request_id}" if entry.request_id else "",
+        f"run {entry.run_id}",
+    )
+    return " ".join(filter(None, parts))
 
 
 def _show_update(console: Console, state: UpdateState | None) -> None:
     """How the customer is kept in step, if it was ever updated."""
     if state is None or not state.serial:
         return
-    if isinstance(state, Updating):
-        fields = ", ".join(dict.fromkeys(name for name, _ in state.ours))
+    if fields := ", ".join(_open_fields(state)):
         console.print(f"  update            open: {escape(printable(fields))}")
     memory = state.memory
     if memory.conflicts:

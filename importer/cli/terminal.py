@@ -1,21 +1,18 @@
 """What a person sees on a terminal: progress while it runs, a table and the next commands after.
 
 With it stand the groups of errors as a person reads them (rows, cause, lines, fix, what to paste),
-the outcomes in words (held against the docs by a test), and the questions that are asked on a
-terminal and refused without one.
+and the outcomes in words (held against the docs by a test).
 """
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     ProgressColumn,
     SpinnerColumn,
     TextColumn,
@@ -25,8 +22,9 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from importer.errors import UsageError, printable
+from importer.errors import printable
 from importer.job.observer import Observer, Progress
+from importer.outcomes import MARK_WORDS, OUTCOME_WORDS, VANISHED_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,71 +32,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import TaskID
 
-    from importer.delivery.credentials import ApiKey
     from importer.results import GroupReport, Summary
 
-
-def on_terminal() -> bool:
-    """Whether a person can be asked."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def confirm_live(key: ApiKey, base_url: str, *, live: bool) -> None:
-    """Make sure that a live key is meant.
-
-    Raises:
-        UsageError: it is not meant, or nobody can be asked.
-    """
-    if key.mode != "live" or live:
-        return
-    question = f"This is a LIVE key: the customers will be created for real at {base_url}. Go on?"
-    if on_terminal() and typer.confirm(question, err=True):
-        return
-    raise UsageError(
-        "the API key is a live key (sk_...), not a test key (sk_test_...)",
-        hint="add --live if live customers are meant",
-    )
-
-
-def confirm_new_key() -> bool:
-    """Ask whether another API key than last time is the same merchant's."""
-    question = "This ledger was last used with another API key. Is the new key the same merchant's?"
-    return on_terminal() and typer.confirm(question, err=True)
-
-
-def confirm_new_account(doubt: str) -> bool:
-    """Ask whether an account that looks like another one of the ledger is a new one."""
-    if not on_terminal():
-        return False
-    typer.echo(printable(doubt), err=True)
-    question = "Are these customers of another merchant, to be created for the first time?"
-    return typer.confirm(question, err=True)
-
-
-OUTCOME_WORDS: dict[str, str] = {
-    "created": "is in Moment now",
-    "found": "was in Moment already; its id was looked up",
-    "unchanged": "was settled by an earlier run, and the row is the same",
-    "changed": "was settled by an earlier run, and is not in step with its row; nothing was sent",
-    "updated": "was changed in Moment as the source says",
-    "conflict": "differs where somebody else wrote at Moment, or in its currency; left alone",
-    "missing": "is not in Moment any more; it is not created again by itself",
-    "duplicate": "repeats a reference of this input",
-    "would_create": "is valid and would be delivered",
-    "would_update": "differs, and would be changed in Moment",
-    "skipped": "is no customer by a rule of the mapping",
-    "invalid": "breaks a rule of the API; see errors.csv",
-    "rejected": "was refused by Moment; see errors.csv",
-    "unsettled": "is not settled yet; the same command goes on with it",
-}
-
-VANISHED_WORDS = "were delivered before, and the input has no record of them; see vanished.csv"
-MARK_WORDS: dict[str, str] = {
-    "yes": "of the vanished were marked now",
-    "already": "of the vanished are marked already",
-    "would_mark": "of the vanished would be marked, with two requests each",
-}
-"""What became of the marks of vanished customers; other words are those of rows."""
 
 SENDING_WORDS: dict[str, str] = {
     "would_create": "is new here; would be sent",
@@ -165,9 +100,15 @@ class TerminalObserver(Observer):
     """Draws progress with rich on standard error, and the summary on standard output."""
 
     def __init__(
-        self, *, quiet: bool = False, next_commands: Callable[[Summary, str], list[str]]
+        self,
+        *,
+        quiet: bool = False,
+        tells_end: bool = True,
+        next_commands: Callable[[Summary, str], list[str]],
     ) -> None:
+        """``tells_end``: whether standard output is for people."""
         self._quiet = quiet
+        self._tells_end = tells_end
         self._err = Console(stderr=True, highlight=False)
         self._out = Console(highlight=False)
         self._next = next_commands
@@ -220,7 +161,7 @@ class TerminalObserver(Observer):
             return
         bar = self._show(
             BarColumn(bar_width=30),
-            MofNCompleteColumn(),
+            TextColumn("{task.completed:>9,.0f}/{task.total:,.0f}"),
             TextColumn("{task.fields[speed]:>6.0f} rows/s"),
             TimeRemainingColumn(),
         )
@@ -243,8 +184,10 @@ class TerminalObserver(Observer):
 
     def finished(self, summary: Summary, results: str) -> None:
         """The table, and what to type next."""
+        from importer.results.html_report import REPORT  # noqa: PLC0415 - the job has loaded it
+
         self._stop_bar()
-        if self._quiet:
+        if self._quiet or not self._tells_end:
             return
         table = Table(title=f"{summary.command} {summary.run_id}", title_justify="left")
         table.add_column("outcome")
@@ -264,6 +207,8 @@ class TerminalObserver(Observer):
         self._out.print(table)
         print_groups(self._out, summary)
         self._out.print(f"results: {escape(printable(results))}")
+        if (page := Path(results) / REPORT).is_file():
+            self._out.print(f"report: {escape(printable(str(page)))}", soft_wrap=True)
         self._out.print("next:")
         for command in self._next(summary, results):
             self._out.print(f"  {escape(printable(command))}", soft_wrap=True)

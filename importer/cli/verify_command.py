@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +13,20 @@ from importer.job.verify import WORDS
 
 if TYPE_CHECKING:
     from importer.job.verify import Verified
+
+
+def verify_document(verified: Verified) -> dict[str, Any]:
+    """The same for scripts (docs/schemas/verify.json)."""
+    stopped, signum = verified.stopped_by, verified.signum
+    return {
+        "account": verified.account,
+        "results": str(verified.results),
+        "findings": {finding: number for finding, number in verified.found.items() if number},
+        "customers": verified.found.total(),
+        "is_whole": stopped is None and signum is None,
+        "gone_on_after": verified.gone_on_after,
+        "stopped_by": f"signal {signum}" if signum is not None else getattr(stopped, "reason", ""),
+    }
 
 
 def show_verified(verified: Verified) -> None:

@@ -15,6 +15,7 @@ from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import httpx
 
@@ -28,11 +29,14 @@ async def in_thread(call: Callable[[], T], /) -> T:
     return await anyio.to_thread.run_sync(call)
 
 
-def open_network(_connections: int) -> httpx.AsyncBaseTransport:
-    """The real network; it opens as many connections as there are requests in flight."""
+def open_network(_connections: int, bundle: Path | None = None) -> httpx.AsyncBaseTransport:
+    """The real network; it opens as many connections as there are requests in flight.
+
+    ``bundle`` is the file of ``--ca-bundle``.
+    """
     from importer.delivery.http.network import AsyncioTransport  # noqa: PLC0415 - only run sends
 
-    return AsyncioTransport()
+    return AsyncioTransport(bundle=bundle)
 
 
 def loop_options() -> dict[str, bool]:

@@ -43,7 +43,14 @@ def attempt_of(flight: Flight, event: e.Answered | e.LookedUp) -> Attempt | None
     looked_up = isinstance(event, e.LookedUp)
     name, status, code = _told(answer)
     what = f"look_up_{name}" if looked_up else name
-    return Attempt(flight.reference, event.now, what, generation(flight.state), status, code)
+    at = generation(flight.state)
+    return Attempt(
+        *(flight.reference, event.now, what, at, status, code), request_id=_request_id(answer)
+    )
+
+
+def _request_id(answer: AnyAnswer) -> str:
+    return answer.request_id if isinstance(answer, a.Identified) else ""
 
 
 def attempt_of_update(reference: str, what: str, answer: AnyAnswer, now: float) -> Attempt | None:
@@ -57,7 +64,9 @@ def attempt_of_update(reference: str, what: str, answer: AnyAnswer, now: float) 
             name = "clashed"
         case _:
             name, status, code = _told(answer)
-    return Attempt(reference, now, f"{what}_{name}", -1, status, code)
+    return Attempt(
+        *(reference, now, f"{what}_{name}", -1, status, code), request_id=_request_id(answer)
+    )
 
 
 def _told(answer: a.Answer | a.LookUpAnswer) -> tuple[str, int, str]:

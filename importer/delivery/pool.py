@@ -25,7 +25,7 @@ from importer.delivery.protocol import events as u
 from importer.delivery.protocol import updating
 from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
-from importer.delivery.protocol.states import Done, New, Rejected, Sent, State
+from importer.delivery.protocol.states import Done, New, Rejected, Sent, State, Transition
 from importer.delivery.protocol.updating import UpdateFlight, UpdatePhase, UpdatePolicy
 from importer.delivery.row_source import Iterated, Rows, Spread, Stream
 from importer.delivery.stopping import (
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.delivery.committer import Committer
     from importer.delivery.pacing.server_hints import RateLimitHint
-    from importer.delivery.protocol.states import Hashes, UpdateState, UpdateTransition
+    from importer.delivery.protocol.states import Attempt, Hashes, UpdateState, UpdateTransition
 
 AnswerT = TypeVar("AnswerT", bound=AnyAnswer)
 
@@ -149,6 +149,8 @@ class _Ride:
     """It has been counted among the rows that Moment took or refused."""
     answer: int = 0
     """The number of the last answer to its POST or PATCH, of all in this run."""
+    sent_at: float = 0.0
+    """When its last request left, monotonic seconds."""
     update: UpdateFlight | None = None
     """Where the row's customer is settled and is to be kept in step."""
     after_update: u.UpdateEvent | None = None
@@ -524,13 +526,13 @@ class Pool:
                     transition.new, Done | Rejected
                 ):
                     self._judge_refusal(ride)
-                    change = replace(transition, seen=ride.seen)
+                    change = _with_seen(transition, ride.seen)
                     await self._committer.submit(change, partial(self._durable, ride))
                     return
                 case e.Commit(transition):
                     self._judge_refusal(ride)
                     if isinstance(transition.new, Done):
-                        transition = replace(transition, seen=ride.seen)
+                        transition = _with_seen(transition, ride.seen)
                     [actual] = await self._committer.commit([transition])
                     event = _after_commit(actual)(self._clock.now())
                 case e.Send(generation):
@@ -578,8 +580,13 @@ class Pool:
         if isinstance(event.answer, a.Created | a.Found):
             ride.seen = event.answer.seen
         if attempt := attempt_of(ride.flight, event):
-            self._committer.note(attempt)
+            self._note(ride, attempt)
         return event
+
+    def _note(self, ride: _Ride, attempt: Attempt) -> None:
+        """Keep an exchange that has just ended in the row's history."""
+        took = max(0.0, round(self._monotonic() - ride.sent_at, 3))
+        self._committer.note(replace(attempt, seconds=took))
 
     def _number(self, ride: _Ride) -> None:
         self._answers += 1
@@ -594,7 +601,7 @@ class Pool:
     ) -> AnswerT:
         """One request: through the valve, and what everybody learns from its answer."""
         trail, valve = ride.trail, self._valve
-        sent_at = await valve.enter(trail, finishing=finishing)
+        sent_at = ride.sent_at = await valve.enter(trail, finishing=finishing)
         answer: AnswerT | None = None
         try:
             answer, hint = await call()
@@ -663,11 +670,12 @@ class Pool:
     def _note_update(self, ride: _Ride, what: str, answer: AnyAnswer) -> None:
         reference, now = ride.planned.reference, self._clock.now()
         if attempt := attempt_of_update(reference, what, answer, now):
-            self._committer.note(attempt)
+            self._note(ride, attempt)
 
     def _settle_update(self, ride: _Ride, settled: u.SettleUpdate) -> None:
         code, text = told(settled, ride.planned.payload)
-        self._settle(ride, replace(settled.settle, error_code=code, message=text))
+        settle = replace(settled.settle, error_code=code, message=text)
+        self._settle(ride, settle, settled.updated)
 
     def _durable(self, ride: _Ride, actual: State | None) -> None:
         """Go on with a row whose answer is in the ledger, or lost to what is there instead."""
@@ -770,7 +778,7 @@ class Pool:
             self._confirms = ride.update is None
             self._halt(stop_error("refused_alike", detail=words))
 
-    def _settle(self, ride: _Ride, settle: e.Settle) -> None:
+    def _settle(self, ride: _Ride, settle: e.Settle, updated: tuple[str, ...] = ()) -> None:
         if ride.settled:
             raise BugFound("a row has two outcomes", safe=IN_LEDGER)
         ride.settled = True
@@ -789,7 +797,7 @@ class Pool:
         elif not self._open and asked:
             self._unsettled.append(settle)
         self._end(ride)
-        self._on_settled(Settled(ride.planned, settle, ride.key, sends))
+        self._on_settled(Settled(ride.planned, settle, ride.key, sends, updated))
 
     def _leave(self, ride: _Ride) -> None:
         """Report a row that the run leaves unsettled, with its latest trouble."""
@@ -808,6 +816,10 @@ class Pool:
     def _end_if_done(self) -> None:
         if self._open and self._rows.ended and not self._alive:
             self._turns.close()
+
+
+def _with_seen(one: Transition, seen: Hashes) -> Transition:
+    return Transition(one.reference, one.expected, one.new, one.http_status, one.fields, seen)
 
 
 def _after_commit(actual: State | None) -> Callable[[float], e.Event]:

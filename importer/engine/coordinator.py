@@ -7,7 +7,7 @@ worker gets that batch. Each row's outcome is told exactly once.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 
 from importer.delivery.pool import OTHERS
-from importer.delivery.stopping import one_cause
+from importer.delivery.stopping import one_cause, stop_error
 from importer.engine.row_batch import RowBatch, Standing, carried
 from importer.errors import BugFound, ImporterError, LedgerFailed, RunStopped
 from importer.outcomes import Outcome
@@ -204,6 +204,15 @@ class Coordinator:
             sum(one[1] for one in every),
             sum(one[2] for one in every),
         )
+
+    @property
+    def answers(self) -> Mapping[tuple[str, int], int]:
+        """As ``Engine.answers``; of a worker that died, what it had told."""
+        counts: Counter[tuple[str, int]] = Counter()
+        for standing in self._standings.values():
+            for method, status, number in standing.answers:
+                counts[method, status] += number
+        return counts
 
     @property
     def in_flight(self) -> int:
@@ -440,17 +449,13 @@ class Coordinator:
 
 
 def _no_worker(seconds: float) -> RunStopped:
-    return RunStopped(
-        f"no worker has joined the scheduler for {seconds:.0f} s",
-        reason="no_workers",
-        hint="start workers (docs/many-machines.md), and type the same command again",
+    return stop_error(
+        "no_workers", message=f"no worker has joined the scheduler for {seconds:.0f} s"
     )
 
 
 def _deadly() -> RunStopped:
-    return RunStopped(
-        f"{MOST_DEATHS} workers died while they delivered the same batch",
-        reason="workers_die",
-        hint="see their logs (out of memory?); then type the same command again:"
-        " nothing is sent twice",
+    return stop_error(
+        "workers_die",
+        message=f"{MOST_DEATHS} workers died while they delivered the same batch",
     )

@@ -21,6 +21,7 @@ import time
 import warnings
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,23 +30,27 @@ from anyio.from_thread import start_blocking_portal
 from anyio.to_thread import run_sync
 
 from importer import __version__
-from importer.delivery.around import Around, loop_options
+from importer.delivery.around import Around, loop_options, open_network
 from importer.delivery.credentials import read_api_key
 from importer.delivery.protocol.updating import UpdatePolicy
+from importer.delivery.stopping import stop_error
 from importer.engine.coordinator import Coordinator, WorkerLost
 from importer.engine.row_batch import Answer, OwnDoing, RowBatch, Standing, Stop
 from importer.engine.session import Session
-from importer.errors import ExitCode, RunStopped, UsageError
+from importer.errors import ExitCode, UsageError
 from importer.ledger import joined, open_ledger, open_rate
+from importer.way import check_way
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
 
     from anyio.from_thread import BlockingPortal
 
     from importer.delivery.protocol.flight import Settled
     from importer.engine.row_batch import RunReader
     from importer.engine.seam import EngineSettings
+    from importer.errors import RunStopped
     from importer.ledger import Account, LedgerAddress
 
 
@@ -68,6 +73,8 @@ class Errand:
     """The number of the run's lease, without which nothing can be written."""
     key_digest: str
     """Of the run's API key, by the ledger's salt."""
+    bundle: Path | None = None
+    """The file of ``--ca-bundle``."""
 
 
 class _Running:
@@ -84,12 +91,14 @@ class _Running:
 
     def _open(self, errand: Errand) -> tuple[Session, BlockingPortal]:
         key = read_api_key(os.environ)
+        check_way(errand.account.base_url, bundle=errand.bundle)
+        around = Around(network=partial(open_network, bundle=errand.bundle))
         enter = self._stack.enter_context
         reader = enter(open_ledger(errand.ledger, errand.account, read_only=True))
         if not hmac.compare_digest(reader.key_digest(key.secret), errand.key_digest):
             raise UsageError(
                 "its API key is not the run's",
-                hint="give the run and all its workers the same MOMENT_API_KEY(_FILE)",
+                hint="give the run and all its workers the same MOMENT_API_KEY, _FILE or _COMMAND",
             )
         writer = enter(open_ledger(errand.ledger, errand.account, lease=joined(errand.lease)))
         shared = enter(open_rate(errand.ledger, errand.account.base_url, key.secret))
@@ -101,7 +110,7 @@ class _Running:
 
         async def make() -> Session:
             return Session(
-                errand.settings, writer, reader, Around(), api_key=key.secret, shared=shared
+                errand.settings, writer, reader, around, api_key=key.secret, shared=shared
             )
 
         session = portal.call(make)
@@ -235,6 +244,7 @@ def dask_engine(
     reader: RunReader,
     around: Around,
     warn: Callable[[str], None],
+    bundle: Path | None = None,
 ) -> Coordinator:
     """An engine that delivers in the workers of a Dask cluster.
 
@@ -249,12 +259,13 @@ def dask_engine(
         reader: the ledger, as this process reads it.
         around: the clock.
         warn: hears of a worker that cannot take part.
+        bundle: the file of ``--ca-bundle``, which every worker must have under the same path.
 
     Raises:
         UsageError: Dask is not installed.
     """
     delivery = f"{settings.run_id}-{secrets.token_hex(4)}"
-    errand = Errand(delivery, settings, ledger, account, lease, key_digest)
+    errand = Errand(delivery, settings, ledger, account, lease, key_digest, bundle)
     return Coordinator(
         DaskCarrier(address, errand),
         on_settled=on_settled,
@@ -318,17 +329,14 @@ class DaskCarrier:
             raise WorkerLost
         if told[worker] != __version__:
             there = told[worker] if isinstance(told[worker], str) else "no importer"
-            return Stop(
-                f"the worker {worker} has {there}, this is importer {__version__}",
-                "install the same version of importer[dask,postgres] on all machines",
-                "worker_version",
-                ExitCode.STOPPED,
-            )
+            said = f"the worker {worker} has {there}, this is importer {__version__}"
+            return Stop.of(stop_error("worker_version", message=said))
         unfit: Stop | None = await self._task("greet", worker, greet, self._errand)
         if unfit is None:
             return None
         said = f"the worker {worker} cannot take part: {unfit.message}"
-        kept = unfit.exit_code is ExitCode.LEDGER_IN_USE  # the run's own lease has ended
+        # The run's own lease has ended, or the database is away.
+        kept = unfit.exit_code in {ExitCode.LEDGER_IN_USE, ExitCode.TEMPFAIL}
         code = unfit.exit_code if kept else ExitCode.STOPPED
         return unfit._replace(message=said, reason=unfit.reason or "worker_failed", exit_code=code)
 
@@ -353,7 +361,9 @@ class DaskCarrier:
         told = dict(event[1])
         worker = told.pop("worker")
         posts, gets, patches = told.pop("requests")
-        self._standings[worker] = Standing((posts, gets, patches), **told)
+        # What travels comes as lists.
+        answers = tuple((method, status, n) for method, status, n in told.pop("answers"))
+        self._standings[worker] = Standing((posts, gets, patches), answers=answers, **told)
 
     # Inside ---------------------------------------------------------------------------------------
 
@@ -406,23 +416,16 @@ class DaskCarrier:
             raise self._lost(error) from None
 
     def _cannot_run(self, worker: str, error: Exception) -> RunStopped:
-        return RunStopped(
-            f"the Dask cluster cannot run what importer gives to {worker} ({type(error).__name__})",
-            reason="cluster_unfit",
-            hint="install the same versions of Python and of importer[dask,postgres] on all"
-            " machines, the scheduler's among them",
-        )
+        what = f"what importer gives to {worker} ({type(error).__name__})"
+        return stop_error("cluster_unfit", message=f"the Dask cluster cannot run {what}")
 
     def _lost(self, error: Exception | None = None) -> RunStopped:
         return self._unreachable("does not answer any more", error)
 
     def _unreachable(self, what: str, error: Exception | None) -> RunStopped:
         why = f" ({type(error).__name__})" if error is not None else ""
-        return RunStopped(
-            f"the Dask scheduler at {_shown(self._address)} {what}{why}",
-            reason="scheduler_lost",
-            hint="when it is there, type the same command again: nothing is sent twice",
-        )
+        where = _shown(self._address)
+        return stop_error("scheduler_lost", message=f"the Dask scheduler at {where} {what}{why}")
 
 
 def _shown(address: str) -> str:

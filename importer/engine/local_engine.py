@@ -17,7 +17,7 @@ from importer.delivery.protocol.creating import Policy
 from importer.delivery.stopping import one_cause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from importer.delivery.around import Around
     from importer.delivery.http.client import HashesOf
@@ -113,6 +113,11 @@ class LocalEngine:
     def requests(self) -> tuple[int, int, int]:
         """As ``Engine.requests``."""
         return self._client.posts, self._client.gets, self._client.patches
+
+    @property
+    def answers(self) -> Mapping[tuple[str, int], int]:
+        """As ``Engine.answers``."""
+        return self._client.answers
 
     @property
     def in_flight(self) -> int:

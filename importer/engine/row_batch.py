@@ -9,7 +9,7 @@ another run left is none of this module's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from traceback import extract_tb
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from importer.errors import BugFound, ExitCode, ImporterError, RunStopped
 from importer.outcomes import Outcome
 from importer.plan.decide import differing
 from importer.plan.update_words import told
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +66,7 @@ def carried(planned: Planned) -> CarriedRow:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RowBatch:
     """Rows that are delivered together. One number is one batch, however often it is carried."""
 
@@ -80,10 +81,11 @@ class Told(NamedTuple):
     settle: Settle
     idempotency_key: str
     attempts: int
+    updated: tuple[str, ...] = ()
 
     def of(self, planned: Planned) -> Settled:
         """The same as an engine reports it."""
-        return Settled(planned, self.settle, self.idempotency_key, self.attempts)
+        return Settled(planned, *self[1:])
 
 
 class Stop(NamedTuple):
@@ -129,9 +131,11 @@ class Standing(NamedTuple):
     in_flight: int = 0
     waiting: int = 0
     holding: str = ""
+    answers: tuple[tuple[str, int, int], ...] = ()
+    """As ``Engine.answers``: (method, HTTP status, number)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """What became of a batch: one outcome a row, fewer only where the delivery stopped."""
 

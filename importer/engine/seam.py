@@ -5,13 +5,13 @@ An engine says where that happens: in this process, or in workers on other machi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from importer.delivery.pacing.valve import PATIENCE
+from importer.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from importer.delivery.pacing.outage import HealthSettings
     from importer.delivery.pool import PoolSettings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.updating import UpdatePolicy
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EngineSettings:
     """How rows are delivered. Holds no secret: it may travel to other machines."""
 
@@ -61,6 +61,11 @@ class Engine(Protocol):
     @property
     def requests(self) -> tuple[int, int, int]:
         """POSTs, GETs and PATCHes that have left, answered or not."""
+        ...
+
+    @property
+    def answers(self) -> Mapping[tuple[str, int], int]:
+        """Of the requests that have left, by (method, HTTP status): 0 where none came back."""
         ...
 
     @property

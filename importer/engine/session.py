@@ -178,7 +178,8 @@ class Session:
     def standing(self) -> Standing:
         """How it stands."""
         one = self._engine
-        return Standing(one.requests, one.in_flight, one.waiting, one.holding)
+        answers = tuple((*kind, number) for kind, number in one.answers.items())
+        return Standing(one.requests, one.in_flight, one.waiting, one.holding, answers)
 
     # Inside ---------------------------------------------------------------------------------------
 
@@ -206,7 +207,7 @@ class Session:
 
     def _settled(self, settled: Settled) -> None:
         position = settled.planned.position
-        one = Told(position, settled.settle, settled.idempotency_key, settled.attempts)
+        one = Told(position, *settled[1:])
         batch = self._of_position[position]
         batch.tell(one)
         if batch.is_whole:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from importer.errors import InvalidFound, RunStopped
-from importer.job.finish import exit_code, write_all
+from importer.job.finish import NOT_TYPED, exit_code, write_all
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer
 from importer.job.run import TOO_MANY_INVALID, Finished
@@ -21,14 +21,25 @@ from importer.plan.volume_guard import empty_input
 from importer.results import Summary, Workspace, report
 
 if TYPE_CHECKING:
+    from importer.job.finish import Typed
     from importer.job.job_settings import InputSettings
     from importer.job.source_reading import Input
 
 
 def check(
-    inputs: InputSettings, *, world: World | None = None, observer: Observer | None = None
+    inputs: InputSettings,
+    *,
+    world: World | None = None,
+    observer: Observer | None = None,
+    typed: Typed = NOT_TYPED,
 ) -> Finished:
     """Validate the sources; a row that a first run would send has the outcome ``would_create``.
+
+    Args:
+        inputs: what to read and where to write.
+        world: clock and standard input; the real ones by default.
+        observer: hears of progress.
+        typed: what the results tell of the command.
 
     Raises:
         UsageError: a setting or an input is wrong.
@@ -59,8 +70,19 @@ def check(
         summary.seconds["read"] = round(time.perf_counter() - started, 3)
         stopped = _first_invalid(read) or _stop_rule(inputs, read, staging, observer, summary)
         summary.exit_code = stopped.exit_code if stopped else exit_code(staging.counts())
-        summary.stopped_by = stopped.reason if stopped else ""
-        results = write_all(workspace, staging, read, summary, world.clock)
+        if stopped is not None:
+            summary.stopped_by = stopped.reason
+            summary.stop_message, summary.stop_hint = stopped.message, stopped.hint
+        results = write_all(
+            workspace,
+            staging,
+            read,
+            summary,
+            world.clock,
+            observer=observer,
+            typed=typed,
+            with_report=not inputs.no_report,
+        )
     observer.finished(summary, str(results))
     return Finished(summary, results, stopped)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -14,6 +15,7 @@ from importer.delivery.stopping import one_cause
 from importer.errors import RunStopped
 from importer.job.signals import Interrupted, watched
 from importer.plan import rows_to_deliver
+from importer.results import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 TELL_EVERY = 0.25
 """Seconds between two looks at the progress."""
+THROTTLED = 429
+"""Too Many Requests (RFC 6585, section 4)."""
 RECORD_AT = 500
 """Settled rows that are written to staging together."""
 
@@ -45,15 +49,21 @@ class Delivered:
     patches: int = 0
     stopped_by: RunStopped | None = None
     signum: int | None = None
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """The requests by (method, HTTP status), as ``Engine.answers``."""
+    updated: Counter[str] = field(default_factory=Counter)
+    """Records by the field in which they were updated."""
 
     def and_then(self, later: Delivered) -> Delivered:
-        """This delivery and the one that followed it, as one."""
+        """This delivery and the one that followed it, as one; its fields are no record's."""
         return Delivered(
             self.posts + later.posts,
             self.gets + later.gets,
             self.patches + later.patches,
             self.stopped_by or later.stopped_by,
             later.signum if self.signum is None else self.signum,
+            self.answers + later.answers,
+            self.updated,
         )
 
 
@@ -92,6 +102,7 @@ class Delivery:
         world: World,
         progress: Progress,
         observer: Observer,
+        timeline: Timeline | None = None,
         user_agent: str = "importer",
         health: HealthSettings | None = None,
         pool: PoolSettings | None = None,
@@ -107,6 +118,8 @@ class Delivery:
         self._work = work or Work(staged, staging.record, settings.updates)
         self._progress = progress
         self._observer = observer
+        self._timeline = timeline or Timeline()
+        self._monotonic = world.monotonic
         self._unrecorded: list[Settled] = []
         self.delivered = Delivered()
         make = engine or partial(
@@ -144,6 +157,7 @@ class Delivery:
             Interrupted: a second signal came.
             LedgerFailed: the ledger could not be written.
         """
+        self._timeline.start(self._monotonic())
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._tell)
@@ -155,6 +169,8 @@ class Delivery:
             raise one_cause(group) from None
         finally:
             self._record()
+            self._sample()
+            self.delivered.answers.update(self._engine.answers)
             requests = self._engine.requests
             self.delivered.posts, self.delivered.gets, self.delivered.patches = requests
         return self.delivered
@@ -167,6 +183,8 @@ class Delivery:
 
     def _settled(self, settled: Settled) -> None:
         self._progress.outcomes[settled.settle.outcome.value] += 1
+        if settled.updated:
+            self.delivered.updated.update(settled.updated)
         self._unrecorded.append(settled)
         if len(self._unrecorded) >= RECORD_AT:
             self._record()
@@ -182,7 +200,21 @@ class Delivery:
             self._progress.waiting = self._engine.waiting
             self._progress.holding = self._engine.holding
             self._observer.delivering(self._progress)
+            self._sample()
             await anyio.sleep(TELL_EVERY)
+
+    def _sample(self) -> None:
+        """Note how it stands now, for who looks back on the run."""
+        one = self._engine
+        self._timeline.add(
+            self._monotonic(),
+            requests=sum(one.requests),
+            throttled=sum(n for (_, status), n in one.answers.items() if status == THROTTLED),
+            settled=self._progress.done,
+            in_flight=one.in_flight,
+            waiting=one.waiting,
+            holding=one.holding,
+        )
 
     async def _heed_signals(self) -> None:
         with anyio.open_signal_receiver(*watched()) as signals:

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import Done, Origin, Rejected, State, Synced, UpdateState
 from importer.errors import BugFound, ExitCode, LedgerFailed, UsageError
 from importer.job.world import iso
+from importer.ledger.run_table import LONGEST_TRY, MOST_TRIES, SETTLED
 from importer.outcomes import NOT_FAILED, Outcome
 from importer.plan.decide import differing
 from importer.results import (
     errors_name,
     report,
     write_errors,
+    write_pace,
     write_results,
     write_summary,
     write_vanished,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections import Counter
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from importer.clock import Clock
+    from importer.job.observer import Observer
     from importer.job.source_reading import Input
+    from importer.ledger import Ledger
     from importer.ledger.interface import LedgerReader
     from importer.plan import Page, Staging
     from importer.plan.frames import Pending
-    from importer.results import Summary, Workspace
+    from importer.results import Summary, Timeline, Workspace
+    from importer.results.timeline import Interval
 
 
 def fill_in_from_ledger(staging: Staging, ledger: LedgerReader, *, why: str) -> LedgerFailed | None:
@@ -92,14 +100,87 @@ def _outcome(
             return Outcome.UNSETTLED, "", "not_reached", why
 
 
-def exit_code(outcomes: dict[str, int], fail_on: Iterable[str] = ()) -> ExitCode:
-    """0 if every record is in Moment and in step (or would be), else 1.
+def exit_code(
+    outcomes: dict[str, int], fail_on: Iterable[str] = (), *, goes_on: bool = True
+) -> ExitCode:
+    """0 if every record is in Moment and in step (or would be), else 75 or 1.
 
-    ``fail_on`` are further outcomes that count as not done.
+    75 where only unsettled records are left, with which the same command goes on by itself.
+
+    Args:
+        outcomes: records by outcome.
+        fail_on: further outcomes that count as not done; ``unsettled`` asks for 1.
+        goes_on: whether the same command is to go on by itself; not where ``--limit`` ended it.
     """
-    done = NOT_FAILED - {*fail_on}
-    left = sum(number for outcome, number in outcomes.items() if outcome not in done)
-    return ExitCode.ROWS_LEFT if left else ExitCode.OK
+    told = {*fail_on}
+    left = {one for one, number in outcomes.items() if number and one not in NOT_FAILED - told}
+    if not left:
+        return ExitCode.OK
+    waits = goes_on and left == {Outcome.UNSETTLED} and Outcome.UNSETTLED not in told
+    return ExitCode.TEMPFAIL if waits else ExitCode.ROWS_LEFT
+
+
+_AT_ONCE = 1000
+"""Rows of which the ledger is asked how often they were tried."""
+
+
+def tried_in_vain(
+    ledger: Ledger, staging: Staging, counts: dict[str, int], now: float, *, stopped: bool
+) -> str:
+    """Why a person is needed although what is in the way may pass by itself; "" where none is.
+
+    Nobody is to type a command for ever that never gets on. So rows that are left unsettled must
+    not all have been tried in vain, and a run that was stopped, or left marks alone, must have
+    settled something, or others before it.
+    """
+    try:
+        if counts.get(Outcome.UNSETTLED) and not stopped:
+            if not _rows_in_vain(ledger, staging, now):
+                return ""
+            rows = counts[Outcome.UNSETTLED]
+            what = f"{rows:,} {'row has' if rows == 1 else 'rows have'} been unsettled"
+            hint = "importer why REFERENCE says what is known of one"
+        else:
+            settled = any(counts.get(one) for one in SETTLED)
+            if settled or not ledger.stops_in_vain(now):
+                return ""
+            what, hint = "no run has settled anything", "importer runs shows how they ended"
+    except LedgerFailed:
+        return ""  # Nobody can tell; and what cannot be read may pass, too.
+    hours = LONGEST_TRY / 3600
+    tries = f"for {hours:.0f} hours or more, in {MOST_TRIES} runs or more"
+    return f"{what} {tries}: trying again does not help by itself ({hint})"
+
+
+def _rows_in_vain(ledger: Ledger, staging: Staging, now: float) -> bool:
+    unsettled = (
+        row.reference for row in staging.failed() if row.outcome == Outcome.UNSETTLED.value
+    )
+    while some := list(islice(unsettled, _AT_ONCE)):
+        if not ledger.is_tried_in_vain(some, now):
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What the results tell of the command that was typed; nothing where none was."""
+
+    settings: Sequence[tuple[str, str, str]] = ()
+    """Name, value and where from; no key, no password."""
+    next_commands: Callable[[Summary, str], list[str]] = lambda _summary, _results: []
+    """What may be typed next, by the summary and the folder with the results."""
+
+
+NOT_TYPED = Typed()
+REPORT_FAILED = "report_failed"
+MOST_FIELDS = 50
+"""Fields that a summary counts; of metadata there may be any number."""
+
+
+def by_field(**counted: Counter[str]) -> dict[str, dict[str, int]]:
+    """Records by outcome and field, as a summary holds them."""
+    return {name: dict(one.most_common(MOST_FIELDS)) for name, one in counted.items() if one}
 
 
 def write_all(
@@ -109,11 +190,25 @@ def write_all(
     summary: Summary,
     clock: Clock,
     *,
+    observer: Observer,
+    typed: Typed = NOT_TYPED,
     vanished: Iterable[tuple[str, str, str]] | None = None,
+    timeline: Timeline | None = None,
+    with_report: bool = True,
 ) -> Path:
     """Write and publish the results; fills in the summary's counts and its end.
 
-    ``vanished`` are (reference, customer id, marked), if there are any to be written.
+    Args:
+        workspace: where they are written.
+        staging: the records and their outcomes.
+        read: what was read.
+        summary: how the job went.
+        clock: tells when it ended.
+        observer: hears of a report that could not be written; the results are published then, too.
+        typed: what they tell of the command.
+        vanished: (reference, customer id, marked), if there are any to be written.
+        timeline: how delivery went.
+        with_report: whether they have a page to look at.
 
     Raises:
         UsageError: the results could not be written; the ledger holds everything all the same.
@@ -136,9 +231,16 @@ def write_all(
             held[row.outcome or ""] = held.get(row.outcome or "", 0) + 1
         if vanished is not None:
             write_vanished(workspace, vanished)
+        intervals = timeline.intervals() if timeline is not None else []
+        if intervals:
+            write_pace(workspace, intervals)
         ended = clock.now()
         summary.ended_at = iso(ended)
         summary.seconds["total"] = round(ended - summary.began, 3)
+        summary.settings = list(typed.settings)
+        summary.next = typed.next_commands(summary, str(workspace.final))
+        if with_report:
+            _write_report(workspace, summary, intervals, observer)
         write_summary(workspace, summary)
         staging.close()
         return workspace.publish()
@@ -148,6 +250,27 @@ def write_all(
             hint="nothing is lost: `importer export` writes every id from the ledger,"
             " and the same command again writes the results",
         ) from None
+
+
+def _write_report(
+    workspace: Workspace, summary: Summary, intervals: Sequence[Interval], observer: Observer
+) -> None:
+    """Write the page; whatever is wrong with it is a warning: results come first."""
+    from importer.results.html_report import REPORT, render_run  # noqa: PLC0415 - loads jinja2
+
+    try:
+        page = render_run(summary, intervals)
+        with workspace.open_text(REPORT) as file:
+            file.write(page)
+    except Exception as error:  # noqa: BLE001 - what it is says its type; it must not stop a run
+        (workspace.partial / REPORT).unlink(missing_ok=True)
+        said = error.strerror if isinstance(error, OSError) else None
+        text = (
+            f"{REPORT} could not be written ({said or type(error).__name__});"
+            f" `importer report {summary.run_id}` tries again"
+        )
+        summary.warnings.append(text)
+        observer.warning(REPORT_FAILED, text)
 
 
 def _counted(pages: Iterable[Page], expected: int) -> Iterator[Page]:

@@ -9,6 +9,7 @@ are loaded when a value is parsed.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,11 +38,14 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+_BETWEEN = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+"""What stands between several addresses; a blank or a comma may be a part of one."""
 
 PREFIX = "IMPORTER_"
 SENDS = ("run", "plan")
 READS = ("run", "plan", "check")
 ONLY_RUN = ("run",)
+NOTIFY_TEST = "notify test"
 _KEY = "setting"
 
 
@@ -69,13 +73,20 @@ class Setting:
     each_time: bool = False
     """It must be meant each time: no variable sets it."""
     section: str = ""
-    """It may stand in this section of a mapping file, too: ``source`` or ``guard``,"""
+    """It may stand in this section of a mapping file, too: ``source``, ``guard``, ``notify``,"""
     key: str = ""
     """and is called so there; "" for its name."""
     repeated: bool = False
     """The flag may be given several times; the field holds a tuple."""
+    secret: bool = False
+    """It holds tokens: no flag sets it, because process lists show flags, and nothing shows its
+    value. Beside its variable there is ``NAME_FILE``, the name of a file that holds it."""
     help_of: Mapping[str, str] = field(default_factory=dict)
     """Other words for some commands, where it does something else there."""
+    values: tuple[str, ...] | Callable[[], list[str]] = ()
+    """What a shell offers for it, or what makes that when it is asked for; others may be taken."""
+    several: bool = False
+    """They may be joined by commas."""
 
     @property
     def flag(self) -> str:
@@ -101,7 +112,10 @@ class Setting:
             UsageError: it is no value of this setting.
         """
         if self.repeated:
-            return tuple(self._one(one) for one in given or ())
+            several = _BETWEEN.split(given.strip()) if isinstance(given, str) else given
+            if several is not None and not isinstance(several, list | tuple):
+                several = [several]
+            return tuple(self._one(one) for one in several or ())
         return None if given is None else self._one(given)
 
     def _one(self, given: Any) -> Any:
@@ -133,6 +147,12 @@ def setting(  # noqa: D417 - the others are documented at Setting
         kind = Path if isinstance(given, Path) else type(given)
     made = {"help": help, "default": given, "kind": kind, "commands": commands}
     return field(default=default, metadata={_KEY: {**made, **more}})
+
+
+def secret(help: str, **more: Any) -> dict[str, Any]:  # noqa: A002 - as click and typer call it
+    """The metadata of a field of texts that nothing shows; see ``Setting.secret``."""
+    made = {"help": help, "default": None, "kind": str, "commands": (*ONLY_RUN, NOTIFY_TEST)}
+    return {_KEY: {**made, "secret": True, "section": "notify", **more}}
 
 
 def settings_in(*classes: type[Any]) -> Iterator[Setting]:
@@ -216,6 +236,12 @@ def parse_update(text: str) -> str:
     return updates_text(parse_updates(text))
 
 
+def _update_policies() -> list[str]:
+    from importer.mapping.updates import FIELDS, POLICIES  # noqa: PLC0415 - few ask
+
+    return [f"{field}={policy}" for field in FIELDS for policy in POLICIES]
+
+
 def parse_fail_on(text: str) -> str:
     """The outcomes that ``--fail-on`` names, in their canonical spelling.
 
@@ -257,6 +283,38 @@ def parse_shard(text: str) -> Shard:
     return shard_of(text, os.environ)
 
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s].*")
+
+
+def parse_notify(text: str) -> str:
+    """An address as Apprise has them; the message shows nothing of it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not _ADDRESS.fullmatch(str(text)):
+        raise UsageError(
+            "an address to notify is none",
+            hint="KIND://..., as Apprise lists them: mailto://, slack://, json:// (docs/alerts.md)",
+        )
+    return text
+
+
+def parse_ping_url(text: str) -> str:
+    """The address of a dead man's switch; the message shows nothing of it.
+
+    Raises:
+        UsageError: it is no http(s) URL.
+    """
+    given = str(text).strip()
+    if given and not re.fullmatch(r"https?://[^\s/]+(?:/[!-~]*)?", given, re.IGNORECASE):
+        raise UsageError(
+            "the ping URL is no URL of a web server",
+            hint="https://HOST/..., as healthchecks.io shows it for a check (docs/alerts.md)",
+        )
+    return given
+
+
 def parse_log_format(text: str) -> str:
     """What ``--log-format`` names.
 
@@ -292,9 +350,24 @@ class InputSettings:
     out: Path = setting(
         Path("results"),
         "Folder that gets one results folder per run.",
-        commands=(*READS, "verify"),
-        help_of={"plan": "Folder for scratch files meanwhile."},
+        commands=(*READS, "verify", "doctor", "report", "why"),
+        help_of={
+            "why": "Folder that the results folders are in.",
+            "plan": "Folder for scratch files meanwhile.",
+            "report": "Folder that the results folders are in.",
+        },
     )
+    no_report: bool = setting(
+        default=False, help="Leave report.html out of the results.", commands=("run", "check")
+    )
+    ca_bundle: Path | None = setting(
+        None,
+        "File of the authorities to trust (PEM), for Moment, sources by https, and alerts.",
+        kind=Path,
+        commands=(*READS, "init", "verify", "doctor", NOTIFY_TEST),
+        metavar="FILE",
+    )
+    """In place of SSL_CERT_FILE, SSL_CERT_DIR and the usual ones; None for those."""
     strict: bool = setting(
         default=False, help="An unknown column, or text that looks damaged, is an error."
     )
@@ -305,6 +378,7 @@ class InputSettings:
         commands=(*READS, "init", "verify"),
         parse=parse_delimiter,
         section="source",
+        values=(",", ";", "|", "tab"),
     )
     encoding: str = setting(
         "auto",
@@ -312,6 +386,7 @@ class InputSettings:
         commands=(*READS, "init", "verify"),
         parse=parse_encoding,
         section="source",
+        values=("auto", "utf-8", "windows-1252", "windows-1250", "iso-8859-15", "utf-16"),
     )
     sheet: str | None = setting(
         None,
@@ -333,6 +408,7 @@ class InputSettings:
         "Lines such as totals, that look like no customers: stop (default), keep or skip.",
         kind=str,
         parse=parse_edges,
+        values=("stop", "keep", "skip"),
     )
     on_duplicate: OnDuplicate = setting(
         OnDuplicate.ERROR,
@@ -340,6 +416,7 @@ class InputSettings:
         kind=str,
         shown=OnDuplicate.ERROR.value,
         parse=parse_duplicate_policy,
+        values=tuple(OnDuplicate),
     )
     max_errors: ErrorLimit | None = setting(
         None,
@@ -389,19 +466,25 @@ class DeliverySettings:
         "The results ledger: a file (SQLite), or postgresql://USER@HOST/DATABASE.",
         kind=str,
         shown=str(DEFAULT_LEDGER),
-        commands=(*SENDS, "verify", "status", "export", "ledger move"),
+        commands=(
+            *(*SENDS, "verify", "status", "why", "runs", "export", "doctor"),
+            *("ledger move", "report"),
+        ),
         parse=LedgerAddress.parse,
         metavar="PATH|URL",
     )
     base_url: str = setting(
         DEFAULT_BASE_URL,
         "Where the API is; plain http for loopback only.",
-        commands=(*SENDS, "verify"),
+        commands=(*SENDS, "verify", "doctor"),
         parse=check_base_url,
         own_variable="MOMENT_BASE_URL",
+        values=(DEFAULT_BASE_URL, "http://127.0.0.1:8787"),
     )
     account: str = setting(
-        "default", "Keeps merchants apart in one ledger.", commands=(*SENDS, "verify")
+        "default",
+        "Keeps merchants apart in one ledger.",
+        commands=(*SENDS, "verify", "doctor"),
     )
     engine: str = setting(
         "",
@@ -480,6 +563,8 @@ class DeliverySettings:
         parse=parse_update,
         metavar="FIELD=POLICY",
         section="update",
+        values=_update_policies,
+        several=True,
     )
     """In its one spelling (mapping.updates); ``updates`` is what it says."""
     fail_on: str = setting(
@@ -488,10 +573,15 @@ class DeliverySettings:
         commands=ONLY_RUN,
         parse=parse_fail_on,
         metavar="OUTCOME",
+        values=(*Outcome, VANISHED),
+        several=True,
     )
     """Canonical: sorted, joined by commas."""
     live: bool = setting(
-        default=False, help="Live money keys are meant.", commands=SENDS, each_time=True
+        default=False,
+        help="Live money keys are meant.",
+        commands=(*SENDS, "doctor"),
+        each_time=True,
     )
     key_changed: bool = setting(
         default=False,
@@ -524,9 +614,60 @@ class DisplaySettings:
         "auto",
         "auto: progress on a terminal, JSON log lines elsewhere. Or console, json.",
         parse=parse_log_format,
+        values=LOG_FORMATS,
     )
     quiet: bool = setting(default=False, help="Only warnings and errors.", letter="-q")
 
 
-TABLE: tuple[Setting, ...] = tuple(settings_in(InputSettings, DeliverySettings, DisplaySettings))
+@dataclass(frozen=True, slots=True)
+class OutwardSettings:
+    """Whom a run tells how it went."""
+
+    metrics: Path | None = setting(
+        None,
+        "Write the run's figures to FILE, for node_exporter's textfile collector.",
+        kind=Path,
+        commands=ONLY_RUN,
+        metavar="FILE.prom",
+    )
+    notify: tuple[str, ...] = field(
+        default=(),
+        repr=False,
+        metadata=secret(
+            "Who is told when a run fails, or is ok again: addresses as Apprise has them.",
+            repeated=True,
+            parse=parse_notify,
+            key="urls",
+        ),
+    )
+    ping_url: str = field(
+        default="",
+        repr=False,
+        metadata=secret(
+            "A dead man's switch in the style of healthchecks.io: told of start and end.",
+            parse=parse_ping_url,
+        ),
+    )
+    notify_timeout: float = setting(
+        10.0,
+        "Most seconds that alerts and pings may take.",
+        commands=(*ONLY_RUN, NOTIFY_TEST),
+        least=0.1,
+        most=300,
+        section="notify",
+        key="timeout",
+    )
+
+    warnings: tuple[str, ...] = ()
+    """What is odd about where the addresses were found."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Nobody is told anything."""
+        return not (self.metrics or self.notify or self.ping_url)
+
+
+TABLE: tuple[Setting, ...] = tuple(
+    settings_in(InputSettings, DeliverySettings, OutwardSettings, DisplaySettings)
+)
 """Every setting, in the order of ``--help``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -14,7 +15,14 @@ from importer import __version__
 from importer.delivery.around import loop_options
 from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
-from importer.job.finish import exit_code, fill_in_from_ledger, write_all
+from importer.job.finish import (
+    NOT_TYPED,
+    by_field,
+    exit_code,
+    fill_in_from_ledger,
+    tried_in_vain,
+    write_all,
+)
 from importer.job.job_settings import VANISHED
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
@@ -23,23 +31,27 @@ from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
-from importer.job.world import World, iso, new_run_id
+from importer.job.world import iso, new_run_id, real_world
 from importer.ledger import Account, Ledger, Share, hold, open_ledger, open_rate
 from importer.plan import Staging, make_plan
+from importer.plan.forecast import conflicts_by_field, forecast
 from importer.plan.make import settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
-from importer.results import Summary, Workspace
+from importer.results import Summary, Timeline, Workspace
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from importer.clock import Clock
     from importer.delivery.credentials import ApiKey
     from importer.job.deliver import MakeEngine
+    from importer.job.finish import Typed
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
     from importer.job.volume import Look
+    from importer.job.world import World
     from importer.ledger import LedgerAddress
     from importer.ledger.interface import Lease, LedgerReader
     from importer.shard import Shard
@@ -75,6 +87,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
     confirm_key: Callable[[], bool] = lambda: False,
     confirm_account: Callable[[str], bool] = lambda _: False,
     plan: NoPlan | None = None,
+    typed: Typed = NOT_TYPED,
 ) -> Finished:
     """Import the sources: read, validate, plan, deliver, write results.
 
@@ -87,13 +100,14 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         confirm_key: asked when another key than last time is used on this ledger.
         confirm_account: asked, with the reason, where this account looks like another one.
         plan: a saved plan to follow; the run does exactly that, or nothing.
+        typed: what the results tell of the command.
 
     Raises:
         UsageError: a setting or an input is wrong, or the plan does not hold; nothing was sent.
         LedgerInUse: another run holds the ledger.
         Interrupted: a signal ended the run at once.
     """
-    world, observer = world or World(), observer or Observer()
+    world, observer = world or real_world(inputs.ca_bundle), observer or Observer()
     account = Account(delivery.base_url, key.mode, delivery.account)
     began = world.clock.now()
     shard = inputs.shard
@@ -102,6 +116,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
     summary = Summary(run_id, "run", account.label, began, iso(began), inputs.shown_sources)
     summary.shard = "" if shard.is_whole else str(shard)
     summary.mapping = mapping_file(inputs.config)
+    summary.dry_run = delivery.dry_run
     observer.started(run_id, "run", account.label)
     plan = plan or NoPlan()
     summary.plan = plan.digest
@@ -156,11 +171,15 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             plan.check_rows(staging, reader)
             look = volume.look(staging, read, met)
             summary.vanished = _guard(look, volume, delivered, observer)
+            summary.series, summary.volume = volume.series, look.figures
             if not shard.is_whole:
                 # Of the whole input all is known by now; what is told from here on is the share.
                 read = replace(read, records=staging.keep(shard))
                 summary.vanished = volume.keep(shard, staging, look, common)
             if delivery.dry_run and delivered.stopped_by is None:
+                if delivery.updates.rules:
+                    foreseen = forecast(staging, reader, delivery.updates).updated_fields
+                    summary.fields = by_field(would_update=foreseen)
                 would_deliver(staging, reader)
             counts = staging.counts()
             to_deliver = counts.pop("", 0) if delivered.stopped_by is None else 0
@@ -176,6 +195,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             plan=plan.begins,
         )
         stack.enter_context(_noting_failure(ledger, run_id, world.clock))
+        timeline = Timeline()
         pipeline = partial(
             Delivery,
             staging,
@@ -187,9 +207,11 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             settings=delivery,
             world=world,
             observer=observer,
+            timeline=timeline,
             user_agent=f"importer/{__version__}",
             engine=_engine(
                 delivery,
+                bundle=inputs.ca_bundle,
                 account=account,
                 lease=lease,
                 key_digest=digest,
@@ -203,14 +225,15 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             total = min(to_deliver, delivery.limit or to_deliver)
             with _timed(summary, "deliver"), _not_in_vain():
                 delivered = _deliver(pipeline(progress=Progress(total=total)))
+        is_whole = delivery.limit is None or to_deliver <= delivery.limit
         if (marking := volume.marking) is not None:
-            is_whole = delivery.limit is None or to_deliver <= delivery.limit
             if marking.open and is_whole and not delivery.dry_run and _went_through(delivered):
                 work = marking.work(volume.vanished(staging))
                 marks = pipeline(progress=Progress(total=marking.open), work=work)
                 with _timed(summary, "mark"), _not_in_vain():
                     delivered = delivered.and_then(_deliver(marks))
             summary.marked = {word: number for word, number in marking.counts.items() if number}
+        summary.stages["results"] = time.time()
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         _fill_in(staging, reader, delivered, delivery.limit)
@@ -221,11 +244,29 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             staging.counts(),
             now=world.clock.now(),
             delivery=delivery,
-            measure=None if delivery.dry_run else volume.measure,
+            # After a canary (--limit) most references are still new: it is no measure.
+            measure=volume.measure if is_whole and not delivery.dry_run else None,
             marks=marking.failures if marking is not None else {},
+            cut=delivery.limit is not None and to_deliver > delivery.limit,
+            in_vain=partial(tried_in_vain, ledger, staging),
+            observer=observer,
         )
-        gone = volume.listed(staging) if summary.vanished else None
-        results = write_all(workspace, staging, read, summary, world.clock, vanished=gone)
+        with suppress(LedgerFailed):
+            summary.ledger = reader.totals()
+        conflicts = partial(conflicts_by_field, staging, reader, delivery.updates)
+        _tell_delivery(summary, delivered, timeline, conflicts)
+        results = write_all(
+            workspace,
+            staging,
+            read,
+            summary,
+            world.clock,
+            observer=observer,
+            typed=typed,
+            vanished=volume.listed(staging) if summary.vanished else None,
+            timeline=timeline,
+            with_report=not inputs.no_report,
+        )
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
 
@@ -275,6 +316,7 @@ def check_engine(delivery: DeliverySettings) -> None:
 def _engine(
     delivery: DeliverySettings,
     *,
+    bundle: Path | None,
     account: Account,
     lease: Lease,
     key_digest: str,
@@ -294,6 +336,7 @@ def _engine(
         account=account,
         lease=lease.number,
         key_digest=key_digest,
+        bundle=bundle,
         reader=reader,
         around=world,
         warn=partial(observer.warning, "worker_left_out"),
@@ -370,7 +413,7 @@ def _guard(look: Look, volume: VolumeCheck, delivered: Delivered, observer: Obse
 
 @contextmanager
 def _timed(summary: Summary, stage: str) -> Iterator[None]:
-    began = time.perf_counter()
+    summary.stages[stage], began = time.time(), time.perf_counter()
     yield
     summary.seconds[stage] = round(time.perf_counter() - began, 3)
 
@@ -392,7 +435,8 @@ def _noting_failure(ledger: Ledger, run_id: str, clock: Clock) -> Iterator[None]
     except BaseException as error:
         code = error.exit_code if isinstance(error, ImporterError) else ExitCode.INTERNAL
         with suppress(LedgerFailed):
-            ledger.end_run(run_id, ended_at=clock.now(), exit_code=code)
+            reason = getattr(error, "reason", "")
+            ledger.end_run(run_id, ended_at=clock.now(), exit_code=code, stopped_by=reason)
         raise
 
 
@@ -433,13 +477,24 @@ def _note_end(
     delivery: DeliverySettings,
     measure: dict[str, Any] | None,
     marks: dict[str, int],
+    cut: bool,
+    in_vain: Callable[..., str],
+    observer: Observer,
 ) -> None:
     """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
     fail_on = [one for one in delivery.fail_on.split(",") if one]
     # A mark that is not there counts as a row does that is not in step.
     outcomes = {**counts, **({VANISHED: summary.vanished} if VANISHED in fail_on else {})}
     outcomes |= {word: number + counts.get(word, 0) for word, number in marks.items()}
-    code = _exit_code(delivered, outcomes, fail_on)
+    code = _exit_code(delivered, outcomes, fail_on, cut=cut)
+    if code is ExitCode.TEMPFAIL:
+        stopped = delivered.stopped_by
+        if why := in_vain(counts, now, stopped=stopped is not None):
+            code = ExitCode.ROWS_LEFT if stopped is None else ExitCode.STOPPED
+            if stopped is not None:
+                stopped.exit_code = code
+            summary.warnings.append(why)
+            observer.warning("tried_in_vain", why)
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
     if delivered.patches:
         summary.requests["patch"] = delivered.patches
@@ -450,21 +505,44 @@ def _note_end(
             exit_code=code,
             counts=counts,
             volume=measure if _went_through(delivered) else None,
+            stopped_by=_stopped_by(delivered),
         )
         ledger.forget_attempts(now - delivery.keep_history * _DAY)
     except LedgerFailed as failed:
         delivered.stopped_by = delivered.stopped_by or failed
-        code = _exit_code(delivered, outcomes, fail_on)
+        code = _exit_code(delivered, outcomes, fail_on, cut=cut)
     summary.exit_code = code
     summary.stopped_by = _stopped_by(delivered)
+    if delivered.signum is not None:
+        summary.stop_message = f"interrupted by {signal.Signals(delivered.signum).name}"
+        summary.stop_hint = "type the same command again: it goes on, and nothing is sent twice"
+    elif (stopped := delivered.stopped_by) is not None:
+        summary.stop_message, summary.stop_hint = stopped.message, stopped.hint
 
 
-def _exit_code(delivered: Delivered, outcomes: dict[str, int], fail_on: Sequence[str]) -> ExitCode:
+def _tell_delivery(
+    summary: Summary,
+    delivered: Delivered,
+    timeline: Timeline,
+    conflicts: Callable[[], Counter[str]],
+) -> None:
+    """Put into the summary how delivery went: answers, waits, and what was written by field."""
+    for (method, status), number in sorted(delivered.answers.items()):
+        summary.answers.setdefault(method, {})[str(status)] = number
+    summary.waits = {why: round(seconds, 2) for why, seconds in timeline.held.items()}
+    summary.fields |= by_field(updated=delivered.updated)
+    with suppress(LedgerFailed):  # Figures; what is wrong with it has been told.
+        summary.fields |= by_field(conflict=conflicts())
+
+
+def _exit_code(
+    delivered: Delivered, outcomes: dict[str, int], fail_on: Sequence[str], *, cut: bool
+) -> ExitCode:
     if delivered.signum is not None:
         return exit_code_of(delivered.signum)
     if delivered.stopped_by is not None:
         return delivered.stopped_by.exit_code
-    return exit_code(outcomes, fail_on)
+    return exit_code(outcomes, fail_on, goes_on=not cut)
 
 
 def _stopped_by(delivered: Delivered) -> str:

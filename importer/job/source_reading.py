@@ -351,7 +351,7 @@ class _Reading:
             self._sizes[-1] += part.frame.height + len(part.malformed)
         self._skipped[-1] += len(judged.skipped)
         self._staging.add_batch(judged)
-        self._carried.update(carried_fields(judged.valid["payload"]))
+        self._carried.update(judged.carried or carried_fields(judged.valid["payload"]))
         shard = self._settings.shard
         # Each error is told by one shard, as its row is.
         self._groups.add_invalid(row for row in judged.invalid if _is_of(row, shard))
@@ -394,6 +394,7 @@ def _options(settings: InputSettings, folder: Path) -> SourceOptions:
         sheet=sheet,
         header_row=header_row,
         folder=folder,
+        ca_bundle=settings.ca_bundle,
     )
 
 

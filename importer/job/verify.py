@@ -35,7 +35,7 @@ from importer.errors import ExitCode, RunStopped, UsageError
 from importer.job.run import check_key
 from importer.job.signals import Interrupted, watched
 from importer.job.source_reading import read_sources
-from importer.job.world import World, iso, new_run_id
+from importer.job.world import World, iso, new_run_id, real_world
 from importer.ledger import Account, Ledger, open_ledger
 from importer.plan import Staging
 from importer.results import Workspace
@@ -58,6 +58,7 @@ PAGE = 200
 TRIES = 5
 """GETs of one customer before it counts as not checked."""
 COLUMNS = ("external_reference", "bcus_id", "finding", "fields")
+NOT_CHECKED = "not_checked"
 WORDS = {
     "in_step": "is in Moment, and holds what was last confirmed",
     "drift": "holds another value in some field than was last confirmed",
@@ -65,7 +66,7 @@ WORDS = {
     "another_id": "its reference belongs to another bcus_ id now",
     "missing": "is not in Moment any more",
     "no_base": "is in Moment; nothing is known of its fields to compare them with",
-    "not_checked": "no answer that can be believed; type the same command again",
+    NOT_CHECKED: "no answer that can be believed; type the same command again",
 }
 """The findings, and what each says of a customer."""
 FINE = frozenset({"in_step", "no_base"})
@@ -97,12 +98,18 @@ class Verified:
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 if all is as it was last confirmed, 1 if something is not, or why it ended early."""
+        """0 if all is as it was last confirmed, 1 if something is not, or why it ended early.
+
+        75 where all that is left is what could not be checked.
+        """
         if self.signum is not None:
             return ExitCode(128 + self.signum)
         if self.stopped_by is not None:
             return self.stopped_by.exit_code
-        return ExitCode.OK if set(self.found) <= FINE else ExitCode.ROWS_LEFT
+        left = {finding for finding, number in self.found.items() if number} - FINE
+        if left == {NOT_CHECKED}:
+            return ExitCode.TEMPFAIL
+        return ExitCode.ROWS_LEFT if left else ExitCode.OK
 
 
 def compare(state: UpdateState, seen: Hashes) -> tuple[str, tuple[str, ...]]:
@@ -141,7 +148,7 @@ def verify(
     Raises:
         UsageError: there is no ledger, or the key is another merchant's.
     """
-    world = world or World()
+    world = world or real_world(inputs.ca_bundle)
     account = Account(delivery.base_url, key.mode, delivery.account)
     with ExitStack() as stack:
         ledger = stack.enter_context(
@@ -270,7 +277,7 @@ class _Verify:
             if self._world.monotonic() - began > self._valve.patience:
                 raise stop_error("unreachable")
             if failures >= TRIES:
-                return Finding(reference, customer_id, "not_checked")
+                return Finding(reference, customer_id, NOT_CHECKED)
             await anyio.sleep(full_jitter(max(1, failures), self._world.draw()))
 
     async def _by_reference(self, trail: Trail, reference: str) -> str | None:

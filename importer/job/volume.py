@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -152,6 +152,8 @@ class Look:
     drifts: tuple[Drift, ...]
     vanished: int = 0
     """Customers of this series that the input no longer has."""
+    figures: dict[str, int] = field(default_factory=dict)
+    """What was counted, as ``Summary.volume`` has it."""
 
     @property
     def words(self) -> str:
@@ -186,7 +188,7 @@ class VolumeCheck:
         partial = self._delivery.incremental or (fed_back and read.records > 0)
         volume = Volume(read.records, met.known, met.to_update, met.new, dict(read.carried))
         before = self._ledger.last_volume(self.series)
-        delivered = 0 if partial else self._ledger.delivered_by(self.runs)
+        delivered = 0 if partial else self._delivered(met)
         # As many as runs of this series made are in the input: then none is missing.
         vanished = 0
         if delivered > met.of_series:
@@ -206,7 +208,23 @@ class VolumeCheck:
         )
         # A fed-back errors file, or a part of the customers, is no measure of the next night.
         self.measure = None if partial or fed_back else volume.as_json()
-        return Look(tuple(found), vanished)
+        figures = {
+            "records": read.records,
+            "new": met.new,
+            "changed": met.to_update,
+            "vanished": vanished,
+        }
+        if before is not None:
+            was = Volume.of_json(before).records
+            figures |= {"before": was, "fewer": max(0, was - read.records)}
+        return Look(tuple(found), vanished, figures)
+
+    def _delivered(self, met: Met) -> int:
+        """How many customers runs of this series made; counted only if that is not known by now."""
+        # Where the input has as many of them as the account has in all, no other is left.
+        if met.of_series == self._ledger.totals().get("done", 0):
+            return met.of_series
+        return self._ledger.delivered_by(self.runs)
 
     def keep(self, shard: Shard, staging: Staging, look: Look, input_sha256: str = "") -> int:
         """List and mark only what falls to this shard, of which ``staging`` has the input.

@@ -7,13 +7,15 @@ import sqlite3
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from importer.delivery.around import Around
+from importer.delivery.around import Around, open_network
 from importer.shard import WHOLE, Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class World(Around):
         if self.stdin is None and sys.stdin is not None:
             return sys.stdin.buffer
         return self.stdin
+
+
+def real_world(bundle: Path | None) -> World:
+    """The real one, in which the authorities of ``--ca-bundle`` are trusted."""
+    return World(network=partial(open_network, bundle=bundle))
 
 
 def new_run_id(now: float, shard: Shard = WHOLE) -> str:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.safeguards import Safeguards
     from importer.delivery.protocol.states import State, Transition
 
-AttemptColumns = tuple[int, str, float, str, int, int, str, str]
-"""run, reference, at, event, generation, http_status, error_code, detail"""
+AttemptColumns = tuple[int, str, float, str, int, int, str, str, str, float | None]
+"""run, reference, at, event, generation, http_status, error_code, detail, request_id, seconds"""
 
 
 @dataclass(slots=True)
@@ -100,6 +100,8 @@ def attempt_rows(
             one.http_status,
             one.error_code,
             one.detail,
+            one.request_id,
+            one.seconds,
         )
 
 

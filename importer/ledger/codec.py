@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State, kind
 from importer.ledger.field_hashes import packed, unpacked
 from importer.ledger.rules import base_of, earlier
+from importer.values import quick
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.safeguards import Safeguards
@@ -16,6 +17,7 @@ NOT_REQUESTS = frozenset({"not_sent", "sent", "advanced", "unsettled"})
 """Events of the history in which no request left us, or that a request caused later."""
 
 
+@quick
 class Row(NamedTuple):
     """One customer as stored; the fields are the columns, in order. Times in epoch seconds."""
 
@@ -84,33 +86,32 @@ def changed(row: Row, change: Transition, *, run: int, now: float, guard: Safegu
         fresh = unknown(row.reference, run)
         return fresh._replace(attempts=row.attempts, first_run=row.first_run)
     same = row.fingerprint == new.fingerprint
+    noted = row.hashes if same and row.hashes is not None else _packed(change.fields)
+    # At once: each of these columns in every state, so that nothing of an earlier one stays.
     told = row._replace(
         state=kind(new),
         generation=new.generation,
         fingerprint=new.fingerprint,
-        settled_at=now,
+        first_sent_at=new.first_sent_at if isinstance(new, Sent) else row.first_sent_at,
+        settled_at=None if isinstance(new, Sent) else now,
         customer_id=None,
         origin=None,
         differs=None,
-        http_status=change.http_status,
-        error_code="",
+        http_status=new.http_status if isinstance(new, Rejected) else change.http_status,
+        error_code=new.error_code if isinstance(new, Rejected) else "",
         last_run=run,
         fields=row.fields if same else None,
-        hashes=row.hashes if same and row.hashes is not None else _packed(change.fields),
+        hashes=noted,
         base=None if isinstance(new, Done) else _earlier(row, new),
     )
-    match new:
-        case Sent():
-            return told._replace(first_sent_at=new.first_sent_at, settled_at=None)
-        case Done():
-            return told._replace(
-                customer_id=new.customer_id,
-                origin=new.origin.value,
-                differs="\n".join(new.differs) or None,
-                base=_base(_confirmed(row, change, guard), told.hashes),
-            )
-        case Rejected():
-            return told._replace(http_status=new.http_status, error_code=new.error_code)
+    if not isinstance(new, Done):
+        return told
+    return told._replace(
+        customer_id=new.customer_id,
+        origin=new.origin.value,
+        differs="\n".join(new.differs) or None,
+        base=_base(_confirmed(row, change, guard), noted),
+    )
 
 
 def _packed(pairs: Hashes | None) -> bytes | None:
@@ -126,6 +127,8 @@ def _earlier(row: Row, new: State) -> bytes | None:
 
 def _confirmed(row: Row, change: Transition, guard: Safeguards) -> Hashes:
     """What the answer showed as one of our versions had it."""
+    if change.seen == change.fields:
+        return change.seen  # all of it
     ours = [change.fields or ()]
     if guard.count_sent and row.state == "sent":
         ours += [unpacked(row.hashes or b""), unpacked(row.base or b"")]

@@ -54,7 +54,7 @@ TABLES = (
         "id",
         (
             *("run_id", "started_at", "ended_at", "command", "version", "key_digest"),
-            *("sources", "exit_code", "counts", "plan", "series", "volume"),
+            *("sources", "exit_code", "counts", "plan", "series", "volume", "stopped_by"),
         ),
     ),
     Table("customer", "reference", Row._fields, ("first_run", "last_run")),
@@ -72,11 +72,12 @@ TABLES = (
         "id",
         (
             *("reference", "at", "run", "event", "generation", "http_status", "error_code"),
-            "detail",
+            *("detail", "request_id", "seconds"),
         ),
         ("run",),
     ),
     Table("total", "state", ("state", "customers")),
+    Table("news", "scope", ("scope", "state", "told_at")),
 )
 """In this order: a run before what it did."""
 _FIND = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND name = ?"

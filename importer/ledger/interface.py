@@ -7,16 +7,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from importer.delivery.protocol.states import Hashes
 from importer.errors import ExitCode, LedgerFailed, UsageError
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
     from typing import Self
+
+    import polars as pl
 
     from importer.delivery.protocol.states import (
         Attempt,
@@ -48,7 +50,7 @@ class LeaseLost(LedgerFailed):
         self.reason = "lease_lost"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Share:
     """Which part of one job a run does: those of one job hold the account together."""
 
@@ -103,17 +105,18 @@ class LedgerReader(Protocol):
         """
         ...
 
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
-        """What is known of many references, as text: nothing is paid for each in Python.
+    def versions(self, references: Sequence[str] | pl.Series) -> Iterator[pl.DataFrame]:
+        """What is known of many references, in columns: nothing is paid for each in Python.
 
         Yields:
-            (start, lines): a line ``INDEX,FINGERPRINT,CUSTOMER_ID,RUN`` for each known reference;
-            INDEX + start is its index, FINGERPRINT in hex, CUSTOMER_ID empty if it is not done,
-            or if Moment was seen to hold other values; RUN the number of the run that met it
-            first (``series_runs``), 0 if it is not done. FINGERPRINT is that of the version that
-            an update left in step, empty for none, where there was one.
+            Frames with a row for each known reference, and the columns of ``version_columns``:
+            ``index`` into ``references``; ``known``, the fingerprint of what is in Moment, or of
+            the version that an update left in step, b"" for none; ``customer_id``, "" if it is
+            not done, or if Moment was seen to hold other values; ``first_run``, the number of the
+            run that met it first (``series_runs``), 0 if it is not done.
 
-        Ascending references are fastest. No read blocks a writer.
+        Ascending references are fastest, most of all where they are a good part of what the ledger
+        holds between the first and the last. No read blocks a writer.
         """
         ...
 

@@ -9,19 +9,20 @@ import hmac
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from importer.delivery.protocol.states import Transition
-from importer.errors import BugFound
+from importer.errors import BugFound, ExitCode
 from importer.ledger import account as versioning
 from importer.ledger import run_table
 from importer.ledger.account import Account, refuse_half
 from importer.ledger.applying import Folded, attempt_rows, fold
 from importer.ledger.codec import COLUMNS, Row, decode
 from importer.ledger.field_hashes import (
+    FieldHasher,
     fields_that_differ,
     hashes_of,
     short_fields_that_differ,
@@ -43,9 +44,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    import polars as pl
+
     from importer.delivery.protocol.states import (
         Attempt,
-        Hashes,
         State,
         UpdateState,
         UpdateTransition,
@@ -61,6 +63,16 @@ PAGE = 5000
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _ACCOUNT = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND name = ?"
 _SALT = "SELECT coalesce((SELECT salt FROM account WHERE id = ?), value) FROM salt"
+_SUCCESS = (
+    "SELECT max(ended_at) FROM run WHERE account = ? AND series = ? AND command = ?"
+    " AND exit_code = 0"
+)
+_NEWS = "SELECT state, told_at FROM news WHERE account = ? AND scope = ?"
+_NOTE = (
+    "INSERT INTO news (account, scope, state, told_at) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (account, scope) DO UPDATE"
+    " SET state = excluded.state, told_at = excluded.told_at"
+)
 _FIRST_KEPT = "SELECT id FROM attempt WHERE at >= ? ORDER BY id LIMIT 1"
 _FORGET = "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ? LIMIT ?)"
 
@@ -79,14 +91,10 @@ def select_customers(among: str) -> str:
     return f"SELECT {COLUMNS} FROM customer WHERE account = ? AND reference {among}"  # noqa: S608 - constant names
 
 
-def _hashed(salt: bytes, reference: str, document: Mapping[str, Any]) -> Hashes:
-    return hashes_of(reference, document, salt)
-
-
 class Ledger(ABC):
     """Which row became which customer, for one account. Made by ``open_ledger``.
 
-    Every method raises ``LedgerFailed`` when the ledger cannot be read or written (exit code 3).
+    Every method raises ``LedgerFailed`` when the ledger cannot be read or written.
     May be used from any thread, by one at a time.
     """
 
@@ -96,12 +104,13 @@ class Ledger(ABC):
         self._safeguards = safeguards
         self._account_id: int | None = None
         self._salt: bytes | None = None
+        self._hasher: FieldHasher | None = None
         self._run: tuple[str, int] | None = None
 
     # What is left to each kind --------------------------------------------------------------------
 
     @abstractmethod
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
+    def versions(self, references: Sequence[str] | pl.Series) -> Iterator[pl.DataFrame]:
         """See ``LedgerReader``."""
 
     @abstractmethod
@@ -189,7 +198,9 @@ class Ledger(ABC):
 
     def hasher(self) -> Hasher:
         """Makes field hashes as this ledger keeps them, of payloads and of Moment's answers."""
-        return partial(_hashed, self._key())
+        if self._hasher is None:
+            self._hasher = FieldHasher(self._key())
+        return self._hasher
 
     def changed_fields(self, payloads: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         """In which fields each payload differs from the version that is known of its reference."""
@@ -301,30 +312,102 @@ class Ledger(ABC):
         exit_code: int,
         counts: Mapping[str, int] | None = None,
         volume: Mapping[str, Any] | None = None,
+        stopped_by: str = "",
     ) -> None:
         """Note how a run ended; ``counts`` are rows by outcome, None for what was told before.
 
         ``volume`` is what the next run of the series is compared with; None if this run is no
-        measure, because it was stopped or sent nothing.
+        measure, because it was stopped or sent nothing. ``stopped_by`` is the stop rule or signal
+        that ended it early.
         """
 
         def work(db: Transaction) -> None:
             _, run = self._enter(db, run_id, ended_at)
             run_table.write_end(
-                db, run, ended_at=ended_at, exit_code=exit_code, counts=counts, volume=volume
+                db,
+                run,
+                ended_at=ended_at,
+                exit_code=exit_code,
+                counts=counts,
+                volume=volume,
+                stopped_by=stopped_by,
             )
 
         self._db.transact(work)
 
     def runs(self, limit: int = 10) -> list[run_table.Run]:
         """The account's last runs, the newest first."""
+        return list(islice(self.every_run(), limit))
+
+    def every_run(self, since: float = 0.0) -> Iterator[run_table.Run]:
+        """The account's runs that began at ``since`` (epoch seconds) or later, newest first."""
         account = self._known_account()
-        return [] if account is None else run_table.last_runs(self._db, account, limit)
+        if account is not None:
+            yield from run_table.every_run(self._db, account, since=since)
+
+    def find_run(self, run_id: str) -> run_table.Run | None:
+        """A run by its id; None if the account has none of that id."""
+        account = self._known_account()
+        return None if account is None else run_table.find_run(self._db, account, run_id)
+
+    def is_tried_in_vain(self, references: Sequence[str], now: float) -> bool:
+        """Whether each of the references was tried often enough, for long enough, to no avail."""
+        account = self._known_account()
+        if account is None:
+            return False
+        for start in range(0, len(references), PAGE):
+            some = references[start : start + PAGE]
+            noted: dict[str, list[tuple[float, str, int]]] = {one: [] for one in some}
+            found = self._among(self._db, run_table.TRIES.format, account, some)
+            for reference, at, event, run in sorted(found, key=itemgetter(1)):
+                noted[reference].append((at, event, run))
+            if not all(run_table.tries_of(one, now).in_vain(now) for one in noted.values()):
+                return False
+        return True
+
+    def stops_in_vain(self, now: float) -> bool:
+        """Whether the last runs all ended with what passes by itself, for long, settling nothing.
+
+        Shards count as runs of their own.
+        """
+        ended = (run for run in self.every_run() if run.exit_code is not None)
+        idle = takewhile(lambda run: run.exit_code == ExitCode.TEMPFAIL and not run.settled, ended)
+        last = list(islice(idle, run_table.MOST_RUNS))
+        return run_table.Tries(
+            frozenset(run.run_id for run in last),
+            min((run.started_at for run in last), default=now),
+        ).in_vain(now)
 
     def last_volume(self, series: str) -> dict[str, Any] | None:
         """The ``volume`` of the last run of a series that had one; None before the first."""
         account = self._known_account()
         return None if account is None else run_table.last_volume(self._db, account, series)
+
+    def last_success(self, series: str, command: str) -> float | None:
+        """When a run of a series last ended with 0, epoch seconds; None if none did.
+
+        ``command`` is ``run``, with a shard's I/N behind it.
+        """
+        account = self._known_account()
+        found = self._db.read(_SUCCESS, (account, series, command)) if account is not None else []
+        return found[0][0] if found else None
+
+    def last_news(self, scope: str) -> tuple[str, float]:
+        """What ``note_news`` noted last for this scope, and when; ("", 0) if nothing."""
+        account = self._known_account()
+        found = self._db.read(_NEWS, (account, scope)) if account is not None else []
+        return (str(found[0][0]), float(found[0][1])) if found else ("", 0.0)
+
+    def note_news(self, scope: str, state: str, *, now: float) -> bool:
+        """Note what people are told of the runs of a scope; False if the account is not known.
+
+        It may be written while another run holds the ledger: it is nothing of a customer.
+        """
+        account = self._known_account()
+        if account is None:
+            return False
+        self._db.transact(lambda db: db.execute(_NOTE, (account, scope, state, now)))
+        return True
 
     def series_runs(self, series: str) -> list[int]:
         """The numbers of the runs of a series, as ``versions`` gives them."""
@@ -418,6 +501,12 @@ class Ledger(ABC):
     def accounts(self) -> list[Account]:
         """All accounts of this ledger file, the oldest first."""
         return accounts_in(self._db)
+
+    def reference_of(self, customer_id: str) -> str | None:
+        """The reference of a customer by its id; reads the whole account, as few ever ask."""
+        sql = "SELECT reference FROM customer WHERE account = ? AND customer_id = ?"
+        found = self._db.read(sql, (self._known_account(), customer_id))
+        return str(found[0][0]) if found else None
 
     def history(self, reference: str) -> History | None:
         """What happened to one customer of this account; None if it is not known."""

@@ -147,6 +147,7 @@ def move(store: Database, pairs: Sequence[tuple[Account, Account]]) -> list[Move
             statements += [
                 ("UPDATE run SET account = ? WHERE account = ?", (number, there)),
                 ("DELETE FROM total WHERE account = ?", (there,)),
+                ("DELETE FROM news WHERE account = ?", (there,)),
                 ("DELETE FROM account WHERE id = ?", (there,)),
             ]
         statements.append(

@@ -10,13 +10,13 @@ import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from importer.delivery.protocol.states import Origin
 from importer.ledger.codec import COLUMNS, Row, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from importer.delivery.protocol.states import State
     from importer.ledger.account import Account
@@ -76,6 +76,10 @@ class Entry:
     run_id: str
     detail: str = ""
     """Names of fields, of an update."""
+    request_id: str = ""
+    """What the answer called itself; "" if nothing, and in what older versions noted."""
+    seconds: float | None = None
+    """How long the exchange took; None where nobody noted it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +116,9 @@ def read_history(db: Reads, account: Account, account_id: int, ref: str) -> Hist
     noted = [
         Entry(*columns)
         for columns in db.read(
-            "SELECT at, event, generation, http_status, error_code, run_id, detail FROM attempt"
-            " JOIN run ON run.id = attempt.run WHERE attempt.account = ? AND reference = ?"
-            " ORDER BY attempt.id",
+            "SELECT at, event, generation, http_status, error_code, run_id, detail, request_id,"
+            " seconds FROM attempt JOIN run ON run.id = attempt.run"
+            " WHERE attempt.account = ? AND reference = ? ORDER BY attempt.id",
             (account_id, ref),
         )
     ]
@@ -168,6 +172,15 @@ class Run:
     exit_code: int | None
     counts: dict[str, int]
     """Rows by outcome."""
+    series: str
+    """Which runs it belongs with; "" in one of an older version (``series_of`` its sources)."""
+    stopped_by: str
+    """The stop rule or signal that ended it early; "" if none did, and in older versions."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether it settled any row."""
+        return any(self.counts.get(outcome) for outcome in SETTLED)
 
 
 def digest_of(api_key: str, salt: bytes) -> str:
@@ -218,17 +231,19 @@ def write_end(
     exit_code: int,
     counts: Mapping[str, int] | None,
     volume: Mapping[str, Any] | None,
+    stopped_by: str,
 ) -> None:
     """Write how a run ended (inside a transaction); counts that are None stay as they were."""
     told = None if counts is None else json.dumps(dict(counts))
     db.execute(
-        "UPDATE run SET ended_at = ?, exit_code = ?, counts = coalesce(?, counts), volume = ?"
-        " WHERE id = ?",
+        "UPDATE run SET ended_at = ?, exit_code = ?, counts = coalesce(?, counts), volume = ?,"
+        " stopped_by = ? WHERE id = ?",
         (
             ended_at,
             int(exit_code),
             told,
             json.dumps(dict(volume)) if volume is not None else "",
+            stopped_by,
             run,
         ),
     )
@@ -283,17 +298,80 @@ def last_digest(db: Reads, account: int) -> str | None:
     return str(found[0][0]) if found else None
 
 
-def last_runs(db: Reads, account: int, limit: int) -> list[Run]:
-    """The account's last runs, the newest first."""
-    found = db.read(
-        "SELECT run_id, started_at, ended_at, command, version, key_digest, sources, exit_code,"
-        " counts FROM run WHERE account = ? ORDER BY id DESC LIMIT ?",
-        (account, limit),
-    )
-    return [_run(columns) for columns in found]
+def every_run(db: Reads, account: int, *, since: float = 0.0) -> Iterator[Run]:
+    """The account's runs that began at ``since`` or later, the newest first, some at a time."""
+    last = 1 << 62
+    while found := db.read(f"{_RUN} AND id < ? ORDER BY id DESC LIMIT ?", (account, last, _RUNS)):
+        for one in found:
+            run = _run(one[1:])
+            if run.started_at >= since:
+                yield run
+        last = found[-1][0]
+
+
+def find_run(db: Reads, account: int, run_id: str) -> Run | None:
+    """A run by its id; None if the account has none of that id."""
+    found = db.read(f"{_RUN} AND run_id = ?", (account, run_id))
+    return _run(found[0][1:]) if found else None
+
+
+_RUN = (
+    "SELECT id, run_id, started_at, ended_at, command, version, key_digest, sources, exit_code,"
+    " counts, series, stopped_by FROM run WHERE account = ?"
+)
+_RUNS = 200
+"""Runs of one read."""
+SETTLED = ("created", "found", "updated")
+"""Outcomes that only the run has which settled the row."""
 
 
 def _run(columns: Sequence[Any]) -> Run:
-    run_id, started, ended, command, version, digest, sources, exit_code, counts = columns
+    run_id, started, ended, command, version, digest, sources, exit_code, counts, *told = columns
     files, rows = tuple(json.loads(sources)), json.loads(counts)
-    return Run(run_id, started, ended, command, version, digest, files, exit_code, rows)
+    return Run(run_id, started, ended, command, version, digest, files, exit_code, rows, *told)
+
+
+# What does not change by itself ------------------------------------------------------------------
+
+MOST_TRIES = 5
+"""Runs that may have tried in vain,"""
+LONGEST_TRY = 12 * 3600.0
+"""for so many seconds, before a person is asked for."""
+_RECENT = 30 * 86_400.0
+"""Seconds; tries from before say nothing of today."""
+_ENDS = frozenset({"updated", "in_step", "rejected", "missing", "conflict"})
+"""Events with which an update is settled."""
+_NO_TRIES = frozenset({"updating", "advanced", "sent"})
+"""What is noted of sending, before anything came of it."""
+MOST_RUNS = 10_000
+"""Runs that are looked at, at most."""
+TRIES = "SELECT reference, at, event, run FROM attempt WHERE account = ? AND reference {}"
+
+
+class Tries(NamedTuple):
+    """Runs that could not settle a row, one after the other."""
+
+    runs: frozenset[Any]
+    since: float
+    """Epoch seconds of the first."""
+
+    def in_vain(self, now: float) -> bool:
+        """Whether trying has been shown to be of no use: often enough, and for long enough."""
+        return len(self.runs) >= MOST_TRIES and now - self.since >= LONGEST_TRY
+
+
+def tries_of(events: Iterable[tuple[float, str, Any]], now: float) -> Tries:
+    """The runs that tried a row in vain, from what its history says: (at, event, run).
+
+    An update that was settled ends what was before it; a creation that is settled is never
+    unsettled again.
+    """
+    runs: set[Any] = set()
+    since = now
+    for at, event, run in events:
+        if event in _ENDS:
+            runs, since = set(), now
+        elif event not in _NO_TRIES and now - at <= _RECENT:
+            runs.add(run)
+            since = min(since, at)
+    return Tries(frozenset(runs), since)

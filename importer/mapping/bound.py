@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -36,6 +36,7 @@ from importer.rows.header_fields import PREFIX
 from importer.rows.text import TRIMMED, shown, trim
 from importer.source.fed_back import FORMAT
 from importer.source.records import CellFault, Kind, Layout, RecordBatch
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -49,7 +50,7 @@ DROPPED = "left out"
 _WHOLE = "^[+-]?[0-9]+$"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Made:
     """One column."""
 
@@ -331,7 +332,7 @@ _NAMED = 20
 _UNIT = "\x1f"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Skipped:
     """A record that a rule of the mapping leaves out."""
 
@@ -343,7 +344,7 @@ class Skipped:
     cells: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Mapped:
     """A batch in the API's columns."""
 

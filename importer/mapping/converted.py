@@ -12,14 +12,14 @@ What a transform makes of a column.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import polars as pl
 
 from importer.rows.api_limits import MAX_REFERENCE
+from importer.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Failed:
     """A cell that a transform could not read."""
 
@@ -30,7 +30,7 @@ class Failed:
     """What is wrong and the fix; never the value in full."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Converted:
     """A transformed column."""
 

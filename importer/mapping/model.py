@@ -358,6 +358,8 @@ class Mapping(Strict):
     """Settings of a run; the command line knows their types."""
     guard: dict[StrictStr, Any] = {}
     """The volume guard's; the same."""
+    notify: dict[StrictStr, Any] = {}
+    """Who is told; the same."""
     source: SourceSection = SourceSection()
     fields: Fields
     metadata: dict[MetadataKey, TextField] = {}

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from importer.mapping.converted import Converted, Failed
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,7 +182,7 @@ _ZEROS_AT_END = r"\.0+$"
 _NOT_DIGITS = "[^0-9+]"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Plan:
     """What is certain of one country's numbers. The texts are regular expressions but ``code``."""
 

@@ -10,7 +10,6 @@ import difflib
 from typing import TYPE_CHECKING, Literal
 
 from importer.errors import UsageError
-from importer.rows.api_limits import MAX_METADATA_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +52,8 @@ def updates_of(named: dict[str, str]) -> Updates:
     Raises:
         ValueError: a field or a policy is not known; the sentence names the nearest.
     """
+    from importer.rows.api_limits import MAX_METADATA_KEY  # noqa: PLC0415 - rows load polars
+
     for field, policy in named.items():
         if field not in FIELDS and not field.startswith(KEY):
             raise ValueError(f"{field!r} cannot be updated; {_nearest(field, FIELDS)}")

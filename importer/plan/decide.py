@@ -5,7 +5,6 @@ Everything that needs no request is decided here; the rest is delivered by the p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import Done, Rejected, State
@@ -19,6 +18,7 @@ from importer.delivery.protocol.updating import (
     waiting,
 )
 from importer.outcomes import Outcome
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.states import Hashes, UpdateState
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """An outcome without a request, or (``outcome`` None) a delivery."""
 

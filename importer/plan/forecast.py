@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from importer.delivery.protocol.states import Done, Rejected, Sent
+from importer.delivery.protocol.updating import conflicting
 from importer.ledger.field_hashes import METADATA
 from importer.outcomes import Outcome
 from importer.plan.decide import decide_update
@@ -190,6 +191,32 @@ def _compare(page: Page, staging: Staging, ledger: LedgerReader, made: Forecast)
             for name, value in _masked(wanted, payload):
                 example = Example(source, line, reference, value)
                 made.examples.setdefault(name, []).append(example)
+
+
+def conflicts_by_field(
+    staging: Staging, ledger: LedgerReader, policy: UpdatePolicy
+) -> Counter[str]:
+    """Of the rows that ended in conflict: how many differ in each field.
+
+    Raises:
+        LedgerFailed: it could not be read.
+    """
+    counts: Counter[str] = Counter()
+    if not staging.counts().get(Outcome.CONFLICT):
+        return counts
+    hashed = ledger.hasher()
+    for page in staging.pages():
+        found = page.frame.filter(pl.col("outcome") == Outcome.CONFLICT.value)
+        if page.segment is None or found.is_empty():
+            continue
+        payloads = staging.payloads(page.segment).gather(found["at"])
+        for chunk in found.select("reference", payloads.alias("payload")).iter_slices(CHUNK):
+            updates = ledger.updates(chunk["reference"].to_list())
+            for reference, payload in chunk.iter_rows():
+                if reference in updates:
+                    wanted = hashed(reference, json.loads(payload))
+                    counts.update(conflicting(updates[reference], wanted, policy))
+    return counts
 
 
 def _masked(names: Sequence[str], payload: str) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -17,6 +16,7 @@ from importer.outcomes import Outcome
 from importer.rows import Judged
 from importer.rows.judged import SCHEMA
 from importer.source.records import NOTHING_UNSEEN, SourceFault, Unseen
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -123,7 +123,7 @@ class Failure(NamedTuple):
         return source_and_line(self.position)[1]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Pending:
     """A valid row that has no outcome yet."""
 
@@ -133,7 +133,7 @@ class Pending:
     payload: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Waiting:
     """The rows of one segment that have no outcome yet, by reference."""
 
@@ -142,7 +142,7 @@ class Waiting:
     """``at`` (index within the segment), ``position``, ``reference``, ``fingerprint``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Page:
     """Some consecutive records with what became of them."""
 
@@ -152,11 +152,11 @@ class Page:
     within the segment, null for a record that is invalid by itself."""
 
 
-def pack(frame: pl.DataFrame, compression: str = "uncompressed") -> bytes:
+def pack(frame: pl.DataFrame, compression: str = "uncompressed") -> memoryview:
     """A frame as bytes (an Arrow IPC stream: a file's footer would cost a small one most)."""
     buffer = io.BytesIO()
     frame.write_ipc_stream(buffer, compression="lz4" if compression == "lz4" else "uncompressed")
-    return buffer.getvalue()
+    return buffer.getbuffer()
 
 
 def unpack(packed: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from array import array
 from bisect import bisect_left
@@ -27,17 +26,11 @@ if TYPE_CHECKING:
     from importer.plan.staging import Staging
 
 NO_UPDATES = UpdatePolicy()
-_VERSION = {
-    "index": pl.UInt32,
-    "known": pl.String,
-    "customer_id": pl.String,
-    "first_run": pl.UInt32,
+_NOTHING_KNOWN = {
+    "known": pl.lit(None, pl.Binary),
+    "customer_id": pl.lit(None, pl.String),
+    "first_run": pl.lit(None, pl.UInt32),
 }
-_KNOWN = (
-    pl.col("known").fill_null("").str.decode("hex"),
-    pl.col("customer_id").fill_null(""),
-    pl.col("first_run"),
-)
 
 
 class Met(NamedTuple):
@@ -117,15 +110,15 @@ def make_plan(
 
 
 def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
-    """Those rows that the ledger knows, with ``known`` (fingerprint) and ``customer_id``."""
-    found = [
-        pl.read_csv(io.StringIO(lines), has_header=False, schema=_VERSION).with_columns(
-            pl.col("index") + start
-        )
-        for start, lines in ledger.versions(rows["reference"].to_list())
-    ]
-    versions = pl.concat(found) if found else pl.DataFrame(schema=_VERSION)
-    return rows[versions["index"]].hstack(versions.select(_KNOWN))
+    """Those rows that the ledger knows, with the columns of ``LedgerReader.versions``."""
+    found = list(ledger.versions(rows["reference"]))
+    if not found:
+        return rows.clear().with_columns(**_NOTHING_KNOWN)
+    versions = pl.concat(found)
+    # Mostly all of them are known, in this order.
+    at = versions["index"]
+    is_all = at.len() == rows.height and (at == pl.int_range(rows.height, eager=True)).all()
+    return (rows if is_all else rows[at]).hstack(versions.drop("index"))
 
 
 def _decide_each(

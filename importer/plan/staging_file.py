@@ -123,7 +123,7 @@ class StagingFile:
         query = f"SELECT frame FROM {table} WHERE first = ?"  # noqa: S608 - our own names
         return unpack(self.read(query, (segment,))[0][0], columns)
 
-    def store(self, table: str, segment: int, packed: bytes) -> None:
+    def store(self, table: str, segment: int, packed: memoryview) -> None:
         """Add a frame of a segment (inside a transaction)."""
         self.db.execute(f"INSERT INTO {table} VALUES (?, ?)", (segment, packed))  # noqa: S608 - our own names
 

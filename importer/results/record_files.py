@@ -124,10 +124,22 @@ COLUMNS = (
     "error_code",
     "error",
 )
-_QUOTED = '[",\n]'
-"""What the standard library's ``csv`` puts into quotes, with a line feed as line end."""
-_SUSPICIOUS = r"^['=+\-@\t\r]"
-"""How every cell starts that ``escape_formula`` may change."""
+_PAGE_COLUMNS = (
+    "line",
+    "reference",
+    "outcome",
+    "customer_id",
+    "idempotency_key",
+    "attempts",
+    "http_status",
+    "error_code",
+    "error",
+)
+"""Where all but the first of ``COLUMNS`` stand in a ``Page``."""
+_FREE = ("reference", "error_code", "error")
+"""Columns that may hold anything."""
+_ODD = r"""[",\n]|^['=+\-@\t\r]"""
+"""What has to be quoted, and how every cell starts that ``escape_formula`` may change."""
 
 
 def write_vanished(workspace: Workspace, customers: Iterable[tuple[str, str, str]]) -> None:
@@ -144,12 +156,12 @@ def write_results(workspace: Workspace, pages: Iterable[Page], source_names: Seq
     with workspace.open_text("results.csv") as file:
         file.write(",".join(COLUMNS) + "\n")
         for page in pages:
-            lines = page.frame.select("source", _line().alias("line"))
+            lines = _lines(page.frame)
             for (source,), part in lines.group_by("source", maintain_order=True):
                 # A file name may hold bytes that are no UTF-8, which polars cannot: Python joins.
                 start = starts[source]
                 file.write(f"{start},")
-                file.write(f"\n{start},".join(part["line"]))
+                file.write(f"\n{start},".join(part["line"].to_list()))
                 file.write("\n")
 
 
@@ -160,36 +172,47 @@ def _name_cell(name: str) -> str:
     return text.getvalue()[:-1]
 
 
-def _line() -> pl.Expr:
-    """All cells but the first, as ``csv`` would write them; null is an empty cell."""
-    reference = _cell(_harmless(pl.col("reference")))
-    cells = (
-        pl.col("line").cast(pl.String),
-        reference,
-        *(_or_empty(pl.col(name)) for name in ("outcome", "customer_id", "idempotency_key")),
-        pl.col("attempts").fill_null(0).cast(pl.String),
-        pl.col("http_status").replace(0, None).cast(pl.String).fill_null(""),
-        _cell(_or_empty(pl.col("error_code"))),
-        _cell(_harmless(_or_empty(pl.col("error")))),
-    )
-    return pl.concat_str(*cells, separator=",")
+def _lines(page: pl.DataFrame) -> pl.DataFrame:
+    """``source``, and as ``line`` all other cells as ``csv`` would write them; null is empty."""
+    # Mostly all rows of a page say the same in most columns: that is one text for all of them.
+    pieces: list[pl.Expr] = []
+    text = ""
+    for cell in (page[name] for name in _PAGE_COLUMNS):
+        same = _same(cell)
+        if same is None:
+            pieces += [pl.lit(text), pl.lit(_written(cell))]
+            text = ","
+        else:
+            text += f"{_written(same)[0]},"
+    return page.select("source", line=pl.concat_str(*pieces, pl.lit(text.removesuffix(","))))
 
 
-def _or_empty(text: pl.Expr) -> pl.Expr:
-    return text.fill_null("")
+def _same(cells: pl.Series) -> pl.Series | None:
+    """One cell, if it stands for all; None where they differ."""
+    first = cells.head(1)
+    if cells.null_count():
+        return first if cells.null_count() == cells.len() else None
+    return first if cells.len() > 1 and (cells == first[0]).all() else None
 
 
-def _cell(text: pl.Expr) -> pl.Expr:
-    quoted = pl.concat_str(pl.lit('"'), text.str.replace_all('"', '""', literal=True), pl.lit('"'))
-    return pl.when(text.str.contains(_QUOTED)).then(quoted).otherwise(text)
+def _written(cells: pl.Series) -> pl.Series:
+    """Cells of one column as they stand in the file."""
+    if cells.name == "attempts":
+        return cells.fill_null(0).cast(pl.String)
+    if cells.name == "http_status":
+        return cells.replace(0, None).cast(pl.String).fill_null("")
+    texts = cells.cast(pl.String).fill_null("")
+    if cells.name not in _FREE:
+        return texts
+    # Few cells need quotes or an apostrophe: Python looks at those alone.
+    odd = texts.str.contains(_ODD)
+    harmless = str if cells.name == "error_code" else escape_formula
+    marked = [_quoted(harmless(cell)) for cell in texts.filter(odd)]
+    return texts.scatter(odd.arg_true(), marked) if marked else texts
 
 
-def _harmless(text: pl.Expr) -> pl.Expr:
-    # Few cells start like a formula: Python looks at those alone.
-    return text.map_batches(_escape_some, return_dtype=pl.String)
-
-
-def _escape_some(cells: pl.Series) -> pl.Series:
-    if not cells.str.contains(_SUSPICIOUS).any():
-        return cells
-    return pl.Series(cells.name, map(escape_formula, cells), dtype=pl.String)
+def _quoted(cell: str) -> str:
+    """As the standard library's ``csv`` writes it, with a line feed as line end."""
+    if any(one in cell for one in '",\n'):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from importer.results.workspace import Workspace
 
 
+SUMMARY = "summary.json"
 MOST_GROUPS = 50
 """Groups that a summary holds."""
 
@@ -114,11 +115,19 @@ class Summary:
     started_at: str
     sources: list[str]
     ended_at: str = ""
+    series: str = ""
+    """The nightly file that it is compared with, by its name without the date."""
     exit_code: int = 0
     plan: str = ""
     """Digest of the plan that the run followed, "" if none."""
+    dry_run: bool = False
+    """Nothing was sent, as asked."""
     stopped_by: str = ""
     """The stop rule or signal that ended the run early, "" if none did."""
+    stop_message: str = ""
+    """The same in words, with its figures."""
+    stop_hint: str = ""
+    """What to do about it."""
     shard: str = ""
     """Whose share of the input this is, as I/N; "" for all of it. Every figure is of the share."""
     records: int = 0
@@ -129,6 +138,17 @@ class Summary:
     """Of them, by what became of their mark, as ``vanished.csv`` says it; empty for no rule."""
     requests: dict[str, int] = field(default_factory=dict)
     """Requests sent by this run: ``post`` and ``get``."""
+    answers: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By the request's method, their answers by HTTP status; "0" for those that got none."""
+    waits: dict[str, float] = field(default_factory=dict)
+    """What held the pace down, and for how many seconds (``pace.csv`` says when)."""
+    fields: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By outcome (``updated``, ``conflict``, ``would_update``) the fields, with their records."""
+    volume: dict[str, int] = field(default_factory=dict)
+    """What the volume guard counted: ``records``, ``before`` (of the last good run) and how many
+    ``fewer`` that is, ``new``, ``changed``, ``vanished``; empty where the run did not get there."""
+    ledger: dict[str, int] = field(default_factory=dict)
+    """Customers of the account in the ledger at the end, by state."""
     errors: list[dict[str, Any]] = field(default_factory=list)
     """The most frequent error codes: outcome, code, rows."""
     errors_files: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -144,8 +164,14 @@ class Summary:
     transforms: list[dict[str, Any]] = field(default_factory=list)
     """What the mapping changed: name, column, records and up to three masked examples."""
     warnings: list[str] = field(default_factory=list)
+    settings: list[tuple[str, str, str]] = field(default_factory=list)
+    """What the command was given: name, value, and where from. No key, no password."""
+    next: list[str] = field(default_factory=list)
+    """The commands to type next, each with a word on why."""
     seconds: dict[str, float] = field(default_factory=dict)
     """``read``, ``plan``, ``deliver``, ``mark``, and ``total``, which includes the results."""
+    stages: dict[str, float] = field(default_factory=dict)
+    """When each of these began, and ``results``: seconds since the epoch."""
 
 
 def versions() -> dict[str, str]:
@@ -162,6 +188,23 @@ def versions() -> dict[str, str]:
 def write_summary(workspace: Workspace, summary: Summary) -> None:
     """Write ``summary.json`` into the workspace."""
     document = {"format": FORMAT, **asdict(summary), "versions": versions()}
-    with workspace.open_text("summary.json") as file:
+    with workspace.open_text(SUMMARY) as file:
         json.dump(document, file, indent=2)
         file.write("\n")
+
+
+def read_summary(text: str) -> Summary:
+    """The summary that ``summary.json`` holds; one of an older version has fewer fields.
+
+    Raises:
+        ValueError: it is none.
+    """
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - only a report reads one
+
+    document = json.loads(text)
+    try:
+        return TypeAdapter(Summary).validate_python(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the document"
+        raise ValueError(f"{place}: {first['msg']}") from None

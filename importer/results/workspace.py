@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 from importer.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -26,7 +27,8 @@ PRIVATE_FILE = 0o600
 LOCK = "lock"
 _MOST = 200
 """Bytes of a lock that are read; ours has fewer."""
-_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}(?:-[0-9]+of[0-9]+)?", re.ASCII)
+RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}(?:-[0-9]+of[0-9]+)?", re.ASCII)
+"""What a results folder is called (``job.world.new_run_id``)."""
 _TRIES = 100
 """Others may remove OUT, or our folder before it is locked, so often and no more."""
 
@@ -84,6 +86,25 @@ class Workspace:
         os.close(self._lock)
 
 
+def results_folders(out: Path) -> Iterator[Path]:
+    """The results folders in OUT, the newest first.
+
+    A run's id begins with the second in which the run began; of several in one the last to be
+    written comes first.
+    """
+    with suppress(OSError):
+        names = [one for one in os.listdir(out) if RUN_ID.fullmatch(one)]  # noqa: PTH208 - names alone
+        yield from sorted((out / one for one in names), key=_age, reverse=True)
+
+
+def _age(folder: Path) -> tuple[str, int]:
+    """Sorts by time; what is written into a folder later, a report again, does not count."""
+    written = 0
+    with suppress(OSError):
+        written = (folder / "results.csv").stat().st_mtime_ns
+    return folder.name.partition("-")[0], written
+
+
 def _make(partial: Path, run_id: str) -> int:
     """Make the folder with its lock, and hold that; the descriptor of the lock."""
     for attempt in range(_TRIES):
@@ -128,7 +149,7 @@ def _remove_leftover(partial: Path) -> None:
         lock = os.open(partial / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         # Killed as it was made; a run that is making it now makes it again.
-        if _RUN_ID.fullmatch(run_id):
+        if RUN_ID.fullmatch(run_id):
             partial.rmdir()  # Only if it is empty.
         return
     try:
@@ -138,7 +159,7 @@ def _remove_leftover(partial: Path) -> None:
         said = os.pread(lock, _MOST, 0)
         if said == _note(run_id):
             shutil.rmtree(partial, ignore_errors=True)
-        elif not said and _RUN_ID.fullmatch(run_id) and os.listdir(partial) == [LOCK]:  # noqa: PTH208
+        elif not said and RUN_ID.fullmatch(run_id) and os.listdir(partial) == [LOCK]:  # noqa: PTH208
             (partial / LOCK).unlink()
             partial.rmdir()
     finally:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import operator
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
 from importer.rows import api_limits as rules
 from importer.rows.currencies import ACTIVE
+from importer.rows.header_fields import FIELDS, METADATA
 from importer.rows.text import TRIMMED
 
 if TYPE_CHECKING:
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 
 REFERENCE = "reference"
 PAYLOAD = "payload"
-"""The columns of ``certain_payloads``."""
+"""The columns of ``Certain.rows``."""
 
 _ESCAPED = r'[\x00-\x1f"\\]'
 """What ``fingerprint.canonical`` writes with a backslash."""
 _BALANCE = "^[+-]?[0-9]{1,18}$"
 """Fits into 64 bits whatever its digits are."""
+_CARRIED = (*FIELDS[1:], METADATA)
 _MOST_KEYS = 200
 """Metadata columns up to which a plan for all of them pays."""
 _BEFORE = ("balance", "currency", "email")
@@ -38,19 +40,26 @@ _AFTER = ("name", "phone")
 """The fields on both sides of ``external_reference`` and ``metadata`` in the canonical order."""
 
 
-def certain_payloads(cells: pl.DataFrame, columns: ColumnMap) -> pl.DataFrame:
-    """The reference and the canonical payload of each row; null where it is not certainly valid.
+class Certain(NamedTuple):
+    """What is certain of a batch."""
+
+    rows: pl.DataFrame
+    """``reference`` and canonical ``payload`` of each row; null where it is not certainly valid."""
+    carried: dict[str, int]
+    """``payload.carried_fields`` of these payloads."""
+
+
+def certain_payloads(cells: pl.DataFrame, columns: ColumnMap) -> Certain:
+    """The rows that are certainly valid, and their payloads.
 
     Args:
         cells: one String column per header column, in header order, named by ``str(index)``.
         columns: what each of them is.
-
-    Returns:
-        A frame of the same height with the columns ``reference`` and ``payload``.
     """
     if len(columns.metadata_keys) > _MOST_KEYS:
         absent = pl.Series([None] * cells.height, dtype=pl.String)
-        return pl.DataFrame([absent.alias(REFERENCE), absent.alias(PAYLOAD)])
+        rows = pl.DataFrame([absent.alias(REFERENCE), absent.alias(PAYLOAD)])
+        return Certain(rows, dict.fromkeys(_CARRIED, 0))
     where = {field: index for index, field in columns.texts}
     if columns.balance is not None:
         where["balance"] = columns.balance
@@ -65,7 +74,24 @@ def certain_payloads(cells: pl.DataFrame, columns: ColumnMap) -> pl.DataFrame:
     valid = functools.reduce(operator.and_, _rules(where, names, columns))
     found = trimmed.collect()
     payload = pl.when(valid).then(_payload(found, where, names)).alias(PAYLOAD)
-    return found.select(pl.col("external_reference").alias(REFERENCE), payload)
+    rows = found.select(pl.col("external_reference").alias(REFERENCE), payload)
+    return Certain(rows, _carried(found, rows[PAYLOAD].is_not_null(), names))
+
+
+def _carried(found: pl.DataFrame, valid: pl.Series, keys: list[str]) -> dict[str, int]:
+    """``payload.carried_fields`` of the valid rows, without looking at each text once more."""
+    given = {}
+    for field in _CARRIED:
+        inside = keys if field == METADATA else [key for key in keys if _reads_as(field, key)]
+        names = [field] * (field in found.columns) + [_value(key) for key in inside]
+        filled = [pl.col(name).is_not_null() for name in names]
+        given[field] = functools.reduce(operator.or_, filled, pl.lit(value=False)) & valid
+    # One question for all fields: each costs more than its answer.
+    return {field: int(n) for field, n in found.select(**given).sum().row(0, named=True).items()}
+
+
+def _reads_as(field: str, key: str) -> bool:
+    return f'"{field}":' in f"{encode_basestring(key)}:"
 
 
 def _trimmed(index: int) -> pl.Expr:

@@ -111,8 +111,10 @@ _PATTERNS = (
     ("question", _QUESTION),
     ("escaped", _ESCAPED),
 )
+_NO_VALUE = f"{_NOTHING}|{_WITHIN}"
 _QUICK = r"[?&%\\#=:\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x{10ffff}]"
 """What all kinds but ``nothing`` hold: one look at each text."""
+_QUICK_OF_NAMES = f"{_QUICK}|{_NO_VALUE}"
 
 
 @dataclass(slots=True)
@@ -132,13 +134,14 @@ class DamagedText:
     def look(self, columns: Iterable[tuple[str, pl.Series]], lines: Sequence[int]) -> None:
         """Look at the fields of some records; some kinds are looked for in names only."""
         for name, text in columns:
-            if name == "name":
-                self._note(name, "nothing", text.str.contains(f"{_NOTHING}|{_WITHIN}"), lines)
-            odd = text.str.contains(_QUICK).fill_null(value=False)
+            quick = _QUICK_OF_NAMES if name == "name" else _QUICK
+            odd = text.str.contains(quick).fill_null(value=False)
             if odd.any():
                 self._look_closely(name, text.filter(odd), [lines[at] for at in odd.arg_true()])
 
     def _look_closely(self, name: str, text: pl.Series, lines: Sequence[int]) -> None:
+        if name == "name":
+            self._note(name, "nothing", text.str.contains(_NO_VALUE), lines)
         self._note(name, "lost", text.str.contains(_LOST, literal=True), lines)
         may_be = text.str.contains(_MAY_BE_MISREAD)
         misread = {at for at in may_be.arg_true() if _is_misread(text[at])}

@@ -13,10 +13,10 @@ Whatever the policy, rows whose reference a mapping made of different cells are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from importer.outcomes import OnDuplicate, Outcome
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ LINES_NAMED = 20
 """Lines that one message names."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Member:
     """One row of a group of equal references."""
 
@@ -40,7 +40,7 @@ class Member:
     """Equal where a mapping made the reference of the same cells."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Resolved:
     """What becomes of one member."""
 

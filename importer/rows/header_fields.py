@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from importer.errors import SourceError
 from importer.rows.api_limits import MAX_METADATA_KEY
 from importer.rows.text import shown, trim
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ _ALSO_CALLED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ColumnMap:
     """What each column of one source means. Indexes count header columns from 0."""
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from importer.rows.cell_kinds import CellKinds
 from importer.rows.certain import PAYLOAD, REFERENCE, certain_payloads
+from importer.rows.payload import carried_fields
 from importer.rows.row import Problem, Row
 from importer.rows.text import trim
 from importer.source.records import SourceFault, Unseen
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from importer.source.records import CellFault, Malformed, RecordBatch
 
 
-PART = 16_384
+PART = 32_768
 """Rows that are judged at once: enough to be fast, few enough to need little memory."""
 SCHEMA = {
     "line": pl.Int64,
@@ -36,7 +38,7 @@ SCHEMA = {
 """The columns of ``Judged.valid``: those fields of ``Row``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Judged:
     """One batch after validation."""
 
@@ -52,6 +54,8 @@ class Judged:
     """64 bits of what the reference of each valid row was made of; None where that is itself."""
     skipped: tuple[Row, ...] = ()
     """Records that a rule of the mapping leaves out; their one problem is the rule."""
+    carried: Mapping[str, int] | None = None
+    """``carried_fields`` of the valid rows, where that came for nothing."""
 
 
 def parts_of(batch: RecordBatch) -> Iterator[RecordBatch]:
@@ -69,7 +73,7 @@ def judge_batch(batch: RecordBatch, columns: ColumnMap) -> Judged:
     cells.columns = [str(index) for index in range(cells.width)]
     lines = pl.Series("line", batch.lines, dtype=pl.Int64)
     faults = _faults_by_index(batch, columns)
-    found = certain_payloads(cells, columns)
+    found, carried = certain_payloads(cells, columns)
     certain = found[PAYLOAD].is_not_null()
     if faults:
         certain &= ~pl.int_range(cells.height, eager=True).is_in(list(faults))
@@ -80,10 +84,15 @@ def judge_batch(batch: RecordBatch, columns: ColumnMap) -> Judged:
         slow, invalid = _judge_rest(batch, cells, ~certain, columns, faults)
         fast = _certain_rows(found.filter(certain), lines.filter(certain))
         valid = pl.concat([fast, slow]).sort("line") if slow.height else fast
+        if faults:
+            carried = carried_fields(valid["payload"])
+        elif slow.height:
+            others = carried_fields(slow["payload"])
+            carried = {field: number + others[field] for field, number in carried.items()}
         cells = cells.filter(lines.is_in(valid["line"].implode()))
     invalid += [_malformed_row(batch.source, one, columns) for one in batch.malformed]
     invalid.sort(key=_line)
-    return Judged(batch.source, valid, cells, tuple(invalid))
+    return Judged(batch.source, valid, cells, tuple(invalid), carried=carried)
 
 
 def in_file_columns(
@@ -174,6 +183,7 @@ def until_first_invalid(judged: Judged) -> Judged:
         invalid=(first,),
         origins=None if judged.origins is None else judged.origins.filter(before),
         skipped=tuple(row for row in judged.skipped if row.line < first.line),
+        carried=None,
     )
 
 
@@ -198,6 +208,7 @@ def leave_out(judged: Judged, lines: Mapping[int, str], code: str) -> Judged:
         invalid=tuple(row for row in judged.invalid if row.line not in lines),
         origins=None if judged.origins is None else judged.origins.filter(~valid_here),
         skipped=tuple(sorted((*judged.skipped, *skipped), key=_line)),
+        carried=None,
     )
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from importer.rows.text import trim
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,7 +41,7 @@ class Edges(StrEnum):
     """They are left out, and reported as skipped."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NoCustomer:
     """A line that looks like no customer."""
 

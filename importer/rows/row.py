@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from importer.source.records import NOTHING_UNSEEN, Unseen
+from importer.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Problem:
     """One rule that one cell broke."""
 
@@ -29,7 +28,7 @@ class Problem:
         return f"{place}{self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Row:
     """A record that was read and judged.
 

@@ -15,11 +15,11 @@ import sys
 import tempfile
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from importer.errors import SourceError, UsageError
 from importer.source.source_options import STANDARD_INPUT, source_name
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,13 +80,14 @@ else:
 __all__ = ["ZstdError", "ZstdFile"]
 
 PARQUET_MAGIC = b"PAR1"
+ZIP_MAGIC = b"PK\x03\x04"
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _PIECE = 256 << 10
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, ZstdError)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stamp:
     """What a regular file looked like when it was opened."""
 
@@ -99,6 +100,10 @@ class Stamp:
         if not stat.S_ISREG(status.st_mode):
             return None
         return cls(status.st_size, status.st_mtime_ns)
+
+
+class CutOff(SourceError):
+    """What was fetched ended too early; another try may bring all of it."""
 
 
 def changed(name: str) -> SourceError:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import IntEnum
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.errors import SourceError
 from importer.source.source_options import MAX_COLUMNS, source_name
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Header:
     """The column names of one source."""
 
@@ -246,7 +247,7 @@ class Kind(IntEnum):
     """There is no value; its fault says why, and the text is the best there is."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Layout:
     """How one source is laid out: what its errors file must look like to be fed back."""
 
@@ -310,7 +311,7 @@ class Unseen(NamedTuple):
 NOTHING_UNSEEN = Unseen()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CellFault:
     """A cell without a value that anybody could use: of kind ``ERROR`` or ``INEXACT``."""
 
@@ -322,7 +323,7 @@ class CellFault:
     """Without the value: it may be personal data."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Malformed:
     """A record that could not be framed. It costs itself, never a neighbour."""
 
@@ -344,7 +345,7 @@ class Malformed:
 _TEXT_OR_FAULTY = frozenset({Kind.TEXT, Kind.INEXACT, Kind.ERROR})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RecordBatch:
     """Some consecutive records of one source.
 

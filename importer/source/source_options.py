@@ -5,11 +5,12 @@ The bounds keep one broken file from costing unbounded memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError, printable
 from importer.source.text.encodings import AUTO, label_of
+from importer.values import value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ DELIMITERS = (",", ";", "\t", "|")
 """What is detected."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SourceOptions:
     """Settings that hold for every source of a run.
 
@@ -91,6 +92,8 @@ class SourceOptions:
     """Whether a header below a title is taken as such; else that is an error, which names it."""
     folder: Path | None = None
     """Where private temporary files are kept; None = the system's folder for them."""
+    ca_bundle: Path | None = None
+    """The authorities to trust for sources by URL; None = as the environment says (way.py)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encoding", label_of(self.encoding))

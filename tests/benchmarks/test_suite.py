@@ -13,6 +13,7 @@ from benchmarks import __main__ as suite
 from benchmarks import report
 from benchmarks.parts import posting
 from benchmarks.process import BenchmarkError, run
+from importer import __version__
 
 if TYPE_CHECKING:
     from typing import Any
@@ -60,6 +61,76 @@ def test_the_page_is_written_from_the_figures() -> None:
     """docs/performance.md is what --docs-only writes from figures.json and the template."""
     written = report.page(report.read(report.FIGURES), report.TEMPLATE.read_text())
     assert report.PAGE.read_text() == written, "python -m benchmarks --docs-only"
+
+
+def faults_of(figures: dict[str, Any], page: str) -> list[str]:
+    """What is missing or out of date on a page that is to be published."""
+    faults = [f"{name} was not measured" for name in report.PARTS if name not in figures["parts"]]
+    major = __version__.partition(".")[0]
+    for name, part in figures["parts"].items():
+        measured = part["versions"]["importer"]
+        if measured.partition(".")[0] != major:
+            faults.append(f"{name} is of importer {measured}")
+        if len(report.PARTS[name].table(part["figures"])) < 2:
+            faults.append(f"the table of {name} is empty")
+    faults += [words for words in ("Not measured yet", "(not measured)") if words in page]
+    return faults
+
+
+PUBLISHED = report.read(report.FIGURES)
+
+
+@pytest.mark.skipif("posting" not in PUBLISHED["parts"], reason="make bench was not run yet")
+def test_the_published_page_is_whole_and_of_this_version() -> None:
+    """Every part was measured with this major version, and no table or figure is missing."""
+    assert faults_of(PUBLISHED, report.PAGE.read_text()) == []
+
+
+def test_what_is_published_is_of_this_version() -> None:
+    """No figure of another major version, no empty table, whatever was measured so far."""
+    faults = faults_of(PUBLISHED, report.PAGE.read_text())
+    assert [one for one in faults if not one.endswith("was not measured")] == []
+
+
+LATENCY = {
+    "levels": {
+        level: {
+            "ideal_rows_per_second": 20.0 * int(level),
+            "rows": {"importer": 100},
+            "load_generator_share": 1.0,
+            "share_whole_job": {"importer": [0.9, 0.9, 0.9]},
+            "share_delivery": [0.96, 0.96, 0.96],
+        }
+        for level in ("128", "256", "32", "64")
+    },
+    "missing": {},
+}
+"""As JSON has it: the keys sorted as texts."""
+
+
+def test_a_page_with_a_gap_is_found() -> None:
+    """A part that nobody measured, figures of another major version, an empty table, a gap."""
+    empty = {"figures": {**LATENCY, "levels": {}}, "versions": {"importer": "99.1.0 (abc)"}}
+    faults = faults_of({"parts": {"latency": empty}}, "Not measured yet")
+    assert "posting was not measured" in faults
+    assert faults[-3:] == [
+        "latency is of importer 99.1.0 (abc)",
+        "the table of latency is empty",
+        "Not measured yet",
+    ]
+    whole = {"figures": LATENCY, "versions": {"importer": __version__}}
+    assert (
+        faults_of({"parts": dict.fromkeys(["latency"], whole)}, "")[-1] == "memory was not measured"
+    )
+
+
+def test_the_table_of_latency_is_sorted_by_number() -> None:
+    """64 stands before 128, whatever the order of the keys in the file; each has its target."""
+    part, numbers = report.PARTS["latency"], ["32", "64", "128", "256"]
+    assert [line[0] for line in part.table(LATENCY)[1:]] == numbers
+    targets = part.targets(LATENCY)
+    assert [words.split()[2] for words, *_ in targets] == numbers
+    assert [met for *_, met in targets] == [False, False, False, True]
 
 
 def test_a_place_of_the_page_is_filled_with_its_figure() -> None:

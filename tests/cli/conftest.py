@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
+from importer.cli import logs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -15,5 +17,7 @@ if TYPE_CHECKING:
 def _own_logs() -> Iterator[None]:
     """No test writes to the streams of an earlier one."""
     structlog.reset_defaults()
+    logs.forget()
     yield
     structlog.reset_defaults()
+    logs.forget()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import certifi
 import pytest
 import typer
 
@@ -202,7 +203,9 @@ def test_every_option_that_can_be_set_can_be_shown() -> None:
 
 def test_every_setting_has_its_variable() -> None:
     """The same option is set by the same variable in each command, but for what must be meant."""
-    each_time = {one.flag for one in TABLE if one.each_time} | {"--config", "--plan", "--save"}
+    each_time = {one.flag for one in TABLE if one.each_time} | {
+        *("--config", "--json", "--plan", "--save"),
+    }
     group = typer.main.get_command(app)
     for name in ("run", "plan", "check", "config"):
         for one in group.commands[name].params:  # type: ignore[attr-defined]
@@ -258,6 +261,47 @@ def test_a_password_elsewhere_is_used_and_never_shown(
     assert told(out)["ledger"][0] == "postgresql://me@127.0.0.1:1/billing?schema=x"
     monkeypatch.setenv("IMPORTER_LEDGER", URL)
     code, out, err = importer("status")
-    assert code == 3
+    assert code == 75
     assert "cannot be reached" in err
     assert HUSH not in out + err
+
+
+def test_the_way_to_the_api_is_shown_without_a_login(
+    importer: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By which proxy, from which variable, whose certificates; a bundle may stand in a file."""
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    found = told(importer("config")[1])
+    assert found["proxy"] == ("none", "no HTTPS_PROXY, no ALL_PROXY")
+    assert found["certificates"] == (certifi.where(), "the certifi package")
+    monkeypatch.setenv("https_proxy", "https://ada:PassW0rd@proxy.example.com")
+    bundle = Path("company.pem")
+    bundle.write_bytes(Path(certifi.where()).read_bytes())
+    config.write_text(TOML.replace("[run]", '[run]\nca_bundle = "company.pem"'))
+    _, out, _ = importer("config", "--config", str(config))
+    assert "PassW0rd" not in out
+    found = told(out)
+    assert found["ca_bundle"] == ("company.pem", "import.toml:3")
+    assert found["proxy"] == (
+        "https://proxy.example.com:443",
+        "environment https_proxy, with a login",
+    )
+    assert found["certificates"] == ("company.pem", "--ca-bundle")
+    monkeypatch.setenv("NO_PROXY", "momentco.io")
+    found = told(importer("config", "--ca-bundle", "none.pem")[1])
+    assert found["proxy"] == ("none", "NO_PROXY names it (momentco.io)")
+    assert "cannot be read" in found["certificates"][1]
+
+
+def test_doctor_ends_with_what_it_found(importer: Command, config: Path) -> None:
+    """0 or 1 by what failed, 2 where the command itself is wrong."""
+    code, out, _ = importer("doctor", "--base-url", "http://127.0.0.1:1")
+    assert code == 1
+    assert "FAIL  key " in out
+    assert "fix: set MOMENT_API_KEY" in out
+    assert not Path("importer-ledger.db").exists()
+    assert not Path("results").exists()
+    config.write_text("nonsense")
+    assert importer("doctor", "--config", str(config))[0] == 2

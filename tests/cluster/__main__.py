@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 FAULTS = "lost=0.02,stored500=0.01,503=0.01"
 MOST_RUNS = 12
-FINE = {0, 1, 3, 4}
+FINE = {0, 3, 4, 75}
 """Exit codes of a run under which something died; 4 while the lease of a dead run lasts."""
 SHARDS = 2
 LONGEST = 1800

@@ -16,11 +16,12 @@ import pytest
 
 from importer.clock import WallClock
 from importer.delivery.http.client import CONNECTS, MomentClient
-from importer.delivery.http.connecting import Failure, check_way, explain, proxy_for, trust
+from importer.delivery.http.connecting import Failure, explain
 from importer.delivery.http.network import AsyncioTransport
 from importer.delivery.protocol import answers as a
 from importer.delivery.stopping import REASONS
 from importer.errors import UsageError
+from importer.way import check_way, proxy_for, trust
 from tests.fuzz.answers import WHOLE, once
 from tests.fuzz.asking import create, look_up
 from tests.fuzz.hostile_server import LOOPBACK, last_turns, serving
@@ -59,7 +60,9 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
     return "asyncio", {"use_uvloop": request.param == "uvloop"}
 
 
-def certificate(folder: Path, *, name: str = "here", when: str = "now") -> tuple[Path, Path]:
+def certificate(
+    folder: Path, *, name: str = "here", when: str = "now", subject: str = "test"
+) -> tuple[Path, Path]:
     """A self-signed certificate, and its key."""
     (folder / "index.txt").write_text("")
     (folder / "ca.cnf").write_text(CONFIG.format(name=name))
@@ -67,7 +70,7 @@ def certificate(folder: Path, *, name: str = "here", when: str = "now") -> tuple
     sign = "openssl ca -batch -notext -selfsign -config ca.cnf -outdir ."
     begin, end = DATES[when]
     for command in (
-        f"{request} -subj /CN=test -keyout key.pem -out request.pem",
+        f"{request} -subj /CN={subject} -keyout key.pem -out request.pem",
         f"{sign} -keyfile key.pem -in request.pem -out c.pem -startdate {begin} -enddate {end}",
     ):
         subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
@@ -143,6 +146,15 @@ async def test_what_is_wrong_with_a_certificate_is_said(  # noqa: PLR0917 - what
         assert (client.posts, client.gets) == (0, 0)
 
 
+def test_a_named_authority_need_not_be_perfect(tmp_path: Path) -> None:
+    """Many companies' lack what RFC 5280 wants; the usual ones are held to whatever Python does."""
+    file = certificate(tmp_path)[0]
+    usual = ssl.create_default_context().verify_flags
+    assert not trust({"SSL_CERT_FILE": str(file)}).verify_flags & ssl.VERIFY_X509_STRICT
+    assert not trust({}, file).verify_flags & ssl.VERIFY_X509_STRICT
+    assert trust({}).verify_flags == usual | ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
 async def test_an_authority_is_trusted_once_it_is_named(
     tmp_path: Path, network: list[httpx.AsyncBaseTransport]
 ) -> None:
@@ -166,7 +178,7 @@ async def test_an_authority_is_trusted_once_it_is_named(
         ("SSL_CERT_FILE", None, "No such file or directory"),
         ("SSL_CERT_FILE", "folder", "Is a directory"),
         ("SSL_CERT_FILE", b"", "holds no certificate"),
-        ("SSL_CERT_FILE", b"\x30\x82\x01\x0a", "holds no certificate"),
+        ("SSL_CERT_FILE", b"\x30\x82\x01\x0a", "holds a certificate in DER form"),
         ("SSL_CERT_FILE", b"-----BEGIN CERTIFICATE-----\nAA\n", "holds no certificate"),
         ("SSL_CERT_DIR", None, "No such file or directory"),
         ("SSL_CERT_DIR", b"", "Not a directory"),
@@ -307,10 +319,12 @@ def test_a_librarys_own_error_says_nothing() -> None:
 
 
 @asynccontextmanager
-async def proxying(answer: bytes = b"HTTP/1.1 200 OK\r\n\r\n") -> AsyncIterator[Relay]:
-    """A proxy that answers CONNECT like this, and then relays."""
+async def proxying(
+    answer: bytes = b"HTTP/1.1 200 OK\r\n\r\n", context: ssl.SSLContext | None = None
+) -> AsyncIterator[Relay]:
+    """A proxy that answers CONNECT like this, and then relays; over TLS if there is a context."""
     relay = Relay(answer)
-    listener = await asyncio.start_server(relay.serve, LOOPBACK, 0)
+    listener = await asyncio.start_server(relay.serve, LOOPBACK, 0, ssl=context)
     relay.port = listener.sockets[0].getsockname()[1]
     async with listener:
         yield relay
@@ -362,6 +376,37 @@ async def test_a_run_goes_through_the_proxy_of_the_environment(
     assert head.startswith(f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n".encode())
     assert b"\r\nProxy-Authorization: Basic YWRhOnBAc3M=\r\n" in head
     assert b"sk_test" not in head
+
+
+async def test_a_proxy_that_is_itself_reached_over_tls(
+    tmp_path: Path, network: list[httpx.AsyncBaseTransport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS to the API goes within TLS to the proxy, whose certificate is verified as well."""
+    (tmp_path / "proxy").mkdir()
+    files, own = (
+        certificate(tmp_path, name="elsewhere"),
+        certificate(tmp_path / "proxy", subject="proxy"),
+    )
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(files[0].read_bytes() + own[0].read_bytes())
+    async with (
+        serving(once(WHOLE), served(files)) as server,
+        proxying(context=served(own)) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"https://ada:p%40ss@{LOOPBACK}:{proxy.port}")
+        url = f"https://api.momentco.io:{server.port}"
+        client = asking(network, url, trust({}, bundle))
+        assert [await create(client) for _ in range(3)] == [a.Created("bcus_1")] * 3
+        await network[-1].aclose()
+        assert server.connections_used == [0, 0, 0]
+        assert proxy.heads[0].startswith(f"CONNECT api.momentco.io:{server.port} ".encode())
+        stranger = asking(network, url, trust({}, files[0]))
+        answers = [await create(stranger) for _ in range(CONNECTS)]
+    assert isinstance(answers[-1], a.RunWrong)
+    assert answers[-1].reason == "proxy_unreachable"
+    assert "self-signed certificate" in answers[-1].detail
+    assert len(proxy.heads) == 1
+    assert stranger.posts == 0
 
 
 @pytest.mark.parametrize(
@@ -440,6 +485,20 @@ ASKED = {"HTTPS_PROXY": "http://p:3128"}
         ({"no_proxy": "10.0.0.0/8", **ASKED}, "10.1.2.3", None),
         ({"no_proxy": "10.0.0.0/8", **ASKED}, HOST, 3128),
         ({"no_proxy": "2001:db8::1", **ASKED}, "2001:db8::1", None),
+        ({"no_proxy": "[2001:db8::1]:443", **ASKED}, "[2001:db8::1]", None),
+        ({"no_proxy": "[2001:db8::1]:8443", **ASKED}, "[2001:db8::1]", 3128),
+        ({"no_proxy": "[2001:db8::]/32", **ASKED}, "2001:db8::7", None),
+        ({"no_proxy": "momentco.io:443", **ASKED}, HOST, None),
+        ({"no_proxy": "momentco.io:8443", **ASKED}, HOST, 3128),
+        ({"no_proxy": "10.0.0.0/8:443", **ASKED}, "10.1.2.3", None),
+        ({"no_proxy": "https://api.momentco.io", **ASKED}, HOST, None),
+        ({"no_proxy": "other.example  api.momentco.io.", **ASKED}, HOST, None),
+        ({"no_proxy": "momentco.io", "NO_PROXY": "x", **ASKED}, HOST, None),
+        ({"no_proxy": "x", "NO_PROXY": "momentco.io", **ASKED}, HOST, 3128),
+        ({"no_proxy": "co.io, ., :443, [, *.*", **ASKED}, HOST, 3128),
+        ({"HTTPS_PROXY": "https://p"}, HOST, 443),
+        ({"HTTPS_PROXY": "http://[2001:db8::1]:3128"}, HOST, 3128),
+        ({"https_proxy": " ", **ASKED}, HOST, 3128),
     ],
 )
 def test_which_proxy_is_meant(environment: dict[str, str], host: str, port: int | None) -> None:
@@ -451,7 +510,16 @@ def test_which_proxy_is_meant(environment: dict[str, str], host: str, port: int 
 
 @pytest.mark.parametrize(
     "text",
-    ["socks5://ada:secret@p:1080", "https://p:3128", "http://", "p:port", "http://p q", "p:99999"],
+    [
+        "socks5://ada:secret@p:1080",
+        "socks4a://p",
+        "http://ada:se#cret@p:1",
+        "http://a:s/secret@p",
+        "http://",
+        "p:port",
+        "http://p q",
+        "p:99999",
+    ],
 )
 def test_a_proxy_that_cannot_be_used_is_refused_early(text: str) -> None:
     """A usage error that names the variable and shows nothing of what it holds."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
-from importer.delivery.history import attempt_of, said
+from importer.clock import WallClock
+from importer.delivery.history import attempt_of, attempt_of_update, said
+from importer.delivery.http.client import MomentClient, _Reply
 from importer.delivery.pacing.outage import Said
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as e
@@ -100,3 +103,40 @@ def test_the_message_of_a_refusal_is_not_kept() -> None:
     """It may hold what the user typed."""
     told = attempt_of(FLIGHT, e.Answered(a.Refused(400, "invalid", "name Fictional"), 9.0))
     assert "Fictional" not in repr(told)
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ([], ""),
+        ([(b"X-Request-Id", b"req_1A.b-2")], "req_1A.b-2"),
+        ([(b"request-id", b"r1"), (b"CF-RAY", b"8f1-JNB")], "r1"),
+        ([(b"cf-ray", b"8f1-JNB"), (b"x-amzn-RequestId", b"amz")], "amz"),
+        ([(b"X-Request-Id", b""), (b"CF-Ray", b"8f1-JNB")], "8f1-JNB"),
+        ([(b"X-Request-Id", b"<b>\x1b[31m \xff\x00'; drop")], "b31mdrop"),
+        ([(b"X-Request-Id", b"a" * 9000)], "a" * 128),
+    ],
+)
+def test_an_answer_is_called_as_its_headers_say(
+    headers: list[tuple[bytes, bytes]], told: str
+) -> None:
+    """The API's own name before a gateway's; plain characters only, and not too many of them."""
+    reply = _Reply(503, headers=headers)
+    assert reply.request_id == told
+    client = MomentClient(
+        base_url="https://api.example",
+        api_key="sk_test_x",
+        transport=httpx.MockTransport(lambda _: httpx.Response(500)),
+        clock=WallClock(),
+    )
+    fault = client._told(reply, a.ServerFault(503, "http_503"))
+    noted = attempt_of(FLIGHT, e.Answered(fault, 9.0))
+    assert noted is not None
+    assert noted.request_id == told
+    # What decides does not see it, and a row that went well at once has no entry to keep it in.
+    assert fault == a.ServerFault(503, "http_503")
+    assert client._told(reply, a.Created("bcus_1")).request_id == ""
+    assert client._told(reply, a.Created("bcus_1", replayed=True)).request_id == told
+    gone = attempt_of_update("REF", "read", client._told(reply, e.Gone()), 9.0)
+    assert gone is not None
+    assert gone.request_id == told

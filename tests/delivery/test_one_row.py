@@ -8,6 +8,7 @@ import pytest
 
 from importer.errors import ExitCode
 from importer.job.world import World
+from importer.ledger import Account, open_ledger
 from tests.delivery.fake_api import PAGE, Reply, problem, serving
 from tests.job.conftest import Job, customers, outcomes, results
 
@@ -46,10 +47,59 @@ def test_a_row_that_can_never_settle_is_left_and_the_rest_created(
         job = Job(tmp_path, api.url)
         finished = job.run(customers(range(ROWS)), world=AT_ONCE)
         assert outcomes(finished) == {"created": ROWS - 1, "unsettled": 1}
-        assert finished.exit_code is ExitCode.ROWS_LEFT
+        assert finished.exit_code is ExitCode.TEMPFAIL
         assert results(finished)[number]["error_code"] == code
         again = job.run(customers(range(ROWS + 1)), world=AT_ONCE)
         assert outcomes(again) == {"unchanged": ROWS - 1, "created": 1, "unsettled": 1}
+
+
+class Hour:
+    """A clock that stands still at an hour."""
+
+    def __init__(self, hour: float) -> None:
+        self._at = 1.8e9 + hour * 3600
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return self._at
+
+
+def test_a_row_that_can_never_settle_asks_for_a_person_in_the_end(tmp_path: Path) -> None:
+    """75 while trying may help; after five runs and twelve hours 1, and it says so, and why."""
+    with serving(of(1, Reply(503, PAGE, {"CF-Ray": "8f1 <x>"}))) as api:
+        job = Job(tmp_path, api.url)
+        ended = []
+        for night, hour in enumerate([0, 1, 2, 3, 11, 13]):
+            world = World(clock=Hour(hour), draw=lambda: 0.0)
+            # A customer more each night: the row is not alone, so it is not the run that is wrong.
+            ended.append(job.run(customers(range(3 + night)), world=world, accept_drift=True))
+            assert ended[-1].exit_code == (75 if night < 5 else 1), night
+        assert [len(one.summary.warnings) for one in ended] == [0] * 5 + [1]
+        assert ended[-1].summary.warnings[0].startswith("1 row has been unsettled for 12 hours")
+        # A row that is new to trouble may settle, and one that settles is no trouble any more.
+        api.rule = lambda reference, _: Reply(503) if reference in {"C-1", "C-8"} else None
+        world = World(clock=Hour(14), draw=lambda: 0.0)
+        again = job.run(customers(range(10)), world=world, accept_drift=True)
+        assert again.exit_code is ExitCode.TEMPFAIL
+        account = Account(api.url, "test")
+        with open_ledger(tmp_path / "ledger.db", account, read_only=True) as ledger:
+            history = ledger.history("C-1")
+    assert history is not None
+    tries = [one for one in history.entries if one.event == "server_fault"]
+    assert {(one.http_status, one.request_id) for one in tries} == {(503, "8f1x"), (503, "")}
+    assert all(one.seconds is not None and one.seconds >= 0 for one in tries)
+
+
+def test_an_outage_that_does_not_end_asks_for_a_person_in_the_end(tmp_path: Path) -> None:
+    """Five runs in twelve hours that were stopped and settled nothing: the sixth ends with 3."""
+    with serving(lambda *_: Reply(503)) as api:
+        job = Job(tmp_path, api.url)
+        for night, hour in enumerate([0, 1, 2, 3, 11, 13]):
+            world = World(clock=Hour(hour), draw=lambda: 0.0)
+            finished = job.run(customers(range(9)), world=world, patience=5.0)
+            assert finished.exit_code == (75 if night < 5 else 3), night
+            assert finished.stopped_by is not None
+            assert finished.stopped_by.exit_code == finished.exit_code
 
 
 @pytest.mark.parametrize("number", [60, ROWS - 1])
@@ -112,10 +162,10 @@ def test_one_row_that_is_told_to_wait_for_hours_is_left(
         finished = Job(tmp_path, api.url).run(customers(range(ROWS)), world=AT_ONCE)
     if status == 429 and number == 0:
         assert finished.summary.stopped_by == "told_to_wait"
-        assert finished.exit_code is ExitCode.STOPPED
+        assert finished.exit_code is ExitCode.TEMPFAIL
         return
     assert finished.summary.stopped_by == ""
-    assert finished.exit_code is ExitCode.ROWS_LEFT
+    assert finished.exit_code is ExitCode.TEMPFAIL
     assert outcomes(finished) == {"created": ROWS - 1, "unsettled": 1}
     assert results(finished)[number]["error_code"] == "asked_to_wait"
 

@@ -23,7 +23,7 @@ from importer.delivery.protocol.flight import Flight, Planned, Settled
 from importer.delivery.protocol.states import NEW, Done, Origin, Sent, Synced, Transition
 from importer.delivery.protocol.updating import Rule, UpdatePolicy
 from importer.delivery.stopping import one_cause
-from importer.errors import BugFound, LedgerFailed, RunStopped
+from importer.errors import BugFound, ExitCode, LedgerFailed, RunStopped
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -402,24 +402,28 @@ def test_every_tenth_row_that_can_never_settle_stops_nobody(answer: a.Answer) ->
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason", "most"),
+    ("answer", "reason", "most", "code"),
     [
-        (FORBIDDEN, "forbidden", 6),
-        (a.Blocked(404, of_api=True), "no_such_endpoint", 6),
-        (BLOCKED, "something_else_answers", 18),
-        (a.Unbelievable(200, "not_json"), "something_else_answers", 48),
-        (CONFLICT, "canary_failed", 48),
-        (FAULT, "canary_failed", 48),
+        (FORBIDDEN, "forbidden", 6, ExitCode.STOPPED),
+        (a.Blocked(404, of_api=True), "no_such_endpoint", 6, ExitCode.STOPPED),
+        (BLOCKED, "something_else_answers", 18, ExitCode.STOPPED),
+        (a.Unbelievable(200, "not_json"), "something_else_answers", 48, ExitCode.STOPPED),
+        (CONFLICT, "canary_failed", 48, ExitCode.STOPPED),
+        (FAULT, "canary_failed", 48, ExitCode.TEMPFAIL),
+        (a.Unknown("read_timeout"), "canary_failed", 48, ExitCode.TEMPFAIL),
     ],
 )
 def test_where_the_first_six_fail_alike_the_run_is_wrong(
-    answer: a.Answer, reason: str, most: int
+    answer: a.Answer, reason: str, most: int, code: ExitCode
 ) -> None:
-    """Six rows are tried one at a time; then the run stops, and says what they met."""
+    """Six rows are tried one at a time; then the run stops, and says what they met.
+
+    What an outage says as well passes by itself; what an answer says needs a person.
+    """
     api = Api(lambda _ref, _n: answer)
     with pytest.raises(RunStopped) as caught:
         deliver(api, 400)
-    assert caught.value.reason == reason
+    assert (caught.value.reason, caught.value.exit_code) == (reason, code)
     assert len(api.posts) == 6
     assert api.posts.total() <= most
     assert api.most_busy == 1

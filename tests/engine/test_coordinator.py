@@ -14,6 +14,7 @@ import trio.testing
 from importer.delivery.protocol.events import Settle
 from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.states import NEW
+from importer.delivery.stopping import stop_error
 from importer.engine.coordinator import (
     FIRST_ROWS,
     MOST_DEATHS,
@@ -27,13 +28,15 @@ from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, Run
 from importer.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 CREATED = Settle(Outcome.CREATED, "bcus_1", 201)
 UNSETTLED = Settle(Outcome.UNSETTLED, "", 500, "server_error")
 UNAUTHORISED = Stop(
     "Moment does not accept the API key (401)", "", "unauthorised", ExitCode.STOPPED
 )
+OTHER = UNAUTHORISED._replace(reason="other")
+WAITS = Stop.of(stop_error("told_to_wait"))
 
 
 def planned(number: int) -> Planned:
@@ -72,7 +75,7 @@ class Cluster:
 
     def _reach(self) -> None:
         if trio.current_time() >= self.lost_at:
-            raise RunStopped("the scheduler is gone", reason="scheduler_lost")
+            raise stop_error("scheduler_lost")
 
     async def workers(self) -> dict[str, bool]:
         """As ``Carrier.workers``."""
@@ -113,7 +116,8 @@ class Cluster:
 
     def standing(self, worker: str) -> Standing:
         """How a worker stands."""
-        return Standing((self.requests[worker], 0, 0), self.out[worker])
+        sent = self.requests[worker]
+        return Standing((sent, 0, 0), self.out[worker], answers=(("post", 201, sent),))
 
     async def stop(self) -> None:
         """As ``Carrier.stop``."""
@@ -156,6 +160,7 @@ class Ended:
     """Rows that were taken from the input."""
     warnings: list[str]
     requests: tuple[int, int, int]
+    answers: Mapping[tuple[str, int], int]
     took: float
 
     @property
@@ -214,7 +219,8 @@ def deliver(
 
     began = trio.testing.MockClock(autojump_threshold=0)
     error = trio.run(main, clock=began)
-    return Ended(told, error, taken, warnings, engine.requests, began.current_time())
+    counts = (engine.requests, engine.answers)
+    return Ended(told, error, taken, warnings, *counts, began.current_time())
 
 
 def test_each_row_is_told_once_by_workers_that_are_kept_in_work() -> None:
@@ -226,6 +232,7 @@ def test_each_row_is_told_once_by_workers_that_are_kept_in_work() -> None:
     assert ended.error is None
     assert ended.positions == list(range(20_000))
     assert ended.requests == (20_000, 0, 0)
+    assert ended.answers == {("post", 201): 20_000}
     assert min(cluster.requests.values()) > 4000
     assert cluster.most_out == OUTSTANDING
 
@@ -306,22 +313,24 @@ def test_a_stop_hears_what_is_under_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cluster", "reason"),
+    ("cluster", "reason", "code"),
     [
-        (Cluster(["a"], lost_at=3.5), "scheduler_lost"),
-        (Cluster(["a"], lost_at=0.0), "scheduler_lost"),
-        (Cluster([]), "no_workers"),
-        (Cluster(["a", "b"], unfit={"b": UNAUTHORISED._replace(reason="other")}), "other"),
-        (Cluster(["a"], at_end=UNAUTHORISED._replace(reason="told_to_wait")), "told_to_wait"),
+        (Cluster(["a"], lost_at=3.5), "scheduler_lost", ExitCode.TEMPFAIL),
+        (Cluster(["a"], lost_at=0.0), "scheduler_lost", ExitCode.TEMPFAIL),
+        (Cluster([]), "no_workers", ExitCode.TEMPFAIL),
+        (Cluster(["a", "b"], unfit={"b": OTHER}), "other", ExitCode.STOPPED),
+        (Cluster(["a"], at_end=WAITS), "told_to_wait", ExitCode.TEMPFAIL),
     ],
     ids=["scheduler dies", "no scheduler", "no worker", "unfit worker", "told at the end"],
 )
-def test_a_delivery_that_cannot_go_on_says_why(cluster: Cluster, reason: str) -> None:
-    """It ends with the exit code of a run that may be typed again."""
+def test_a_delivery_that_cannot_go_on_says_why(
+    cluster: Cluster, reason: str, code: ExitCode
+) -> None:
+    """It ends with the exit code that its reason has, which a worker's stop brings along."""
     ended = deliver(cluster, 20_000 if cluster.lost_at < 9 else 100)
 
     assert isinstance(ended.error, RunStopped)
-    assert (ended.error.reason, ended.error.exit_code) == (reason, ExitCode.STOPPED)
+    assert (ended.error.reason, ended.error.exit_code) == (reason, code)
 
 
 def test_a_worker_that_joins_late_and_cannot_take_part_is_left() -> None:

@@ -20,7 +20,7 @@ import pytest
 from importer.delivery.around import Around, loop_options
 from importer.delivery.protocol.flight import Planned
 from importer.delivery.protocol.states import NEW
-from importer.engine.dask_carrier import dask_engine
+from importer.engine.dask_carrier import Errand, dask_engine, greet
 from importer.engine.seam import EngineSettings
 from importer.errors import ExitCode, RunStopped, UsageError
 from importer.job.job_settings import DeliverySettings, parse_engine
@@ -235,6 +235,25 @@ def test_a_scheduler_that_is_killed_ends_the_run_in_words(
         ended = deliver(cluster, api, postgres_address, halfway=cluster.scheduler.kill)
 
     assert ended.error is not None
-    assert (ended.error.reason, ended.error.exit_code) == ("scheduler_lost", ExitCode.STOPPED)
+    assert (ended.error.reason, ended.error.exit_code) == ("scheduler_lost", ExitCode.TEMPFAIL)
     assert SETTLED <= ended.outcomes.total() <= ROWS
     assert ended.held >= ended.outcomes["created"]
+
+
+def test_a_worker_that_cannot_connect_as_the_run_does_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its key from its own environment, and needs the run's bundle on its own disk."""
+    monkeypatch.delenv("MOMENT_API_KEY", raising=False)
+    monkeypatch.setenv("MOMENT_API_KEY_COMMAND", f"echo {KEY}")
+    ledger = LedgerAddress.parse("postgresql://127.0.0.1:1/none")
+    account = Account("https://api.momentco.io", "test")
+    settings = EngineSettings("R-1", account.base_url)
+    errand = Errand("d", settings, ledger, account, 1, "", bundle=tmp_path / "none.pem")
+    stop = greet(errand)
+    assert stop is not None
+    assert f"--ca-bundle: {tmp_path}/none.pem cannot be read" in stop.message
+    monkeypatch.setenv("MOMENT_API_KEY_COMMAND", "false")
+    stop = greet(errand)
+    assert stop is not None
+    assert "false failed with exit code 1" in stop.message

@@ -167,6 +167,7 @@ def test_one_session_serves_many_batches(ledger_path: Path) -> None:
                 for number in range(1, 6):
                     tasks.start_soon(deliver, number)
             assert session.standing.requests == (60, 0, 0)
+            assert session.standing.answers == (("post", 201, 60),)
 
         Workers(ledger_path, api).run(some)
 

@@ -46,13 +46,17 @@ async def asking(
     scheme: str = "http",
     timeouts: Timeouts = SHORT,
     hashes: HashesOf | None = None,
+    as_bytes: bool = True,
 ) -> AsyncIterator[MomentClient]:
-    """A client of the server on this port; its connections are closed at the end of the block."""
+    """A client of the server on this port; its connections are closed at the end of the block.
+
+    Without ``as_bytes`` the network looks like any other transport of httpx.
+    """
     network = AsyncioTransport(verify=_tls())
     client = MomentClient(
         base_url=f"{scheme}://{LOOPBACK}:{port}",
         api_key="sk_test_fuzz",
-        transport=network,
+        transport=network if as_bytes else _OnlyHttpx(network),
         clock=WallClock(),
         timeouts=timeouts,
         hashes=hashes,
@@ -61,6 +65,17 @@ async def asking(
         yield client
     finally:
         await network.aclose()
+
+
+class _OnlyHttpx(httpx.AsyncBaseTransport):
+    """The same network by way of httpx's requests and responses."""
+
+    def __init__(self, network: AsyncioTransport) -> None:
+        self._network = network
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """One exchange."""
+        return await self._network.handle_async_request(request)
 
 
 def shown_values(reference: str, document: Mapping[str, Any]) -> Hashes:

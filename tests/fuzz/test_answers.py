@@ -14,6 +14,7 @@ import pytest
 
 from importer.delivery.http.client import Timeouts
 from importer.delivery.protocol import answers as a
+from importer.delivery.protocol import events as u
 from tests.fuzz.answers import (
     BODY,
     ENDLESS,
@@ -25,7 +26,7 @@ from tests.fuzz.answers import (
     WHOLE,
     once,
 )
-from tests.fuzz.asking import LOOPS, asking, create, look_up
+from tests.fuzz.asking import LOOPS, asking, create, look_up, shown_values
 from tests.fuzz.hostile_server import LOOPBACK, customer, last_turns, response, serving
 
 if TYPE_CHECKING:
@@ -99,6 +100,38 @@ async def test_a_success_must_be_our_customer(name: str) -> None:
     answer, looked_up, _ = await both(UNBELIEVABLE[name])
     assert isinstance(answer, a.Unbelievable)
     assert isinstance(looked_up, a.LookUpFailed)
+
+
+HEADED = {
+    "an encoded body": response(b"201 Created", BODY, b"Content-Encoding: gzip"),
+    "an identical body": response(b"201 Created", BODY, b"content-encoding: Identity"),
+    "a replay": response(b"201 Created", BODY, b"IDEMPOTENT-REPLAYED: True"),
+    "a wait": response(b"429 Too Many Requests", b"{}", b"retry-after: 7"),
+    "a limit": response(b"201 Created", BODY, b"X-RateLimit-Remaining: 3"),
+    "cut off": WHOLE[:-9],
+    "cut off, and encoded": response(b"201 Created", BODY, b"Content-Encoding: br")[:-9],
+}
+
+
+async def test_an_answer_means_the_same_through_httpx() -> None:
+    """A transport of httpx's kind and our own, which is handed bytes, send and read the same."""
+    behaviours = {name: once(data, close=True) for name, data in HEADED.items()}
+    for name, behaviour in {**behaviours, **UNBELIEVABLE}.items():
+        told = []
+        for as_bytes in (True, False):
+            async with (
+                serving(behaviour) as server,
+                asking(server.port, as_bytes=as_bytes, hashes=shown_values) as client,
+            ):
+                payload = f'{{"external_reference": "{REFERENCE}"}}'
+                created = await client.create(REFERENCE, "a-key", payload)
+                patch = u.Patch("bcus_1", ("name",), etag='"v1"')
+                patched = await client.patch(patch, '{"name": "Ada"}', REFERENCE)
+                found = await client.look_up(REFERENCE, payload)
+                port = b":%d" % server.port
+                said = [(one.head.replace(port, b""), one.body) for one in server.seen]
+                told.append((created, patched, found, said))
+        assert told[0] == told[1], name
 
 
 @pytest.mark.parametrize("close", ["close", "reset"])

@@ -39,5 +39,16 @@ def test_more_outcomes_can_count_as_not_done() -> None:
     assert exit_code({"changed": 1, "updated": 2, "would_update": 1}) == 0
     assert exit_code({"changed": 1}, ["changed"]) == 1
     assert exit_code({"vanished": 1, "created": 1}, ["vanished"]) == 1
-    for outcome in ("conflict", "missing", "rejected", "unsettled", "invalid"):
+    for outcome in ("conflict", "missing", "rejected", "invalid"):
         assert exit_code({"created": 1, outcome: 1}) == 1
+        assert exit_code({"unsettled": 1, outcome: 1}) == 1
+
+
+def test_only_unsettled_rows_go_on_by_themselves() -> None:
+    """Not where ``--limit`` left them, nor where ``--fail-on`` names an outcome that is there."""
+    assert exit_code({"created": 1, "unsettled": 1, "invalid": 0}) == 75
+    assert exit_code({"created": 1, "unsettled": 1}, ["changed"]) == 75
+    assert exit_code({"unsettled": 1}, goes_on=False) == 1
+    assert exit_code({"unsettled": 1}, ["unsettled"]) == 1
+    assert exit_code({"changed": 1, "unsettled": 1}, ["changed"]) == 1
+    assert exit_code({"created": 1}, goes_on=False) == 0

@@ -75,6 +75,7 @@ def test_standard_input_tells_its_number_format_too(tmp_path: Path) -> None:
     assert outcomes(finished) == {"would_create": 4999}
     assert {path.name for path in finished.results.iterdir()} == {
         "errors.csv",
+        "report.html",
         "results.csv",
         "summary.json",
     }

@@ -97,7 +97,7 @@ def test_no_personal_data_in_results_and_summary(job: Job) -> None:
     """Names, addresses and numbers stand in errors.csv only."""
     text = HEADER + "C-1,Zaphod Example,zaphod@exa mple.com,0829999999,ZAR,1\n"
     finished = job.run(text)
-    for name in ("results.csv", "summary.json"):
+    for name in ("results.csv", "summary.json", "report.html"):
         shown = (finished.results / name).read_text()
         assert "Zaphod" not in shown
         assert "zaphod" not in shown

@@ -77,10 +77,15 @@ def test_the_second_day(job: Job) -> None:
     assert second.exit_code is ExitCode.ROWS_LEFT
     # What looks like somebody else's edit is looked at twice: a replica may lag behind.
     assert second.summary.requests == {"post": 0, "get": 2, "patch": 3}
+    assert second.summary.answers == {"get": {"200": 2}, "patch": {"200": 3}}
+    # A conflict in one field leaves the others in step.
+    changes = {"updated": {"balance": 2, "name": 1}, "conflict": {"phone": 1}}
+    assert second.summary.fields == changes
     assert (held(job, "A")["balance"], held(job, "B")["name"]) == (100, "Bram")
     assert (held(job, "C")["balance"], held(job, "C")["phone"]) == (33, "+27829999999")
     third = job.run(later, update=POLICY)
     assert third.summary.requests == {"post": 0, "get": 0}
+    assert third.summary.fields == {"conflict": {"phone": 1}}
     assert told(third) == {
         "A": ("unchanged", ""),
         "B": ("unchanged", ""),
@@ -114,6 +119,7 @@ def test_a_dry_run_and_a_limit_hold_for_updates(job: Job) -> None:
     later = book(A=("Ann", "+27820000001", 7), B=("Ben", "+27820000002", 8))
     dry = job.run(later, update=POLICY, dry_run=True)
     assert outcomes(dry) == {"would_update": 2}
+    assert dry.summary.fields == {"would_update": {"balance": 2}}
     first = job.run(later, update=POLICY, limit=1)
     assert told(first) == {"A": ("updated", ""), "B": ("unsettled", "not_reached")}
     assert told(job.run(later, update=POLICY)) == {"A": ("unchanged", ""), "B": ("updated", "")}

@@ -94,6 +94,16 @@ def test_a_stopped_or_dry_run_is_no_measure(job: Job) -> None:
     assert stopped(job.run(customers(range(5))))
 
 
+def test_a_canary_is_no_measure_and_the_rest_follows_it(job: Job) -> None:
+    """Ten of ninety were sent first: that the others are new to the ledger is no news."""
+    assert outcomes(job.run(customers(range(90)), limit=10))["created"] == 10
+    rest = job.run(customers(range(90)))
+    assert not stopped(rest)
+    assert outcomes(rest) == {"created": 80, "unchanged": 10}
+    many = job.run(customers(range(90)) + customers(range(100, 190)).removeprefix(HEADER))
+    assert "90 of 180 references are new" in stopped(many)
+
+
 def test_a_fed_back_errors_file_is_a_part_of_its_night(job: Job) -> None:
     """Its few rows are not compared, and who is not in it has not vanished."""
     broken = customers(range(30)).replace(",ZAR,7\n", ",ZAR,7.x\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,10 @@ def fill(place: Place, account: Account = ACCOUNT, customers: int = 40) -> None:
                 )[number % 3]
                 base = hashed[name] if number % 2 else ()
                 changes += [sent, Transition(name, sent.new, settled, 201, seen=base)]
-            ledger.apply(changes, [attempt(name) for name in names], run_id=run, now=101.0)
+            noted = [
+                replace(attempt(one), request_id=f"req {one}"[:9], seconds=0.25) for one in names
+            ]
+            ledger.apply(changes, noted, run_id=run, now=101.0)
             held = ledger.updates(names[1::2])
             begun = {
                 name: Updating(one.customer_id, 1, one.base, hashed[name][:1], PRINT_B, one.memory)
@@ -88,7 +92,17 @@ def fill(place: Place, account: Account = ACCOUNT, customers: int = 40) -> None:
             updates = [UpdateTransition(name, held[name], begun[name]) for name in begun]
             updates += [UpdateTransition(name, begun[name], ended[name]) for name in ended]
             ledger.apply(updates, [], run_id=run, now=102.0)
-            ledger.end_run(run, ended_at=110.0, exit_code=1, counts={"created": 3}, volume={"a": 1})
+            code = int(run == "night-2")
+            ended_by = "unreachable" * code
+            ledger.end_run(
+                run,
+                ended_at=110.0,
+                exit_code=code,
+                counts={"created": 3},
+                volume={"a": 1},
+                stopped_by=ended_by,
+            )
+            ledger.note_news("crm.csv", f"told {run}", now=111.0)
 
 
 def copied(source: Place, target: Place, account: Account = ACCOUNT) -> Copied:
@@ -118,6 +132,8 @@ def told(place: Place, account: Account = ACCOUNT) -> dict[str, Any]:
             "hashes": ledger.hasher()("r", {"name": "N"}),
             "same key": (ledger.same_key("sk_test_a"), ledger.same_key("sk_test_b")),
             "open": ledger.open_updates(),
+            "news": (ledger.last_news("crm.csv"), ledger.last_news("crm.csv 1/2")),
+            "success": [ledger.last_success("crm.csv", one) for one in ("run", "run 1/2")],
         }
 
 
@@ -137,7 +153,10 @@ def test_a_copy_says_what_its_source_says(places: tuple[Place, Place]) -> None:
     fill(source)
     fill(target, OTHER)  # Its numbers of accounts and runs are taken already.
     done = copied(source, target)
-    assert done.rows == {"run": 2, "customer": 80, "sync": 14, "attempt": 102, "total": 3}
+    rows = {"run": 2, "customer": 80, "sync": 14, "attempt": 102, "total": 3, "news": 1}
+    assert done.rows == rows
+    assert told(target)["news"] == (("told night-2", 111.0), ("", 0.0))
+    assert told(target)["success"] == [110.0, None]
     assert told(target) == told(source)
     assert told(target, OTHER)["totals"] == told(source)["totals"]
     assert (done.resumed, done.was_there) == (False, False)

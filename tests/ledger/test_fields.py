@@ -16,6 +16,7 @@ from importer.ledger.field_hashes import (
     FIELDS,
     SHORT_WIDTH,
     WIDTH,
+    FieldHasher,
     fields_that_differ,
     hashes_of,
     packed,
@@ -55,6 +56,43 @@ ROWS = st.fixed_dictionaries({"external_reference": st.just("A")}, optional=VALU
 def noted(row: dict[str, Any]) -> Hashes:
     """What is kept of a row."""
     return hashes_of(row["external_reference"], row, SALT)
+
+
+EQUAL_VALUES: tuple[Any, ...] = (
+    1,
+    True,
+    1.0,
+    "1",
+    -0.0,
+    0,
+    False,
+    None,
+    "",
+    [],
+    [1],
+    [True],
+    {"a": 1},
+    {"a": True},
+)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"external_reference": st.sampled_from("AB")},
+            optional={
+                "name": st.sampled_from(EQUAL_VALUES),
+                "balance": st.sampled_from(EQUAL_VALUES),
+                "metadata": st.sampled_from([None, 5, {}, *({"a": one} for one in EQUAL_VALUES)]),
+            },
+        )
+    )
+)
+def test_what_is_remembered_of_a_payload_changes_no_hash(documents: list[dict[str, Any]]) -> None:
+    """Values that are equal but not the same, as True and 1, keep their own hashes."""
+    hasher = FieldHasher(SALT)
+    for one in documents:
+        assert hasher(one["external_reference"], one) == noted(one)
 
 
 def test_the_names_are_those_that_differs_uses() -> None:

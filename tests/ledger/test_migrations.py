@@ -124,7 +124,7 @@ def test_the_ledger_has_no_column_for_a_payload(tmp_path: Path) -> None:
         "run": {
             *("id", "account", "run_id", "started_at", "ended_at", "command", "version"),
             *("series", "volume"),
-            *("key_digest", "sources", "exit_code", "counts", "plan"),
+            *("key_digest", "sources", "exit_code", "counts", "plan", "stopped_by"),
         },
         "customer": {
             *("id", "account", "reference", "state", "generation", "fingerprint"),
@@ -135,12 +135,14 @@ def test_the_ledger_has_no_column_for_a_payload(tmp_path: Path) -> None:
         "total": {"id", "account", "state", "customers"},
         "attempt": {
             *("id", "account", "reference", "at", "run", "event", "generation"),
-            *("http_status", "error_code", "detail"),
+            *("http_status", "error_code", "detail", "request_id", "seconds"),
         },
         "sync": {
             *("id", "account", "reference", "customer_id", "serial", "base", "ours", "version"),
             *("memory", "changed_at", "run"),
         },
+        # The state is an exit code and codes of errors; the scope names a series, as a run does.
+        "news": {"id", "account", "scope", "state", "told_at"},
     }
     assert "WITHOUT ROWID" not in str(schema(db))
 

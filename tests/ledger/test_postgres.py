@@ -328,14 +328,19 @@ def test_versions_of_the_schema(postgres_address: LedgerAddress) -> None:
     with open_ledger(postgres_address, ACCOUNT) as ledger:
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
     with open_postgres(postgres_address) as db:
-        db.transact(lambda one: one.execute("DROP TABLE rate"))
-        db.read("UPDATE ledger_version SET steps = 1 RETURNING 1")
+        for undone in (
+            *("DROP TABLE rate", "DROP TABLE news", "ALTER TABLE run DROP COLUMN stopped_by"),
+            "ALTER TABLE attempt DROP COLUMN request_id, DROP COLUMN seconds",
+            "UPDATE ledger_version SET steps = 1",
+        ):
+            db.transact(lambda one, sql=undone: one.execute(sql))  # type: ignore[misc]
     with pytest.raises(OlderLedger, match="older importer"):
         open_ledger(postgres_address, ACCOUNT, read_only=True)
     with open_ledger(postgres_address, ACCOUNT) as ledger:
         assert ledger.states(["A"]) == {"A": SENT}
     with open_postgres(postgres_address) as db:
         assert db.read("SELECT count(*) FROM rate") == [(0,)]
+        assert db.read("SELECT request_id FROM attempt WHERE false") == []
         db.read("UPDATE ledger_version SET steps = 99 RETURNING 1")
     for read_only in (True, False):
         with pytest.raises(UsageError, match="newer importer"):

@@ -143,7 +143,7 @@ def test_reads_go_on_after_a_lost_connection(
         ledger.apply([sent("A")], [], run_id="r", now=1.0)
         for marker, ask in (
             (b"ANY", lambda: ledger.states(["A"])),
-            (b"TO STDOUT", lambda: list(ledger.versions(["A"]))),
+            (b"TO STDOUT", lambda: [one.rows() for one in ledger.versions(["A"])]),
             (b"ORDER BY", lambda: list(ledger.iter_states())),
         ):
             before = ask()
@@ -210,3 +210,50 @@ def test_a_server_that_is_not_there_is_said_at_once(postgres_server: PostgresSer
         open_ledger(
             LedgerAddress.parse(postgres_server.url(schema="nobody")), ACCOUNT, read_only=True
         )
+
+
+def test_a_server_that_hangs_is_given_up(
+    postgres_server: PostgresServer,
+    postgres_address: LedgerAddress,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It neither answers nor closes: an error ends it, and what follows is applied once."""
+    monkeypatch.setattr(module, "SILENCE", 0.2)
+    monkeypatch.setattr(module, "_DEFAULTS", module._DEFAULTS | {"connect_timeout": 1})
+    with open_ledger(postgres_address, ACCOUNT) as ledger:
+        monkeypatch.setattr(ledger._db, "_patience", 0.0)
+        ledger.apply([sent("B")], [], run_id="r", now=1.0)
+        with postgres_server.frozen(), pytest.raises(LedgerFailed, match="connection was lost"):
+            batch(ledger)
+        assert batch(ledger) == [None, None, None]
+        assert events(ledger) == 1
+
+
+def test_a_server_that_hangs_for_a_while_is_waited_for(
+    postgres_server: PostgresServer,
+    postgres_address: LedgerAddress,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A commit that it still makes when it goes on is not made a second time."""
+    monkeypatch.setattr(module, "SILENCE", 0.2)
+    monkeypatch.setattr(module, "_DEFAULTS", module._DEFAULTS | {"connect_timeout": 1})
+    with open_ledger(postgres_address, ACCOUNT) as ledger:
+        ledger.apply([sent("B")], [], run_id="r", now=1.0)
+        found: list[object] = []
+        dropped = threading.Event()
+        db = ledger._db
+        assert isinstance(db, module.PostgresDatabase)
+        drop = db.drop
+
+        def lost() -> None:
+            drop()
+            dropped.set()
+
+        monkeypatch.setattr(db, "drop", lost)
+        working = threading.Thread(target=lambda: found.extend(batch(ledger)))
+        with postgres_server.frozen():
+            working.start()
+            assert dropped.wait(30)
+        working.join()
+        assert found == [None, None, None]
+        assert events(ledger) == 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 from importer.delivery.protocol.states import NEW, Transition
 from importer.ledger import Account, Mapped, open_ledger, read_accounts
 from importer.ledger import ledger as module
+from importer.ledger.known_versions import FINGERPRINT, Range, of_range
 from tests.ledger.samples import ACCOUNT, DONE, EVERY_STATE, REJECTED, SENT, Place, done, sent
 
 OTHERS = (
@@ -109,22 +111,44 @@ def test_a_reader_that_was_there_first_sees_later_rows(place: Place) -> None:
 
 def test_versions_are_the_states_without_their_objects(place: Place) -> None:
     """Index, fingerprint and, where the customer is in Moment, its id; unknown ones are missing."""
-    every = {f"R{n}": (DONE, SENT)[n % 2] for n in range(6000)}
+    every = {f"R{n}": (SENT, DONE)[n % 2] for n in range(6000)}
     with open_ledger(place(), ACCOUNT) as ledger:
         assert list(ledger.versions(["R1"])) == []
         changes = [Transition(reference, NEW, state) for reference, state in every.items()]
         ledger.apply(changes, [], run_id="r", now=1.0)
         asked = ["unknown", *every, 'q"', "R1"]
-        found = [
-            (start, line.split(","))
-            for start, lines in ledger.versions(asked)
-            for line in lines.split("\n")
-        ]
-    assert [
-        (asked[start + int(index)], fingerprint, customer)
-        for start, (index, fingerprint, customer, _) in found
-    ] == [
-        (one, every[one].fingerprint.hex().upper(), DONE.customer_id if every[one] is DONE else "")
-        for one in asked
-        if one in every
-    ]
+        # By key as they come; ascending ones by their range: all of it, a third, too few of it.
+        ascending = sorted(every)
+        for some in (
+            asked,
+            ascending,
+            sorted([*every, "0", "R1/", "R7x"]),
+            ascending[::3],
+            ascending[::100],
+            ["0", "1"],
+            ["R0"],
+            [],
+        ):
+            rows = [row for frame in ledger.versions(some) for row in frame.rows()]
+            assert rows == [
+                (at, every[one].fingerprint, DONE.customer_id, 1)
+                if every[one] is DONE
+                else (at, every[one].fingerprint, "", 0)
+                for at, one in enumerate(some)
+                if one in every
+            ], some
+
+
+def test_a_range_that_cannot_be_told_apart_is_read_by_key() -> None:
+    """A text with a line break in it would shift all that follow: such a range is no answer."""
+    prints, asked = bytes(2 * FINGERPRINT), pl.Series(["A", "C"])
+    assert of_range(Range(2, "A\nB", prints[1:], "x\ny", "1\n2"), asked, 0) is None
+    for references, ids, runs in (
+        ("A\nB\nC", "x\ny", "1\n2"),
+        ("A\nB", "x\ny\nz", "1\n2"),
+        ("A\nB", "x\ny", "1\n2\n2"),
+    ):
+        assert of_range(Range(2, references, prints, ids, runs), asked, 0) is None
+    frame = of_range(Range(2, "A\nB", prints, "x\ny", "1\n2"), asked, 7)
+    assert frame is not None
+    assert frame.rows() == [(7, b"", "x", 1)]

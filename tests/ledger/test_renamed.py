@@ -93,6 +93,7 @@ def fill(path: Path | LedgerAddress, account: Account, *references: str) -> None
         )
         for one in references:
             ledger.apply([sent(one), done(one, f"bcus_{one}")], [], run_id="r", now=2.0)
+        ledger.note_news("a.csv", account.base_url, now=3.0)
 
 
 def moved(
@@ -130,6 +131,7 @@ def test_a_moved_account_is_the_same_account(
         assert {one.run_id for one in ledger.runs()} == {f"run-{OLD}", f"run-{NEW}", "r"}
         assert {one.base_url for one in ledger.accounts()} == {NEW, LOOPBACK}
         assert ledger.totals() == {"done": 2}
+        assert ledger.last_news("a.csv") == (OLD, 3.0)
     with pytest.raises(UsageError, match="no account to move"):
         moved(path, NEW)
 

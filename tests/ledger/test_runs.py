@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 
-from importer.ledger import Ledger, Run, open_ledger
+import pytest
+
+from importer.delivery.protocol.states import Attempt
+from importer.ledger import Ledger, Run, open_ledger, run_table
+from importer.ledger.run_table import tries_of
 from tests.ledger.samples import ACCOUNT, Place, sent
 
 KEY = "sk_test_obviously_fictional"
@@ -26,14 +30,75 @@ def test_a_run_is_kept_from_beginning_to_end(place: Place) -> None:
     """The newest run comes first; one without an end was killed or still runs."""
     with open_ledger(place(), ACCOUNT) as ledger:
         begin(ledger, "r1", 10.0, "aa")
-        ledger.end_run("r1", ended_at=20.0, exit_code=1, counts={"created": 3, "invalid": 1})
+        counts = {"created": 3, "invalid": 1}
+        ledger.end_run("r1", ended_at=20.0, exit_code=3, counts=counts, stopped_by="unreachable")
         begin(ledger, "r2", 30.0, "bb")
         files = ("a.csv", "b.csv")
-        killed = Run("r2", 30.0, None, "run", "0.1.0", "bb", files, None, {})
-        ended = Run("r1", 10.0, 20.0, "run", "0.1.0", "aa", files, 1, {"created": 3, "invalid": 1})
+        killed = Run("r2", 30.0, None, "run", "0.1.0", "bb", files, None, {}, "", "")
+        told = (files, 3, counts, "", "unreachable")
+        ended = Run("r1", 10.0, 20.0, "run", "0.1.0", "aa", *told)
         assert ledger.runs() == [killed, ended]
         assert ledger.runs(limit=1) == [killed]
+        assert list(ledger.every_run(since=30.0)) == [killed]
+        assert [ledger.find_run(one) for one in ("r1", "r3")] == [ended, None]
         assert ledger.last_key_digest() == "bb"
+
+
+def test_many_runs_are_read_some_at_a_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is left out, and none comes twice."""
+    monkeypatch.setattr(run_table, "_RUNS", 2)
+    with open_ledger(place(), ACCOUNT) as ledger:
+        for number in range(5):
+            begin(ledger, f"r{number}", float(number), "aa")
+        assert [run.run_id for run in ledger.every_run()] == ["r4", "r3", "r2", "r1", "r0"]
+
+
+def vain_run(ledger: Ledger, number: int, at: float, *events: str) -> None:
+    """A run that tried one row and ended with 75."""
+    begin(ledger, f"r{number}", at, "aa")
+    noted = [Attempt("A", at, event, 0, 503, "http_503") for event in events]
+    ledger.apply([sent("A")], noted, run_id=f"r{number}", now=at)
+    ledger.end_run(f"r{number}", ended_at=at + 1, exit_code=75, counts={"unsettled": 1})
+
+
+@pytest.mark.parametrize(
+    ("times", "in_vain"),
+    [
+        ([0, 3, 6, 9, 12], True),
+        ([0, 1, 2, 3, 11.9], False),
+        ([0, 6, 12, 18], False),
+        ([0, 1, 2, 3, 4, 5, 6, 24], True),
+    ],
+    ids=["often and long", "not long", "not often", "restarts, then the next night"],
+)
+def test_what_was_tried_often_and_long_is_tried_in_vain(
+    place: Place, times: list[float], *, in_vain: bool
+) -> None:
+    """Five runs and twelve hours, of a row as of a whole run; either alone is not enough."""
+    with open_ledger(place(), ACCOUNT) as ledger:
+        for number, hours in enumerate(times):
+            vain_run(ledger, number, 1e6 + hours * 3600, "server_fault", "look_up_absent")
+        now = 1e6 + times[-1] * 3600 + 1
+        assert ledger.is_tried_in_vain(["A"], now) is in_vain
+        assert ledger.stops_in_vain(now) is in_vain
+        # A row that is new to trouble, and a run that settled something: both may get on.
+        assert not ledger.is_tried_in_vain(["A", "B"], now)
+        begin(ledger, "good", now, "aa")
+        ledger.end_run("good", ended_at=now, exit_code=75, counts={"created": 1, "unsettled": 1})
+        assert not ledger.stops_in_vain(now)
+
+
+def test_what_is_noted_of_sending_is_no_try(place: Place) -> None:
+    """An update that was settled ends what was before it, and an old try says nothing of today."""
+    month = 30 * 86_400.0
+    tries = [(hour * 3600.0, "patch_unknown", hour) for hour in range(0, 60, 12)]
+    assert tries_of(tries, 49 * 3600.0).in_vain(49 * 3600.0)
+    assert not tries_of([*tries, (48.5 * 3600, "updated", 9)], 49 * 3600.0).runs
+    assert not tries_of([(at, "updating", run) for at, _, run in tries], 49 * 3600.0).runs
+    assert not tries_of(tries, 3 * month).runs
+    with open_ledger(place(), ACCOUNT) as ledger:
+        assert not ledger.is_tried_in_vain(["A"], 1e6)
+        assert not ledger.stops_in_vain(1e6)
 
 
 def test_a_write_of_a_run_that_has_not_begun_enters_it(place: Place) -> None:

@@ -14,7 +14,8 @@ from importer.rows.certain import PAYLOAD, certain_payloads
 from importer.rows.currencies import ACTIVE
 from importer.rows.header_fields import ColumnMap, map_columns
 from importer.rows.judge import judge
-from importer.rows.judged import rows_of
+from importer.rows.judged import judge_batch, rows_of
+from importer.rows.payload import carried_fields
 from importer.rows.text import TRIMMED
 from importer.source.records import Layout, RecordBatch
 
@@ -109,7 +110,10 @@ def agree(names: tuple[str, ...], records: list[tuple[str | None, ...]]) -> None
         judge(3, line, tuple(cell or "" for cell in record), columns)
         for line, record in enumerate(records, 2)
     ]
-    assert list(rows_of(batch_of(names, records), columns)) == expected
+    batch = batch_of(names, records)
+    assert list(rows_of(batch, columns)) == expected
+    judged = judge_batch(batch, columns)
+    assert judged.carried == carried_fields(judged.valid["payload"])
 
 
 def record(**cells: str) -> tuple[str, ...]:
@@ -121,7 +125,7 @@ def record(**cells: str) -> tuple[str, ...]:
 def is_certain(names: tuple[str, ...], row: tuple[str, ...]) -> bool:
     """Whether the vectorised check takes a row by itself."""
     cells = pl.DataFrame([row], schema=[str(n) for n in range(len(names))], orient="row")
-    return certain_payloads(cells, mapped(*names))[PAYLOAD][0] is not None
+    return certain_payloads(cells, mapped(*names)).rows[PAYLOAD][0] is not None
 
 
 @pytest.mark.parametrize(
@@ -149,7 +153,7 @@ def test_every_active_currency_and_no_other_is_certain() -> None:
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     words = [a + b + c for a in letters for b in letters for c in letters]
     cells = pl.DataFrame({"0": ["A1"] * len(words), "1": words})
-    found = certain_payloads(cells, mapped("external_reference", "currency"))[PAYLOAD]
+    found = certain_payloads(cells, mapped("external_reference", "currency")).rows[PAYLOAD]
     taken = {word for word, payload in zip(words, found, strict=True) if payload is not None}
     assert taken == ACTIVE
 

@@ -25,7 +25,7 @@ from importer.plan.make import settle_duplicates
 from importer.rows import OnDuplicate
 from tests.simulation.checkers import RUN_WRONG
 from tests.simulation.cluster import Cluster
-from tests.simulation.disk import connector
+from tests.simulation.disk import connector, lose_connections
 from tests.simulation.wire import Wire
 
 if TYPE_CHECKING:
@@ -157,6 +157,7 @@ class Importer:
                 world.ledger, ACCOUNT, safeguards=world.safeguards, connect=connect
             )
             open_ledgers.append(ledger)
+            lose_connections(ledger, self)
             reader = open_ledger(world.ledger, ACCOUNT, read_only=True, connect=connect)
             open_ledgers.append(reader)
             await self._read(staging, reader)

@@ -118,6 +118,8 @@ SERVER = (
     "look-up 404 of a gateway",
 )
 DISK = ("disk full", "I/O error", "I/O error after the commit", "read error", "slow disk")
+CONNECTION = ("connection lost before a commit", "connection lost after a commit")
+"""Of a ledger in a database; only in scenes of their own theme."""
 RUN = (
     "crash at an await point",
     "crash before a commit",
@@ -205,6 +207,15 @@ THEMES = {
         {"lag": 4.5, "duplicate_words": False, "duplicate_status": 400},
     ),
     "two importers": Theme({"second importer": 0.9, "slow disk": 0.3, "request lost": 0.1}),
+    "ledger far away": Theme(
+        {
+            "connection lost before a commit": 0.2,
+            "connection lost after a commit": 0.2,
+            "second importer": 0.4,
+            "crash at an await point": 0.4,
+            "answer lost": 0.1,
+        }
+    ),
     "mixed up answers": Theme({"another customer's answer": 0.2}),
     "run refused": Theme({"key refused": 0.8}),
     "bad input": Theme({"rows conflict": 0.5, "input unreadable": 0.5}),

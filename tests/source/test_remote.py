@@ -115,7 +115,8 @@ def test_what_cannot_be_fetched(server: str, tmp_path: Path, path: str, text: st
         ("http://example.com/x.csv?sig=Sign4ture", "plain http is for this machine only"),
         ("http://127.0.0.1.example.com/x.csv", "plain http is for this machine only"),
         ("https://user:PassW0rd@example.com/x.csv", "a user or password within a URL"),
-        ("sftp://user:PassW0rd@example.com/x.csv", "sftp:// is not read directly"),
+        ("sftp://user:PassW0rd@example.com/x.csv", "a password within a URL"),
+        ("ftp://example.com/x.csv", "ftp:// is not read directly"),
         ("gopher://example.com/x.csv", "gopher:// is not known"),
         ("file:///x.csv", "file:// is not known"),
     ],
@@ -138,11 +139,14 @@ def test_settings_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "AZURE_STORAGE_ACCOUNT_NAME" in caught.value.hint
 
 
-def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said what to install."""
-    monkeypatch.setitem(__import__("sys").modules, "obstore", None)
+@pytest.mark.parametrize(("scheme", "package"), [("s3", "obstore"), ("sftp", "asyncssh")])
+def test_without_the_extra(scheme: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said what to install; https needs no extra."""
+    modules = __import__("sys").modules
+    monkeypatch.setitem(modules, package, None)
+    monkeypatch.delitem(modules, "importer.source.sftp_file", raising=False)
     with pytest.raises(UsageError) as caught:
-        open_source("https://example.com/x.csv?sig=Sign4ture", 0, SourceOptions())
+        open_source(f"{scheme}://example.com/x.csv?sig=Sign4ture", 0, SourceOptions())
     assert caught.value.hint == "pip install 'importer[remote]'"
     assert "Sign4ture" not in caught.value.message
 
@@ -169,7 +173,7 @@ def test_no_results_file_holds_a_signature(server: str, tmp_path: Path) -> None:
     done = check(InputSettings(sources=(source,), out=tmp_path))
     assert done.summary.records == 2
     assert {one.name for one in done.results.iterdir()} == {
-        "results.csv", "errors.csv", "summary.json"
+        "results.csv", "errors.csv", "summary.json", "report.html"
     }  # fmt: skip
     for file in done.results.iterdir():
         assert "Sign4ture" not in file.read_text()

@@ -26,7 +26,7 @@ LONGEST_RUN = 240.0
 """Seconds after which a run counts as hung."""
 MOST_RUNS = 12
 POLL = 0.0005
-FINE = {0, 1, 3}
+FINE = {0, 3, 75}
 """Exit codes of a run that was let end by itself, while something is broken."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -75,6 +75,8 @@ class Arena:
         """Whether there is time to wait for longer than the product's own timeouts."""
         self.folder = folder
         self.ledger = folder / "ledger.db"
+        self.database = ""
+        """The address of a ledger in PostgreSQL, in place of the file."""
         self.out = folder / "results"
         self.source = folder / "customers.csv"
         self.options: list[str] = []
@@ -160,7 +162,7 @@ class Arena:
         self.runs += 1
         log = f"run-{self.runs}.log"
         source = "-" if stdin is not None else self.source
-        where = ("--ledger", str(self.ledger), "--out", str(self.out))
+        where = ("--ledger", self.database or str(self.ledger), "--out", str(self.out))
         process = start_run(
             self.base_url,
             source,
@@ -198,7 +200,7 @@ class Arena:
         """Kill -9, and check what is left."""
         run.process.kill()
         self.kills += 1
-        self.end(run, {-signal.SIGKILL, 0, 1, 3})
+        self.end(run, {-signal.SIGKILL, *FINE, *({1} if self.conflicts else ())})
 
     def inspect(self, run: Run) -> None:
         """Check logs, modes and published results after any end."""
@@ -227,7 +229,7 @@ class Arena:
     def audit(self) -> None:
         """Input = sandbox = ledger = results, each created once, nothing left behind."""
         self.audits += 1
-        ids = export(self.folder, self.ledger)
+        ids = export(self.folder, self.database or self.ledger)
         found = audit(set(self.references), self.sandbox_url, ids)
         self.violations += found.faults
         self.violations += checks.leftovers(self.out)

@@ -56,6 +56,6 @@ def _second_night(arena: Arena, faults: str, *, newer: bool = False) -> None:
     if newer:
         arena.tell_sandbox("faults", spec="")
         nights.move_on()
-    arena.settle({1, 3})
+    arena.settle({1, 3, 75})
     arena.violations += nights.out_of_step(arena.sandbox_url, arena.rng, 20)
     arena.quiet_night()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from traceback import extract_tb
 from typing import TYPE_CHECKING
 
-from tests.torture import disks, kills, nights, signals, world
+from tests.torture import databases, disks, kills, nights, signals, world
 from tests.torture.arena import Arena, Skipped
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ SCENARIOS = {
         Scenario(disks.results_disk_full),
         Scenario(disks.results_unusable, 100, 1000),
         Scenario(disks.results_vanish),
+        Scenario(databases.database_killed),
+        Scenario(databases.database_stays_away, 1500, 3000),
+        Scenario(databases.database_hangs),
+        Scenario(databases.database_dies_too),
         Scenario(world.bad_network),
         Scenario(world.sandbox_restarts),
         Scenario(world.second_importer, 500, 1200),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tests.rehearsal.audit import sandbox_customers
 from tests.rehearsal.processes import export
 from tests.torture import checks
+from tests.torture.arena import FINE
 
 if TYPE_CHECKING:
     from tests.torture.arena import Arena
@@ -89,7 +90,7 @@ def importer_stopped(arena: Arena) -> None:
     run.send(signal.SIGSTOP)
     time.sleep(LONG_STOP if arena.thorough else 1.0)
     run.send(signal.SIGCONT)
-    arena.end(run, {0, 1, 3})
+    arena.end(run, FINE)
     arena.settle()
 
 
@@ -104,7 +105,7 @@ def sandbox_stopped(arena: Arena) -> None:
     time.sleep(LONG_STOP if arena.thorough else 1.0)
     if arena.rng.random() < 0.5:
         arena.sandbox.send_signal(signal.SIGCONT)
-        arena.end(run, {0, 1, 3})
+        arena.end(run, FINE)
     else:
         arena.kill(run)
         arena.sandbox.send_signal(signal.SIGCONT)

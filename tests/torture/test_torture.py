@@ -18,6 +18,7 @@ SHORT = (
     "kill_updating_faulty",
     "signal_once",
     "ledger_file_limit",
+    "database_killed",
     "bad_network",
     "second_importer",
     "file_grows",

@@ -6,6 +6,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from tests.torture.arena import FINE
 from tests.torture.proxy import proxying
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def sandbox_restarts(arena: Arena) -> None:
         arena.kills += 1
         time.sleep(arena.rng.uniform(0, 1))
         arena.open_sandbox()
-    arena.end(run, {0, 1, 3})
+    arena.end(run, FINE)
     arena.settle()
 
 
@@ -69,8 +70,8 @@ def two_ledgers(arena: Arena) -> None:
     mine = arena.ledger, arena.out
     arena.ledger, arena.out = arena.folder / "other.db", arena.folder / "other-results"
     second = arena.start()
-    arena.end(first, {0, 1})
-    arena.end(second, {0, 1})
+    arena.end(first, {0, 75})
+    arena.end(second, {0, 75})
     arena.settle()
     arena.ledger, arena.out = mine
     arena.settle()

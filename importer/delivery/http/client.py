@@ -1,17 +1,21 @@
 """The API client: POST, GET and PATCH, answered by typed outcomes instead of exceptions.
 
-It sends prebuilt ``httpx.Request`` objects straight to a transport: no redirects, no cookies, no
-compression (so no decompression bombs), bounded bodies, four timeouts and one deadline over all.
-It only encodes and decodes: when a request may go is the valve's to say (pacing/valve.py).
+It sends requests straight to a transport: no redirects, no cookies, no compression (so no
+decompression bombs), bounded bodies, four timeouts and one deadline over all. Our own network
+(network.py) is handed bytes; any other httpx transport can stand in its place. It only encodes and
+decodes: when a request may go is the valve's to say (pacing/valve.py).
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -20,6 +24,7 @@ import httpx
 from importer.base_url import is_loopback
 from importer.delivery.http import answer_reading as reading
 from importer.delivery.http.connecting import explain
+from importer.delivery.http.network import head_of, line_of, origin_of
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.pacing.server_hints import retry_after
 from importer.delivery.protocol import answers as a
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from importer.clock import Clock
+    from importer.delivery.http.network import Answer, Origin
     from importer.delivery.pacing.server_hints import RateLimitHint
     from importer.delivery.protocol.states import Hashes
 
@@ -46,6 +52,15 @@ CONNECTS = 3
 """Connections in succession that fail before anything was ever answered: then the run is wrong."""
 _MAY_PASS = frozenset({"name_not_known", "proxy_refused", "proxy_unreachable"})
 """Certain only as long as nothing has answered: name servers and proxies have moods."""
+REQUEST_IDS = (
+    *(b"x-request-id", b"request-id", b"x-correlation-id", b"x-amzn-requestid"),
+    *(b"x-amz-cf-id", b"cf-ray"),
+)
+"""Headers that say what an answer calls itself, the first that is there: the API's own, then those
+of gateways in front of it, whose pages stand in its place in an outage."""
+MOST_OF_AN_ID = 128
+"""Characters that are kept of one."""
+_NOT_OF_AN_ID = re.compile(r"[^A-Za-z0-9._:/+=@-]+")
 _KEY = "metadata."
 _TRANSIENT = frozenset({408, 425})
 _RUN_WRONG = {
@@ -56,7 +71,10 @@ _MAY_BE_ITS_OWN = frozenset({"unauthorised", "redirected"})
 _BLOCKED = frozenset({403, 404, 405})
 """To a POST: not about the payload. Whether it is about the run, other rows tell."""
 _WORDS_OF_THE_API = (a.Created, a.Refused, a.Found, a.Absent, u.Shown, u.Patched, u.Gone)
+_READ = frozenset({b"content-encoding", b"idempotent-replayed", b"retry-after", b"etag"})
+"""Headers of an answer that count, in lower case; and all that speak of a rate limit."""
 _AnswerT = TypeVar("_AnswerT")
+_Headers = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,25 @@ class Timeouts:
     read: float = 30
     pool: float = 30
     total: float = 75
+
+
+class Direct(Protocol):
+    """How our own network sends a request (``AsyncioTransport.exchange``)."""
+
+    async def __call__(
+        self, origin: Origin, data: bytes, seconds: Mapping[str, float], /
+    ) -> Answer:
+        """The answer to a request that is given as bytes."""
+        ...
+
+
+class _Got(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes | None
+    body_error: str
 
 
 class _Reply(NamedTuple):
@@ -82,6 +119,16 @@ class _Reply(NamedTuple):
     etag: str = ""
     failure: a.NotSent | a.Unknown | a.RunWrong | None = None
     hint: RateLimitHint | None = None
+    headers: _Headers = ()
+
+    @property
+    def request_id(self) -> str:
+        """What the answer calls itself; "" if nothing."""
+        found = {name.lower(): value for name, value in self.headers}
+        for name in REQUEST_IDS:
+            if text := _NOT_OF_AN_ID.sub("", found.get(name, b"").decode("latin-1")):
+                return text[:MOST_OF_AN_ID]
+        return ""
 
     @property
     def has_left(self) -> bool:
@@ -112,15 +159,15 @@ class MomentClient:
         self._deadline: Callable[[], AbstractContextManager[object]] = nullcontext
         if not getattr(transport, "keeps_total", False):
             self._deadline = partial(anyio.fail_after, self._timeouts.total)
-        self._extensions = {
-            "timeout": {
-                "total": self._timeouts.total,
-                "connect": self._timeouts.connect,
-                "write": self._timeouts.write,
-                "read": self._timeouts.read,
-                "pool": self._timeouts.pool,
-            }
+        self._seconds = {
+            "total": self._timeouts.total,
+            "connect": self._timeouts.connect,
+            "write": self._timeouts.write,
+            "read": self._timeouts.read,
+            "pool": self._timeouts.pool,
         }
+        self._origin = origin_of(self._create_url)
+        self._heads: dict[str, bytes] = {}
         # As bytes, and whole: httpx then has nothing to encode, look up or add for each request.
         self._headers = (
             (b"Host", self._create_url.netloc),
@@ -141,6 +188,8 @@ class MomentClient:
         """Look-ups that left, answered or not."""
         self.patches = 0
         """PATCHes that left, answered or not."""
+        self.answers: Counter[tuple[str, int]] = Counter()
+        """Of those, by (method, HTTP status); status 0 is that of no answer."""
         self._hashes = hashes
 
     async def create(
@@ -156,47 +205,23 @@ class MomentClient:
         Returns:
             The answer, and what its headers say of a rate limit.
         """
-        body = payload.encode()
-        request = httpx.Request(
-            "POST",
-            self._create_url,
-            headers=[
-                *self._post_headers,
-                (b"Content-Length", b"%d" % len(body)),
-                (b"Idempotency-Key", key.encode("ascii")),
-            ],
-            stream=httpx.ByteStream(body),
-            extensions=self._extensions,
-        )
-        request.read()
-        reply = await self._exchange(request)
-        return self._told(self._judge(reply, reference, payload)), reply.hint
+        own = ((b"Idempotency-Key", key.encode("ascii")),)
+        reply = await self._exchange("POST", self._create_url, own, payload.encode())
+        return self._told(reply, self._judge(reply, reference, payload)), reply.hint
 
     async def look_up(
         self, reference: str, payload: str
     ) -> tuple[a.LookUpAnswer, RateLimitHint | None]:
         """GET the customer with this reference, and compare it with the row's payload."""
-        request = httpx.Request(
-            "GET",
-            httpx.URL(f"{self._create_url}/{reference}"),
-            headers=list(self._headers),
-            extensions=self._extensions,
-        )
-        reply = await self._exchange(request)
-        return self._told(self._judge_look_up(reply, reference, payload)), reply.hint
+        reply = await self._exchange("GET", httpx.URL(f"{self._create_url}/{reference}"))
+        return self._told(reply, self._judge_look_up(reply, reference, payload)), reply.hint
 
     async def read(
         self, customer_id: str, reference: str
     ) -> tuple[u.ReadAnswer, RateLimitHint | None]:
         """GET one customer by its id, to see what Moment holds; it must be ours by reference."""
-        request = httpx.Request(
-            "GET",
-            self._url_of(customer_id),
-            headers=list(self._headers),
-            extensions=self._extensions,
-        )
-        reply = await self._exchange(request)
-        return self._told(self._judge_read(reply, customer_id, reference)), reply.hint
+        reply = await self._exchange("GET", self._url_of(customer_id))
+        return self._told(reply, self._judge_read(reply, customer_id, reference)), reply.hint
 
     async def patch(
         self, patch: u.Patch, payload: str, reference: str
@@ -214,20 +239,10 @@ class MomentClient:
             The answer, and what its headers say of a rate limit.
         """
         body = patch_body(patch, json.loads(payload))
-        headers = [*self._post_headers, (b"Content-Length", b"%d" % len(body))]
-        if patch.etag:
-            headers.append((b"If-Match", patch.etag.encode("latin-1")))
-        request = httpx.Request(
-            "PATCH",
-            self._url_of(patch.customer_id),
-            headers=headers,
-            stream=httpx.ByteStream(body),
-            extensions=self._extensions,
-        )
-        request.read()
-        reply = await self._exchange(request)
+        own = ((b"If-Match", patch.etag.encode("latin-1")),) if patch.etag else ()
+        reply = await self._exchange("PATCH", self._url_of(patch.customer_id), own, body)
         answer = self._judge_patch(reply, patch.customer_id, reference, payload)
-        return self._told(answer), reply.hint
+        return self._told(reply, answer), reply.hint
 
     def _url_of(self, customer: str) -> httpx.URL:
         return httpx.URL(f"{self._create_url}/{quote(customer, safe='')}")
@@ -368,9 +383,14 @@ class MomentClient:
         its_own = self._known and not of_api and reason in _MAY_BE_ITS_OWN
         return "" if its_own else reason
 
-    def _told(self, answer: _AnswerT) -> _AnswerT:
-        """The same; remembers that the API itself has answered."""
+    def _told(self, reply: _Reply, answer: _AnswerT) -> _AnswerT:
+        """The same, with what it calls itself; remembers that the API itself has answered."""
         self._known = self._known or isinstance(answer, _WORDS_OF_THE_API)
+        # A row that went well at once has no history to keep it in.
+        if isinstance(answer, a.Created) and not answer.replayed:
+            return answer
+        if isinstance(answer, a.Identified) and (request_id := reply.request_id):
+            return replace(answer, request_id=request_id)
         return answer
 
     def _seen(self, reference: str, document: Mapping[str, Any]) -> Hashes:
@@ -385,49 +405,105 @@ class MomentClient:
 
     # One exchange ---------------------------------------------------------------------------------
 
-    async def _exchange(self, request: httpx.Request) -> _Reply:
+    async def _exchange(
+        self, method: str, url: httpx.URL, own: _Headers = (), body: bytes | None = None
+    ) -> _Reply:
+        """Send one request; ``own`` are the headers that only this one has."""
         reply = None
         try:
-            reply = await self._send(request)
+            reply = await self._send(method, url, own, body)
         finally:
             if reply is None or reply.has_left:
-                self.posts += request.method == "POST"
-                self.gets += request.method == "GET"
-                self.patches += request.method == "PATCH"
+                self.posts += method == "POST"
+                self.gets += method == "GET"
+                self.patches += method == "PATCH"
+                status = 0 if reply is None else reply.status
+                self.answers[method.lower(), status] += 1
         return reply
 
-    async def _send(self, request: httpx.Request) -> _Reply:
+    async def _send(self, method: str, url: httpx.URL, own: _Headers, body: bytes | None) -> _Reply:
+        try:
+            # Our own network takes requests as bytes; any other one httpx's objects.
+            direct: Direct | None = getattr(self._transport, "exchange", None)
+            if direct is None:
+                got = await self._over_httpx(method, url, own, body)
+            else:
+                data = self._as_bytes(method, url, own, body)
+                answer = await direct(self._origin, data, self._seconds)
+                (status, headers), whole, error = answer
+                got = _Got(status, headers, whole, "body_cut" if error else "")
+        except _NEVER_SENT as error:
+            return _Reply(failure=self._not_sent(error))
+        except (httpx.TransportError, TimeoutError, OSError) as error:
+            return _Reply(failure=a.Unknown(_error_code(error)))
+        self._reached = True
+        names = {name for name, _ in got.headers if _is_read(name)}
+        if names:
+            return self._reply(got, names)
+        return _Reply(got.status, *_believed(got.body, got.body_error), headers=got.headers)
+
+    def _as_bytes(self, method: str, url: httpx.URL, own: _Headers, body: bytes | None) -> bytes:
+        """A request on the wire (RFC 9112 section 3); its constant lines are made once."""
+        head = self._heads.get(method, b"") if url is self._create_url else b""
+        if not head:
+            head = head_of(method, url, self._headers if body is None else self._post_headers)
+            if url is self._create_url:
+                self._heads[method] = head
+        if body is None:
+            return b"%s\r\n" % head
+        lines = b"".join([b"%s\r\n" % line_of(one) for one in own])
+        return b"%sContent-Length: %d\r\n%s\r\n%s" % (head, len(body), lines, body)
+
+    async def _over_httpx(
+        self, method: str, url: httpx.URL, own: _Headers, body: bytes | None
+    ) -> _Got:
+        """The same through a transport that knows httpx's objects only."""
+        headers = [*self._headers]
+        if body is not None:
+            headers = [*self._post_headers, (b"Content-Length", b"%d" % len(body)), *own]
+        request = httpx.Request(
+            method,
+            url,
+            headers=headers,
+            stream=httpx.ByteStream(body or b""),
+            extensions={"timeout": self._seconds},
+        )
+        request.read()
         response: httpx.Response | None = None
         is_open = True
         try:
             with self._deadline():
                 response = await self._transport.handle_async_request(request)
-                names = {name.lower() for name, _ in response.headers.raw}
-                body, body_error = await _bounded_body(response, names)
+                found, body_error = await _bounded_body(response)
                 await response.aclose()
                 is_open = False
-        except _NEVER_SENT as error:
-            return _Reply(failure=self._not_sent(error))
         except (httpx.TransportError, TimeoutError, OSError) as error:
-            if response is None:
-                return _Reply(failure=a.Unknown(_error_code(error)))
-            body, body_error = None, "body_cut"
+            if response is None or isinstance(error, _NEVER_SENT):
+                raise
+            found, body_error = None, "body_cut"
         finally:
             if response is not None and is_open:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                     await response.aclose()
-        self._reached = True
-        headers = response.headers
+        return _Got(response.status_code, response.headers.raw, found, body_error)
+
+    def _reply(self, got: _Got, names: set[bytes]) -> _Reply:
+        """The reply where one of its headers says something to us."""
+        headers = httpx.Headers(got.headers, encoding="latin-1")
+        encoding = headers.get("Content-Encoding", "identity").strip().lower()
+        whole, body_error = _believed(got.body, got.body_error)
+        if encoding != "identity":
+            whole, body_error = None, "body_encoded"
+        after = headers.get("Retry-After")
         return _Reply(
-            status=response.status_code,
-            body=body,
+            status=got.status,
+            body=whole,
             body_error=body_error,
-            replayed=b"idempotent-replayed" in names and _is_true(headers["Idempotent-Replayed"]),
-            retry_after=retry_after(headers["Retry-After"], self._clock.now())
-            if b"retry-after" in names
-            else None,
-            etag=reading.strong_etag(headers["ETag"]) if b"etag" in names else "",
-            hint=parse_hint(headers) if any(b"ratelimit" in name for name in names) else None,
+            replayed=_is_true(headers.get("Idempotent-Replayed", "")),
+            retry_after=retry_after(after, self._clock.now()),
+            etag=reading.strong_etag(headers.get("ETag", "")),
+            hint=parse_hint(headers) if any(map(_about_rate, names)) else None,
+            headers=got.headers,
         )
 
     def _not_sent(self, error: httpx.TransportError) -> a.NotSent | a.RunWrong:
@@ -480,11 +556,8 @@ def _is_true(value: str) -> bool:
     return value.strip().lower() == "true"
 
 
-async def _bounded_body(response: httpx.Response, names: set[bytes]) -> tuple[bytes | None, str]:
-    if b"content-encoding" in names:
-        encoding = response.headers["Content-Encoding"]
-        if encoding.strip().lower() != "identity":
-            return None, "body_encoded"
+async def _bounded_body(response: httpx.Response) -> tuple[bytes | None, str]:
+    """The body, or a little more than is believed of one that is too large."""
     parts: list[bytes] = []
     size = 0
     stream = response.stream
@@ -492,10 +565,27 @@ async def _bounded_body(response: httpx.Response, names: set[bytes]) -> tuple[by
         raise TypeError("the transport gave no stream to read from")
     async for part in stream:
         size += len(part)
-        if size > MAX_BODY:
-            return None, "body_too_large"
         parts.append(part)
+        if size > MAX_BODY:
+            break
     return b"".join(parts), ""
+
+
+def _believed(body: bytes | None, body_error: str) -> tuple[bytes | None, str]:
+    """The body as far as it counts, and why it does not."""
+    if body is not None and len(body) > MAX_BODY:
+        return None, "body_too_large"
+    return (None, body_error) if body_error else (body, "")
+
+
+@lru_cache(maxsize=256)
+def _is_read(name: bytes) -> bool:
+    """Whether this header of an answer says something to us; servers have few names of them."""
+    return name.lower() in _READ or _about_rate(name)
+
+
+def _about_rate(name: bytes) -> bool:
+    return b"ratelimit" in name.lower()
 
 
 def _error_code(error: BaseException) -> str:

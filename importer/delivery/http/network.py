@@ -17,29 +17,24 @@ llhttp (by way of httptools) frames the messages, strictly; this file decides wh
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import socket
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 import aiohappyeyeballs
 import httptools
 import httpx
 
-from importer.delivery.http.connecting import (
-    Failure,
-    Proxy,
-    ProxyFailed,
-    explain,
-    proxy_for,
-    trust,
-    tunnel,
-)
+from importer.delivery.http.connecting import Failure, Greeting, ProxyFailed, explain
+from importer.way import Proxy, proxy_for, trust
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from pathlib import Path
 
 
 LOOKS = 8
@@ -136,7 +131,7 @@ class Http1Connection(asyncio.Protocol):
         self.idle_since = 0.0
         """Set by the pool; seconds on the loop's clock."""
 
-    async def exchange(self, request: bytes) -> Answer:
+    async def exchange(self, request: bytes, loop: asyncio.AbstractEventLoop) -> Answer:
         """Send a whole request and wait for the whole answer.
 
         Raises:
@@ -148,7 +143,7 @@ class Http1Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers, self._head, self._body, self._seen = [], None, [], 0
         self.keeps = False
-        self._waiting = asyncio.get_running_loop().create_future()
+        self._waiting = loop.create_future()
         transport.write(request)
         try:
             return await self._waiting
@@ -158,23 +153,28 @@ class Http1Connection(asyncio.Protocol):
         finally:
             self._waiting = None
 
-    def is_reusable(self) -> bool:
+    def is_reusable(self, *, looks: bool = True) -> bool:
         """Whether the next answer on it can only be that to the next request.
 
         Bytes that have arrived and were not read yet would be taken for it; a connection that the
-        other side has closed counts as well.
+        other side has closed counts as well. ``looks``: whether that is asked of the system.
         """
         transport = self._transport
         return (
             self.keeps
             and transport is not None
             and not transport.is_closing()
-            and not self._poll.poll(0)
+            and not (looks and self._poll.poll(0))
         )
 
     def expire(self) -> None:
         """End the exchange under way as a timeout."""
         self._fail(httpx.ReadTimeout("no answer in time"))
+
+    @property
+    def tls(self) -> Any:
+        """What TLS knows of the other side (an ``SSLObject``); None without TLS."""
+        return self._transport.get_extra_info("ssl_object") if self._transport else None
 
     def abort(self) -> None:
         """Close without any ceremony."""
@@ -273,6 +273,9 @@ class Http1Connection(asyncio.Protocol):
         self.abort()
 
 
+AT_ONCE = 0.001
+"""Seconds; a connection whose answer was read this short ago is not looked at again: all that had
+come with the answer was read with it, and what comes later could come after any look."""
 KEEP_ALIVE = 15.0
 """Seconds after which an idle connection is not used again: the server may be about to close it."""
 ADDRESSES_FOR = 10.0
@@ -284,6 +287,7 @@ ATTEMPT_DELAY = 0.25
 
 Origin = tuple[str, str, int]
 """scheme, host, port"""
+_Looked = TypeVar("_Looked")
 
 
 class AsyncioTransport(httpx.AsyncBaseTransport):
@@ -304,8 +308,23 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
     ``read`` counts here from the connection to the last byte of the answer, not between two bytes.
     """
 
-    def __init__(self, *, verify: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        verify: ssl.SSLContext | None = None,
+        bundle: Path | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Authorities and proxies are those of ``importer.way``.
+
+        Args:
+            verify: how certificates are verified; None for ``trust(environment, bundle)``.
+            bundle: the file of ``--ca-bundle``.
+            environment: names proxies and authorities.
+        """
         self._verify = verify
+        self._bundle = bundle
+        self._environment = environment
         self._idle: dict[Origin, list[Http1Connection]] = {}
         self._open: set[Http1Connection] = set()
         self._all_lost: asyncio.Event | None = None
@@ -314,22 +333,30 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
             tuple[str, int], tuple[float, list[aiohappyeyeballs.AddrInfoType]]
         ] = {}
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; its body must have been read (bytes, no stream)."""
+    async def exchange(self, origin: Origin, data: bytes, seconds: Mapping[str, float]) -> Answer:
+        """Send one request, whole and as bytes: httpx's objects cost more than the exchange.
+
+        Args:
+            origin: where to.
+            data: head and body.
+            seconds: the timeouts ``connect`` and ``read``; what is missing is not limited.
+        """
         loop = asyncio.get_running_loop()
-        data = _bytes_of(request)
-        seconds = request.extensions.get("timeout", {})
-        origin = _origin(request.url)
         connection = self._take(origin, loop)
         if connection is None:
             connection = await self._connect(origin, seconds.get("connect"), loop)
         if (read := seconds.get("read")) is not None:
             self._deadlines.watch(connection, read, loop)
         try:
-            answer = await connection.exchange(data)
+            return await connection.exchange(data, loop)
         finally:
             self._deadlines.forget(connection)
             self._give_back(connection, origin, loop)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; its body must have been read (bytes, no stream)."""
+        seconds = request.extensions.get("timeout", {})
+        answer = await self.exchange(origin_of(request.url), _bytes_of(request), seconds)
         response = httpx.Response(
             answer.head.status,
             headers=answer.head.headers,
@@ -362,8 +389,8 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         idle = self._idle.get(origin, [])
         while idle:
             connection = idle.pop()
-            is_fresh = loop.time() - connection.idle_since <= KEEP_ALIVE
-            if is_fresh and connection.is_reusable():
+            idle_for = loop.time() - connection.idle_since
+            if idle_for <= KEEP_ALIVE and connection.is_reusable(looks=idle_for > AT_ONCE):
                 return connection
             connection.abort()
         return None
@@ -377,25 +404,44 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         else:
             connection.abort()
 
+    async def greet(
+        self, url: httpx.URL, seconds: float, look: Callable[[Any], _Looked]
+    ) -> _Looked:
+        """Connect as for a request, say nothing, and hang up.
+
+        Args:
+            url: of the host.
+            seconds: until it is given up.
+            look: is shown what TLS knows of the other side (an ``SSLObject``); None without TLS.
+
+        Raises:
+            httpx.ConnectError, httpx.ConnectTimeout: no connection.
+        """
+        connection = await self._connect(origin_of(url), seconds, asyncio.get_running_loop())
+        try:
+            return look(connection.tls)
+        finally:
+            connection.abort()
+
     async def _connect(
         self, origin: Origin, seconds: float | None, loop: asyncio.AbstractEventLoop
     ) -> Http1Connection:
         scheme, host, port = origin
         context = self._context() if scheme == "https" else None
-        proxy = proxy_for(scheme, host)
+        proxy = proxy_for(scheme, host, self._environment, port=port)
         try:
             async with asyncio.timeout(seconds):
-                if proxy is None:
-                    opened = await self._reach(host, port, loop)
+                if proxy is not None and context is not None:
+                    connection = await self._through(proxy, host, port, context, loop)
                 else:
-                    opened = await self._through(proxy, host, port, loop)
-                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                _, connection = await loop.create_connection(
-                    partial(Http1Connection, self._lost),
-                    sock=opened,
-                    ssl=context,
-                    server_hostname=host if context is not None else None,
-                )
+                    opened = await self._reach(host, port, loop)
+                    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    _, connection = await loop.create_connection(
+                        partial(Http1Connection, self._lost),
+                        sock=opened,
+                        ssl=context,
+                        server_hostname=host if context is not None else None,
+                    )
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time") from error
         except (OSError, ProxyFailed) as error:
@@ -411,25 +457,43 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         return await aiohappyeyeballs.start_connection(known[1], happy_eyeballs_delay=ATTEMPT_DELAY)
 
     async def _through(
-        self, proxy: Proxy, host: str, port: int, loop: asyncio.AbstractEventLoop
-    ) -> socket.socket:
+        self,
+        proxy: Proxy,
+        host: str,
+        port: int,
+        context: ssl.SSLContext,
+        loop: asyncio.AbstractEventLoop,
+    ) -> Http1Connection:
+        """TLS to the host within what the proxy lets through, which may be TLS to the proxy."""
         try:
             opened = await self._reach(proxy.host, proxy.port, loop)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            transport, greeting = await loop.create_connection(
+                Greeting,
+                sock=opened,
+                ssl=context if proxy.is_tls else None,
+                server_hostname=proxy.host if proxy.is_tls else None,
+            )
         except OSError as error:
             found = explain(error) or Failure("", str(error))
             said = f"{proxy.where}: {found.said}"
             raise ProxyFailed(Failure("proxy_unreachable", said, found.is_certain)) from error
         try:
-            await tunnel(opened, proxy, host, port)
+            await greeting.tunnel(transport, proxy, host, port)
+            connection = Http1Connection(self._lost)
+            inner = await loop.start_tls(transport, connection, context, server_hostname=host)
         except BaseException:
-            opened.close()
+            transport.abort()
             raise
-        return opened
+        if inner is None:
+            raise ConnectionResetError("closed during the TLS handshake")
+        connection.connection_made(inner)  # start_tls does not tell it.
+        return connection
 
     def _context(self) -> ssl.SSLContext:
         # Certificates take longer to load than a small file takes to import.
         if self._verify is None:
-            self._verify = trust()
+            self._verify = trust(self._environment, self._bundle)
         return self._verify
 
 
@@ -446,7 +510,8 @@ class _Body(httpx.AsyncByteStream):
             raise self._answer.error
 
 
-def _origin(url: httpx.URL) -> Origin:
+def origin_of(url: httpx.URL) -> Origin:
+    """Where a URL's requests go to."""
     return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
 
 
@@ -456,10 +521,28 @@ def _bytes_of(request: httpx.Request) -> bytes:
     Raises:
         httpx.LocalProtocolError: a header would end its line.
     """
-    headers = request.headers.raw
-    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%s: %s" % header for header in headers]
-    head = b"\r\n".join(lines)
-    if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers):
+    head = head_of(request.method, request.url, request.headers.raw)
+    return b"%s\r\n%s" % (head, request.content)
+
+
+def head_of(method: str, url: httpx.URL, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The lines before a body, but for the empty one.
+
+    Raises:
+        httpx.LocalProtocolError: a header would end its line.
+    """
+    lines = [b"%s %s HTTP/1.1" % (method.encode("ascii"), url.raw_path)]
+    lines += map(line_of, headers)
+    return b"%s\r\n" % b"\r\n".join(lines)
+
+
+def line_of(header: tuple[bytes, bytes]) -> bytes:
+    """One header, without the end of its line.
+
+    Raises:
+        httpx.LocalProtocolError: it would end its line itself.
+    """
+    line = b"%s: %s" % header
+    if b"\n" in line or b"\r" in line:
         raise httpx.LocalProtocolError("a header holds a line end")
-    return b"%s\r\n\r\n%s" % (head, request.content)
+    return line

@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from importer.values import quick
+
 TOLERANCE = 2.0
 """Answers may take this many times as long as usual before the limit is cut."""
 LARGEST_CUT = 0.5
@@ -29,6 +31,7 @@ CLIMB = 3
 gets there as soon: with 256 in flight doubling would cost three round trips more."""
 
 
+@quick
 class Flight(NamedTuple):
     """The limit and the running window. Times in seconds."""
 

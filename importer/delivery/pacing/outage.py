@@ -9,9 +9,10 @@ trouble is its own: it says nothing about the run any more, however often it is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from importer.values import quick, value
 
 FEWEST = 3
 """Rows that can be an outage at all, where no more are left."""
@@ -32,7 +33,7 @@ class Said(StrEnum):
     """Turned away, or answered by something that is not the API."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HealthSettings:
     """Counts of rows, and seconds."""
 
@@ -45,6 +46,7 @@ class HealthSettings:
     """Rows that are turned away after such a pause before the run stops for it."""
 
 
+@quick
 class Health(NamedTuple):
     """What is known after the exchanges so far. Times are monotonic seconds."""
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.pacing import in_flight as flights
 from importer.delivery.pacing import rate_limit as rates
+from importer.values import quick
 
 if TYPE_CHECKING:
     from importer.delivery.pacing.server_hints import RateLimitHint
@@ -72,6 +73,7 @@ class Sample(NamedTuple):
     hint: RateLimitHint | None = None
 
 
+@quick
 class Pace(NamedTuple):
     """What may be sent now, and why. Immutable; times are monotonic seconds."""
 

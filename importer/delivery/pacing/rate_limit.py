@@ -22,6 +22,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from importer.values import quick
+
 MARGIN = 0.99
 """Share of the measured limit that is used while nothing is tried."""
 DIP = 0.90
@@ -82,6 +84,7 @@ class Doubt(NamedTuple):
     needed: int = ODD
 
 
+@quick
 class Rate(NamedTuple):
     """What is known of the server's limit. Times are monotonic seconds, rates requests a second."""
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,7 @@ _PARAMETER = re.compile(
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RateLimitHint:
     """What a server says of its limit; None is "not said"."""
 
@@ -49,7 +50,7 @@ class RateLimitHint:
     """Seconds of one window."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Item:
     bare: str
     parameters: dict[str, str]

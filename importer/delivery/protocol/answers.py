@@ -5,15 +5,25 @@ The client (client.py) turns every response and every network failure into one o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from importer.values import value
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.states import Hashes
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+@value
+class Identified:
+    """What an answer calls itself: kept in the history, and decides nothing."""
+
+    request_id: str = field(default="", kw_only=True, compare=False, repr=False)
+    """Of a header (``client.REQUEST_IDS``); "" where it has none, or all went well."""
+
+
+@value
+class Created(Identified):
     """2xx with a well-formed customer that echoes our reference."""
 
     customer_id: str
@@ -26,30 +36,30 @@ class Created:
     (states.py). () where nobody asked for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unbelievable:
+@value
+class Unbelievable(Identified):
     """2xx with anything else: no id, another reference, not JSON, cut off, too large."""
 
     http_status: int
     error_code: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NotSent:
     """The connection failed before a byte was written; nothing was sent."""
 
     error_code: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unknown:
     """Timeout, reset or cut after sending: the request may have been processed."""
 
     error_code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+@value
+class Refused(Identified):
     """400, 402, 422 or another 4xx: the API's own problem document about this row's payload."""
 
     http_status: int
@@ -63,16 +73,16 @@ class Refused:
     """The problem's own words speak of the idempotency key, not of the payload."""
 
 
-@dataclass(frozen=True, slots=True)
-class Conflicted:
+@value
+class Conflicted(Identified):
     """409: the reference exists, or the first request with this key is still running."""
 
     error_code: str = "conflict"
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFault:
+@value
+class ServerFault(Identified):
     """5xx, 408 or 425: perhaps a gateway, perhaps Moment; fresh ones may go away."""
 
     http_status: int
@@ -82,16 +92,16 @@ class ServerFault:
     """Seconds, from ``Retry-After`` (RFC 9110 section 10.2.3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Throttled:
+@value
+class Throttled(Identified):
     """429: too many requests (RFC 6585 section 4). Never the row's fault."""
 
     retry_after: float | None = None
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+@value
+class Blocked(Identified):
     """Turned away for a reason that is not the payload, as far as anyone can tell.
 
     403, 404 or 405 to a POST; or any refusal that is no problem document of the API: the page of
@@ -105,8 +115,8 @@ class Blocked:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RunWrong:
+@value
+class RunWrong(Identified):
     """401, 407, a redirect, a TLS failure, no such host: the run is wrong, not the row."""
 
     reason: str
@@ -131,8 +141,8 @@ Answer = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+@value
+class Found(Identified):
     """200 with a well-formed customer that echoes our reference."""
 
     customer_id: str
@@ -142,13 +152,13 @@ class Found:
     """Of every field that Moment holds, as in ``Created``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+@value
+class Absent(Identified):
     """404 from the API itself: no customer with this reference, as far as that replica knows."""
 
 
-@dataclass(frozen=True, slots=True)
-class LookUpFailed:
+@value
+class LookUpFailed(Identified):
     """No usable answer: network failure, 5xx, 429, 403, or a body that cannot be believed."""
 
     error_code: str

@@ -7,12 +7,12 @@ and come from outside; nothing here reads a clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol import answers as a
 from importer.outcomes import Outcome  # noqa: TC001 - part of this vocabulary at run time too
+from importer.values import value
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.answers import Answer, LookUpAnswer
@@ -58,21 +58,21 @@ class Why(StrEnum):
 # Events -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Begin:
     """The row is taken up."""
 
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Committed:
     """The transition that was asked for is durable."""
 
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Lost:
     """The compare-and-set lost: the ledger holds ``actual`` instead."""
 
@@ -80,7 +80,7 @@ class Lost:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answered:
     """The POST has an answer, or will never have one."""
 
@@ -88,7 +88,7 @@ class Answered:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LookedUp:
     """The GET has an answer, or will never have one."""
 
@@ -96,7 +96,7 @@ class LookedUp:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Woken:
     """The wait is over."""
 
@@ -109,28 +109,28 @@ Event = Begin | Committed | Lost | Answered | LookedUp | Woken
 # Commands ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Commit:
     """Make this transition durable before anything else happens to the row."""
 
     transition: Transition
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Send:
     """POST the row's payload under the idempotency key of this generation."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LookUp:
     """GET the customer by the row's reference."""
 
     why: Why
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wait:
     """Come back not before ``floor`` seconds; the driver adds backoff by ``failures``."""
 
@@ -139,7 +139,7 @@ class Wait:
     failures: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settle:
     """The run is done with this row."""
 
@@ -151,7 +151,7 @@ class Settle:
     """For the results file; redacted, never stored in the ledger."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Halt:
     """A stop rule: the run is wrong, not the row. The row keeps its state."""
 
@@ -168,7 +168,7 @@ Metadata = tuple[tuple[str, str], ...]
 # Answers ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Shown:
     """200 to a GET by id: a well-formed customer with our id and our reference."""
 
@@ -180,7 +180,7 @@ class Shown:
     """For ``If-Match``, "" without one (RFC 9110 section 8.8.3)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Patched:
     """2xx to a PATCH: a well-formed customer with our id and our reference."""
 
@@ -189,13 +189,13 @@ class Patched:
     http_status: int = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+@value
+class Gone(a.Identified):
     """404 by id from the API itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clashed:
+@value
+class Clashed(a.Identified):
     """409 or 412 (somebody changed the customer since it was read, RFC 9110 section 15.5.13)."""
 
     http_status: int
@@ -227,28 +227,28 @@ PatchAnswer = (
 # Events -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UpdateLost:
     """The compare-and-set lost: the ledger holds ``actual`` instead."""
 
     actual: UpdateState
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReadBack:
     """The GET by id has an answer, or will never have one."""
 
     answer: ReadAnswer
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PatchAnswered:
     """The PATCH has an answer, or will never have one."""
 
     answer: PatchAnswer
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SoughtAgain:
     """The GET by reference, after a 404 by id, has an answer, or will never have one."""
 
@@ -261,21 +261,21 @@ UpdateEvent = Begin | Committed | UpdateLost | ReadBack | PatchAnswered | Sought
 # Commands ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CommitUpdate:
     """Make this transition durable before anything else happens to the customer."""
 
     transition: UpdateTransition
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Read:
     """GET the customer by its id."""
 
     customer_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Patch:
     """PATCH these fields of the customer to the source's values."""
 
@@ -289,12 +289,12 @@ class Patch:
     """For ``If-Match``, where the GET gave one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Seek:
     """GET the customer by its reference: its id answered 404."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SettleUpdate:
     """The run is done with this customer; each field by what became of it."""
 

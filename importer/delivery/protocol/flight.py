@@ -5,11 +5,11 @@ One row on its way through the protocol: what is known between two events, and i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+from importer.values import quick, value
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.answers import Refused
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.states import Hashes, State, UpdateState
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Policy:
     """The protocol's numbers. Times in seconds."""
 
@@ -52,6 +52,7 @@ class ProtocolError(Exception):
     """The driver broke the order of events: a programming error, never a user's."""
 
 
+@quick
 class Flight(NamedTuple):
     """One row on its way in one run."""
 
@@ -110,3 +111,5 @@ class Settled(NamedTuple):
     """Of the latest request, "" if none was sent."""
     attempts: int
     """POSTs sent by this run."""
+    updated: tuple[str, ...] = ()
+    """Fields of an update that Moment holds now as the source says, by this run's doing."""

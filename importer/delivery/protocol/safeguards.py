@@ -6,10 +6,10 @@ can switch one off and show that the checkers notice (an ablation, docs/reliabil
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from importer.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Safeguards:
     """Each is one sentence of the protocol; False removes it."""
 
@@ -40,7 +40,7 @@ class Safeguards:
 ALL_ON = Safeguards()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UpdateSafeguards:
     """The same of updates (docs/syncing.md); each is one sentence of that page."""
 

@@ -9,11 +9,11 @@ All values are immutable and free of I/O; times are seconds since the epoch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.outcomes import Outcome  # noqa: TC001 - part of this vocabulary at run time too
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,12 +32,12 @@ class Origin(StrEnum):
     """A look-up by reference: created by someone else, or by us with the answer lost."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class New:
     """Nothing is known of the row."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sent:
     """A request of this generation may have left. Write-once per generation."""
 
@@ -46,7 +46,7 @@ class Sent:
     first_sent_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Done:
     """The customer is in Moment under this id. Final."""
 
@@ -59,7 +59,7 @@ class Done:
     """Names of fields whose values at Moment differed from the row when the id was learned."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rejected:
     """Moment refused this version of the row."""
 
@@ -72,11 +72,12 @@ class Rejected:
 State = New | Sent | Done | Rejected
 
 NEW = New()
+_KINDS = {one: one.__name__.lower() for one in (New, Sent, Done, Rejected)}
 
 
 def kind(state: State) -> str:
     """The state's name as stored in the ledger: ``new``, ``sent``, ``done`` or ``rejected``."""
-    return type(state).__name__.lower()
+    return _KINDS[type(state)]
 
 
 def generation(state: State) -> int:
@@ -84,7 +85,7 @@ def generation(state: State) -> int:
     return -1 if isinstance(state, New) else state.generation
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Transition:
     """A change of one row, applied only if the ledger still holds ``expected``.
 
@@ -105,7 +106,7 @@ class Transition:
     of updates; the ledger knows what was sent (``rules.base_of``)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attempt:
     """One thing that happened to a row, for its history. Holds no payload."""
 
@@ -118,6 +119,10 @@ class Attempt:
     error_code: str = ""
     detail: str = ""
     """Names of fields, where it is about some of them."""
+    request_id: str = ""
+    """What the answer calls itself, for who runs the API; "" if nothing."""
+    seconds: float | None = None
+    """How long the exchange took; None where there was none."""
 
 
 Hashes = tuple[tuple[str, bytes], ...]
@@ -163,7 +168,7 @@ class Memory(NamedTuple):
 NOTHING = Memory()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Synced:
     """No PATCH is open."""
 
@@ -177,7 +182,7 @@ class Synced:
     memory: Memory = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Updating:
     """A PATCH for ``version`` may have left. Written ahead of it."""
 
@@ -194,7 +199,7 @@ class Updating:
 UpdateState = Synced | Updating
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UpdateTransition:
     """A change of one customer, applied only if the ledger still holds ``expected``."""
 

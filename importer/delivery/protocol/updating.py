@@ -6,7 +6,7 @@ draws a random number. It sees no values either, only their hashes: the driver h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,6 +50,7 @@ from importer.delivery.protocol.states import (
     hashes,
 )
 from importer.outcomes import Outcome
+from importer.values import quick, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +73,7 @@ class Rule(StrEnum):
     """The source, unless somebody changed the field at Moment since we wrote it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UpdatePolicy:
     """What the user allows, and the protocol's numbers. Times in seconds."""
 
@@ -119,6 +120,7 @@ class Then(StrEnum):
     SETTLE = "settle"
 
 
+@quick
 class UpdateFlight(NamedTuple):
     """One customer on its way in one run."""
 
@@ -558,8 +560,8 @@ def _keep_currency(
 def _sent(state: UpdateState) -> dict[str, set[bytes | None]]:
     """Every value of each field that may have been sent since the base."""
     found: dict[str, set[bytes | None]] = {}
-    for field, value in state.ours if isinstance(state, Updating) else ():
-        found.setdefault(field, set()).add(value)
+    for field, sent in state.ours if isinstance(state, Updating) else ():
+        found.setdefault(field, set()).add(sent)
     return found
 
 

@@ -40,6 +40,8 @@ SECONDS = 45.0
 RENEW_EVERY = 10.0
 _TRY_AGAIN = 1.0
 """Seconds between two tries to renew while the database is out of reach."""
+_ANSWERS_IN = 8.0
+"""Seconds for a renewal: a database that hangs must not use up what is left of a lease."""
 _LOCK = 0x4C454153
 """The advisory lock of takers: "LEAS", with a hash of the account. It ends with a transaction."""
 _TAKEN = """
@@ -110,6 +112,7 @@ class AccountLease:
             asked = time.monotonic()
             self.number = self._db.asked(self._take)
             self._renewed = asked
+            self._db.expect_answers_in(_ANSWERS_IN)
         except BaseException:
             self._db.close()
             raise

@@ -3,7 +3,9 @@
 A connection that is lost is opened again, for ``PATIENCE`` seconds, and what was not committed is
 done again. A commit whose answer was lost is read back, not assumed: each transaction that writes
 puts its number into the row of its writer, and the next connection looks whether it is there. That
-look waits for a transaction of the lost connection that the server has not given up yet.
+look waits for a transaction of the lost connection that the server has not given up yet. A server
+that hangs without dying keeps its connections open for ever: after ``SILENCE`` seconds without an
+answer one counts as lost, too.
 
 What an error means to a person, and whether it is worth another try, is told by its state alone. No
 message shows a password or what stands in a row: details of an error are never passed on.
@@ -62,6 +64,11 @@ _WORDS = (
     *("SSL is not enabled", "does not support SSL", "server does not support", "could not read"),
 )
 """Of libpq's messages, where it gives no SQLSTATE: what another try would not change."""
+_NOT_PASSING = "25006"
+"""A standby is the wrong server to name, unless a failover is under way: that has its 30 s."""
+_LOCKED = "55P03"
+_NO_SUCH_HOST = ("Name or service not known", "No address associated", "nodename nor servname")
+"""Of libpq's messages: the resolver's own words (gai_strerror(3), Linux and macOS)."""
 
 
 def code_of(error: psycopg.Error) -> str:
@@ -88,7 +95,8 @@ def failed(address: LedgerAddress, error: psycopg.Error) -> LedgerFailed:
     """The error that stops the run: nothing may be sent without a ledger."""
     code = code_of(error)
     what, hint = _MEANINGS.get(code, (f"PostgreSQL says {_said(error)}", f"see to it, {AGAIN}"))
-    return LedgerFailed(f"the ledger {address} failed: {what}", hint=hint)
+    passes = code == _LOCKED or (is_lost(error) and code != _NOT_PASSING)
+    return LedgerFailed(f"the ledger {address} failed: {what}", hint=hint, passes=passes)
 
 
 def _said(error: psycopg.Error) -> str:
@@ -112,7 +120,9 @@ def not_reached(address: LedgerAddress, error: psycopg.Error) -> LedgerFailed | 
             " all other parameters of libpq may stand in the URL",
         )
     return LedgerFailed(
-        f"the ledger {address} cannot be reached: {text}", hint=f"start its server, {AGAIN}"
+        f"the ledger {address} cannot be reached: {text}",
+        hint=f"start its server, {AGAIN}",
+        passes=not any(words in text for words in _NO_SUCH_HOST),
     )
 
 
@@ -131,7 +141,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from importer.ledger.address import LedgerAddress
+    from psycopg.abc import PQGen
+
     from importer.ledger.interface import Lease
 
 T = TypeVar("T")
@@ -141,8 +152,11 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 PATIENCE = 30.0
 """Seconds for which a lost connection is tried again; shorter than a lease lives."""
+SILENCE = 120.0
+"""Seconds that a statement may take; longer than any that is waited for (``lock_timeout``)."""
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+_LOOKS_EVERY = 0.1
 _RACES = 20
 """Times that one transaction is run again because of other writers."""
 OLDEST = 130000
@@ -185,6 +199,25 @@ _MIGRATIONS = 0x4D494D50
 """The advisory lock of migrations: "MIMP", with the schema's name."""
 
 
+class _Listening(psycopg.Connection[Any]):
+    """A connection that is closed where the server says nothing for too long."""
+
+    silence: float | None = None
+
+    def wait(
+        self, gen: PQGen[T], interval: float = _LOOKS_EVERY, timeout: float | None = None
+    ) -> T:
+        """As ``psycopg.Connection.wait``, never longer than ``silence``."""
+        given = timeout if self.silence is None else min(timeout or self.silence, self.silence)
+        try:
+            return super().wait(gen, interval, given)
+        except psycopg.OperationalError:
+            # What comes late would be taken for the answer to the next statement.
+            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                self.close()
+            raise
+
+
 @lru_cache(maxsize=512)
 def _in_psycopg(sql: str) -> bytes:
     return sql.replace("%", "%%").replace("?", "%s").encode()
@@ -193,8 +226,17 @@ def _in_psycopg(sql: str) -> bytes:
 class PostgresTransaction:
     """An open transaction, or a connection whose statements are committed one by one."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: _Listening) -> None:
         self._connection = connection
+
+    @contextmanager
+    def at_leisure(self) -> Iterator[None]:
+        """Wait as long as it takes: a new index on millions of rows needs its time."""
+        silence, self._connection.silence = self._connection.silence, None
+        try:
+            yield
+        finally:
+            self._connection.silence = silence
 
     def block(self) -> AbstractContextManager[Any]:
         """A transaction, where none is open: committed at its end, rolled back if it raises."""
@@ -252,7 +294,8 @@ class PostgresDatabase:
         self._lease = lease
         self._scratch = scratch
         self._patience = patience
-        self._connection: psycopg.Connection[Any] | None = None
+        self._silence = SILENCE
+        self._connection: _Listening | None = None
         self._was_open = False
         self._is_ready = False
         self._new_writer()
@@ -270,7 +313,7 @@ class PostgresDatabase:
 
     # Opening --------------------------------------------------------------------------------------
 
-    def connect(self) -> psycopg.Connection[Any]:
+    def connect(self) -> _Listening:
         """The connection, opened if need be.
 
         Raises:
@@ -286,14 +329,13 @@ class PostgresDatabase:
             name: value for name, value in given.items() if name not in named
         }
         try:
-            connection: psycopg.Connection[Any] = psycopg.connect(
-                self.address.url, autocommit=True, **options
-            )
+            connection = _Listening.connect(self.address.url, autocommit=True, **options)
         except psycopg.Error as error:
             refused = not_reached(self.address, error)
             if self._was_open:  # Whatever it is now, it is no mistake of who typed the address.
-                refused = LedgerFailed(refused.message, hint=refused.hint)
+                refused = LedgerFailed(refused.message, hint=refused.hint, passes=True)
             raise refused from None
+        connection.silence = self._silence
         try:
             self._set_up(connection)
         except BaseException:
@@ -302,13 +344,19 @@ class PostgresDatabase:
         self._connection, self._was_open = connection, True
         return connection
 
-    def _set_up(self, connection: psycopg.Connection[Any]) -> None:
+    def _set_up(self, connection: _Listening) -> None:
         schema = composing.Identifier(self.address.schema)
         connection.execute(composing.SQL(_SESSION).format(schema=schema))
         if self._read_only:
             connection.execute("SET default_transaction_read_only TO on")
         [(version, encoding, commits)] = connection.execute(_FACTS.encode()).fetchall()
         refuse_server(self.address, version, encoding, commits, read_only=self._read_only)
+
+    def expect_answers_in(self, seconds: float) -> None:
+        """From now on a connection that says nothing for so long is lost."""
+        self._silence = seconds
+        if self._connection is not None:
+            self._connection.silence = seconds
 
     def drop(self) -> None:
         """Let go of a connection that is lost, or may be."""
@@ -424,7 +472,7 @@ class PostgresDatabase:
         self._commits = 0
         self._is_enrolled = self._is_ready = False
 
-    def _prepare(self, connection: psycopg.Connection[Any]) -> None:
+    def _prepare(self, connection: _Listening) -> None:
         """What a connection needs before its first transaction, each committed by itself."""
         if self._is_ready:
             return
@@ -448,7 +496,7 @@ class PostgresDatabase:
             raise lease_ended(self.address)
         raise BugFound("a transaction comes out of turn", safe="nothing of it was written")
 
-    def _took_place(self, connection: psycopg.Connection[Any]) -> bool:
+    def _took_place(self, connection: _Listening) -> bool:
         """Whether the transaction was committed whose answer was lost."""
         with connection.transaction():
             # It waits for a transaction of the lost connection that is open still.
@@ -456,7 +504,7 @@ class PostgresDatabase:
             found = PostgresTransaction(connection).read(sql, (self._writer,))
         return [tuple(row) for row in found] == [(self._commits + 1,)]
 
-    def _connect_patiently(self, waiting: _Waiting) -> psycopg.Connection[Any]:
+    def _connect_patiently(self, waiting: _Waiting) -> _Listening:
         while True:
             try:
                 return self.connect()
@@ -608,7 +656,7 @@ def _migrate(db: PostgresDatabase) -> None:
             take_steps(one, at, secrets.token_bytes(32))
 
     def apart(one: PostgresTransaction) -> None:
-        with one.block():
+        with one.at_leisure(), one.block():
             work(one)
 
     db.asked(apart)

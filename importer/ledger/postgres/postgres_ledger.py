@@ -17,6 +17,8 @@ from importer.ledger.postgres.postgres_connection import open_postgres
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import polars as pl
+
     from importer.delivery.protocol.safeguards import Safeguards
     from importer.ledger.account import Account
     from importer.ledger.address import LedgerAddress
@@ -72,6 +74,8 @@ _ATTEMPT = {
     "http_status": "int4",
     "error_code": "text",
     "detail": "text",
+    "request_id": "text",
+    "seconds": "float8",
 }
 
 
@@ -132,14 +136,16 @@ class PostgresLedger(Ledger):
 
     _db: PostgresDatabase
 
-    def versions(self, references: Sequence[str]) -> Iterator[tuple[int, str]]:
+    def versions(self, references: Sequence[str] | pl.Series) -> Iterator[pl.DataFrame]:
         """See ``LedgerReader``."""
+        from importer.ledger.known_versions import of_lines  # noqa: PLC0415 - only a plan needs polars
+
         account = self._known_account()
         for start in range(0, len(references) if account is not None else 0, _PAGE):
             told = (list(references[start : start + _PAGE]), account)
             lines = self._db.asked(partial(_lines, told))
             if lines:
-                yield start, lines.rstrip("\n")
+                yield of_lines(lines, start)
 
     def delivered_by(self, runs: Sequence[int]) -> int:
         """See ``Ledger``."""
@@ -187,7 +193,10 @@ class PostgresLedger(Ledger):
     ) -> None:
         if rows:
             # A metadata key may be anything that Moment answered; PostgreSQL holds no NUL.
-            told = [(account, *columns, what.replace("\0", " ")) for *columns, what in rows]
+            told = [
+                (account, *columns, about.replace("\0", " "), request_id, seconds)
+                for *columns, about, request_id, seconds in rows
+            ]
             _copying(db).copy_in("attempt", _ACCOUNT | _ATTEMPT, told)
 
     def _write_totals(self, db: Transaction, account: int, moved: Mapping[str, int]) -> None:

@@ -150,7 +150,28 @@ _FIRST: Step = (
     """,
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP)
+_NEWS: Step = (
+    # What people were told last of the runs of a series (job/alerts.py); '' for nothing.
+    """
+    CREATE TABLE news (
+        account BIGINT NOT NULL REFERENCES account (id),
+        scope TEXT COLLATE "C" NOT NULL,
+        state TEXT NOT NULL,
+        told_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (account, scope)
+    )
+    """,
+)
+
+_LOOKING: Step = (
+    # What Moment's support asks for: the answer's request id, '' for none, and the time it took.
+    "ALTER TABLE attempt ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE attempt ADD COLUMN seconds DOUBLE PRECISION",
+    # The stop rule or signal that ended a run early, '' if none did.
+    "ALTER TABLE run ADD COLUMN stopped_by TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP, _NEWS, _LOOKING)
 
 
 def take_steps(db: Transaction, at: int, salt: bytes) -> None:

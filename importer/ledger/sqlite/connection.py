@@ -59,10 +59,11 @@ def primary_code(error: sqlite3.Error) -> int:
 
 def ledger_failed(path: Path, error: sqlite3.Error) -> LedgerFailed:
     """The error that stops the run: nothing may be sent without a ledger."""
-    what, hint = _MEANINGS.get(
-        primary_code(error), (f"SQLite says: {error}", f"see to the cause, {_AGAIN}")
-    )
-    return LedgerFailed(f"the ledger {path} failed: {what}", hint=hint)
+    code = primary_code(error)
+    what, hint = _MEANINGS.get(code, (f"SQLite says: {error}", f"see to the cause, {_AGAIN}"))
+    # A lock is held by a process, and ends with it: a backup, most often.
+    passes = code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    return LedgerFailed(f"the ledger {path} failed: {what}", hint=hint, passes=passes)
 
 
 BUSY_SECONDS = 30.0

@@ -214,7 +214,7 @@ class RunLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LedgerInUse(
-                f"the ledger {self._ledger} is in use by {_holder(descriptor)}",
+                f"the ledger {self._ledger} is in use by {holder(descriptor)}",
                 hint="wait until it has ended, or give this run another --ledger",
             ) from None
         except OSError as error:
@@ -230,7 +230,7 @@ class RunLock:
             pass  # The lock is ours all the same; a full disk only costs the note in it.
 
 
-def _holder(descriptor: int) -> str:
+def holder(descriptor: int) -> str:
     """The holder in words; it may have locked but not yet written its note."""
     try:
         note = json.loads(os.pread(descriptor, _MOST, 0))

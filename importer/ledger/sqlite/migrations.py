@@ -157,7 +157,29 @@ _COPIES: Step = (
     "ALTER TABLE account ADD COLUMN copying TEXT NOT NULL DEFAULT ''",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES, _COPIES)
+_NEWS: Step = (
+    # What people were told last of the runs of a series (job/alerts.py); '' for nothing.
+    """
+    CREATE TABLE news (
+        id INTEGER PRIMARY KEY,
+        account INTEGER NOT NULL REFERENCES account (id),
+        scope TEXT NOT NULL,
+        state TEXT NOT NULL,
+        told_at REAL NOT NULL,
+        UNIQUE (account, scope)
+    )
+    """,
+)
+
+_LOOKING: Step = (
+    # What Moment's support asks for: the answer's request id, '' for none, and the time it took.
+    "ALTER TABLE attempt ADD COLUMN request_id TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE attempt ADD COLUMN seconds REAL",
+    # The stop rule or signal that ended a run early, '' if none did.
+    "ALTER TABLE run ADD COLUMN stopped_by TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES, _COPIES, _NEWS, _LOOKING)
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -136,7 +136,7 @@ def parse_fast(block: bytes, delimiter: str, columns: tuple[str, ...]) -> pl.Dat
         width == 1  # a blank line would look like an empty cell
         or not delimiter.isascii()
         or b'"' in block
-        or block.count(b"\r") != block.count(b"\r\n")
+        or (b"\r" in block and block.count(b"\r") != block.count(b"\r\n"))
         or block.count(delimiter.encode()) != rows * (width - 1)
         or b"\0" in block
         or block.startswith(UTF8_BOM)  # within the text it is a character, polars would drop it

@@ -20,6 +20,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from importer.source.text.encodings import UTF8, codec_of
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -139,7 +140,7 @@ _Window = tuple[str, str, str]
 """What stands before a letter, the letter, what stands after it; ``_`` for no letter."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Letter:
     """How one language writes one letter."""
 
@@ -153,7 +154,7 @@ class _Letter:
         return self.share * self.before.get(before, _UNUSUAL) * follows
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Languages:
     letters: dict[str, dict[str, _Letter]]
     """Letter -> language -> how it is written there."""
@@ -359,7 +360,7 @@ def looks_like_utf8(line: bytes) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reading:
     """What one encoding makes of a sampled piece."""
 
@@ -368,7 +369,7 @@ class Reading:
     """Letters of some pieces with their neighbours, of which nothing else is shown: ``*Hél*``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """The encoding, or why it cannot be told."""
 

@@ -1,0 +1,89 @@
+"""Cheap immutable values mean what the standard library's mean."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import field, fields, replace
+from typing import NamedTuple
+
+import pytest
+
+from importer.delivery.protocol.events import Begin, Woken
+from importer.delivery.protocol.states import Done, Origin, Sent
+from importer.values import quick, value
+
+
+class Plain(NamedTuple):
+    """A named tuple as it comes."""
+
+    one: int
+    two: str = "two"
+
+
+@quick
+class Quick(NamedTuple):
+    """The same, made quick."""
+
+    one: int
+    two: str = "two"
+
+
+def test_a_quick_tuple_replaces_as_any_other() -> None:
+    """The fields named are changed, the others kept, the type stays; an unknown name is refused."""
+    first = Quick(1)
+    assert tuple(first._replace(two="zwei")) == tuple(Plain(1)._replace(two="zwei"))
+    assert type(first._replace(one=2)) is Quick
+    assert first._replace() == first == Quick(1)
+    for made in (first, Plain(1)):
+        with pytest.raises(ValueError, match="three"):
+            made._replace(three=3)  # type: ignore[call-arg]
+
+
+def test_a_value_equals_only_its_own_kind() -> None:
+    """Equal in type and fields, and then of one hash; a copy, pickled or not, is equal."""
+    done = Done(0, b"x", "bcus_1", Origin.CREATED)
+    assert done == Done(0, b"x", "bcus_1", Origin.CREATED)
+    assert hash(done) == hash(Done(0, b"x", "bcus_1", Origin.CREATED))
+    assert done != Done(0, b"x", "bcus_2", Origin.CREATED)
+    assert len({Begin(1.0), Woken(1.0)}) == 2
+    assert pickle.loads(pickle.dumps(done)) == copy.deepcopy(done) == done  # noqa: S301 - our own
+    assert not hasattr(Sent(0, b"x", 1.0), "__dict__")
+
+
+@value
+class Base:
+    """A value that others are made of."""
+
+    note: str = field(default="", kw_only=True, compare=False, repr=False)
+
+
+@value
+class Whole(Base):
+    """A value with fields of its own, and of its base."""
+
+    one: int
+    some: tuple[int, ...] = ()
+    made: list[int] = field(default_factory=list)
+
+    @property
+    def twice(self) -> int:
+        """Twice the one."""
+        return 2 * self.one
+
+
+def test_a_value_is_what_a_dataclass_would_be() -> None:
+    """Whatever is asked of it first, its methods are there; what does not fit is refused."""
+    assert Whole.__match_args__ == ("one", "some", "made")
+    whole = Whole(1, (2,), note="x")
+    assert whole == Whole(1, some=(2,), note="y")
+    assert repr(whole) == "Whole(one=1, some=(2,), made=[])"
+    assert replace(whole, one=2).twice == 4
+    assert replace(whole, one=2).note == "x"
+    assert [one.name for one in fields(Whole)] == ["note", "one", "some", "made"]
+    assert Whole(1).made is not Whole(1).made
+    with pytest.raises(TypeError, match="one"):
+        Whole()  # type: ignore[call-arg]
+    match whole:
+        case Whole(one, some):
+            assert (one, some) == (1, (2,))
