@@ -105,7 +105,7 @@ class LedgerReader(Protocol):
         """
         ...
 
-    def versions(self, references: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def versions(self, references: Sequence[str] | pl.Series) -> Iterator[pl.DataFrame]:
         """What is known of many references, in columns: nothing is paid for each in Python.
 
         Yields:

@@ -52,7 +52,7 @@ class Range(NamedTuple):
     first_runs: str
 
 
-def of_range(held: Range, wanted: Sequence[str], start: int) -> pl.DataFrame | None:
+def of_range(held: Range, wanted: pl.Series, start: int) -> pl.DataFrame | None:
     """Those rows of a range that are wanted; None where its texts cannot be told apart.
 
     Args:
@@ -62,7 +62,8 @@ def of_range(held: Range, wanted: Sequence[str], start: int) -> pl.DataFrame | N
     """
     number = held.rows
     customer_ids, first_runs = _split(held.customer_ids), _first_runs(held)
-    if not customer_ids.len() == first_runs.len() == number:
+    size = FINGERPRINT * number
+    if not customer_ids.len() == first_runs.len() == number or len(held.fingerprints) != size:
         return None
     prints: Sequence[bytes] = struct.unpack(f"{FINGERPRINT}s" * number, held.fingerprints)
     if NO_VERSION in held.fingerprints:
@@ -74,14 +75,14 @@ def of_range(held: Range, wanted: Sequence[str], start: int) -> pl.DataFrame | N
             first_runs.rename("first_run"),
         ]
     )
-    asked = "\n".join(wanted)
+    asked = str(wanted.str.join("\n")[0])
     if number == len(wanted) and asked == held.references and asked.count("\n") == number - 1:
         index = pl.int_range(start, start + number, dtype=pl.UInt32, eager=True)
         return found.insert_column(0, index.alias("index"))
     references = _split(held.references)
     if references.len() != number:
         return None
-    rows = pl.DataFrame({"reference": wanted}, schema={"reference": pl.String})
+    rows = wanted.alias("reference").to_frame()
     known = found.with_columns(reference=references)
     joined = rows.with_row_index("index", start).join(known, on="reference", maintain_order="left")
     return joined.select(COLUMNS.keys())

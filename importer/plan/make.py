@@ -111,7 +111,7 @@ def make_plan(
 
 def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
     """Those rows that the ledger knows, with the columns of ``LedgerReader.versions``."""
-    found = list(ledger.versions(rows["reference"].to_list()))
+    found = list(ledger.versions(rows["reference"]))
     if not found:
         return rows.clear().with_columns(**_NOTHING_KNOWN)
     versions = pl.concat(found)

@@ -87,10 +87,22 @@ class Workspace:
 
 
 def results_folders(out: Path) -> Iterator[Path]:
-    """The results folders in OUT, the newest first: a run's id begins with its time."""
+    """The results folders in OUT, the newest first.
+
+    A run's id begins with the second in which the run began; of several in one the last to be
+    written comes first.
+    """
     with suppress(OSError):
-        names = sorted((one for one in os.listdir(out) if RUN_ID.fullmatch(one)), reverse=True)  # noqa: PTH208 - names alone
-        yield from (out / one for one in names)
+        names = [one for one in os.listdir(out) if RUN_ID.fullmatch(one)]  # noqa: PTH208 - names alone
+        yield from sorted((out / one for one in names), key=_age, reverse=True)
+
+
+def _age(folder: Path) -> tuple[str, int]:
+    """Sorts by time; what is written into a folder later, a report again, does not count."""
+    written = 0
+    with suppress(OSError):
+        written = (folder / "results.csv").stat().st_mtime_ns
+    return folder.name.partition("-")[0], written
 
 
 def _make(partial: Path, run_id: str) -> int:

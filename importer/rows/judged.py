@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from importer.source.records import CellFault, Malformed, RecordBatch
 
 
-PART = 16_384
+PART = 32_768
 """Rows that are judged at once: enough to be fast, few enough to need little memory."""
 SCHEMA = {
     "line": pl.Int64,

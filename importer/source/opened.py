@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, Self
 
 from importer.errors import SourceError
 from importer.source.csv.csv_source import CsvSource
-from importer.source.excel.xlsx_source import ZIP_MAGIC, XlsxSource
 from importer.source.fed_back import ErrorsFile, is_errors_header
 from importer.source.json_lines.json_source import JsonSource, is_json_lines
-from importer.source.parquet.parquet_source import ParquetSource
-from importer.source.raw import PARQUET_MAGIC, RawStream, first_bytes, open_file
+from importer.source.raw import PARQUET_MAGIC, ZIP_MAGIC, RawStream, first_bytes, open_file
 from importer.source.remote import is_url, shown_source
 from importer.source.source_options import STANDARD_INPUT, source_name
 from importer.source.text.text_stream import TextStream, is_fed_back
@@ -27,12 +25,13 @@ if TYPE_CHECKING:
 
 
 SourceKind = Literal["csv", "json", "excel", "parquet"]
-_KINDS: dict[type, SourceKind] = {
-    CsvSource: "csv",
-    JsonSource: "json",
-    XlsxSource: "excel",
-    ParquetSource: "parquet",
+_KINDS: dict[str, SourceKind] = {
+    "CsvSource": "csv",
+    "JsonSource": "json",
+    "XlsxSource": "excel",
+    "ParquetSource": "parquet",
 }
+"""By reader; those of workbooks and of Parquet are loaded for such a source only."""
 
 
 class _Reader(Protocol):
@@ -58,7 +57,7 @@ class OpenSource:
         self._stack = stack
         fed_back = is_errors_header(reader.layout.columns)
         self.layout: Layout = replace(reader.layout, fed_back=fed_back)
-        self.kind: SourceKind = _KINDS[type(reader)]
+        self.kind: SourceKind = _KINDS[type(reader).__name__]
         """What the source holds, whatever it is called."""
 
     @property
@@ -140,10 +139,14 @@ def open_source(
         head = first_bytes(shown, file)
         reader: _Reader
         if head == PARQUET_MAGIC:
+            from importer.source.parquet.parquet_source import ParquetSource  # noqa: PLC0415
+
             _check_seekable(shown, file, "Parquet")
             file.close()
             reader = ParquetSource(shown, index, Path(path))
         elif head == ZIP_MAGIC:
+            from importer.source.excel.xlsx_source import XlsxSource  # noqa: PLC0415
+
             _check_seekable(shown, file, "Excel")
             said = options.sheet is not None or options.header_row is not None
             if said and _is_errors_workbook(path, index, options):
@@ -161,6 +164,8 @@ def open_source(
 
 def _is_errors_workbook(path: str, index: int, options: SourceOptions) -> bool:
     """Whether a workbook holds an errors file, which has no sheet of the source's name."""
+    from importer.source.excel.xlsx_source import XlsxSource  # noqa: PLC0415 - as above
+
     with ExitStack() as stack:
         file = stack.enter_context(open_file(path, None))
         try:

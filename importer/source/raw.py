@@ -80,6 +80,7 @@ else:
 __all__ = ["ZstdError", "ZstdFile"]
 
 PARQUET_MAGIC = b"PAR1"
+ZIP_MAGIC = b"PK\x03\x04"
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _PIECE = 256 << 10

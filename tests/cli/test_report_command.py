@@ -54,7 +54,10 @@ def type_in(
 
 def folders(out: Path) -> list[Path]:
     """The results folders, the oldest first."""
-    return sorted(one for one in out.iterdir() if one.is_dir())
+    return sorted(
+        (one for one in out.iterdir() if one.is_dir()),
+        key=lambda one: (one / "summary.json").stat().st_mtime_ns,
+    )
 
 
 def test_a_page_is_written_again_as_it_was(tmp_path: Path, sandbox: str, type_in: Type) -> None:

@@ -59,7 +59,7 @@ class Known:
         """As ``Ledger.states``."""
         return {one: self.held[one] for one in references if one in self.held}
 
-    def versions(self, references: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def versions(self, references: Sequence[str] | pl.Series) -> Iterator[pl.DataFrame]:
         """As ``Ledger.versions``, a row at a time."""
         for index, one in enumerate(references):
             match self.held.get(one):

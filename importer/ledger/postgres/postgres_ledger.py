@@ -136,7 +136,7 @@ class PostgresLedger(Ledger):
 
     _db: PostgresDatabase
 
-    def versions(self, references: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def versions(self, references: Sequence[str] | pl.Series) -> Iterator[pl.DataFrame]:
         """See ``LedgerReader``."""
         from importer.ledger.known_versions import of_lines  # noqa: PLC0415 - only a plan needs polars
 

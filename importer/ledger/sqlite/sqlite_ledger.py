@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from itertools import chain, islice
-from operator import gt
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from importer.ledger.codec import COLUMNS, KEPT, Row
@@ -52,8 +51,8 @@ _RANGE = 16_384
 # No subquery, and a column for each: three times as fast as lines of one text, cut by LIMIT.
 _VERSIONS_BETWEEN = (
     "SELECT count(*), group_concat(reference, char(10)),"
-    " CAST(group_concat(CASE WHEN length(coalesce(synced, fingerprint)) = ?"
-    " THEN coalesce(synced, fingerprint) ELSE ? END, '') AS BLOB),"
+    " CAST(group_concat(CASE WHEN synced IS NULL THEN fingerprint"
+    " WHEN synced = x'' THEN ? ELSE synced END, '') AS BLOB),"
     f" group_concat({_ID}, char(10)), group_concat({_FIRST_RUN}, char(10))"
     f" {_BETWEEN} AND state <> 'new'"
 )
@@ -87,19 +86,21 @@ class SqliteLedger(Ledger):
     _sparse = _untried = 0
     """Ranges in a row that held too much else, and questions that are answered by key for it."""
 
-    def versions(self, references: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def versions(self, references: Sequence[str] | pl.Series) -> Iterator[pl.DataFrame]:
         """See ``LedgerReader``. No read blocks a writer's checkpoint."""
+        import polars as pl  # noqa: PLC0415 - only a plan needs it
+
         account = self._known_account()
         for start in range(0, len(references) if account is not None else 0, _RANGE):
-            some = references[start : start + _RANGE]
+            some = pl.Series("reference", references[start : start + _RANGE], dtype=pl.String)
             found = self._versions_between(account, some, start)
             yield from self._versions_one_by_one(account, some, start) if found is None else found
 
     def _versions_between(
-        self, account: int | None, wanted: Sequence[str], start: int
+        self, account: int | None, wanted: pl.Series, start: int
     ) -> list[pl.DataFrame] | None:
         """``versions`` of some references by way of their range; None where that does not pay."""
-        if self._untried or any(map(gt, wanted, islice(wanted, 1, None))):
+        if self._untried or not wanted.is_sorted():
             self._untried = max(0, self._untried - 1)
             return None
         most = _DENSE * len(wanted)
@@ -111,13 +112,12 @@ class SqliteLedger(Ledger):
             self._untried = min(2**self._sparse, _SELDOM)
             return None
         from importer.ledger.known_versions import (  # noqa: PLC0415 - only a plan needs polars
-            FINGERPRINT,
             NO_VERSION,
             Range,
             of_range,
         )
 
-        [row] = self._db.read(_VERSIONS_BETWEEN, (FINGERPRINT, NO_VERSION, *between))
+        [row] = self._db.read(_VERSIONS_BETWEEN, (NO_VERSION, *between))
         held = Range(*row)
         if not held.rows:
             return []
@@ -125,12 +125,12 @@ class SqliteLedger(Ledger):
         return None if frame is None else [frame]
 
     def _versions_one_by_one(
-        self, account: int | None, wanted: Sequence[str], start: int
+        self, account: int | None, wanted: pl.Series, start: int
     ) -> Iterator[pl.DataFrame]:
         from importer.ledger.known_versions import of_lines  # noqa: PLC0415 - as above
 
         for at in range(0, len(wanted), PAGE):
-            asked = json.dumps(wanted[at : at + PAGE])
+            asked = json.dumps(wanted[at : at + PAGE].to_list())
             [(lines,)] = self._db.read(_VERSIONS, (asked, account))
             if lines:
                 yield of_lines(lines, start + at)

@@ -181,7 +181,6 @@ class RowReader:
         return self._recalculated and kind == "n" and text.strip() in _NO_VALUE
 
 
-ZIP_MAGIC = b"PK\x03\x04"
 _MAIN_PART = "xl/workbook.xml"
 _AS_XLSX = "save it as .xlsx or CSV UTF-8"
 _OTHERS = (
