@@ -255,7 +255,6 @@ def test_a_plan_of_an_unlike_input_says_what_a_run_would_ask_for(
     run = f"importer run crm.csv --base-url {sandbox}"
     assert type_in(run)[0] == 0
     export.write_text("external_reference,name\n" + "".join(rows[:9]))
-    assert type_in(run)[0] == 3
     for saved in ("", " --save p.json"):
         _, proposed = type_in(f"importer plan crm.csv --base-url {sandbox}{saved}")
         assert "--accept-drift" in proposed[-1].partition("#")[0]
