@@ -82,7 +82,10 @@ EXAMPLES = [
             "importer run tonight.csv --config import.toml --update balance=source --live",
         ],
     ),
-    ("What happened to one customer:", ["importer status CUST-000042"]),
+    (
+        "It did not go well: could a run begin, how did the last ones end, and what became of one:",
+        ["importer doctor", "importer runs --failed", "importer why CUST-000042"],
+    ),
     (
         "A Moment on this machine, to rehearse with:",
         [

@@ -29,8 +29,6 @@ _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]+")
 _MOST_RUNS = 20
 _before = ""
 """What bash took away from the front of the word: it ends words at ``=`` and ``:``."""
-
-
 _offers: list[tuple[Any, Callable[..., list[str]]]] = []
 
 
@@ -58,7 +56,7 @@ def offer(
         whole = _before + incomplete
         head = whole[: whole.rfind(",") + 1] if several else ""
         there = {one.partition("=")[0] for one in head.split(",")}
-        found = (one for one in (values() if callable(values) else values))
+        found = values() if callable(values) else values
         lines = (head + one for one in found if one.partition("=")[0] not in there)
         return [one[len(_before) :] for one in lines if one.startswith(whole)]
 

@@ -124,26 +124,48 @@ def command_of(app: typer.Typer) -> Any:
     while waiting:
         one = waiting.pop()
         waiting += getattr(one, "commands", {}).values()
-        for parameter in one.params:
-            parameter.process_value = functools.partial(
-                _processed, parameter, parameter.process_value
-            )
+        one.get_params = functools.partial(_sparing, one.get_params)
     return command
 
 
+def _sparing(parameters_of: Callable[[Any], list[Any]], context: Any) -> list[Any]:
+    """The parameters of a command, its ``--help`` too, each with ``_processed``."""
+    found = parameters_of(context)
+    for one in found:
+        if not isinstance(one.process_value, functools.partial):
+            one.process_value = functools.partial(_processed, one, one.process_value)
+    return found
+
+
 def _processed(parameter: Any, process: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
-    """As ``parameter.process_value``, without a validator where the value is what it shall be."""
-    own = parameter.callback is None and not parameter.required
-    several = parameter.multiple or parameter.nargs != 1
-    if own and not several:
-        if value is None:
-            return None
-        kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
-        source = context.get_parameter_source(parameter.name)
-        is_default = source is not None and source.name == "DEFAULT"
-        if type(value) is kind and (kind is str or is_default):
-            return value
-    return process(context, value)
+    """As ``parameter.process_value``, without a validator where none is needed."""
+    source = context.get_parameter_source(parameter.name)
+    is_default = source is not None and source.name == "DEFAULT"
+    plain, found = _plain(parameter, value, is_default=is_default)
+    if not plain or (parameter.required and parameter.value_is_missing(found)):
+        return process(context, value)
+    return found if parameter.callback is None else parameter.callback(context, parameter, found)
+
+
+def _plain(parameter: Any, value: Any, *, is_default: bool) -> tuple[bool, Any]:
+    """Whether the value is what it shall be, or nearly; and as that."""
+    descriptor: Any = getattr(parameter, "type_descriptor", None)
+    kind = getattr(descriptor, "annotation", None)
+    if parameter.multiple or parameter.nargs != 1:
+        texts = kind == list[str] and isinstance(value, list | tuple)
+        return (True, list(value)) if texts and {*map(type, value)} <= {str} else (False, None)
+    if value is None:
+        return True, None
+    if kind is Path and type(value) is str and _is_any_path(descriptor.parameter_info, value):
+        return True, Path(value)
+    return type(value) is kind and (kind is str or is_default), value
+
+
+def _is_any_path(said: Any, value: str) -> bool:
+    """Whether typer would find nothing to object to."""
+    is_any = said.file_okay and said.dir_okay
+    asks = said.exists or said.writable or said.resolve_path or said.path_type is not None
+    return is_any and not asks and (not os.path.exists(value) or os.access(value, os.R_OK))  # noqa: PTH110
 
 
 @dataclass(slots=True)

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     ProgressColumn,
     SpinnerColumn,
     TextColumn,
@@ -162,7 +161,7 @@ class TerminalObserver(Observer):
             return
         bar = self._show(
             BarColumn(bar_width=30),
-            MofNCompleteColumn(),
+            TextColumn("{task.completed:>9,.0f}/{task.total:,.0f}"),
             TextColumn("{task.fields[speed]:>6.0f} rows/s"),
             TimeRemainingColumn(),
         )

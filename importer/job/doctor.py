@@ -16,6 +16,7 @@ import ssl
 import stat
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -598,6 +599,8 @@ async def _reach(addresses: list[str], port: int) -> list[str | None]:
             failure = explain(error)
             return failure.said if failure else "no connection"
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
         return None
 
     return await asyncio.gather(*map(one, addresses))

@@ -94,7 +94,7 @@ def select_customers(among: str) -> str:
 class Ledger(ABC):
     """Which row became which customer, for one account. Made by ``open_ledger``.
 
-    Every method raises ``LedgerFailed`` when the ledger cannot be read or written (exit code 3).
+    Every method raises ``LedgerFailed`` when the ledger cannot be read or written.
     May be used from any thread, by one at a time.
     """
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from importer.cli import main
 from importer.cli.logs import MOST_GROUPS, LogObserver, configure
 from importer.cli.next_commands import after_run
 from importer.cli.terminal import SHOWN, print_groups
@@ -142,3 +143,23 @@ def test_max_errors_decides_about_the_exit_code(tmp_path: Path, limit: str, code
     done = check(tmp_path, "--max-errors", limit)
     assert done.returncode == code
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("gives", "code"), [(EOFError, 2), (KeyboardInterrupt, 130)])
+def test_a_question_that_is_left_is_no_run_with_rows_left(
+    gives: type[BaseException], code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ctrl-D is a no, as where nobody can be asked; Ctrl-C ends the command as anywhere else."""
+
+    def left(*_: object) -> str:
+        raise gives
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.csv").write_text("external_reference,name\nA-1,Ann\n")
+    monkeypatch.setenv("MOMENT_API_KEY", "sk_live_of_these_tests")
+    monkeypatch.setattr("importer.cli.questions.on_terminal", lambda: True)
+    monkeypatch.setattr("typer._click.termui.visible_prompt_func", left)
+    monkeypatch.setattr(sys, "argv", ["importer", "run", "in.csv"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code

@@ -59,7 +59,9 @@ class Reader:
     def read(self, page: str) -> int:
         """Type every command of a page; the number of commands typed."""
         typed = 0
-        for block in BLOCK.finditer(page):
+        blocks = list(BLOCK.finditer(page))
+        assert page.count("```") == 2 * len(blocks), "neither run, as it is no block with a kind"
+        for block in blocks:
             mark, kind, body = block["mark"] or "", block["kind"], block["body"]
             if mark.startswith("not run: "):
                 assert len(mark) > len("not run: a word"), "the reason is missing"
@@ -170,6 +172,7 @@ def test_what_a_guide_says_happens(guide: Path, reader: Reader) -> None:
         ("```console\n$ importer presets\nno such preset\n```\n", "no such preset"),
         ("```console\n$ importer presets --show xero\n(exit code 2)\n```\n", "importer presets"),
         ("```sh\nimporter run\n```\n", "neither run"),
+        ("- a list\n  ```console\n  $ importer run\n  ```\n", "neither run"),
         ("<!-- not run: why -->\n```sh\nimporter run\n```\n", "reason is missing"),
     ],
 )

@@ -203,7 +203,9 @@ def test_every_option_that_can_be_set_can_be_shown() -> None:
 
 def test_every_setting_has_its_variable() -> None:
     """The same option is set by the same variable in each command, but for what must be meant."""
-    each_time = {one.flag for one in TABLE if one.each_time} | {"--config", "--plan", "--save"}
+    each_time = {one.flag for one in TABLE if one.each_time} | {
+        *("--config", "--json", "--plan", "--save"),
+    }
     group = typer.main.get_command(app)
     for name in ("run", "plan", "check", "config"):
         for one in group.commands[name].params:  # type: ignore[attr-defined]
@@ -259,7 +261,7 @@ def test_a_password_elsewhere_is_used_and_never_shown(
     assert told(out)["ledger"][0] == "postgresql://me@127.0.0.1:1/billing?schema=x"
     monkeypatch.setenv("IMPORTER_LEDGER", URL)
     code, out, err = importer("status")
-    assert code == 3
+    assert code == 75
     assert "cannot be reached" in err
     assert HUSH not in out + err
 

@@ -32,6 +32,8 @@ class World:
     quick_refusal: bool = False
     timeout: float = 30.0
     jitter: float = 0.0
+    sporadic: Callable[[float], float] = lambda _: 0.0
+    """Share of requests that are answered 429 whatever the rate."""
     rate_at: Callable[[float], float] | None = None
     answers: list[tuple[float, str]] = field(default_factory=list)
     trace: list[tuple[float, float]] = field(default_factory=list)
@@ -61,7 +63,7 @@ class World:
 
 def run(world: World, settings: PaceSettings, seconds: float, seed: int = 1) -> Gate:
     """Drive the server through a gate for this long, with as many workers as allowed in flight."""
-    draw = random.Random(seed)
+    draw, chance = random.Random(seed), random.Random(-seed)
     gates: list[Gate] = []
 
     async def worker(gate: Gate, start: float) -> None:
@@ -70,7 +72,8 @@ def run(world: World, settings: PaceSettings, seconds: float, seed: int = 1) -> 
             now = sent - start
             latency = world.latency(now) + draw.random() * world.jitter
             await anyio.sleep(min(latency, world.timeout) * 0.5)
-            passed = world.take(anyio.current_time() - start)
+            passed = chance.random() >= world.sporadic(now)
+            passed = passed and world.take(anyio.current_time() - start)
             kind = "ok" if passed else "throttled"
             if passed or not world.quick_refusal:
                 await anyio.sleep(min(latency, world.timeout) * 0.5)

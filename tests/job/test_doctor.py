@@ -78,8 +78,8 @@ def serving(said: bytes | None, context: ssl.SSLContext | None = None) -> Iterat
     thread.start()
 
     async def end() -> None:
+        await last_turns()  # What is accepted while the server closes is closed by nobody.
         listener.close()
-        await last_turns()  # A task that has not begun would not close what it was begun for.
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()

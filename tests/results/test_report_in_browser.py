@@ -38,9 +38,12 @@ PAGES = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """One browser for all tests, with a profile that nobody has used."""
+    """One browser for all tests, with a profile that nobody has used.
+
+    Its driver keeps an event loop running, beside which tests of other modules could have none.
+    """
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             tmp_path_factory.mktemp("profile"), executable_path=CHROMIUM, args=[*FLAGS]

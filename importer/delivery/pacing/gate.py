@@ -27,6 +27,7 @@ from importer.delivery.pacing.pace import (
     send_rate,
     start,
 )
+from importer.delivery.pacing.rate_limit import limit
 from importer.ledger.rate_bucket import Ask
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class Gate:
             slots=max(0, min(len(self._line), pace.limit - self._in_flight)),
             rate=min((rate for rate in rates if rate is not None), default=None),
             blocked_for=max(0.0, pace.hold_until - now),
-            found=pace.rate.base,
+            found=limit(pace.rate),
         )
 
     def told(self, grant: Grant) -> None:

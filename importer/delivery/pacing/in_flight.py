@@ -1,7 +1,9 @@
 """How many requests in flight: additive increase, multiplicative decrease, a latency guard. Pure.
 
 In the manner of Netflix's concurrency-limits (Gradient2): windows of one round trip; slow start;
-when answers take much longer than usual the limit is cut. What Gradient2 lacks is the question
+when answers take much longer than usual the limit is cut. Slow start is TCP's (RFC 5681 section
+3.1): each answer lets more in at once, so no round trip is lost to waiting for a window to end. (A
+429 ends it by way of the rate, which is known from then on.) What Gradient2 lacks is the question
 whose doing it is: if fewer in flight do not make answers faster, the server has become slower by
 itself, the new latency becomes the usual one and the limit comes back.
 """
@@ -22,6 +24,11 @@ SMALLEST_WINDOW = 8
 """Answers in a window, or the limit if that is less; else as many as were in flight at most."""
 NOISE = 0.05
 """Seconds; latency differences below this are the network's, not a queue's."""
+FIRST = 4
+"""In flight after the first answer: what a server that takes one request at a time refuses."""
+CLIMB = 3
+"""Round trips from ``FIRST`` to the top. For 32, the default, that is doubling. Who allows more
+gets there as soon: with 256 in flight doubling would cost three round trips more."""
 
 
 @quick
@@ -30,6 +37,8 @@ class Flight(NamedTuple):
 
     limit: float
     """Requests allowed in flight, as a fraction for slow growth; at least 1."""
+    cut_at: float = -math.inf
+    """When it was cut last; answers to what was sent before do not raise it."""
     slow_start: bool = True
     usual: float | None = None
     """Latency that is normal for this server."""
@@ -40,6 +49,8 @@ class Flight(NamedTuple):
     before_latency: float = 0.0
 
     opened: float = 0.0
+    top: float = 1.0
+    """The limit when the window was opened; the first is that of the row that goes alone."""
     seen: int = 0
     bad: int = 0
     total: float = 0.0
@@ -56,24 +67,39 @@ def answered(
     flight: Flight, at: float, latency: float, in_flight: int, *, good: bool, ceiling: int
 ) -> Flight:
     """Fold in one answer that was not a 429 (or the lack of one: ``good=False``)."""
+    if flight.limit < ceiling and good and _climbs(flight, at - latency, latency, in_flight):
+        times = max(2.0, (ceiling / FIRST) ** (1 / CLIMB))
+        flight = flight._replace(limit=min(float(ceiling), flight.limit + times - 1))
     if at - latency < flight.opened:
         return flight  # Sent under the previous limit.
     count = flight.seen + 1
     bad = flight.bad + (not good)
     total = flight.total + latency if good else flight.total
     peak = max(flight.peak, in_flight)
-    if count < min(flight.limit, max(SMALLEST_WINDOW, peak)):
+    if count < min(flight.top, max(SMALLEST_WINDOW, peak)):
         return flight._replace(seen=count, bad=bad, total=total, peak=peak)
     flight = flight._replace(
         opened=at, seen=0, bad=0, total=0.0, peak=0, last_bad=bad, last_count=count
     )
     if bad > BAD_SHARE * count:
         limit = max(1.0, flight.limit * LARGEST_CUT)
-        return flight._replace(limit=limit, cause="faults", before=0.0)
-    return _judge(flight, total / (count - bad), peak, float(ceiling))
+        flight = flight._replace(limit=limit, cause="faults", before=0.0, cut_at=at)
+    else:
+        flight = _judge(flight, at, total / (count - bad), peak, float(ceiling))
+    return flight._replace(top=flight.limit)
 
 
-def _judge(flight: Flight, latency: float, peak: int, ceiling: float) -> Flight:
+def _climbs(flight: Flight, sent: float, latency: float, in_flight: int) -> bool:
+    """Whether a good answer lets more in: no sign of trouble yet, and what is allowed is used."""
+    is_news = flight.slow_start and not flight.cause and sent >= flight.cut_at
+    return is_news and in_flight > flight.limit / 2 and not _is_slow(flight, latency)
+
+
+def _is_slow(flight: Flight, latency: float) -> bool:
+    return flight.usual is not None and latency > TOLERANCE * flight.usual + NOISE
+
+
+def _judge(flight: Flight, at: float, latency: float, peak: int, ceiling: float) -> Flight:
     """Decide after a window without trouble: cut for latency, undo such a cut, or grow."""
     usual = latency if flight.usual is None else flight.usual
     flight = flight._replace(last_latency=latency)
@@ -81,23 +107,26 @@ def _judge(flight: Flight, latency: float, peak: int, ceiling: float) -> Flight:
         return flight._replace(
             usual=latency, limit=flight.before, before=0.0, cause="", slow_start=True
         )
-    if latency > TOLERANCE * usual + NOISE and flight.limit > 1:
+    flight = flight._replace(usual=usual)
+    if _is_slow(flight, latency) and flight.limit > 1:
         cut = max(LARGEST_CUT, TOLERANCE * usual / latency)
         return flight._replace(
-            usual=usual,
             limit=max(1.0, flight.limit * cut),
             before=flight.limit,
             before_latency=latency,
             cause="latency",
             slow_start=False,
+            cut_at=at,
         )
     # Never up: one's own queue must not become the usual latency. What is slow for another
     # reason is found out by a cut that does not help.
     usual += min(0.0, latency - usual) / 2
     if peak < flight.limit / 2:
         return flight._replace(usual=usual, before=0.0)
-    # After faults the way back is quick: they say nothing about how many are too many.
-    quick = flight.slow_start or flight.cause == "faults"
-    limit = flight.limit * 2 if quick else flight.limit + max(1.0, math.sqrt(flight.limit))
+    limit = flight.limit
+    if flight.cause == "faults":
+        limit *= 2  # They say nothing about how many are too many.
+    elif not flight.slow_start:
+        limit += max(1.0, math.sqrt(limit))
     cause = "" if limit >= ceiling else flight.cause
     return flight._replace(usual=usual, limit=min(ceiling, limit), before=0.0, cause=cause)

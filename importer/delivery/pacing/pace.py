@@ -55,7 +55,7 @@ class PaceSettings:
     """``--concurrency``."""
     rate_ceiling: float | None = None
     """``--rate``, requests per second."""
-    start_in_flight: int = 4
+    start_in_flight: int = flights.FIRST
 
 
 class Sample(NamedTuple):
@@ -194,6 +194,8 @@ def explain(pace: Pace, now: float) -> str:
 
 def _explain_rate(pace: Pace, now: float) -> str:
     rate = send_rate(pace, now)
+    if pace.rate.tolerated and rate not in {pace.cap, pace.ceiling}:
+        return ""
     refused = sum(count for second, count in pace.throttled if second > now - RECENT)
     if refused:
         speed = f", {spoken(rate)} requests/s" if rate is not None else ""

@@ -9,6 +9,12 @@ whatever the bucket's size. A wrong reading can only be too low (a full bucket l
 gains), so the rate is tried upwards now and then, gently; the more often a reading is confirmed,
 the rarer. As in the adaptive retry mode of the AWS SDKs the rate is free until the first 429, is
 cut at once, comes back near the known limit and then grows faster the longer nothing is refused.
+
+Not every 429 is about the rate: a lock of one customer or a gateway's whim refuses here and there,
+however slowly it is asked. A bucket tells them apart: after a 429 it is empty, so a stretch that is
+sent more slowly than another one passes at least as much before the next 429. Where stretches keep
+breaking that (``Doubt``), slowing down does not help: the rate comes back, and 429s no longer
+move it, until they come in a greater share than before.
 """
 
 from __future__ import annotations
@@ -50,6 +56,32 @@ ENOUGH = 100
 
 ROUGH = 10
 """Passed requests that make a rough one."""
+ODD = 3
+"""Stretches that no bucket explains before 429s are taken to be no matter of the rate. One or two
+can be bunched arrivals at a bucket of one request."""
+RARE = 100
+"""Passed requests after which a 429 is as rare as it should be, whatever the reason."""
+EXCESS = 16
+"""429s beyond the tolerated share that show that it is the rate after all. A quarter by chance,
+where half are tolerated, comes to that once in 3^16 times; rows that are refused twice come in
+bunches."""
+
+
+class Doubt(NamedTuple):
+    """Whether 429s are about the rate at all: stretches between two 429s, compared."""
+
+    longest: int = 0
+    """Requests that passed in the longest stretch, and"""
+    pace: float = 0.0
+    """the rate that was allowed in it."""
+    opened: float = math.inf
+    """The rate at which the 429 came that opens the present stretch."""
+    odd: int = 0
+    """Stretches that passed less than half of that, though they were never sent faster. Without a
+    wait the 429 that opened one was no try upwards: behind one a bucket refuses again by chance."""
+    among: int = 0
+    """Answers in them."""
+    needed: int = ODD
 
 
 @quick
@@ -93,6 +125,16 @@ class Rate(NamedTuple):
     pending_try: bool = False
     """Whether that was a try upwards."""
 
+    doubt: Doubt = Doubt()
+    mark: int = 0
+    """``passed`` at the 429 before ``pending``."""
+    plateau: float = 0.0
+    """The rate allowed since that 429, unless one was tried upwards."""
+    tolerated: float = 0.0
+    """Share of 429s that are not taken for a matter of the rate; 0 while each of them is."""
+    excess: float = 0.0
+    """429s beyond that share, since there last were none."""
+
     counted_from: float | None = None
     counted: int = 0
     throughput: float = 0.0
@@ -108,6 +150,8 @@ def allowed(rate: Rate, now: float) -> float | None:
     if rate.base is None:
         return None
     since = now - rate.since
+    if rate.tolerated:
+        return rate.base * math.exp(min(max(0.0, 0.5 * since), 20.0))
     if since < DIP_TIME:
         return max(FLOOR, rate.base * DIP)
     plateau = max(FLOOR, rate.base * MARGIN)
@@ -119,6 +163,11 @@ def allowed(rate: Rate, now: float) -> float | None:
     else:
         growth = (0.05 if rate.certain else 0.5) * trying
     return max(plateau, min(plateau * math.exp(min(growth, 20.0)), 1.5 * rate.throughput))
+
+
+def limit(rate: Rate) -> float | None:
+    """The server's limit as far as known; None where 429s are no matter of the rate."""
+    return None if rate.tolerated else rate.base
 
 
 def heard_of(rate: Rate, now: float, limit: float) -> Rate:
@@ -137,7 +186,12 @@ def passed(rate: Rate, at: float, sent: float) -> Rate:
     if rate.base is None or rate.anchor is None:
         return rate._replace(counted_from=start, counted=count, throughput=throughput)
     if rate.pending is not None and sent >= rate.pending:
-        rate = _measured(rate)
+        rate = _compared(rate, at)
+    if rate.tolerated:
+        excess = max(0.0, rate.excess - rate.tolerated / (1 - rate.tolerated))
+        return rate._replace(
+            excess=excess, counted_from=start, counted=count, throughput=throughput
+        )
     base = rate.base
     if base is not None and base < rate.restart and sent >= rate.since:
         base = min(rate.restart, base * 2)
@@ -156,18 +210,24 @@ def refused(rate: Rate, at: float, sent: float, wait: float) -> Rate:
     # A wait gives the bucket its cushion, the dip is for a 429 without.
     resumed = at + wait - (DIP_TIME if wait else 0.0)
     base, speed = rate.base, allowed(rate, sent)
+    if rate.tolerated:
+        if rate.excess + 1 < EXCESS:
+            return rate._replace(excess=rate.excess + 1, since=rate.since + wait)
+        # It is the rate after all: all over again, and harder to be led astray.
+        rate = Rate(
+            doubt=Doubt(needed=2 * rate.doubt.needed),
+            counted_from=rate.counted_from,
+            counted=rate.counted,
+            throughput=rate.throughput,
+        )
+        base = None
     if base is None or speed is None:
         elapsed = max(0.01, at - (sent if rate.counted_from is None else rate.counted_from))
-        seen = max(rate.throughput, rate.counted / elapsed)
-        return rate._replace(
-            base=max(1.0, seen * FIRST_CUT),
-            cut_at=at,
-            since=resumed,
-            passed_at=at,
-            anchor=sent,
-            held=wait,
-            waited=wait,
-        )
+        # Who says when to ask again would have taken one then.
+        seen = max(rate.throughput, (rate.counted or (wait > 0)) / elapsed)
+        base = min(max(1.0, seen * FIRST_CUT), speed or math.inf)
+        rate = rate._replace(base=base, plateau=base * MARGIN, anchor=sent, held=wait)
+        return rate._replace(cut_at=at, since=resumed, passed_at=at, waited=wait)
     rate = rate._replace(
         refused=rate.refused + (rate.anchor is not None and sent > rate.anchor),
         waited=max(wait, rate.waited * 0.9),
@@ -183,10 +243,50 @@ def refused(rate: Rate, at: float, sent: float, wait: float) -> Rate:
         trying = sent - rate.since > DIP_TIME + rate.hold
         return cut._replace(base=known, pending_rate=speed, pending_try=trying)
     cut = cut._replace(held=rate.held + rate.held_after)
-    if at - rate.passed_at < BARREN:
-        return cut._replace(base=max(FLOOR, base * BLIND_CUT))
-    restart = max(rate.restart, base / 2)
-    return cut._replace(base=max(FLOOR, base * BARREN_CUT), restart=restart)
+    if wait:  # Nothing passed in the stretch after the last one.
+        cut = cut._replace(doubt=_doubted(rate, 0, speed))
+    is_barren = at - rate.passed_at >= BARREN
+    # A wait is a backoff already.
+    times = BARREN_CUT if is_barren and not wait else BLIND_CUT
+    restart = max(rate.restart, base / 2) if is_barren else 0.0
+    return cut._replace(base=max(FLOOR, base * times), restart=restart)
+
+
+def _compared(rate: Rate, at: float) -> Rate:
+    """Close the stretch that ended with ``pending``: a matter of the rate, or not?"""
+    passed = rate.passed - rate.mark
+    doubt = _doubted(rate, passed, rate.pending_rate)
+    if doubt.odd >= doubt.needed:
+        return _tolerating(rate, doubt, at)
+    # A longer one at a far lower rate is a better measure only if it is far longer.
+    times = 1 if rate.plateau >= doubt.pace / 2 else 2
+    is_model = passed > times * doubt.longest
+    if is_model and doubt.odd == rate.doubt.odd:
+        doubt = doubt._replace(longest=passed, pace=rate.plateau)
+    rate = _measured(rate._replace(doubt=doubt))
+    return rate._replace(mark=rate.passed, plateau=(rate.base or 0.0) * MARGIN)
+
+
+def _doubted(rate: Rate, passed: int, speed: float) -> Doubt:
+    """Look at a stretch that a 429 ended, to which ``speed`` was allowed."""
+    doubt = rate.doubt
+    opened, doubt = doubt.opened, doubt._replace(opened=speed)
+    is_slow = speed <= doubt.pace and (rate.waited > 0 or opened <= doubt.pace)
+    # A bucket that is as empty at both beginnings can differ by one request.
+    if is_slow and passed < min(doubt.longest / 2, doubt.longest - 1, RARE):
+        return doubt._replace(odd=doubt.odd + 1, among=doubt.among + passed + 1)
+    return doubt
+
+
+def _tolerating(rate: Rate, doubt: Doubt, at: float) -> Rate:
+    """The rate comes back, and 429s of this share do not move it."""
+    return rate._replace(
+        base=max(rate.base or 0.0, doubt.pace),
+        since=at,
+        pending=None,
+        doubt=doubt,
+        tolerated=min(0.5, 2 * doubt.odd / doubt.among),
+    )
 
 
 def _measured(rate: Rate) -> Rate:
