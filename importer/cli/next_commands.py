@@ -154,15 +154,19 @@ def after_plan(
     *,
     config: Path | None = None,
     flags: Flags = no_flags,
+    drifts: bool = False,
 ) -> list[str]:
-    """One or two commands, each with a word on why."""
+    """One or two commands, each with a word on why; ``drifts``: the guard would stop a run."""
+    accept, only = (("--accept-drift",), ", if the input is right") if drifts else ((), "")
     if saved is not None:
         # The plan holds every setting but those that must be meant each time.
         live = [word for word in flags("run") if word == "--live"]
-        return _aligned((" ".join(["importer run --plan", pasted(str(saved)), *live]), "do this"))
+        words = ["importer run --plan", pasted(str(saved)), *accept, *live]
+        return _aligned((" ".join(words), f"do this{only}"))
     make = _Maker(ledger, config, flags)
     save = make("plan", sources, more=("--save", "plan.json"))
-    return _aligned((save, "write it down for run --plan"), (make("run", sources), "import them"))
+    run = make("run", sources, more=accept)
+    return _aligned((save, "write it down for run --plan"), (run, f"import them{only}"))
 
 
 def command_for(

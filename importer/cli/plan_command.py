@@ -55,7 +55,7 @@ def show_plan(
         shown = escape(printable(f"plan: {save} (digest {made.saved.digest[:12]})"))
         console.print(shown, soft_wrap=True)
     console.print("next:")
-    for command in after_plan(ledger, made.sources, save, config=config, flags=flags):
+    for command in _following(made, ledger, save, config, flags):
         console.print(f"  {escape(printable(command))}", soft_wrap=True)
 
 
@@ -69,7 +69,7 @@ def plan_document(
 ) -> dict[str, Any]:
     """The same for scripts (docs/schemas/plan.json)."""
     told, stopped = made.forecast, made.stopped_by
-    following = after_plan(ledger, made.sources, save, config=config, flags=flags)
+    following = _following(made, ledger, save, config, flags)
     return {
         "account": made.account,
         "sources": list(made.sources),
@@ -91,6 +91,12 @@ def plan_document(
         "saved": made.saved and {"file": str(save), "digest": made.saved.digest},
         "next": [] if stopped is not None else following,
     }
+
+
+def _following(
+    made: Planning, ledger: LedgerAddress, save: Path | None, config: Path | None, flags: Flags
+) -> list[str]:
+    return after_plan(ledger, made.sources, save, config=config, flags=flags, drifts=made.drifts)
 
 
 def _fields(

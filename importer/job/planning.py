@@ -64,6 +64,8 @@ class Planning:
     """Customers of this series that the input no longer has."""
     to_mark: int = 0
     """Of them, those that a run would mark."""
+    drifts: bool = False
+    """The input is unlike the last one: a run sends nothing without ``--accept-drift``."""
     stopped_by: RunStopped | None = None
     """Why a run would send nothing; such a plan is not saved."""
     saved: SavedPlan | None = None
@@ -156,6 +158,7 @@ def _look(
         stopped_by = stop_rule(inputs, read, staging)
         input_sha256 = digest_of(staging) if digests else ""
         vanished = to_mark = 0
+        drifts = False
         if ledger is not None:
             volume = VolumeCheck(ledger, inputs, delivery)
             met = make_plan(
@@ -167,7 +170,7 @@ def _look(
             )
             look = volume.look(staging, read, met)
             vanished = look.vanished
-            if look.drifts:
+            if drifts := bool(look.drifts):
                 observer.warning(VOLUME_GUARD, look.words)
             if not inputs.shard.is_whole:
                 read = replace(read, records=staging.keep(inputs.shard))
@@ -175,6 +178,7 @@ def _look(
             to_mark = volume.marking.open if volume.marking is not None else 0
         else:
             if not read.records and not delivery.incremental:
+                drifts = True
                 observer.warning(VOLUME_GUARD, empty_input().text)
             if not inputs.shard.is_whole:
                 read = replace(read, records=staging.keep(inputs.shard))
@@ -202,6 +206,7 @@ def _look(
         transforms=read.transforms,
         vanished=vanished,
         to_mark=to_mark,
+        drifts=drifts,
     )
 
 

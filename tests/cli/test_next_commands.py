@@ -243,3 +243,20 @@ def test_the_first_command_is_about_what_is_left(
     first, *_ = after_run(DEFAULT_LEDGER, summary, "out")
     assert first.startswith(expected)
     assert "--accept-drift" not in first.partition("#")[0]
+
+
+def test_a_plan_of_an_unlike_input_says_what_a_run_would_ask_for(
+    tmp_path: Path, sandbox: str, type_in: Type
+) -> None:
+    """Its commands do what they say, and only after a look at the input."""
+    rows = [f"A-{number},Ann\n" for number in range(30)]
+    export = tmp_path / "crm.csv"
+    export.write_text("external_reference,name\n" + "".join(rows))
+    run = f"importer run crm.csv --base-url {sandbox}"
+    assert type_in(run)[0] == 0
+    export.write_text("external_reference,name\n" + "".join(rows[:9]))
+    for saved in ("", " --save p.json"):
+        _, proposed = type_in(f"importer plan crm.csv --base-url {sandbox}{saved}")
+        assert "--accept-drift" in proposed[-1].partition("#")[0]
+        assert proposed[-1].endswith(", if the input is right")
+    assert type_in(proposed[-1])[0] == 0

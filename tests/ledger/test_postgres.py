@@ -27,7 +27,12 @@ from importer.ledger import (
 )
 from importer.ledger.postgres import account_lease, schema
 from importer.ledger.postgres.account_lease import AccountLease
-from importer.ledger.postgres.postgres_connection import open_postgres, refuse_server
+from importer.ledger.postgres.postgres_connection import (
+    failed,
+    not_reached,
+    open_postgres,
+    refuse_server,
+)
 from tests.ledger.samples import ACCOUNT, SENT, attempt, done, sent
 from tests.postgres_server import PASSWORD, ROLE, PostgresServer
 
@@ -448,3 +453,41 @@ def test_without_the_driver_the_error_names_the_package(tmp_path: Path) -> None:
         check=True,
     )
     assert "pip install 'importer[postgres]'" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "passes"),
+    [
+        ("08006", True),
+        ("57P01", True),
+        ("53300", True),
+        ("55P03", True),
+        ("25006", False),
+        ("53100", False),
+        ("42501", False),
+        ("57014", False),
+        ("XX001", False),
+    ],
+)
+def test_what_the_database_says_passes_by_itself_or_needs_a_person(
+    code: str, *, passes: bool
+) -> None:
+    """Exit code 75 where its server is away, full of others or locked; else 3."""
+    error = failed(LedgerAddress.parse("postgresql://host/db"), psycopg.errors.lookup(code)("x"))
+    assert error.exit_code is (ExitCode.TEMPFAIL if passes else ExitCode.STOPPED)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("connection to server at 10.0.0.1, port 5432 failed: Connection refused", 75),
+        ("connection timeout expired", 75),
+        ("failed to resolve host 'db.example': Temporary failure in name resolution", 75),
+        ("failed to resolve host 'db.example': [Errno -2] Name or service not known", 3),
+        ("FATAL: password authentication failed for user x", 2),
+    ],
+)
+def test_a_server_that_is_not_reached(said: str, code: int) -> None:
+    """An outage passes; a name that nobody knows, and a wrong password, need a person."""
+    error = not_reached(LedgerAddress.parse("postgresql://host/db"), psycopg.OperationalError(said))
+    assert error.exit_code == code
