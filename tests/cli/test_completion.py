@@ -132,6 +132,30 @@ def test_bash_itself_completes_and_nothing_heavy_is_loaded(tmp_path: Path) -> No
     assert not loaded & {"polars", "httpx", "anyio._backends._asyncio", "sqlalchemy"}
 
 
+def test_a_small_run_loads_only_what_it_needs(tmp_path: Path) -> None:
+    """A CSV file of plain rows, options as they come, no terminal: start-up is most of its cost."""
+    source = tmp_path / "in.csv"
+    source.write_text("external_reference,name\nA-1,Ada Example\n")
+    words = ["importer", "run", str(source), "--dry-run", "--quiet", "--no-report"]
+    words += ["--ledger", str(tmp_path / "l.db"), "--out", str(tmp_path / "out")]
+    code = (
+        f"import sys\nsys.argv = {words}\nfrom importer.cli import main\n"
+        "try:\n    main()\nfinally:\n    print(*sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"MOMENT_API_KEY": "sk_test_x", "PATH": "", "HOME": str(tmp_path)},
+    )
+    loaded = set(done.stdout.split())
+    assert "polars" in loaded
+    shown = {"rich", "structlog", "jinja2", "click", "pygments"}
+    readers = {f"importer.source.{one}" for one in ("excel.xlsx_source", "parquet.parquet_source")}
+    assert not loaded & (shown | readers | {"pydantic"})
+
+
 def test_a_shell_is_named_or_known(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
