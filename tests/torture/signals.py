@@ -28,6 +28,7 @@ def signal_once(arena: Arena) -> None:
     arena.open_sandbox("--latency", str(arena.rng.choice([0, 20, 100])))
     for signum, code in STOPS.items():
         run = arena.start()
+        run.until_logged("plan_made")  # On a busy machine the run before may have come this far.
         if not arena.under_way(run, 0.1 if signum == signal.SIGINT else 0.4):
             arena.violate(f"{run.log.name}: ended before it could be interrupted")
         run.send(signum)
