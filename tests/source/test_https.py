@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TEXT = "external_reference,name\nR-1,Müller\nR-2,Ann\n".encode()
 CELLS = [("R-1", "Müller"), ("R-2", "Ann")]
-PACKED = gzip.compress(TEXT)
+PACKED = gzip.compress(TEXT, mtime=0)
 
 
 def chunked(body: bytes, *, size: int = 7, is_whole: bool = True) -> bytes:
@@ -91,7 +91,7 @@ def length(body: bytes) -> dict[str, str]:
         (length(PACKED) | {"Content-Encoding": "x-gzip"}, PACKED),
         (
             {"Content-Length": "", "Content-Encoding": "gzip"},
-            gzip.compress(TEXT[:30]) + gzip.compress(TEXT[30:]),
+            gzip.compress(TEXT[:30], mtime=0) + gzip.compress(TEXT[30:], mtime=0),
         ),
         (length(PACKED) | {"Content-Type": "application/gzip"}, PACKED),
         (length(TEXT) | {"Content-Encoding": "identity", "Content-Type": "text/html"}, TEXT),
@@ -159,7 +159,7 @@ def test_a_file_without_an_end_is_not_taken_for_ever(
 ) -> None:
     """Where no length was told, and of what unpacks: a few bytes may become terabytes."""
     monkeypatch.setattr(https_file, "MOST_UNTOLD", 1000)
-    bomb = gzip.compress(b"x" * 100_000)
+    bomb = gzip.compress(b"x" * 100_000, mtime=0)
     for headers, body in (
         (CHUNKS, chunked(b"x" * 2000)),
         (length(bomb) | {"Content-Encoding": "gzip"}, bomb),
