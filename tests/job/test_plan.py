@@ -116,18 +116,21 @@ def _downgrade(path: Path) -> None:
     db = sqlite3.connect(path, isolation_level=None)
     for table, names in {
         "customer": ["fields", "hashes", "base", "synced"],
-        "attempt": ["detail"],
+        "attempt": ["detail", "request_id", "seconds"],
         "account": ["version", "plan", "plan_base", "salt", "copying"],
-        "run": ["plan", "series", "volume"],
+        "run": ["plan", "series", "volume", "stopped_by"],
     }.items():
         for name in names:
             db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
-    db.execute("DROP TABLE total")
-    db.execute("DROP TABLE sync")
+    for table in ("total", "sync", "news"):
+        db.execute(f"DROP TABLE {table}")
     db.execute("PRAGMA user_version = 1")
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     migrate(fresh, STEPS[:1])
-    columns = "SELECT name FROM pragma_table_info('customer')"
+    columns = (
+        "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
+        " WHERE m.type = 'table' ORDER BY 1, 2"
+    )
     assert db.execute(columns).fetchall() == fresh.execute(columns).fetchall()
     db.close()
 

@@ -153,18 +153,19 @@ class Http1Connection(asyncio.Protocol):
         finally:
             self._waiting = None
 
-    def is_reusable(self, *, looks: bool = True) -> bool:
+    def is_reusable(self) -> bool:
         """Whether the next answer on it can only be that to the next request.
 
         Bytes that have arrived and were not read yet would be taken for it; a connection that the
-        other side has closed counts as well. ``looks``: whether that is asked of the system.
+        other side has closed counts as well. The system is asked each time, also right after an
+        answer: a server that closes without a word does so then.
         """
         transport = self._transport
         return (
             self.keeps
             and transport is not None
             and not transport.is_closing()
-            and not (looks and self._poll.poll(0))
+            and not self._poll.poll(0)
         )
 
     def expire(self) -> None:
@@ -273,9 +274,6 @@ class Http1Connection(asyncio.Protocol):
         self.abort()
 
 
-AT_ONCE = 0.001
-"""Seconds; a connection whose answer was read this short ago is not looked at again: all that had
-come with the answer was read with it, and what comes later could come after any look."""
 KEEP_ALIVE = 15.0
 """Seconds after which an idle connection is not used again: the server may be about to close it."""
 ADDRESSES_FOR = 10.0
@@ -389,8 +387,8 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         idle = self._idle.get(origin, [])
         while idle:
             connection = idle.pop()
-            idle_for = loop.time() - connection.idle_since
-            if idle_for <= KEEP_ALIVE and connection.is_reusable(looks=idle_for > AT_ONCE):
+            is_fresh = loop.time() - connection.idle_since <= KEEP_ALIVE
+            if is_fresh and connection.is_reusable():
                 return connection
             connection.abort()
         return None
