@@ -90,11 +90,11 @@ class Reader:
 
     def here(self, text: str) -> str:
         """A text of the guide with this sandbox, and the latest run."""
-        runs = sorted(
-            one.name for one in self.folder.glob("**/results/*") if RUN_ID.match(one.name)
-        )
+        found = [one for one in self.folder.glob("**/results/*") if RUN_ID.match(one.name)]
         text = text.replace(SANDBOX, self.url)
-        return RUN_ID.sub(runs[-1], text) if runs else text
+        # Two runs of one second have no order by their names.
+        runs = sorted(found, key=lambda one: one.stat().st_mtime_ns)
+        return RUN_ID.sub(runs[-1].name, text) if runs else text
 
     def run(self, command: str) -> tuple[int, str]:
         """The exit code, and what was printed."""
