@@ -35,7 +35,7 @@ class _TakesAway(Observer):
 def test_results_that_cannot_be_written_are_no_usage_error(job: Job) -> None:
     """Exit code 2 means that nothing was sent, so this is 3, and the ledger has every id."""
     with pytest.raises(RunStopped) as caught:
-        job.run(customers(range(5)), observer=_TakesAway(job.folder / "results"))
+        job.run(customers(range(5)), observer=_TakesAway(job.folder / "results"), rate=4.0)
     assert caught.value.exit_code is ExitCode.STOPPED
     assert caught.value.reason == "results_failed"
     again = job.run(customers(range(5)))

@@ -266,10 +266,14 @@ def test_a_run_is_one_trace_and_the_same_figures(
         assert text not in b"".join(heard.values())
 
 
-def test_nobody_waits_for_a_collector_that_hangs(job: Job, server: Outside) -> None:
+def test_nobody_waits_for_a_collector_that_hangs(
+    job: Job, server: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run without any of it loads none of it, and one that waits in vain says so."""
     nights = Nights(job, OutwardSettings(notify_timeout=0.1))
     nights.environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{server.url}/hang"}
+    # The courier reads its own environment, as OpenTelemetry does.
+    monkeypatch.setenv(*next(iter(nights.environment.items())))
     assert nights.night(customers(range(1))) == 0
     assert nights.warnings == ["otel_failed: OpenTelemetry: no answer in time"]
     nights.environment = {**nights.environment, "OTEL_SDK_DISABLED": "true"}
