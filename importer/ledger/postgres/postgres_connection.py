@@ -24,11 +24,25 @@ from importer.errors import BugFound, LedgerFailed, UsageError
 from importer.ledger.interface import LeaseLost, NoLedger, OlderLedger
 from importer.ledger.postgres.schema import STEPS, take_steps
 
-if TYPE_CHECKING:
+try:
     import psycopg
+    from psycopg import sql as composing
+except ImportError:
+    raise UsageError(
+        "a PostgreSQL ledger needs the package psycopg, which is not installed",
+        hint="pip install 'importer[postgres]'",
+    ) from None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Self
+
+    from psycopg.abc import PQGen
 
     from importer.ledger.address import LedgerAddress
-
+    from importer.ledger.interface import Lease
 
 AGAIN = "then type the same command again: nothing is sent twice"
 # SQLSTATEs of postgresql.org/docs/current/errcodes-appendix.html: (what happened, what to do).
@@ -83,12 +97,10 @@ def is_race(error: psycopg.Error) -> bool:
 
 def is_lost(error: psycopg.Error) -> bool:
     """Whether the connection or the server went away, or another server is the primary now."""
-    import psycopg as driver  # noqa: PLC0415 - an extra, loaded by who raised the error
-
     code = code_of(error)
     if code:
         return code.startswith(_LOST)
-    return isinstance(error, driver.OperationalError | driver.InterfaceError)
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 
 def failed(address: LedgerAddress, error: psycopg.Error) -> LedgerFailed:
@@ -125,25 +137,6 @@ def not_reached(address: LedgerAddress, error: psycopg.Error) -> LedgerFailed | 
         passes=not any(words in text for words in _NO_SUCH_HOST),
     )
 
-
-try:
-    import psycopg
-    from psycopg import sql as composing
-except ImportError:
-    raise UsageError(
-        "a PostgreSQL ledger needs the package psycopg, which is not installed",
-        hint="pip install 'importer[postgres]'",
-    ) from None
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
-    from types import TracebackType
-    from typing import Self
-
-    from psycopg.abc import PQGen
-
-    from importer.ledger.interface import Lease
 
 T = TypeVar("T")
 
