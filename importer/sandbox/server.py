@@ -19,9 +19,11 @@ from importer.errors import UsageError
 from importer.sandbox.sandbox_app import Sandbox
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
 
     from importer.sandbox.config import SandboxConfig
+    from importer.sandbox.sandbox_app import Peer
 
 
 try:
@@ -30,11 +32,6 @@ except ModuleNotFoundError:  # httptools is optional: a quarter more requests a 
     from uvicorn.protocols.http.h11_impl import (  # type: ignore[assignment]
         H11Protocol as HttpProtocol,
     )
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from importer.sandbox.sandbox_app import Peer
 
 
 def protocol_class(connections: dict[Peer, asyncio.Transport]) -> type[asyncio.Protocol]:

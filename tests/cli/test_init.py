@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.cli import init_command as init_module
-from importer.cli import main
 from importer.mapping import presets
 from importer.mapping.load import load_mapping
 
@@ -28,22 +26,12 @@ SFTP = "ZA_acme_moment_all-customers_2026-11-20.csv"
 
 
 @pytest.fixture
-def importer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Runs a command beside copies of the legacy files: (exit code, output, errors)."""
+def importer(importer: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command beside copies of the legacy files."""
     for name in (CRM, EXCEL, SFTP):
         shutil.copy(LEGACY / name, tmp_path)
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["importer", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
+    return importer
 
 
 def test_the_sample_files_are_what_their_script_writes(tmp_path: Path) -> None:

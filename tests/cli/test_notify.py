@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from importer.cli import main, notify_command
+from importer.cli import notify_command
 from importer.cli.settings import BY_NAME
 from importer.job import courier, run_news
 from tests.outside import AtHome, Outside, outside
@@ -30,23 +30,13 @@ timeout = 3
 
 
 @pytest.fixture
-def importer(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    """Runs a command: (exit code, output, errors)."""
+def importer(importer: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """Runs a command where one row waits for an API that is not there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MOMENT_API_KEY", "sk_test_of_the_tests")
     monkeypatch.setenv("MOMENT_BASE_URL", "http://127.0.0.1:9")
     Path("a.csv").write_text("external_reference,name,currency\nC-1,Ada,ZAR\n")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["importer", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
+    return importer
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import certifi
 import pytest
 import typer
 
-from importer.cli import main
 from importer.cli.app import app
 from importer.job.job_settings import TABLE
 
@@ -26,20 +24,6 @@ delimiter = ";"
 [fields.external_reference]
 column = "No"
 """
-
-
-@pytest.fixture
-def importer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command: (exit code, output, errors)."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["importer", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture
