@@ -7,7 +7,7 @@ habit shows in the first records or not at all.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,6 +17,7 @@ from importer.mapping.filters import is_totals_label
 from importer.mapping.proposing.headers import roles
 from importer.rows.currencies import ACTIVE
 from importer.rows.text import TRIMMED, trim
+from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +79,7 @@ _SHAPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ColumnFacts:
     """One column. All counts are of trimmed cells that are not empty."""
 
@@ -106,7 +107,7 @@ class ColumnFacts:
         return None if self.distinct is None else self.filled - self.distinct
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     """What was seen of one file."""
 
@@ -131,7 +132,7 @@ class Facts:
         return next(one for one in self.columns if one.name == name)
 
 
-@dataclass(slots=True)
+@record
 class _Seen:
     records: int = 0
     malformed: int = 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from importer.mapping.proposing.headers import roles
+from importer.values import record
 
 if TYPE_CHECKING:
     from importer.mapping.proposing.facts import ColumnFacts, Facts
@@ -35,7 +36,7 @@ BY_VALUES = 0.4
 """The weight of a column whose name says nothing."""
 
 
-@dataclass(slots=True)
+@record
 class Parts:
     """The columns of each part, best first."""
 

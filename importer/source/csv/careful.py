@@ -15,12 +15,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from importer.source.records import Malformed, odd_quote, padded_cells, spaced_quote
 from importer.source.source_options import MAX_FIELD, MAX_RECORD, MAX_RECORD_LINES, numbered_column
 from importer.source.text.encodings import UTF8
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -175,7 +176,7 @@ _PATIENCE = 2_000_000
 _IMPATIENT_LINES = 16
 
 
-@dataclass(slots=True)
+@record
 class Framed:
     """What one block held. ``lines[i]`` is the first physical line of ``records[i]``."""
 
