@@ -9,7 +9,7 @@ task of its own and holds no place.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -37,6 +37,7 @@ from importer.delivery.stopping import (
 from importer.errors import BugFound, RunStopped
 from importer.outcomes import Outcome
 from importer.plan.update_words import told
+from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -118,7 +119,7 @@ class Api(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PoolSettings:
     """Sizes in rows, times in seconds."""
 
@@ -134,7 +135,7 @@ class PoolSettings:
         return cls(workers=workers, batch=max(BATCH, BATCH_PER_WORKER * workers))
 
 
-@dataclass(slots=True)
+@record
 class _Ride:
     """One row, where it stands, and the event that it goes on with once the time is known."""
 

@@ -40,7 +40,7 @@ import zlib
 from base64 import urlsafe_b64encode
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
@@ -60,6 +60,7 @@ from importer.source.records import (
     kind_series,
 )
 from importer.source.source_options import column_name
+from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -390,7 +391,7 @@ class _Entry(NamedTuple):
     forms: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Refusal:
     name: str
     code: str
@@ -398,13 +399,13 @@ class _Refusal:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Digest:
     cells: dict[str, _Entry]
     refusals: tuple[_Refusal, ...]
 
 
-@dataclass(slots=True)
+@record
 class _Restored:
     """One record as it is handed on."""
 

@@ -14,13 +14,13 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from importer.source.text.encodings import UTF8, codec_of
-from importer.values import value
+from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ _EACH = 20
 """Pieces with one byte value that are kept however many others there are."""
 
 
-@dataclass(slots=True)
+@record
 class Sample:
     """Pieces with bytes beyond ASCII, where each was first seen, and which lines are UTF-8.
 
