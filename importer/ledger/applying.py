@@ -54,9 +54,7 @@ def fold(
     folded = Folded()
     for one in transitions:
         reference, new = one.reference, one.new
-        row = rows.get(reference) or held.get(reference)
-        if row is None:
-            row = unknown(reference, run)
+        row = rows.get(reference) or held.get(reference) or unknown(reference, run)
         state = decode(row)
         if not takes(state, one, guard):
             folded.results.append(state)

@@ -177,6 +177,9 @@ def _currency_missing(cause: Cause) -> Advice:
 
 
 def _reference(cause: Cause) -> Advice:
+    if cause.detail == Mistake.MARKED:
+        setting = Setting("fields.external_reference", "sanitise", '"apostrophe"')
+        return _with(cause, "the apostrophe is no part of the reference, it seems", setting)
     if cause.detail in _NOT_AS_IT_WAS:
         # Escaped it would be valid, and another customer's than the one that was meant.
         return _with(cause, _NOT_AS_IT_WAS[cause.detail])

@@ -8,6 +8,7 @@ is found here stops a run until the user says what it is.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import deque
 from enum import StrEnum
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from importer.rows.text import trim
+from importer.rows.text import INVISIBLE_SPACES, trim
 from importer.values import pattern, value
 
 if TYPE_CHECKING:
@@ -158,7 +159,10 @@ class EdgeLines:
         """A column, and how its cell begins in a rule or another header."""
         if named:
             name = pl.escape_regex(trim(layout.columns[named[0]]))
-            begins = rf"(?i)^\s*(?:[^\p{{L}}\p{{N}}]{{2,}}|{name}|{_SUBTOTAL}.{{0,20}})\s*$"
+            blank = rf"[\s{INVISIBLE_SPACES}]*"
+            begins = (
+                rf"(?i)^{blank}(?:[^\p{{L}}\p{{N}}]{{2,}}|{name}|{_SUBTOTAL}.{{0,20}}){blank}$"
+            )
             self._may_be = named[0], begins
         self._off = layout.fed_back
         self._count = 0
@@ -215,11 +219,31 @@ class EdgeLines:
             for line, cells in records
             if (looks_like := self._shape(cells, at_edge=line in edge))
         ]
+        found += self._foot(records[max(0, len(records) - last) :], batch, found)
         if last == TAIL and records and (not found or found[-1].line != records[-1][0]):
             line, cells = records[-1]
             if _counts(cells, self._count - 1 - len(found)):
                 found.append(NoCustomer(line, "a count of the records"))
         return tuple(found)
+
+    def _foot(
+        self,
+        ends: Sequence[tuple[int, Sequence[str | None]]],
+        batch: RecordBatch,
+        found: Sequence[NoCustomer],
+    ) -> list[NoCustomer]:
+        """Single cells at the very end, where one of them is a foot: ``Acme Holdings`` below it."""
+        single = {one.line for one in batch.malformed if len(one.cells) == 1 and not one.extra}
+        block = list(itertools.takewhile(single.__contains__, (line for line, _ in reversed(ends))))
+        known = {one.line for one in found}
+        if len(self._names) < _FEW or known.isdisjoint(block):
+            return []
+        cells = dict(ends)
+        return [
+            NoCustomer(line, "the foot of a page or report")
+            for line in block
+            if line not in known and not _REACHES.search(cells[line][0] or "")
+        ]
 
     def _anywhere(self, frame: pl.DataFrame) -> list[int]:
         """Rows that may be a rule or another header: both are none wherever they stand."""

@@ -17,8 +17,8 @@ def counted(number: int, thing: str) -> str:
 
 
 def most_of(fitting: int, of: int, what: str) -> str:
-    """``all of its 12 values are WHAT``, ``all but 3 of its 12 values are WHAT``."""
-    but = "all" if fitting == of else f"all but {of - fitting:,}"
+    """``all of its 12 values are WHAT``, ``all but 3 of its 12 values are WHAT``, or none."""
+    but = "all" if fitting == of else f"all but {of - fitting:,}" if fitting else "none"
     return f"{but} of its {counted(of, 'value')} are {what}"
 
 

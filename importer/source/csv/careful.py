@@ -75,6 +75,10 @@ class Breakage:
         place = self._place(text)
         if single:
             message = f"{place}: text follows a closing quote; {_DOUBLE}"
+            if '\\"' in text:
+                message += (
+                    '; a backslash, as MySQL writes it (\\"), makes no quote part of the text'
+                )
             return self._made(line, "stray_quote", message, self._lenient(text))
         message = f"{place}: a quote is opened and not closed properly; close it, or {_DOUBLE}"
         return self._made(line, "unclosed_quote", message, self._split(text))
