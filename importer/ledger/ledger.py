@@ -438,8 +438,8 @@ class Ledger(ABC):
     def references(self) -> Iterator[pl.Series]:
         """Every reference of the account, in large pages, ordered by code point.
 
-        Also those of which nothing is known any more: ``states`` tells. That is left out here,
-        as no row but the index is read for it.
+        Also those for which nothing was sent in the end, as ``states`` tells: without that question
+        the index alone is read.
         """
         import polars as pl  # noqa: PLC0415 - only a plan needs it
 
