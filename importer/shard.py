@@ -8,11 +8,11 @@ of N, whatever file it stands in, so no two shards ever work on one customer.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.errors import UsageError
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ _COUNTERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Shard:
     """The share ``index`` of ``of``, counted from 1."""
 

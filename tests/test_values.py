@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import field, fields, replace
+import re
+from dataclasses import asdict, field, fields, replace
 from typing import NamedTuple
 
 import pytest
 
 from importer.delivery.protocol.events import Begin, Woken
 from importer.delivery.protocol.states import Done, Origin, Sent
-from importer.values import quick, value
+from importer.values import pattern, quick, record, value
 
 
 class Plain(NamedTuple):
@@ -87,3 +88,38 @@ def test_a_value_is_what_a_dataclass_would_be() -> None:
     match whole:
         case Whole(one, some):
             assert (one, some) == (1, (2,))
+
+
+@record
+class Tally:
+    """A record, counted up."""
+
+    name: str
+    count: int = 0
+    seen: list[int] = field(default_factory=list, compare=False)
+
+
+def test_a_record_is_a_dataclass_that_changes() -> None:
+    """It has the fields and methods of one, no others, and no hash; what it lacks is refused."""
+    tally = Tally("rows")
+    assert tally == Tally("rows", seen=[1])
+    tally.count += 1
+    assert tally != Tally("rows")
+    assert repr(tally) == "Tally(name='rows', count=1, seen=[])"
+    assert asdict(tally) == {"name": "rows", "count": 1, "seen": []}
+    assert replace(tally, name="lines").count == 1
+    assert pickle.loads(pickle.dumps(tally)) == copy.deepcopy(tally) == tally  # noqa: S301 - our own
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(tally)
+    with pytest.raises(AttributeError):
+        tally.other = 1  # type: ignore[attr-defined]
+
+
+def test_a_late_pattern_is_the_pattern() -> None:
+    """Whatever is asked of it, first and again, it answers as the pattern would."""
+    late, made = pattern("(a+)B", re.IGNORECASE), re.compile("(a+)B", re.IGNORECASE)
+    for _ in range(2):
+        assert late.findall("aab AB b") == made.findall("aab AB b")
+    assert (late.pattern, late.flags, late.groups) == (made.pattern, made.flags, made.groups)
+    with pytest.raises(AttributeError):
+        late.nothing  # type: ignore[attr-defined]  # noqa: B018

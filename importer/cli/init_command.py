@@ -218,7 +218,7 @@ def init(settings: InitSettings) -> None:
         facts = gather(source.layout, source.batches())
         kind, encoding, warnings = source.kind, source.encoding, source.warnings
     if not facts.records:
-        raise UsageError(f"{settings.source} has no records", hint="give an export with customers")
+        raise _nothing_to_read(facts)
     proposal = propose(facts, answers, preset)
     _say(_found(facts, encoding))
     for warning in warnings:
@@ -244,6 +244,18 @@ def init(settings: InitSettings) -> None:
     _say(f"{settings.out} written; read it, then:")
     typed = f"{pasted(settings.source)} --config {pasted(str(settings.out))}"
     typer.echo(f"  importer check {typed}")
+
+
+def _nothing_to_read(facts: Facts) -> UsageError:
+    named = facts.layout.name
+    if facts.unreadable is None:
+        return UsageError(f"{named} has no records", hint="give an export with customers")
+    first = facts.unreadable
+    return UsageError(
+        f"{named} has no records that can be read: line {first.line} of"
+        f" {counted(facts.malformed, 'line')}: {first.message}",
+        hint="check the delimiter, and which line names the columns (--header-row)",
+    )
 
 
 def _say(text: str) -> None:

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -32,6 +32,7 @@ from importer.job.job_settings import (
 )
 from importer.ledger.address import LedgerAddress, refuse_password
 from importer.mapping.updates import updates_text
+from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Environment
@@ -168,7 +169,7 @@ def _is_any_path(said: Any, value: str) -> bool:
     return is_any and not asks and (not os.path.exists(value) or os.access(value, os.R_OK))  # noqa: PTH110
 
 
-@dataclass(slots=True)
+@record
 class Given:
     """The settings of one command as they were given, wherever."""
 
@@ -259,10 +260,10 @@ class Given:
         ``planned``, for a command that does not follow it. ``without`` names settings.
         """
         found = []
-        for name, value in self.values.items():
+        for name, chosen in self.values.items():
             one = BY_NAME[name]
             if command in one.commands and name not in without and self._is_given(one, planned):
-                found += _words(one, value)
+                found += _words(one, chosen)
         return found
 
     def _is_given(self, one: Setting, planned: bool) -> bool:  # noqa: FBT001 - as above
@@ -349,7 +350,7 @@ def _lines_of(path: Path, origin: str) -> str:
 # The mapping file --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Config:
     """A mapping file that was read."""
 
@@ -398,21 +399,21 @@ def read(path: Path, context: typer.Context) -> Config:
     mapping = load_mapping(path)
     text = path.read_text("utf-8-sig")
     lines = {name: place_of(text, (_RUN, name)) for name in mapping.run}
-    for section, key, value in _sections(mapping):
+    for section, key, said in _sections(mapping):
         place = place_of(text, (section, key))
         where = f"{path}: line {place}: {section}.{key}"
         one = _IN_SECTION.get((section, key))
         if one is None:
             raise _unknown(where, key, [name for kind, name in _IN_SECTION if kind == section])
-        _check_kind(where, one, value)
-        _check(where, one, value, context)
+        _check_kind(where, one, said)
+        _check(where, one, said, context)
         lines.setdefault(one.name, place)
-    for name, value in mapping.run.items():
+    for name, said in mapping.run.items():
         where = f"{path}: line {lines[name]}: run.{name}"
         if name not in IN_FILE:
             raise _unknown(where, name, IN_FILE)
-        _check_kind(where, IN_FILE[name], value)
-        _check(where, IN_FILE[name], value, context)
+        _check_kind(where, IN_FILE[name], said)
+        _check(where, IN_FILE[name], said, context)
     return Config(path, mapping, lines)
 
 
@@ -584,16 +585,16 @@ def effective(given: Given) -> list[tuple[str, str, str]]:
     """Each setting of a command: name, value, and where it comes from. No password is shown."""
     config = mapping_of(given.context)
     rows = []
-    for name, value in given.values.items():
-        parsed = BY_NAME[name].value_of(value)
+    for name, chosen in given.values.items():
+        parsed = BY_NAME[name].value_of(chosen)
         if isinstance(parsed, LedgerAddress):
             shown = str(parsed)  # Without its password.
-        elif value is None:
+        elif chosen is None:
             shown = ""
         else:
-            shown = str(value).lower() if value in (True, False) else str(value)
+            shown = str(chosen).lower() if chosen in (True, False) else str(chosen)
         origin = _origin(given.context, BY_NAME[name], config)
-        if name in given.followed and value != BY_NAME[name].default:
+        if name in given.followed and chosen != BY_NAME[name].default:
             origin = "the plan, or the mapping file"
         rows.append((name, shown, origin))
     return rows

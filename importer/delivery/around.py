@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from importer.clock import Clock, WallClock
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ def loop_options() -> dict[str, bool]:
     return {"use_uvloop": find_spec("uvloop") is not None}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Around:
     """The real world by default."""
 

@@ -9,11 +9,12 @@ import shlex
 import stat
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,7 @@ _SHAPE = re.compile(r"[!-~]{8,512}")
 _KEY_ITSELF = re.compile(r"[sp]k_[A-Za-z0-9_]+$")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ApiKey:
     """A secret key; its repr never shows it."""
 

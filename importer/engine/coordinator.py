@@ -20,6 +20,7 @@ from importer.delivery.stopping import one_cause, stop_error
 from importer.engine.row_batch import RowBatch, Standing, carried
 from importer.errors import BugFound, ImporterError, LedgerFailed, RunStopped
 from importer.outcomes import Outcome
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -92,7 +93,7 @@ class Carrier(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@record
 class _Batch:
     """A batch that has no answer yet."""
 

@@ -20,7 +20,6 @@ import threading
 import time
 import warnings
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -39,6 +38,7 @@ from importer.engine.row_batch import Answer, OwnDoing, RowBatch, Standing, Stop
 from importer.engine.session import Session
 from importer.errors import ExitCode, UsageError
 from importer.ledger import joined, open_ledger, open_rate
+from importer.values import value
 from importer.way import check_way
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ TELL_EVERY = 1.0
 """Seconds between two words about how it stands."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Errand:
     """What a worker must know of a delivery. Travels with each batch; holds no secret."""
 

@@ -7,7 +7,7 @@ so it begins with what the ledger holds now, and compare-and-set does the rest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from importer.engine.row_batch import (
 )
 from importer.errors import BugFound, ImporterError
 from importer.outcomes import Outcome
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ _BY_LEDGER = frozenset({Outcome.UNCHANGED, Outcome.CHANGED})
 """Outcomes of a row that the ledger was found to hold already: who settled it?"""
 
 
-@dataclass(slots=True)
+@record
 class _Open:
     """A batch that is being delivered."""
 

@@ -8,11 +8,12 @@ well as the last one did.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from importer.errors import ExitCode, printable
+from importer.values import record, value
 
 if TYPE_CHECKING:
     from importer.errors import ImporterError
@@ -26,7 +27,7 @@ _CAUSES = 5
 """Causes that a message names."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class State:
     """How a run ended, as far as it makes a difference to whoever is called."""
 
@@ -92,7 +93,7 @@ def change(told: State, now: State) -> Change | None:
     return Change.FAILED if told.is_ok else Change.OTHERWISE
 
 
-@dataclass(slots=True)
+@record
 class RunEnd:
     """What is known of the end of a run; of one that failed early that is not much."""
 

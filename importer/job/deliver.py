@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -16,6 +16,7 @@ from importer.errors import RunStopped
 from importer.job.signals import Interrupted, watched
 from importer.plan import rows_to_deliver
 from importer.results import Timeline
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +41,7 @@ RECORD_AT = 500
 """Settled rows that are written to staging together."""
 
 
-@dataclass(slots=True)
+@record
 class Delivered:
     """How delivery ended. Requests are counted as sent, answered or not."""
 

@@ -17,7 +17,6 @@ import stat
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
@@ -42,6 +41,7 @@ from importer.job.world import iso
 from importer.ledger import Account, NoLedger, OlderLedger, open_ledger, read_accounts
 from importer.ledger import ledger_health as health
 from importer.ledger.sqlite.migrations import STEPS
+from importer.values import value
 from importer.way import Proxy, authorities, trust, way_to
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Check(NamedTuple):
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Examined:
     """All that was found."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from importer.results import (
     write_summary,
     write_vanished,
 )
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -162,7 +162,7 @@ def _rows_in_vain(ledger: Ledger, staging: Staging, now: float) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Typed:
     """What the results tell of the command that was typed; nothing where none was."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +30,7 @@ from importer.job.limit import (
 from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
 from importer.outcomes import OnDuplicate, Outcome
 from importer.shard import WHOLE, Shard, shard_of
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +50,7 @@ NOTIFY_TEST = "notify test"
 _KEY = "setting"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Setting:
     """One setting, as users meet it. ``name`` is the field's; the flag is ``--name``."""
 
@@ -342,7 +343,7 @@ def _guard_bound(default: ErrorLimit, key: str, what: str) -> ErrorLimit:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InputSettings:
     """How the sources are read and validated, and where results go."""
 
@@ -457,7 +458,7 @@ class InputSettings:
         return [shown_source(name) for name in self.sources]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeliverySettings:
     """How the rows are delivered."""
 
@@ -606,7 +607,7 @@ class DeliverySettings:
         return UpdatePolicy(rules=rules, retry_rejected=self.retry_rejected)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DisplaySettings:
     """How a job tells of itself."""
 
@@ -619,7 +620,7 @@ class DisplaySettings:
     quiet: bool = setting(default=False, help="Only warnings and errors.", letter="-q")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OutwardSettings:
     """Whom a run tells how it went."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,7 @@ _LIMIT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,6}))?\s*(%?)", re.ASCII)
 _ALL = 100
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ErrorLimit:
     """So many invalid rows are tolerated, and no more. One of ``rows``, ``percent`` is set."""
 
@@ -43,7 +43,7 @@ DEFAULT_LIMIT = ErrorLimit(percent=Decimal(10), tolerated=10)
 stand the rows that a stopped run did not send, beside those that stopped it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tally:
     """The rows of one source."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from importer.values import record
 
 if TYPE_CHECKING:
     from importer.results import Summary
 
 
-@dataclass(slots=True)
+@record
 class Progress:
     """Where delivery stands; one object that is updated in place."""
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +21,7 @@ from importer.ledger import Standing
 from importer.plan.plan_digest import digest_of
 from importer.results.workspace import PRIVATE_FILE
 from importer.source import shown_source
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +39,7 @@ MOST_BYTES = 1 << 24
 """A plan holds figures, no rows: a larger file is something else."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Contents:
     """A file that was read, by what was in it."""
 
@@ -49,7 +50,7 @@ class Contents:
     """Bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SavedPlan:
     """One plan. Made by ``importer plan --save``, kept by ``importer run --plan``."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ from importer.plan.make import settle_duplicates
 from importer.plan.plan_digest import digest_of
 from importer.plan.volume_guard import empty_input
 from importer.results import Workspace
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from importer.mapping import Transformed
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Planning:
     """A plan that was made."""
 

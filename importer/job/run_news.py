@@ -16,7 +16,7 @@ import re
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.util import find_spec
 from socket import gethostname
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ from importer.job.signals import watch
 from importer.ledger import Account, open_ledger
 from importer.ledger.run_table import series_of
 from importer.results.workspace import PRIVATE_FILE
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +72,7 @@ def masked(url: str) -> str:
     return printable(f"{scheme}://{host}...")
 
 
-@dataclass(slots=True)
+@record
 class RunNews:
     """What one run tells the outside. ``start`` it, let it know what becomes known, ``end`` it."""
 

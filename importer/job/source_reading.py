@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 from collections import Counter
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from importer.errors import SourceError, UsageError
@@ -31,6 +31,7 @@ from importer.rows.not_customers import NOT_A_CUSTOMER, EdgeLines, Edges
 from importer.rows.payload import carried_fields
 from importer.source import SourceOptions, open_source, shown_source
 from importer.source.raw import scratch_file, writing
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -181,7 +182,7 @@ MOST_WARNINGS = 100
 """Warnings of one kind that are told; thousands of sources may each have some."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Input:
     """What was read."""
 

@@ -16,7 +16,7 @@ import os
 import random
 from collections import Counter
 from contextlib import ExitStack, aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -41,6 +41,7 @@ from importer.plan import Staging
 from importer.results import Workspace
 from importer.results.workspace import PRIVATE_DIR, PRIVATE_FILE
 from importer.source.fed_back import escape_formula
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -82,7 +83,7 @@ class Finding(NamedTuple):
     fields: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
+@record
 class Verified:
     """How a verify ended."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from importer.plan.volume_guard import (
     missing_of,
 )
 from importer.shard import WHOLE
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -145,7 +146,7 @@ _PAGE = 5000
 _CUSTOMER = {"reference": pl.String, "customer_id": pl.String}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Look:
     """What the guard saw."""
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from importer.delivery.around import Around, open_network
 from importer.shard import WHOLE, Shard
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class World(Around):
     """The real world by default."""
 

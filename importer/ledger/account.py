@@ -10,13 +10,13 @@ that every move since that version was made by runs of one plan.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 from importer.base_url import normalised
 from importer.errors import UsageError
+from importer.values import value
 
 if TYPE_CHECKING:
     from importer.ledger.statements import Reads, Transaction
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MODES = ("test", "live")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Account:
     """Rows of different accounts never mix; a rotated API key changes nothing.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from importer.errors import UsageError
+from importer.values import value
 
 SCHEMES = ("postgresql", "postgres")
 DEFAULT_PATH = "importer-ledger.db"
@@ -22,7 +23,7 @@ _SECRETS = ("password", "sslpassword")
 """Parameters of libpq that hold one (postgresql.org/docs/current/libpq-connect.html)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LedgerAddress:
     """A path, or ``postgresql://[user@]host[:port]/database[?parameters]``.
 

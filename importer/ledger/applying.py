@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import Attempt, Rejected, Sent, generation
 from importer.errors import BugFound
 from importer.ledger.codec import NOT_REQUESTS, Row, changed, decode, unknown
 from importer.ledger.rules import takes
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ AttemptColumns = tuple[int, str, float, str, int, int, str, str, str, float | No
 """run, reference, at, event, generation, http_status, error_code, detail, request_id, seconds"""
 
 
-@dataclass(slots=True)
+@record
 class Folded:
     """The outcome of a batch."""
 
@@ -53,9 +54,7 @@ def fold(
     folded = Folded()
     for one in transitions:
         reference, new = one.reference, one.new
-        row = rows.get(reference) or held.get(reference)
-        if row is None:
-            row = unknown(reference, run)
+        row = rows.get(reference) or held.get(reference) or unknown(reference, run)
         state = decode(row)
         if not takes(state, one, guard):
             folded.results.append(state)

@@ -87,30 +87,42 @@ def changed(row: Row, change: Transition, *, run: int, now: float, guard: Safegu
         return fresh._replace(attempts=row.attempts, first_run=row.first_run)
     same = row.fingerprint == new.fingerprint
     noted = row.hashes if same and row.hashes is not None else _packed(change.fields)
-    # At once: each of these columns in every state, so that nothing of an earlier one stays.
-    told = row._replace(
-        state=kind(new),
-        generation=new.generation,
-        fingerprint=new.fingerprint,
-        first_sent_at=new.first_sent_at if isinstance(new, Sent) else row.first_sent_at,
-        settled_at=None if isinstance(new, Sent) else now,
-        customer_id=None,
-        origin=None,
-        differs=None,
-        http_status=new.http_status if isinstance(new, Rejected) else change.http_status,
-        error_code=new.error_code if isinstance(new, Rejected) else "",
-        last_run=run,
-        fields=row.fields if same else None,
-        hashes=noted,
-        base=None if isinstance(new, Done) else _earlier(row, new),
-    )
-    if not isinstance(new, Done):
-        return told
-    return told._replace(
-        customer_id=new.customer_id,
-        origin=new.origin.value,
-        differs="\n".join(new.differs) or None,
-        base=_base(_confirmed(row, change, guard), noted),
+    first_sent_at: float | None = row.first_sent_at
+    settled_at: float | None = now
+    customer_id = origin = differs = None
+    http_status, error_code = change.http_status, ""
+    match new:
+        case Done():
+            customer_id, origin = new.customer_id, new.origin.value
+            differs = "\n".join(new.differs) or None
+            base = _base(_confirmed(row, change, guard), noted)
+        case Rejected():
+            http_status, error_code = new.http_status, new.error_code
+            base = _earlier(row, new)
+        case Sent():
+            first_sent_at, settled_at = new.first_sent_at, None
+            base = _earlier(row, new)
+    # Each column in every state, so that nothing of an earlier one stays; by place, because names
+    # cost four times as much.
+    return Row(
+        row.reference,
+        kind(new),
+        new.generation,
+        new.fingerprint,
+        first_sent_at,
+        settled_at,
+        customer_id,
+        origin,
+        differs,
+        http_status,
+        error_code,
+        row.attempts,
+        row.first_run,
+        run,
+        row.fields if same else None,
+        noted,
+        base,
+        row.synced,
     )
 
 

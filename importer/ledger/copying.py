@@ -12,7 +12,7 @@ account's hashes goes with it.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from importer.errors import LedgerFailed, UsageError
 from importer.ledger.account import Account, refuse_half
 from importer.ledger.codec import Row
+from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,7 +98,7 @@ _TYPES = (
 _ROWS_AT_ONCE = 200
 
 
-@dataclass(slots=True)
+@record
 class Copied:
     """What became of one account."""
 
@@ -112,7 +113,7 @@ class Copied:
     """Whether all of it was."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Mark:
     """How far a copy has come, as the account holds it (JSON)."""
 

@@ -9,11 +9,11 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from importer.delivery.protocol.states import Origin
 from importer.ledger.codec import COLUMNS, Row, decode
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ def _stable(source: str) -> str:
     return f"{plain.strip('-_. ')}{dot}{ending}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Entry:
     """One event; ``at`` in epoch seconds. No payload."""
 
@@ -82,7 +82,7 @@ class Entry:
     """How long the exchange took; None where nobody noted it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class History:
     """A row of the ledger and everything that led to it, in the order of time."""
 
@@ -157,7 +157,7 @@ NUMBER = "SELECT id FROM run WHERE account = ? AND run_id = ?"
 """The query for a run's number."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Run:
     """One run of one account; times in epoch seconds."""
 

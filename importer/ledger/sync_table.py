@@ -6,7 +6,7 @@ What is decided here (which change is taken, what it writes, what the history sa
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from importer.delivery.protocol.states import (
@@ -26,6 +26,7 @@ from importer.errors import BugFound
 from importer.ledger.codec import Row, confirmed_of
 from importer.ledger.field_hashes import packed, unpacked
 from importer.outcomes import Outcome
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -151,7 +152,7 @@ def _pairs(told: Iterable[Sequence[str]]) -> Hashes:
     return tuple((name, bytes.fromhex(value)) for name, value in told)
 
 
-@dataclass(slots=True)
+@record
 class Synchronised:
     """The outcome of a batch of updates."""
 

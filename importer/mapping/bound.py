@@ -194,8 +194,8 @@ class Columns:
         match spec:
             case EmailField():
                 return self._email(name, spec, text)
-            case ReferenceField(sanitise="escape"):
-                return self._noted("sanitise", name, text, references.escape)
+            case ReferenceField(sanitise=str(way)):
+                return self._noted("sanitise", name, text, references.SANITISE[way])
             case PhoneField() if spec.converts:
                 return self._phone(name, spec, text)
             case BalanceField(unit="major"):
@@ -233,7 +233,7 @@ class Columns:
     def _phone(self, name: str, spec: PhoneField, text: pl.Series) -> Made:
         regions: pl.Series | str = spec.region or ""
         if spec.region_column is not None:
-            cell = self._cell(spec.region_column)
+            cell = self._cell(spec.region_column).replace(spec.regions)
             regions = self._cells.select(
                 pl.when(cell == "").then(pl.lit(regions)).otherwise(cell)
             ).to_series()

@@ -122,6 +122,16 @@ def escape(text: pl.Series) -> Converted:
     return Converted(values.alias(text.name), errors, changed)
 
 
+def without_apostrophe(text: pl.Series) -> Converted:
+    """Each cell without the one apostrophe in front that keeps spreadsheets from rewriting it."""
+    values = text.str.replace("^'", "")
+    return Converted(values, [], int((values != text).sum()))
+
+
+SANITISE = {"escape": escape, "apostrophe": without_apostrophe}
+"""By what the mapping calls them."""
+
+
 def escaped_one(text: str) -> str:
     """One reference."""
     return _OTHER.sub(lambda match: f"_{match.group().encode().hex()}_", text)

@@ -174,7 +174,7 @@ class EmailField(TextField):
 class ReferenceField(TextField):
     """The reference."""
 
-    sanitise: Literal["escape"] | None = None
+    sanitise: Literal["escape", "apostrophe"] | None = None
 
     @validates(mode="after")
     def _own(self) -> Self:
@@ -189,6 +189,8 @@ class PhoneField(TextField):
 
     region: Region | None = None
     region_column: ColumnName | None = None
+    regions: dict[StrictStr, Region] = {}
+    """The countries of texts in that column that are no ISO 3166 codes: ``Deutschland``."""
     on_invalid: Literal["error", "drop"] = "error"
 
     @property

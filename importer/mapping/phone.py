@@ -304,7 +304,10 @@ def _reader() -> Callable[[str, str], Read]:
         is_international = "+" in cell
         where = "" if is_international else region
         if where and where not in library.SUPPORTED_REGIONS:
-            return None, "the region of the row is no ISO 3166 code such as ZA; correct it"
+            return None, (
+                "the country of the row is no ISO 3166 code such as ZA; correct it, or say what it"
+                ' means: regions = { "..." = "ZA" }'
+            )
         if said := _said(cell) or _glued(cell, where, through=_dials_through(cell, region)):
             return None, said
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +22,7 @@ from importer.plan.frames import source_and_line
 from importer.plan.make import NO_UPDATES, known_rows
 from importer.plan.staging import CHUNK
 from importer.rows.text import mask_email, mask_phone, mask_text
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,7 +77,7 @@ class Example(NamedTuple):
     """What the row says now, masked."""
 
 
-@dataclass(slots=True)
+@record
 class Forecast:
     """What a run would do with the staged rows."""
 

@@ -7,10 +7,12 @@ its figures; whoever looked says ``--accept-drift`` once.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import polars as pl
+
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +27,7 @@ _FEW = 3
 """Records: fewer than these never count as half of a file."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Volume:
     """The figures of one run that the next one of its series is compared with."""
 
@@ -63,7 +65,7 @@ class Bound(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Bounds:
     """How much may differ; each is a number of records or a share."""
 

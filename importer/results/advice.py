@@ -8,7 +8,6 @@ Settings of a mapping file as TOML to paste: sections, keys, values, a word on e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from importer.mapping.toml_text import noted, quoted
@@ -16,6 +15,7 @@ from importer.rows.codes import CORRECT, REGISTRY
 from importer.rows.currencies import is_known, is_withdrawn, meant, minor_units
 from importer.rows.mistakes import Mistake
 from importer.rows.text import shown
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ MOST_INLINE = 4
 VALUES = "values"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Setting:
     """One entry of a mapping file."""
 
@@ -78,7 +78,7 @@ LOOK_UP = "look_up_"
 _LEFT = {"unsettled": "not settled", "conflict": "not in step", "missing": "not in step"}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Advice:
     """What is wrong with a group, in words, and its fix."""
 
@@ -177,6 +177,9 @@ def _currency_missing(cause: Cause) -> Advice:
 
 
 def _reference(cause: Cause) -> Advice:
+    if cause.detail == Mistake.MARKED:
+        setting = Setting("fields.external_reference", "sanitise", '"apostrophe"')
+        return _with(cause, "the apostrophe is no part of the reference, it seems", setting)
     if cause.detail in _NOT_AS_IT_WAS:
         # Escaped it would be valid, and another customer's than the one that was meant.
         return _with(cause, _NOT_AS_IT_WAS[cause.detail])

@@ -8,8 +8,10 @@ codes, and the details that ``importer.rows.mistakes`` lets through.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +33,7 @@ _FIELD = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cause:
     """What the errors of one group have in common."""
 
@@ -48,7 +50,7 @@ class Cause:
     """Of Moment's answer, 0 where there is none."""
 
 
-@dataclass(slots=True)
+@record
 class Group:
     """The rows with one cause."""
 

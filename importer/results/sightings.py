@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import mmap
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from importer.results.record_files import COLUMNS
 from importer.results.summary import SUMMARY, Summary, read_summary
 from importer.results.workspace import results_folders
 from importer.source.fed_back import escape_formula
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ MOST_FOLDERS = 50
 """Results folders that are looked through, the newest first."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sighting:
     """One line of a results.csv."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import platform
 import sqlite3
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from dataclasses import asdict, field
+from importlib.metadata import distribution, version
 from typing import TYPE_CHECKING, Any
 
 from importer import __version__
 from importer.results.advice import advice_on, as_toml
+from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ MOST_GROUPS = 50
 """Groups that a summary holds."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupReport:
     """One group of errors. No names, addresses, numbers or references are in it."""
 
@@ -51,7 +52,7 @@ class GroupReport:
     """Entries for the mapping file that would fix it, "" where there are none."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ErrorReport:
     """What a run says of its errors."""
 
@@ -103,7 +104,7 @@ FORMAT = 1
 """Raised when a field changes its meaning."""
 
 
-@dataclass(slots=True)
+@record
 class Summary:
     """Counts are records, times are seconds or ISO 8601 in UTC."""
 
@@ -181,8 +182,16 @@ def versions() -> dict[str, str]:
         "importer": __version__,
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
-        **{name: version(name) for name in packages},
+        **{name: _version(name) for name in packages},
     }
+
+
+def _version(package: str) -> str:
+    """As ``importlib.metadata.version``, which reads a package's whole description for it."""
+    for line in (distribution(package).read_text("METADATA") or "").splitlines():
+        if line.startswith("Version: "):
+            return line.removeprefix("Version: ")
+    return version(package)
 
 
 def write_summary(workspace: Workspace, summary: Summary) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
+
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -72,7 +74,7 @@ class Interval(NamedTuple):
     """What held it for the longest time; "" where nothing did."""
 
 
-@dataclass(slots=True)
+@record
 class _Point:
     requests: float = 0.0
     settled: int = 0

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,7 +119,7 @@ _QUICK = r"[?&%\\#=:\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x{10ffff}]"
 _QUICK_OF_NAMES = f"{_QUICK}|{_NO_VALUE}"
 
 
-@dataclass(slots=True)
+@record
 class _Found:
     count: int = 0
     lines: list[int] = field(default_factory=list)

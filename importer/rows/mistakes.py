@@ -16,6 +16,7 @@ class Mistake(StrEnum):
 
     SHORTENED = "shortened by a spreadsheet"
     FLOAT = "whole numbers written with .0"
+    MARKED = "with an apostrophe in front, as spreadsheets want it"
     WRAPPED = 'wrapped in ="" for a spreadsheet'
     FOREIGN_DIGITS = "other digits than 0 to 9"
     # phone
@@ -51,6 +52,7 @@ class Mistake(StrEnum):
 _FLOAT = re.compile(r"[+-]?[0-9]+\.0\Z")
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+\Z")
 _WRAPPED = re.compile(r'="[^"]*"\Z')
+_MARKED = re.compile(r"'[^']+\Z")
 _GROUPED = re.compile(r"[0-9]{1,3}(?:[, '\u00a0\u202f\u2019][0-9]{3})+\Z")
 _SHORT = 3
 
@@ -63,7 +65,9 @@ def number_damage(value: str) -> Mistake | None:
 
 
 def reference_damage(value: str) -> Mistake | None:
-    """What a program made of a reference: as ``number_damage``, ``="0042"``, ``1,234``."""
+    """What a program made of a reference: as ``number_damage``, ``'007``, ``="007"``, ``1,234``."""
+    if _MARKED.match(value):
+        return Mistake.MARKED
     if _WRAPPED.match(value):
         return Mistake.WRAPPED
     return Mistake.GROUPED if _GROUPED.match(value) else number_damage(value)

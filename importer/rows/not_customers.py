@@ -8,6 +8,7 @@ is found here stops a run until the user says what it is.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import deque
 from enum import StrEnum
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from importer.rows.text import trim
-from importer.values import value
+from importer.rows.text import INVISIBLE_SPACES, trim
+from importer.values import pattern, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -64,7 +65,7 @@ _SUMS = (
     r"|\ud569\uacc4|\u0627\u0644\u0645\u062c\u0645\u0648\u0639|jumlah|t\u1ed5ng c\u1ed9ng|c\u1ed9ng"
 )
 _SUBTOTAL = r"(?:sub[ -]?totals?|zwischensumme|subtotaal|subtotale|sous-total)\b"
-_PART = re.compile(rf"{_SUBTOTAL}.*", re.IGNORECASE)
+_PART = pattern(rf"{_SUBTOTAL}.*", re.IGNORECASE)
 """The sum of a part of a file stands within it."""
 _THINGS = (
     r"(?:rows?|records?|lines?|entries|results?|customers?|accounts?|debtors?|items?"
@@ -78,7 +79,7 @@ _OF = (
     rf"|{_THINGS})"
 )
 # What follows a bare word would be part of a key: TOTAL-7 may be a customer's.
-_TOTAL = re.compile(
+_TOTAL = pattern(
     rf"[\s*=]*(?:{_SUMS})(?:[\s_]+{_OF})*(?:\s*\(?[A-Z]{{3}}\)?)?"
     rf"(?:[\s:=.]+(?:[A-Z]{{1,3}}\s*)?[0-9.,' ()-]*)?"
     rf"(?:\s*\(?[0-9]*\s*{_THINGS}\)?)?[\s*:]*",
@@ -95,7 +96,7 @@ _TEXT = (
     r"|informe|listado|archivo|relat\u00f3rio|lista|datei|berichts?|auswertung|elenco|bestand|raportu"
     r"|rapporten|\u043e\u0442\u0447[\u0435\u0451]\u0442\u0430)"
 )
-_END = re.compile(
+_END = pattern(
     rf"[\s*<\[(#-]*(?:{_END_WORD}(?:[\s*>\])#.:|-]*[0-9]*"
     rf"|[\s_-]+(?:{_LINK}[\s_-]*|the[\s_-]+|customer[\s_-]+)*(?:{_TEXT}|{_THINGS})\b.*)"
     r"|rapor sonu)[\s*>\])#.:-]*|\x1a",
@@ -108,7 +109,7 @@ _NUMBER_OF = (
     r"(?:(?:number|count) of |no\.? of |# of |total |anzahl |nombre d['\u2019e] ?"
     r"|n\u00famero de |numero di |aantal |antal |liczba )"
 )
-_COUNT = re.compile(
+_COUNT = pattern(
     rf"\W*(?:query (?:returned |ok, )|returned |fetched |selected |listed |{_NUMBER_OF})?"
     rf"[0-9][0-9,. ]*\s*{_THINGS}"
     rf"(?:\s+{_DONE})?(?:\s*\([0-9.]+ \w+\))?\W*"
@@ -123,7 +124,7 @@ _PRINTED = (
     r"|g\u00e9n\u00e9r\u00e9|stampato|impreso|generado|impresso|emitido|gerado|afgedrukt|wydrukowano"
     r"|udskrevet|utskriven"
 )
-_FOOT = re.compile(
+_FOOT = pattern(
     r"\W*(?:page|pg\.?|seite|blatt|pagina|p\u00e1gina|strona|sayfa|sida|side|sivu|strana"
     r"|\u0441\u0442\u0440\u0430\u043d\u0438\u0446\u0430)"
     r"\s*:?\s*[0-9]+(?:\s*(?:of|von|van|de|di|sur|z|av|af|\u0438\u0437|/)\s*[0-9]+)?\W*"
@@ -158,8 +159,11 @@ class EdgeLines:
         """A column, and how its cell begins in a rule or another header."""
         if named:
             name = pl.escape_regex(trim(layout.columns[named[0]]))
-            pattern = rf"(?i)^\s*(?:[^\p{{L}}\p{{N}}]{{2,}}|{name}|{_SUBTOTAL}.{{0,20}})\s*$"
-            self._may_be = named[0], pattern
+            blank = rf"[\s{INVISIBLE_SPACES}]*"
+            begins = (
+                rf"(?i)^{blank}(?:[^\p{{L}}\p{{N}}]{{2,}}|{name}|{_SUBTOTAL}.{{0,20}}){blank}$"
+            )
+            self._may_be = named[0], begins
         self._off = layout.fed_back
         self._count = 0
         self._noted: dict[int, NoCustomer] = {}
@@ -215,18 +219,38 @@ class EdgeLines:
             for line, cells in records
             if (looks_like := self._shape(cells, at_edge=line in edge))
         ]
+        found += self._foot(records[max(0, len(records) - last) :], batch, found)
         if last == TAIL and records and (not found or found[-1].line != records[-1][0]):
             line, cells = records[-1]
             if _counts(cells, self._count - 1 - len(found)):
                 found.append(NoCustomer(line, "a count of the records"))
         return tuple(found)
 
+    def _foot(
+        self,
+        ends: Sequence[tuple[int, Sequence[str | None]]],
+        batch: RecordBatch,
+        found: Sequence[NoCustomer],
+    ) -> list[NoCustomer]:
+        """Single cells at the very end, where one of them is a foot: ``Acme Holdings`` below it."""
+        single = {one.line for one in batch.malformed if len(one.cells) == 1 and not one.extra}
+        block = list(itertools.takewhile(single.__contains__, (line for line, _ in reversed(ends))))
+        known = {one.line for one in found}
+        if len(self._names) < _FEW or known.isdisjoint(block):
+            return []
+        cells = dict(ends)
+        return [
+            NoCustomer(line, "the foot of a page or report")
+            for line in block
+            if line not in known and not _REACHES.search(cells[line][0] or "")
+        ]
+
     def _anywhere(self, frame: pl.DataFrame) -> list[int]:
         """Rows that may be a rule or another header: both are none wherever they stand."""
         if self._may_be is None:
             return []
-        at, pattern = self._may_be
-        may = frame.to_series(at).str.contains(pattern)
+        at, begins = self._may_be
+        may = frame.to_series(at).str.contains(begins)
         return may.fill_null(value=False).arg_true().to_list()
 
     def _shape(self, cells: Sequence[str | None], *, at_edge: bool) -> str:
@@ -244,7 +268,7 @@ class EdgeLines:
             return ""
         if _HEAD.fullmatch(first) and any(map(_DATE.fullmatch, filled[1:2])):
             return "the head of a transmission"
-        said = (looks for pattern, looks in _SHAPES if pattern.fullmatch(first))
+        said = (looks for shape, looks in _SHAPES if shape.fullmatch(first))
         return next(said, "")
 
     def _is_header(self, texts: list[str]) -> bool:

@@ -188,23 +188,33 @@ def find_header(rows: Sequence[Sequence[str]]) -> int:
     """Which of the first rows of a table names its columns: 0, or one below a title. Pure.
 
     A title fills few cells of its row. So the first row stays the header unless it fills at most
-    half as many cells as most rows below it do, or has not even as many; then it is the first that
-    fills as many as they do, each with a name of its own.
+    half as many cells as most rows below it do, or has not even as many, or names nothing: numbers
+    and dates stand in it (the head of a DATEV file). Then it is the first that fills as many as
+    they do, each with a name of its own. Rules (``-----``) are passed over.
     """
     filled = [[cell.strip() for cell in row if cell.strip()] for row in rows[:HEADER_LINES]]
+    for cells in filled[1:]:
+        if all(map(_RULE.fullmatch, cells)):
+            cells.clear()
     widths = Counter(len(cells) for cells in filled[1:] if len(cells) > 1)
     if not widths or not filled[0]:
         return 0
     usual = max(widths, key=lambda width: (widths[width], -width))
-    if 2 * len(filled[0]) > usual and len(rows[0]) >= usual:
+    odd = sum(map(bool, map(_VALUE.fullmatch, filled[0])))
+    if 2 * len(filled[0]) > usual and len(rows[0]) >= usual and odd < _ODD:
         return 0
     for index, cells in enumerate(filled[1:], 1):
-        below = filled[index + 1 : index + 2]
+        below = [one for one in filled[index + 1 : index + 3] if one][:1]
         if 2 * len(cells) > usual and below and 2 * len(below[0]) > usual:
             names = {cell.casefold() for cell in cells}
             named = len(names) == len(cells) and not any(map(_VALUE.fullmatch, cells))
             return index if named else 0
     return 0
+
+
+_ODD = 3
+"""So many numbers and dates name no columns."""
+_RULE = re.compile(r"[-=_+|\u2500]{3,}")
 
 
 def title_above(name: str, line: int, first: int) -> SourceError:

@@ -189,6 +189,15 @@ def test_a_number_picks_a_suggestion(importer: Command, monkeypatch: pytest.Monk
     assert written["fields"]["balance"]["positive"] == "credit"
 
 
+def test_a_file_that_cannot_be_read_says_why(importer: Command) -> None:
+    """What is wrong with the first record is told; the file is not called empty."""
+    Path("dump.csv").write_text('id,name\n"1","Ben \\"Bo\\" Lee"\n"2","Ann \\"A\\""\n')
+    code, _, err = importer("init", "dump.csv", "--yes")
+    assert code == 2
+    assert "line 2 of 2 lines" in err
+    assert "as MySQL writes it" in err
+
+
 def test_standard_input_is_refused(importer: Command) -> None:
     """Init looks at its file twice, so it wants a file."""
     code, _, err = importer("init", "-")

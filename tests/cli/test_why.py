@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +270,7 @@ def test_the_command_means_the_account_of_the_customer() -> None:
 
 def as_dict(run: Run) -> dict[str, Any]:
     """The fields of a run."""
-    return {name: getattr(run, name) for name in run.__slots__}
+    return {one.name: getattr(run, one.name) for one in fields(run)}
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
-import trio
-from trio.testing import MockClock
 
 from importer.delivery.pacing.gate import Gate
 from importer.delivery.pacing.server_hints import RateLimitHint
+from tests import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +86,7 @@ def run(world: World, settings: PaceSettings, seconds: float, seed: int = 1) -> 
             world.answers.append((anyio.current_time() - start, kind))
 
     async def main() -> None:
-        start = trio.current_time()
+        start = anyio.current_time()
         world.tokens = world.burst
         gate = Gate(settings)
         gates.append(gate)
@@ -96,5 +95,5 @@ def run(world: World, settings: PaceSettings, seconds: float, seed: int = 1) -> 
                 for _ in range(settings.max_in_flight):
                     tasks.start_soon(worker, gate, start)
 
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+    virtual_time.run(main)
     return gates[0]

@@ -6,9 +6,8 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
-import trio
-from trio.testing import MockClock
 
 from importer.delivery.committer import Committer
 from importer.delivery.pacing import rate_limit
@@ -20,6 +19,7 @@ from importer.delivery.protocol.creating import Policy
 from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.states import NEW
 from importer.outcomes import Outcome
+from tests import virtual_time
 from tests.delivery.pacing_world import World, run
 from tests.delivery.test_pool import Api, Clock, Ledger, offload
 
@@ -40,7 +40,7 @@ class Quick(Api):
         """POST."""
         del key, payload
         self.posts[reference] += 1
-        await trio.sleep(self.latency)
+        await anyio.sleep(self.latency)
         return self.rule(reference, self.posts[reference]), None
 
 
@@ -63,11 +63,11 @@ def seconds_of(
             on_settled=settled.append,
             settings=PoolSettings.of(in_flight),
         )
-        began = trio.current_time()
+        began = anyio.current_time()
         await pool.deliver(Planned(n, f"R{n}", b"f", "{}", NEW) for n in range(rows))
-        return trio.current_time() - began
+        return anyio.current_time() - began
 
-    took: float = trio.run(main, clock=MockClock(autojump_threshold=0))
+    took: float = virtual_time.run(main)
     assert Counter(one.settle.outcome for one in settled) == {Outcome.CREATED: rows}
     return took
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 import pytest
-import trio
-from trio.testing import MockClock
 
 from importer.delivery.pacing.gate import SLACK, Gate, GateClosed
 from importer.delivery.pacing.pace import PaceSettings
+from tests import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 def virtual(main: Callable[[], Awaitable[None]]) -> None:
     """Run in virtual time: waiting costs nothing and is exact."""
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+    virtual_time.run(main)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -7,9 +7,8 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
-import trio
-from trio.testing import MockClock
 
 from importer.delivery.committer import Committer
 from importer.delivery.pacing.pace import PaceSettings
@@ -25,6 +24,7 @@ from importer.delivery.protocol.updating import Rule, UpdatePolicy
 from importer.delivery.stopping import one_cause
 from importer.errors import BugFound, ExitCode, LedgerFailed, RunStopped
 from importer.outcomes import Outcome
+from tests import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ class Api:
         self.posts[reference] += 1
         self.busy += 1
         self.most_busy = max(self.most_busy, self.busy)
-        await trio.sleep(0.1)
+        await anyio.sleep(0.1)
         self.busy -= 1
         return self.rule(reference, self.posts[reference]), None
 
@@ -65,14 +65,14 @@ class Api:
         """PATCH."""
         del patch, payload
         self.patches[reference] += 1
-        await trio.sleep(0.1)
+        await anyio.sleep(0.1)
         return self.patch_rule(reference), None
 
     async def look_up(self, reference: str, payload: str) -> tuple[a.LookUpAnswer, None]:
         """GET: nobody is there."""
         del payload
         self.gets[reference] += 1
-        await trio.sleep(0.1)
+        await anyio.sleep(0.1)
         return self.look_up_rule(reference), None
 
 
@@ -103,13 +103,13 @@ class Clock:
     """Virtual time of day."""
 
     def now(self) -> float:
-        """Seconds since the epoch, as far as trio's clock goes."""
-        return 1_000_000 + trio.current_time()
+        """Seconds since the epoch, as far as the loop's clock goes."""
+        return 1_000_000 + anyio.current_time()
 
 
 async def offload(call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """A commit takes 10 virtual milliseconds."""
-    await trio.sleep(0.01)
+    await anyio.sleep(0.01)
     return call()
 
 
@@ -169,20 +169,20 @@ def deliver(
         )
         new = (Planned(n, f"R{n}", b"f", "{}", state) for n in range(rows))
         planned = (of_known(row) if known(row.position) else row for row in new)
-        async with trio.open_nursery() as nursery:
+        async with anyio.create_task_group() as tasks:
             if stop_after is not None:
-                nursery.start_soon(stop_later, pool, stop_after)
+                tasks.start_soon(stop_later, pool, stop_after)
             await pool.deliver(planned)
             if ended is not None:
-                ended.append(trio.current_time())
-            nursery.cancel_scope.cancel()
+                ended.append(anyio.current_time())
+            tasks.cancel_scope.cancel()
 
     async def stop_later(pool: Pool, seconds: float) -> None:
-        await trio.sleep(seconds)
+        await anyio.sleep(seconds)
         pool.stop()
 
     try:
-        trio.run(main, clock=MockClock(autojump_threshold=0))
+        virtual_time.run(main)
     except BaseExceptionGroup as group:
         raise one_cause(group) from None
     return settled
@@ -267,7 +267,7 @@ def test_an_outage_pauses_the_whole_run_and_is_ridden_out() -> None:
     """When nothing answers for minutes and then all is well, every row is settled."""
 
     def rule(reference: str, attempt: int) -> a.Answer:
-        if reference != "R0" and trio.current_time() < 300:
+        if reference != "R0" and anyio.current_time() < 300:
             return a.NotSent("connect_error")
         return created(reference, attempt)
 
@@ -282,9 +282,9 @@ def test_a_short_break_costs_little_time_and_few_requests() -> None:
     went_on_at: list[float] = []
 
     def rule(reference: str, attempt: int) -> a.Answer:
-        if reference != "R0" and trio.current_time() < 3:
+        if reference != "R0" and anyio.current_time() < 3:
             return a.NotSent("connect_error")
-        went_on_at.append(trio.current_time())
+        went_on_at.append(anyio.current_time())
         return created(reference, attempt)
 
     api = Api(rule)
@@ -476,7 +476,7 @@ def test_a_row_whose_requests_hang_is_left_after_minutes() -> None:
         async def create(self, reference: str, key: str, payload: str) -> tuple[a.Answer, None]:
             if reference != "R7":
                 return await super().create(reference, key, payload)
-            await trio.sleep(75)
+            await anyio.sleep(75)
             return a.Unknown("total_timeout"), None
 
     ended: list[float] = []
@@ -494,7 +494,7 @@ def test_a_slow_ledger_makes_no_row_of_refusals() -> None:
         return a.Refused(400, "no", "No")
 
     async def slowly(call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        await trio.sleep(5)
+        await anyio.sleep(5)
         return call()
 
     settled = deliver(Api(rule), 400, offload=slowly)
@@ -614,7 +614,7 @@ def test_a_row_that_is_throttled_for_ever_does_not_hold_the_others() -> None:
     began: list[float] = []
 
     def rule(reference: str, attempt: int) -> a.Answer:
-        began.append(trio.current_time())
+        began.append(anyio.current_time())
         return a.Throttled(60.0) if reference == "R3" else created(reference, attempt)
 
     api.rule = rule
@@ -629,7 +629,9 @@ def test_a_small_file_sits_out_an_outage() -> None:
 
     def rule(reference: str, attempt: int) -> a.Answer:
         return (
-            created(reference, attempt) if reference == "R0" or trio.current_time() > 300 else FAULT
+            created(reference, attempt)
+            if reference == "R0" or anyio.current_time() > 300
+            else FAULT
         )
 
     assert outcomes(deliver(Api(rule), 10)) == {"created": 10}
@@ -687,5 +689,5 @@ def test_a_generation_that_goes_back_is_never_committed() -> None:
         with pytest.raises(BugFound, match="a generation goes back"):
             await committer.commit([back])
 
-    trio.run(main)
+    virtual_time.run(main)
     assert ledger.commits == 0

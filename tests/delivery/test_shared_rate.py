@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import pytest
-import trio
-from trio.testing import MockClock
 
 from importer.delivery.pacing.gate import Gate
 from importer.delivery.pacing.pace import PaceSettings
 from importer.delivery.pacing.shared_rate import LATE, SharedRate
 from importer.errors import LedgerFailed
 from importer.ledger.rate_bucket import EMPTY, Ask, Bucket, Grant, lease, new
+from tests import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -44,7 +43,7 @@ class Row:
         """As the table does it."""
         if self.away:
             raise LedgerFailed("the database is away")
-        now = trio.current_time() + self.ahead
+        now = anyio.current_time() + self.ahead
         self.asks.append((name, ask))
         if self.ablated:
             self.own[name], grant = lease(self.own.get(name) or new(now), name, ask, now)
@@ -128,7 +127,7 @@ class Fleet:
                     for name, options in workers.items():
                         tasks.start_soon(partial(self.worker, name, **options))  # type: ignore[arg-type]
 
-        trio.run(main, clock=MockClock(autojump_threshold=0))
+        virtual_time.run(main)
 
     @property
     def together(self) -> list[float]:

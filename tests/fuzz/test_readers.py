@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 MOST_MIB = 400
-"""An empty process that has polars loaded takes 60; the largest file here unpacks to gigabytes."""
+"""An empty process that has polars loaded takes 60; the largest file here unpacks to 750."""
 PROGRAM = """
 import json, resource, sys
 from pathlib import Path
@@ -141,7 +141,7 @@ def _parquet_texts(path: Path) -> None:
     # In a process of its own: a child's peak begins with what its parent holds.
     program = """
 import sys, polars as pl
-rows = pl.DataFrame({"external_reference": [f"P-{n}" for n in range(500)]})
+rows = pl.DataFrame({"external_reference": [f"P-{n}" for n in range(250)]})
 rows.with_columns(pl.lit("x" * 3_000_000).alias("name")).write_parquet(sys.argv[1])
 """
     subprocess.run([sys.executable, "-c", program, str(path)], check=True)
@@ -166,8 +166,10 @@ LARGE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "short lines, wide header": (_plain(COLUMNS + b"x\n" * 1_000), "invalid 1000"),
     "10,000 metadata keys": (_plain(COLUMNS + (b"R" + b",1" * 9_990 + b"\n") * 20), "invalid 20"),
-    "long texts in Parquet": (_parquet_texts, "invalid 500"),
+    "long texts in Parquet": (_parquet_texts, "invalid 250"),
 }
+LESS_MIB = {"long texts in Parquet": 240}
+"""Of a file that unpacks to less than the others: the same share of it."""
 
 
 @pytest.mark.slow
@@ -179,7 +181,7 @@ def test_memory_is_bounded(tmp_path: Path, name: str) -> None:
     write(path)
     said, peak = _checked(path)
     assert expected in said
-    assert peak < MOST_MIB
+    assert peak < LESS_MIB.get(name, MOST_MIB)
 
 
 @pytest.mark.parametrize(

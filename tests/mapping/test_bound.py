@@ -239,6 +239,8 @@ def test_an_error_that_the_mapping_calls_empty_is_an_empty_cell() -> None:
 def test_a_country_that_cannot_be_read_matters_to_national_numbers_only() -> None:
     """A customer without a phone, or with an international number, needs no country."""
     toml = f'{REFERENCE}[fields.phone]\ncolumn = "Tel"\nregion_column = "Land"\n'
+    batch = batch_of(("Nr", "Tel", "Land"), ("1", "082 123 4567", "Suid-Afrika"))
+    assert values(toml + 'regions = { "Suid-Afrika" = "ZA" }\n', batch, "phone") == ["+27821234567"]
     rows = (("1", "030 123456", ""), ("2", "+4930123456", ""), ("3", "", ""))
     faults = tuple(CellFault(at, "Land", "cell_error", "is an error") for at in range(3))
     found = judged(toml, batch_of(("Nr", "Tel", "Land"), *rows, faults=faults))

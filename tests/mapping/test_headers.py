@@ -43,6 +43,11 @@ from importer.mapping.proposing.headers import roles
         ("Straße", "address"),
         ("sa_identification_number", "personal_id"),
         ("Geburtsdatum", "personal_id"),
+        ("Person - Email - Work", "email"),
+        ("customers.id", "reference"),
+        ("CardCode", "reference"),
+        ("Customer Currency Code", "currency"),
+        ("Total Receivable", "balance"),
     ],
 )
 def test_a_header_is_understood_in_seven_languages(name: str, role: str) -> None:

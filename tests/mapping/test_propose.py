@@ -164,6 +164,48 @@ def test_a_country_column_settles_the_phone_regions() -> None:
     assert proposal.questions == []
 
 
+def test_countries_may_be_names_in_any_language() -> None:
+    """What each name means is written down, and who means nothing known is pointed out."""
+    named = ["Deutschland", "Österreich", "U.K.", "Zuid-Afrika", "日本", "Narnia"]
+    columns = customers(Tel=[f"030 23125{number:03d}" for number in range(ROWS)], Land=named * 5)
+    phone = choice(propose(facts_of(columns), Answers()), "fields", "phone")
+    assert phone.entry["region_column"] == "Land"
+    codes = ("DE", "AT", "GB", "ZA", "JP")
+    assert phone.entry["regions"] == dict(zip(named[:5], codes, strict=True))
+    assert any('"Narnia"' in warning for warning in phone.warnings)
+
+
+def test_a_customer_column_of_numbers_is_the_reference() -> None:
+    """``Kunde`` over names is a name; over nothing but numbers it is the customer's number."""
+    columns = {"Kunde": [f"{number:010d}" for number in range(500, 500 + ROWS)]}
+    proposal = propose(facts_of(columns | {"Name 1": ["Ann"] * ROWS}), Answers())
+    assert choice(proposal, "fields", "external_reference").entry == {"column": "Kunde"}
+    assert choice(proposal, "fields", "name").entry == {"column": "Name 1"}
+
+
+def test_a_whole_name_beside_first_and_last_name_is_pointed_out() -> None:
+    """It may be the firm that is the customer, while the others name its contact."""
+    columns = customers(Vorname=["Ann"] * ROWS, Nachname=["Lee"] * ROWS)
+    for whole, warned in (("Acme Ltd", True), ("Lee, Ann", False)):
+        facts = facts_of(columns | {"*ContactName": [whole] * ROWS})
+        assert bool(choice(propose(facts, Answers()), "fields", "name").warnings) is warned
+
+
+def test_amounts_with_a_sign_of_letters_are_amounts() -> None:
+    """``R$ 1.234,56`` is one, and says which currency it is."""
+    columns = customers(**{"Saldo devedor": [f"R$ 1.2{number:02d},56" for number in range(ROWS)]})
+    proposal = propose(facts_of(columns), Answers())
+    assert choice(proposal, "fields", "balance").entry["number_format"] == "1.234,56"
+    assert choice(proposal, "fields", "currency").entry == {"constant": "BRL"}
+
+
+def test_an_apostrophe_in_front_of_references_is_pointed_out() -> None:
+    """It is no part of them, and is not escaped into them."""
+    columns = {"Customer ID": [f"'72104{number:03d}" for number in range(ROWS)]}
+    found = choice(propose(facts_of(columns), Answers()), "fields", "external_reference")
+    assert [line.split("  #")[0] for line in found.instead] == ['sanitise = "apostrophe"']
+
+
 def test_national_numbers_without_a_country_are_asked_about() -> None:
     """The region is never guessed; those where the numbers exist are suggested."""
     columns = customers(Tel=[f"07400 1234{number:02d}" for number in range(ROWS)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -97,6 +99,7 @@ def found(
         (("NULL", "NULL", "NULL", "NULL"), "a line of dashes"),
         (("Printed on 2026-11-01",), "the foot of a page or report"),
         (HEADER, "the header once more"),
+        (("\ufeff" + HEADER[0], *HEADER[1:]), "the header once more"),
     ],
 )
 @pytest.mark.parametrize("cut", [1, 7, 100])
@@ -153,6 +156,19 @@ def test_a_record_that_is_malformed_too() -> None:
     """A count stands in one cell where there are four."""
     broken = Malformed(22, "too_few_fields", "x", ("(20 rows affected)",))
     assert found(*CUSTOMERS, malformed=(broken,)) == {22: "a count of the records"}
+
+
+def test_what_stands_about_a_foot_belongs_to_it() -> None:
+    """Single cells at the very end are of the foot where one of them says so, and else are not."""
+    foot = ["Open accounts", "Copyright (c) 2026 Salesforce", "Acme Holdings"]
+    lines = [
+        Malformed(22 + at, "too_few_fields", "x", (text,), framed=True)
+        for at, text in enumerate(foot)
+    ]
+    assert list(found(*CUSTOMERS, malformed=tuple(lines))) == [22, 23, 24]
+    assert found(*CUSTOMERS, malformed=(lines[0], lines[2])) == {}
+    reached = replace(lines[2], cells=("ann@example.com",))
+    assert list(found(*CUSTOMERS, malformed=(*lines[:2], reached))) == [22, 23]
 
 
 @given(

@@ -125,6 +125,7 @@ TABLE = b"external_reference,name,balance\nR-1,Ann,5\nR-2,Ben,6\n"
         (b"Customer list,,\n,,\n", 3),
         (b'"Customers","2026-11-01"\nprinted by Ann\n\n', 4),
         (b"sep=,\nCustomers\n", 3),
+        (b'"EXTF",700,16,"Debitoren",5,20261120140440439,,"RE"\n', 2),
     ],
 )
 def test_a_title_above_the_header(
@@ -144,10 +145,20 @@ def test_a_title_above_the_header(
         ]
 
 
+def test_a_title_above_a_table_with_rules(read: Callable[..., Content]) -> None:
+    """Lines of dashes about the names are passed over, as lists of SAP have them."""
+    rule = b"-----------\n"
+    data = b"Debitoren\n\n" + rule + b"|no|name|\n" + rule + b"|1|Ann|\n|2|Ben|\n"
+    content = read(data, find_header=True)
+    assert content.layout.header_row == 4
+    assert content.layout.columns[1:3] == ("no", "name")
+
+
 @pytest.mark.parametrize(
     "data",
     [
         TABLE,
+        b"external_reference,2025,2026\nR-1,Ann,5\nR-2,Ben,6\n",
         b"external_reference\nR-1\nR-2\n",
         b",external_reference,name\n0,R-1,Ann\n1,R-2,Ben\n",
         b"external_reference,name,,,\nR-1,Ann,,,\nR-2,Ben,,,\n",

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
@@ -30,6 +30,7 @@ from importer.delivery.pacing.server_hints import retry_after
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as u
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,7 +78,7 @@ _AnswerT = TypeVar("_AnswerT")
 _Headers = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Timeouts:
     """Seconds for each phase of a request, and for the whole of it."""
 

@@ -7,7 +7,6 @@ one row neither slows nor stops the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,6 +17,7 @@ from importer.delivery.pacing.gate import Gate, GateClosed
 from importer.delivery.pacing.pace import Kind, PaceSettings
 from importer.delivery.protocol import answers as a
 from importer.delivery.stopping import turned_away
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ class ToldToWait(Exception):
         self.seconds = seconds
 
 
-@dataclass(slots=True)
+@record
 class Trail:
     """What the run remembers of one row's exchanges."""
 

@@ -12,7 +12,7 @@ import sqlite3
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from importer.ledger.codec import COLUMNS, KEPT, Row
+from importer.ledger.codec import KEPT, Row
 from importer.ledger.ledger import PAGE, Ledger, accounts_in
 from importer.ledger.sqlite.connection import open_database
 from importer.ledger.sync_table import Note, Record
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from importer.ledger.sqlite.connection import Connect
     from importer.ledger.statements import Reads, Transaction
 
-_SIZES = (1, 8, 64, 512)
+_SIZES = (1, 8, 32, 64, 128, 256, 512)
 """Lengths of IN lists: few texts, so that SQLite's prepared statements are used again."""
 _ROWS = (256, 64, 16, 4, 1)
 """Rows of one INSERT, for the same reason."""
@@ -68,14 +68,13 @@ def _upsert(fields: Sequence[str], kept: Sequence[str]) -> str:
     return f"ON CONFLICT (account, reference) DO UPDATE SET {changes}"
 
 
-_CUSTOMER = f"INSERT INTO customer (account, {COLUMNS})"
-_CUSTOMER_HELD = _upsert(Row._fields, KEPT)
 _RECORD = f"INSERT INTO sync (account, {', '.join(Record._fields)})"
 _RECORD_HELD = _upsert(Record._fields, KEPT)
+_TOLD = "account = ? AND customer.reference = told.reference"
 _NOTED = "WITH told (reference, synced, patches) AS ("
 _NOTE = (
-    ") UPDATE customer SET synced = told.synced, attempts = attempts + told.patches"
-    " FROM told WHERE account = ? AND customer.reference = told.reference"
+    ") UPDATE customer SET synced = told.synced, attempts = attempts + told.patches"  # noqa: S608 - constant
+    f" FROM told WHERE {_TOLD}"
 )
 _TOTAL = "INSERT INTO total (account, state, customers)"
 _ADD = "ON CONFLICT (account, state) DO UPDATE SET customers = customers + excluded.customers"
@@ -192,8 +191,37 @@ class SqliteLedger(Ledger):
     def _write_customers(
         self, db: Transaction, account: int, rows: Sequence[Row], held: Mapping[str, Row]
     ) -> None:
-        del held  # One statement for both.
-        _insert(db, _CUSTOMER, [(account, *row) for row in rows], _CUSTOMER_HELD)
+        # Columns that stay as they are, or empty, cost as much as any other: half of a change.
+        fresh = [row for row in rows if row.reference not in held]
+        if fresh:
+            said = {
+                name: column
+                for name, column in zip(Row._fields, zip(*fresh, strict=True), strict=True)
+                if column.count(None) < len(column)
+            }
+            names = ", ".join(said)
+            _insert(
+                db,
+                f"INSERT INTO customer (account, {names})",
+                [(account, *one) for one in zip(*said.values(), strict=True)],
+            )
+        known = [row for row in rows if row.reference in held]
+        if known:
+            before = zip(*(held[row.reference] for row in known), strict=True)
+            columns = zip(Row._fields, zip(*known, strict=True), before, strict=True)
+            moved = {name: column for name, column, old in columns if column != old}
+            if not moved:
+                return
+            names = ", ".join(moved)
+            changes = ", ".join(f"{name} = told.{name}" for name in moved)
+            references = [row.reference for row in known]
+            _insert(
+                db,
+                f"WITH told (reference, {names}) AS (",
+                [*zip(references, *moved.values(), strict=True)],
+                f") UPDATE customer SET {changes} FROM told WHERE {_TOLD}",  # noqa: S608 - names of ours
+                (account,),
+            )
 
     def _write_records(
         self, db: Transaction, account: int, records: Sequence[Record], notes: Sequence[Note]

@@ -7,7 +7,7 @@ habit shows in the first records or not at all.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,12 +16,13 @@ from importer.errors import SourceError
 from importer.mapping.filters import is_totals_label
 from importer.mapping.proposing.headers import roles
 from importer.rows.currencies import ACTIVE
-from importer.rows.text import trim
+from importer.rows.text import TRIMMED, trim
+from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from importer.source.records import Layout, RecordBatch
+    from importer.source.records import Layout, Malformed, RecordBatch
 
 SAMPLE_ROWS = 200_000
 """Records that the shapes are taken from."""
@@ -60,9 +61,10 @@ _SHAPES = {
     "integer": r"^\d+$",
     # Digits in groups, perhaps with signs, parentheses and a currency sign or code about them.
     "amount": (
-        r"(?i)^[-+(\s]*(?:[a-z]{1,3}\.?|\p{Sc})?[-+(\s]*\d+(?:[.,'\x{2019}\s\x{a0}\x{202f}]\d+)*"
-        r"(?:[.,][-\x{2013}-\x{2015}]{1,2}|/[-=])?[-)\s]*(?:[a-z]{2,3}|\p{Sc})?[-)\s]*$"
-        r"|^(?:[a-z]{1,3}|\p{Sc})?\s*[-\x{2013}-\x{2015}]$"
+        r"(?i)^[-+(\s]*(?:[a-z]{1,3}\.?|[a-z]{0,3}\p{Sc})?[-+(\s]*"
+        r"\d+(?:[.,'\x{2019}\s\x{a0}\x{202f}]\d+)*(?:[.,][-\x{2013}-\x{2015}]{1,2}|/[-=])?"
+        r"[-)\s]*(?:[a-z]{2,3}\.?|[a-z]{0,3}\p{Sc})?[-)\s]*$"
+        r"|^(?:[a-z]{1,3}|[a-z]{0,3}\p{Sc})?\s*[-\x{2013}-\x{2015}]$"
     ),
     "decimals": r"\d[.,](?:\d{1,3}\D*|[-\x{2013}-\x{2015}]+\D*)$",
     "date": r"^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?:[T ]\d.*)?$",
@@ -77,7 +79,7 @@ _SHAPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ColumnFacts:
     """One column. All counts are of trimmed cells that are not empty."""
 
@@ -105,7 +107,7 @@ class ColumnFacts:
         return None if self.distinct is None else self.filled - self.distinct
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     """What was seen of one file."""
 
@@ -113,6 +115,8 @@ class Facts:
     records: int
     """Without the totals lines."""
     malformed: int
+    unreadable: Malformed | None
+    """The first of them."""
     columns: tuple[ColumnFacts, ...]
     sample: pl.DataFrame
     """The first records, trimmed, "" where nothing is; without the totals lines."""
@@ -128,10 +132,11 @@ class Facts:
         return next(one for one in self.columns if one.name == name)
 
 
-@dataclass(slots=True)
+@record
 class _Seen:
     records: int = 0
     malformed: int = 0
+    unreadable: Malformed | None = None
     kept: list[pl.DataFrame] = field(default_factory=list)
     kept_rows: int = 0
     tail: list[tuple[int, dict[str, str]]] = field(default_factory=list)
@@ -158,6 +163,7 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
     seen = _Seen(filled=dict.fromkeys(names, 0), hashes={name: [] for name in names})
     for batch in batches:
         seen.malformed += len(batch.malformed)
+        seen.unreadable = seen.unreadable or next(iter(batch.malformed), None)
         if batch.frame.height:
             _look(seen, batch, [layout.columns.index(name) for name in names], names)
     totals, cells_of_totals = _totals(seen.tail, names)
@@ -173,6 +179,7 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
         layout,
         seen.records - len(totals),
         seen.malformed,
+        seen.unreadable,
         columns,
         sample,
         totals,
@@ -184,7 +191,7 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
 def _look(seen: _Seen, batch: RecordBatch, where: list[int], names: list[str]) -> None:
     frame = pl.DataFrame(
         [batch.frame.to_series(index).alias(name) for index, name in zip(where, names, strict=True)]
-    ).select(pl.all().fill_null("").str.strip_chars())
+    ).select(pl.all().fill_null("").str.strip_chars(TRIMMED))
     lines = list(batch.lines)
     if len(names) > 1:
         again = frame.select(pl.all_horizontal(pl.col(name) == name for name in names)).to_series()

@@ -46,12 +46,13 @@ _NAMES: dict[Role, str] = {
     "reference": """
         customer id|customer no|customer nr|customer number|customer code|customer ref|client id
         |client no|client number|client code|account no|account number|account code|account id
-        |account ref|external reference|external id|reference|reference no|member no|member number
+        |account ref|external reference|external id|contact id|card code|a c|reference|reference no
+        |member no|member number
         |membership number|debtor no|debtor number|debtor code|ucr|policy number|id|record id|code
         |kundennr|kundennummer|kunden nr|kunden id|kdnr|kd nr|debitor|debitorennr|debitorennummer
         |mitgliedsnummer|mitgliedsnr|vertragsnummer|referenz|referenznummer
         |numero client|n client|no client|code client|id client|reference client|numero de client
-        |numero de cliente|n cliente|no cliente|codigo cliente|codigo de cliente|id cliente
+        |numero de cliente|n cliente|no cliente|codigo|codigo cliente|codigo de cliente|id cliente
         |num cliente|cod cliente|referencia
         |klantnummer|klantnr|klant nr|klantcode|klant id|debiteurnummer|debiteurnr|relatienummer
         |lidnummer|referentie
@@ -93,7 +94,7 @@ _NAMES: dict[Role, str] = {
         phone|phone number|telephone|tel|tel no|tel nr|mobile|mobile number|mobile phone
         |mobile phone number|cell|cell no|cell number|cellphone|contact number|msisdn|home phone
         |business phone|billing phone|mobilephone|mobilenumber|phonenumber
-        |telefon|telefonnummer|telefonnr|handy|handynummer|mobil|mobiltelefon|mobilnummer|festnetz
+        |telefon|telefonnummer|telefonnr|handy|handynummer|mobil|mobilfunk|mobiltelefon|mobilnummer|festnetz
         |numero de telephone|portable|tel portable|telephone portable|gsm
         |telefono|numero de telefono|movil|celular|telefono movil
         |telefoon|telefoonnummer|mobiel|mobielnummer|gsm nummer
@@ -108,7 +109,8 @@ _NAMES: dict[Role, str] = {
     "balance": """
         balance|balance due|amount due|amount owed|amount owing|amount outstanding|outstanding
         |outstanding balance|account balance|current balance|closing balance|open balance|due
-        |arrears|owing
+        |arrears|owing|receivable|total receivable|accounts receivable|amount receivable
+        |outstanding receivable|outstanding receivable amount
         |saldo|kontostand|offener betrag|offen|offener saldo|offene posten|forderung|restbetrag
         |solde|solde du|montant du|montant a payer|encours|reste a payer
         |saldo pendiente|importe pendiente|importe|deuda|monto adeudado|monto
@@ -179,8 +181,10 @@ _NAMES: dict[Role, str] = {
 
 OWED = _listed("""
     amountdue amountowed amountowing amountoutstanding outstanding outstandingbalance balancedue
-    openbalance due arrears owing offenerbetrag offen offenersaldo offeneposten forderung
-    restbetrag soldedu montantdu montantapayer resteapayer encours saldopendiente
+    openbalance due arrears owing receivable totalreceivable accountsreceivable amountreceivable
+    outstandingreceivable outstandingreceivableamount offenerbetrag offen offenersaldo
+    offeneposten forderung restbetrag soldedu montantdu montantapayer resteapayer encours
+    saldopendiente
     importependiente deuda montoadeudado openstaand openstaandsaldo openstaandbedrag
     verschuldigdbedrag tebetalen valoremaberto saldodevedor valordevido montanteemdivida
     uitstaandebedrag uitstaande bedragverskuldig
@@ -260,8 +264,9 @@ def roles(name: str) -> dict[Role, float]:
     """What a column's name may mean, with a weight from 0 to 1.
 
     1 where the whole name is known, 0.6 where it only ends with a known name (``Billing Email``)
-    and 0.5 where it begins with one (``Saldo EUR``), both if it is about the customer; 0.3 for a
-    reference of anything (``PO Reference``), 0.1 for an amount of the past.
+    or says whose it is besides (``Person - Email - Work``), and 0.5 where it begins with one
+    (``Saldo EUR``), both if it is about the customer; 0.3 for a reference of anything
+    (``PO Reference``), 0.1 for an amount of the past.
     """
     words = _words(name)
     if not words:
@@ -269,13 +274,15 @@ def roles(name: str) -> dict[Role, float]:
     whole = "".join(words)
     found: dict[Role, float] = {}
     elsewhere = not ELSEWHERE.isdisjoint(words)
+    ends = ["".join(words[cut:]) for cut in range(1, len(words))]
+    ends += _without_owner(words)
     for role in _NAMES:
         known = _folded(role)
         if whole in known:
             found[role] = 1.0
         elif elsewhere and role in _OF_THE_CUSTOMER:
             continue
-        elif _known_part(("".join(words[cut:]) for cut in range(1, len(words))), known):
+        elif _known_part(ends, known):
             found[role] = 0.6
         elif _known_part(("".join(words[:cut]) for cut in range(1, len(words))), known):
             found[role] = 0.5
@@ -289,6 +296,14 @@ def roles(name: str) -> dict[Role, float]:
     return found
 
 
+def _without_owner(words: list[str]) -> tuple[str, ...]:
+    """``email`` for ``Person - Email - Work``, ``customerid`` for ``customers.id``."""
+    owner = words[0].removesuffix("s")
+    if owner not in _CUSTOMERS:
+        return ()
+    return owner + "".join(words[1:]), "".join(word for word in words[1:] if word not in _ALSO)
+
+
 def is_further(name: str, role: Role) -> bool:
     """Whether a column holds one more address or number of a customer: ``Work Tel``, ``Email 2``.
 
@@ -300,6 +315,8 @@ def is_further(name: str, role: Role) -> bool:
 
 def _is_the_customers(words: list[str]) -> bool:
     """Whether a name that ends or begins like a reference says whose it is."""
+    if {"currency", "country"} & set(words):
+        return False
     rest = [word for word in words if word not in _GENERIC and word not in {"no", "nr", "number"}]
     said = tuple(one for one in _folded("reference") - _GENERIC if len(one) > 2)  # noqa: PLR2004
     if "".join(words).endswith(said):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from importer.mapping.proposing.headers import roles
+from importer.values import record
 
 if TYPE_CHECKING:
     from importer.mapping.proposing.facts import ColumnFacts, Facts
@@ -28,13 +29,14 @@ _NEEDED: dict[Role, tuple[str, float]] = {
 _BY_VALUES: tuple[tuple[Role, str], ...] = (("email", "email"), ("currency", "currency"))
 """Parts that values alone give away."""
 SURE = 0.9
+_BY_NUMBERS = 0.6
 _FAR = 0.4
 """A candidate whose weight is so much smaller is no rival."""
 BY_VALUES = 0.4
 """The weight of a column whose name says nothing."""
 
 
-@dataclass(slots=True)
+@record
 class Parts:
     """The columns of each part, best first."""
 
@@ -95,6 +97,9 @@ def _fitting(column: ColumnFacts) -> dict[Role, float]:
         shape, needed = _NEEDED.get(role, ("", 0.0))
         if not shape or not column.sampled or column.share(shape) >= needed:
             found[role] = weight
+    if column.sampled and column.share("integer") >= SURE and "full_name" in found:
+        # "Kunde" or "Customer" over nothing but numbers is the number of the customer.
+        found["reference"] = min(found.pop("full_name"), _BY_NUMBERS)
     for role, shape in _BY_VALUES:
         if role not in found and column.sampled and column.share(shape) >= SURE:
             found[role] = BY_VALUES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import phonenumbers
 import polars as pl
 
 from importer.mapping.phone import to_e164
+from importer.mapping.proposing.countries import region_of
 from importer.mapping.proposing.headers import fold, is_further
 from importer.mapping.proposing.parts import BY_VALUES, SURE, share_within
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, most_of
@@ -28,11 +30,15 @@ _TRIED_REGIONS = (
     *("IN", "MX", "AR", "CL", "CO"),
 )
 _SHOWN_REGIONS = 4
-_COUNTRY_CELLS = 0.9
+_COUNTRY_CELLS = 0.5
+"""The share of cells whose country must be known; the others are pointed out."""
+_MOST_COUNTRIES = 300
 _FIRM_SHARE = 0.8
 _WHOLE = 0.5
 """Where so many last names hold the first name too, they are whole names."""
 _SLIPS = 0.02
+_NAMED_ALONE = 0.8
+"""A column of whole names that is filled so often may be what the customer is called."""
 
 
 def propose_name(parts: Parts, answers: Answers) -> Choice | Question | None:
@@ -96,7 +102,25 @@ def _of_two(
     if firm and _fills_gaps(parts, firm, first):
         names.insert(0, firm.name)
         reason += f"; {shown(firm.name)} is filled where they are empty"
+    whole = parts.best("full_name")
+    if (
+        whole
+        and whole.filled > _NAMED_ALONE * parts.facts.records
+        and not _is_of(parts, whole, names)
+    ):
+        look = f"it may as well be {shown(whole.name)}; look which one Moment is to show"
+        return Choice(key, {"template": _template(names)}, "medium", reason, (look,))
     return Choice(key, {"template": _template(names)}, "high", reason)
+
+
+def _is_of(parts: Parts, whole: ColumnFacts, names: list[str]) -> bool:
+    """Whether mostly a name is the words of the two columns, in any order: ``Dlamini, Ruth``."""
+    rows = parts.facts.sample.select(whole.name, *names).head(TRIED_NUMBERS).iter_rows()
+    same = [set(_WORD.findall(row[0])) == set(_WORD.findall(" ".join(row[1:]))) for row in rows]
+    return 2 * sum(same) > len(same)
+
+
+_WORD = re.compile(r"\w+")
 
 
 def _template(names: list[str]) -> str:
@@ -172,11 +196,19 @@ def propose_phone(parts: Parts, answers: Answers) -> tuple[Choice | None, Questi
     numbers = pl.concat([parts.facts.sample[one.name].alias("number") for one in found])
     numbers = numbers.filter(numbers != "").unique(maintain_order=True)
     national = numbers.filter(~numbers.str.contains(r"^[\s(]*(?:\+|00)"))
-    country = _country_column(parts)
+    country, regions, unknown = _country_column(parts)
     region = answers.region or _region_of_file(parts.facts.layout.name)
     reason = "its name says so, and its values are numbers to dial"
     if country is not None:
         entry["region_column"] = country.name
+        if regions:
+            entry["regions"] = regions
+        if unknown:
+            listed = ", ".join(map(shown, unknown[:_SHOWN_REGIONS]))
+            look = (
+                f"in {shown(country.name)} nobody can tell what {listed} means; add it to regions"
+            )
+            warnings = (*warnings, look)
         reason += f"; {shown(country.name)} says in which country each number is national"
         if region:
             entry["region"] = region
@@ -223,15 +255,23 @@ def _region_of(international: pl.Series) -> str:
     return "ZA"
 
 
-def _country_column(parts: Parts) -> ColumnFacts | None:
-    """The column of two-letter countries, if the phone library knows nearly all of them."""
+def _country_column(parts: Parts) -> tuple[ColumnFacts | None, dict[str, str], list[str]]:
+    """The column of countries, what the names in it mean, and those that mean nothing.
+
+    Only one most of whose cells are known: codes, or names in any language.
+    """
     for column in parts.all("country"):
         cells = parts.facts.sample[column.name]
         cells = cells.filter(cells != "")
-        known = cells.is_in(sorted(phonenumbers.SUPPORTED_REGIONS)).mean()
-        if isinstance(known, float) and known >= _COUNTRY_CELLS:
-            return column
-    return None
+        texts = cells.unique(maintain_order=True)
+        if not 0 < len(texts) <= _MOST_COUNTRIES:
+            continue
+        means = {text: region_of(text) for text in texts}
+        known = cells.is_in([text for text, code in means.items() if code]).sum()
+        if known >= _COUNTRY_CELLS * len(cells):
+            names = {text: code for text, code in means.items() if code and code != text.upper()}
+            return column, names, [text for text, code in means.items() if not code]
+    return None, {}, []
 
 
 def _region_of_file(name: str) -> str | None:
@@ -252,12 +292,14 @@ def _which_region(national: pl.Series) -> Question:
         valid = len(tried) - len(to_e164(tried, region).errors)
         shares.append((valid / len(tried), region))
     shares.sort(key=lambda one: -one[0])
+    # Where all fit no country is meant: what is typed is an example.
+    best = shares[0][1] if shares[0][0] > shares[1][0] else "COUNTRY"
     return Question(
         "region",
         "In which country are the phone numbers without a country code?",
         f"{len(national):,} different numbers are written as people of one country dial them,"
         " and no column says which",
-        "--region ZA",
+        f"--region {best}",
         tuple(
             Suggestion(region, f"{share:.0%} of the numbers exist there")
             for share, region in shares[:_SHOWN_REGIONS]

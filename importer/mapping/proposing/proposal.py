@@ -5,8 +5,10 @@ Words for counts. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from importer.values import record, value
 
 
 def counted(number: int, thing: str) -> str:
@@ -15,8 +17,8 @@ def counted(number: int, thing: str) -> str:
 
 
 def most_of(fitting: int, of: int, what: str) -> str:
-    """``all of its 12 values are WHAT``, ``all but 3 of its 12 values are WHAT``."""
-    but = "all" if fitting == of else f"all but {of - fitting:,}"
+    """``all of its 12 values are WHAT``, ``all but 3 of its 12 values are WHAT``, or none."""
+    but = "all" if fitting == of else f"all but {of - fitting:,}" if fitting else "none"
     return f"{but} of its {counted(of, 'value')} are {what}"
 
 
@@ -24,7 +26,7 @@ Confidence = Literal["high", "medium", "low"]
 """high: name and values agree; medium: one of them; low: look at it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Choice:
     """One table of the mapping file, and why it is so."""
 
@@ -40,7 +42,7 @@ class Choice:
     """Lines of TOML that would be right under another reading; written as comments."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Suggestion:
     """One possible answer."""
 
@@ -57,7 +59,7 @@ class Suggestion:
         return self.answer if isinstance(self.answer, str) else self.joined.join(self.answer)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Question:
     """What the file cannot say."""
 
@@ -73,7 +75,7 @@ class Question:
     """The likeliest first; none of them is taken unasked."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answers:
     """What the user said. An answer beats whatever the file suggests."""
 
@@ -95,7 +97,7 @@ class Answers:
     """``major`` or ``minor``."""
 
 
-@dataclass(slots=True)
+@record
 class Proposal:
     """A mapping, complete where ``questions`` is empty."""
 

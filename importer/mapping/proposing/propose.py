@@ -19,11 +19,11 @@ from importer.mapping.proposing.amounts import (
     propose_currency,
 )
 from importer.mapping.proposing.facts import FEW, NEARLY_ALL
-from importer.mapping.proposing.headers import INACTIVE, fold
-from importer.mapping.proposing.parts import assign
+from importer.mapping.proposing.headers import INACTIVE, fold, roles
+from importer.mapping.proposing.parts import SURE, assign
 from importer.mapping.proposing.people import propose_email, propose_name, propose_phone
 from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question, counted
-from importer.mapping.proposing.reference import propose_reference
+from importer.mapping.proposing.reference import is_usable, propose_reference
 from importer.mapping.toml_text import comment, entries, entry, header, one_line
 from importer.mapping.toml_text import entry as entry_line
 from importer.mapping.updates import FIELDS
@@ -33,10 +33,12 @@ from importer.rows.text import shown
 
 if TYPE_CHECKING:
     from importer.mapping.proposing.facts import ColumnFacts, Facts
+    from importer.mapping.proposing.headers import Role
     from importer.mapping.proposing.parts import Parts
 
 
 _LISTED = 5
+_NAMES = {"full_name", "company", "first_name", "last_name"}
 MAX_KEYS = 10
 """Metadata keys that Moment takes."""
 _LEFT_OUT = {
@@ -129,16 +131,25 @@ def fold_words(name: str) -> str:
     return "_".join(fold(part) for part in re.split(r"[\W_]+", name) if part)
 
 
-def _why(column: ColumnFacts, role: str | None, *, taken: bool) -> str:
-    if not column.filled:
-        return "empty"
-    if role in _LEFT_OUT:
-        return _LEFT_OUT[role]
-    if role is not None and taken:
-        return f"another column is used as {role.replace('_', ' ')}"
-    if column.share("date") > NEARLY_ALL:
-        return _LEFT_OUT["date"]
-    return "its name says nothing that Moment has a field for"
+def _why(column: ColumnFacts, role: Role | None, *, taken: bool) -> str:
+    said = roles(column.name)
+    called = max(said, key=lambda one: said[one], default="full_name")
+    nothing = "its name says nothing that Moment has a field for"
+    reasons = (
+        (not column.filled, "empty"),
+        (role in _LEFT_OUT, _LEFT_OUT.get(role or "", "")),
+        (role in _NAMES, "the name is taken from elsewhere"),
+        (role == "reference" and not is_usable(column), "its values repeat"),
+        (taken, f"another column is used as {(role or '').replace('_', ' ')}"),
+        (column.share("date") > NEARLY_ALL, _LEFT_OUT["date"]),
+        (role == "reference", "no certain customer number"),
+        (role is not None, nothing),
+        (
+            called in said and said[called] >= SURE,
+            f"its name says {called.replace('_', ' ')}, and its values say no such thing",
+        ),
+    )
+    return next((why for holds, why in reasons if holds), nothing)
 
 
 _UPDATE = (
@@ -210,13 +221,13 @@ def _table(choice: Choice) -> list[str]:
     return lines
 
 
-_COMPLETED_BY_FILE = ("region", "region_column", "number_format", "unit", "positive")
+_COMPLETED_BY_FILE = ("region", "region_column", "regions", "number_format", "unit", "positive")
 """What the file shows or the user says of a field is added to the preset's entry."""
 _ANSWERED_BY = {
     "reference": ("external_reference", ()),
     "name": ("name", ()),
     "balance": ("balance", ()),
-    "region": ("phone", ("region", "region_column")),
+    "region": ("phone", ("region", "region_column", "regions")),
     "currency": ("currency", ()),
     "number_format": ("balance", ("number_format",)),
     "unit": ("balance", ("unit",)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, counted
-from importer.rows.mistakes import reference_damage
+from importer.rows.mistakes import Mistake, reference_damage
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def propose_reference(parts: Parts, answers: Answers) -> Choice | Question:
     if answers.reference:
         columns = [parts.facts.column(name) for name in answers.reference]
         return _choice(parts, columns, "medium", "you chose it")
-    candidates = [one for one in parts.all("reference") if _usable(one)]
+    candidates = [one for one in parts.all("reference") if is_usable(one)]
     named = [one for one in candidates if parts.weight("reference", one) >= _NAMED]
     sure = [one for one in named if not _doubts(parts, one)]
     if sure and not set(_names(parts.rivals("reference", sure[0]))) & set(_names(sure)):
@@ -56,7 +56,9 @@ def _choice(parts: Parts, columns: list[ColumnFacts], confidence: Any, reason: s
     instead: tuple[str, ...] = ()
     damaged = [_damaged(parts, one) for one in columns]
     warnings += [text for text in damaged if text]
-    if any(one.share("api_reference") < 1 for one in columns) and not any(damaged):
+    if any(Mistake.MARKED in text for text in damaged):
+        instead = ('sanitise = "apostrophe"  # takes the one apostrophe in front away',)
+    elif any(one.share("api_reference") < 1 for one in columns) and not any(damaged):
         instead = ('sanitise = "escape"  # spells what Moment does not take as _HH, reversibly',)
     return Choice(KEY, entry, confidence, reason, tuple(warnings), instead)
 
@@ -69,10 +71,12 @@ def _damaged(parts: Parts, column: ColumnFacts) -> str:
         return ""
     ((mistake, number),) = found.most_common(1)
     values = counted(number, "value")
-    return f"{shown(column.name)}: {values} {mistake}; export it again as plain text"
+    text = f"{shown(column.name)}: {values} {mistake}"
+    return text if mistake is Mistake.MARKED else f"{text}; export it again as plain text"
 
 
-def _usable(column: ColumnFacts) -> bool:
+def is_usable(column: ColumnFacts) -> bool:
+    """Whether a column's values are nearly all different, so that they tell customers apart."""
     return (
         column.distinct is not None
         and column.filled > 0
@@ -110,14 +114,14 @@ def _doubts(parts: Parts, column: ColumnFacts) -> list[str]:
         doubts.append(f"{named} holds phone numbers: families share them, and people change them")
     if column.share("date") > _MOST:
         doubts.append(f"{named} holds dates")
-    if not _usable(column):
+    if not is_usable(column):
         doubts.append(f"{named} does not tell customers apart: {_uniqueness(column)}")
     return doubts
 
 
 def _flaws(column: ColumnFacts) -> list[str]:
     flaws = []
-    if _usable(column) and column.repeats:
+    if is_usable(column) and column.repeats:
         flaws.append(
             f"{shown(column.name)}: {counted(column.repeats, 'repeated value')}; records that share"
             " one are errors unless they are equal"
@@ -137,7 +141,7 @@ def _question(parts: Parts) -> Question:
     usable = [
         one
         for one in parts.facts.columns
-        if _usable(one) and one not in amounts and one.share("date") <= _MOST
+        if is_usable(one) and one not in amounts and one.share("date") <= _MOST
     ]
     known = parts.all("reference")
     usable.sort(key=lambda one: (len(_doubts(parts, one)), one not in known))
@@ -149,6 +153,7 @@ def _question(parts: Parts) -> Question:
         suggestions.append(Suggestion(names, _note(parts, papers)))
     if not usable:
         why = "no column has a different value in each record"
+        why += "".join(f"; {shown(one.name)}: {_uniqueness(one)}" for one in known[:1])
     elif all(_doubts(parts, one) for one in usable):
         why = (
             "no column is your own customer number. Best: add one to the export, then run init"

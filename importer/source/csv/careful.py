@@ -15,12 +15,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from importer.source.records import Malformed, odd_quote, padded_cells, spaced_quote
 from importer.source.source_options import MAX_FIELD, MAX_RECORD, MAX_RECORD_LINES, numbered_column
 from importer.source.text.encodings import UTF8
+from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,6 +75,10 @@ class Breakage:
         place = self._place(text)
         if single:
             message = f"{place}: text follows a closing quote; {_DOUBLE}"
+            if '\\"' in text:
+                message += (
+                    '; a backslash, as MySQL writes it (\\"), makes no quote part of the text'
+                )
             return self._made(line, "stray_quote", message, self._lenient(text))
         message = f"{place}: a quote is opened and not closed properly; close it, or {_DOUBLE}"
         return self._made(line, "unclosed_quote", message, self._split(text))
@@ -171,7 +176,7 @@ _PATIENCE = 2_000_000
 _IMPATIENT_LINES = 16
 
 
-@dataclass(slots=True)
+@record
 class Framed:
     """What one block held. ``lines[i]`` is the first physical line of ``records[i]``."""
 

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +51,7 @@ class InapplicableError(ValueError):
     """What the format shows cannot be told from the file."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Section:
     """One of the parts between semicolons."""
 
@@ -67,7 +69,7 @@ class _Section:
         return any(one == what for one, _ in self.items)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NumberFormat:
     """A number format, taken apart."""
 

@@ -25,7 +25,6 @@ import zipfile
 import zlib
 from array import array
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -44,6 +43,7 @@ from importer.source.excel.number_format import (
 from importer.source.raw import scratch_file, writing
 from importer.source.records import Kind
 from importer.source.source_options import MAX_FIELD, column_name
+from importer.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -66,7 +66,7 @@ _TRUE, _FALSE = frozenset({"1", "true"}), frozenset({"0", "false"})
 _AS_TEXT = "format the column as text and enter the value again"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cell:
     """One cell as it is stored."""
 
@@ -227,7 +227,7 @@ class TooLargeError(Exception):
     """A part is beyond what is read; the message says which and how large."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sheet:
     """One sheet of the workbook."""
 
