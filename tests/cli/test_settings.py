@@ -179,7 +179,7 @@ def test_every_option_that_can_be_set_can_be_shown() -> None:
     """``config`` has the options of ``run`` and ``check``: one that it left out could hide."""
     group = command_of(app)
     names = {
-        name: {one.name for one in group.commands[name].params}  # type: ignore[attr-defined]
+        name: {one.name for one in group.commands[name].params}
         for name in ("run", "check", "config")
     }
     assert (names["run"] | names["check"]) - {"sources", "plan"} == names["config"]
@@ -192,7 +192,7 @@ def test_every_setting_has_its_variable() -> None:
     }
     group = command_of(app)
     for name in ("run", "plan", "check", "config"):
-        for one in group.commands[name].params:  # type: ignore[attr-defined]
+        for one in group.commands[name].params:
             if one.opts[0].startswith("--") and one.opts[0] not in {"--help", "--base-url"}:
                 wanted = f"IMPORTER_{one.name.upper()}"
                 expected = None if one.opts[0] in each_time else wanted
