@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.contenders import IMPORTER, SCRIPT, install, peers
 from benchmarks.process import BenchmarkError
-from benchmarks.rounds import alternate, calibrate, spread
+from benchmarks.rounds import alternate, calibrate, ratio, spread
 from benchmarks.target.api import raw_limit, serving
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from benchmarks.contenders import Contender
     from benchmarks.target.api import Api
 
+GENERATOR = "load generator"
+"""A contender of every round: what this machine lets pass at that moment."""
 LATENCY_MS = 50.0
 LONG = 2.5
 """importer's runs are so many times as long as others: 6,400 to 51,200 rows, as files have. The row
@@ -49,9 +51,10 @@ def _level(bench: Bench, api: Api, in_flight: int, script: Contender) -> dict[st
     rows = max(in_flight * 2, round(ideal * bench.seconds * LONG))
     most = max(in_flight * 2, round(max(bench.levels) / LATENCY_MS * 1000 * bench.seconds * LONG))
     source = bench.file("latency.csv", most, "--quoted")
-    kind, limit = raw_limit(api, bench.cores, connections=in_flight, seconds=bench.seconds / 2)
+    kinds: set[str] = set()
     contenders: dict[str, Callable[[], tuple[float, float]]] = {
-        IMPORTER: partial(_importer, bench, api, source, rows, in_flight)
+        GENERATOR: partial(_generator, bench, api, in_flight, kinds),
+        IMPORTER: partial(_importer, bench, api, source, rows, in_flight),
     }
     script_rows = 0
     if not script.missing:
@@ -61,16 +64,26 @@ def _level(bench: Bench, api: Api, in_flight: int, script: Contender) -> dict[st
         )
         contenders[SCRIPT] = partial(post, rows=script_rows)
     samples = alternate(contenders, bench.rounds)
+    most_possible = [most for most, _ in samples.pop(GENERATOR)]
+    delivery = [rate for _, rate in samples[IMPORTER]]
     return {
         "ideal_rows_per_second": ideal,
         "rows": {IMPORTER: rows, SCRIPT: script_rows},
-        "load_generator": kind,
-        "load_generator_share": limit / ideal,
+        "load_generator": kinds.pop(),
+        "load_generator_share": spread([most / ideal for most in most_possible])[0],
         "share_whole_job": {
             name: spread([whole / ideal for whole, _ in found]) for name, found in samples.items()
         },
-        "share_delivery": spread([deliver / ideal for _, deliver in samples[IMPORTER]]),
+        "share_delivery": spread([rate / ideal for rate in delivery]),
+        "delivery_of_load_generator": ratio(delivery, most_possible),
     }
+
+
+def _generator(bench: Bench, api: Api, in_flight: int, kinds: set[str]) -> tuple[float, float]:
+    """Rows per second of the load generator, whose name it adds to ``kinds``."""
+    kind, limit = raw_limit(api, bench.cores, connections=in_flight, seconds=bench.seconds)
+    kinds.add(kind)
+    return limit, 0.0
 
 
 def _importer(
@@ -133,6 +146,7 @@ def table(figures: dict[str, Any]) -> list[list[str]]:
             "load generator",
             "importer, whole job",
             "importer, delivery",
+            "of the load generator",
             SCRIPT,
         ]
     ]
@@ -145,6 +159,7 @@ def table(figures: dict[str, Any]) -> list[list[str]]:
                 f"{level['load_generator_share']:.1%}",
                 f"{level['share_whole_job'][IMPORTER][0]:.1%}",
                 f"{level['share_delivery'][0]:.1%}",
+                f"{of:.1%}" if (of := level.get("delivery_of_load_generator")) else "",
                 f"{script[0]:.1%}" if script else figures["missing"].get(SCRIPT, ""),
             ]
         )

@@ -152,6 +152,10 @@ class Committer:
         """Add to the row's history with the next group commit."""
         self._attempts.append(attempt)
 
+    def hurry(self) -> None:
+        """Write what was asked for without waiting for more: nothing else is to come."""
+        self._hurry.set()
+
     def close(self) -> None:
         """Let ``run`` end once everything that was asked for is durable."""
         self._closing = True

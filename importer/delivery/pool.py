@@ -72,6 +72,8 @@ BATCH = 256
 """Rows that are written ahead in one commit,"""
 BATCH_PER_WORKER = 4
 """or as many for each worker, if that is more."""
+FIRST_BATCH = 32
+"""Of the first batch, which the first requests wait for; the next ones double."""
 OTHERS = 5
 """Rows that are tried beside the first before a run is said to be wrong as a whole."""
 LEFT = 19
@@ -412,9 +414,11 @@ class Pool:
         """Keep untried rows at hand, written ahead in batches."""
         turns = self._turns
         turns.few = self._settings.batch // 2
+        count = FIRST_BATCH
         while not (self._rows.ended or self._stop.is_set()):
             if len(turns.untried) <= turns.few and self._aside - self._own < MOST_ASIDE:
-                turns.put(await self._take_up(self._settings.batch))
+                turns.put(await self._take_up(min(count, self._settings.batch)))
+                count *= 2
             else:
                 turns.low = anyio.Event()
                 await turns.low.wait()
@@ -523,12 +527,10 @@ class Pool:
         while True:
             ride.flight, command = protocol.step(ride.flight, event, self._policy)
             match command:
-                case e.Commit(transition) if self._open and isinstance(
+                case e.Commit(transition) if (self._open or ride.trail.asked) and isinstance(
                     transition.new, Done | Rejected
                 ):
-                    self._judge_refusal(ride)
-                    change = _with_seen(transition, ride.seen)
-                    await self._committer.submit(change, partial(self._durable, ride))
+                    await self._submit_end(ride, transition)
                     return
                 case e.Commit(transition):
                     self._judge_refusal(ride)
@@ -556,6 +558,15 @@ class Pool:
                     self._halt(stop_error(reason, detail=said))
                     self._leave(ride)
                     return
+
+    async def _submit_end(self, ride: _Ride, transition: Transition) -> None:
+        """Have the end of an answered row written; ``_durable`` hears of it."""
+        self._open = True  # It was answered sensibly: the others need not wait for the disk.
+        self._judge_refusal(ride)
+        change = _with_seen(transition, ride.seen)
+        await self._committer.submit(change, partial(self._durable, ride))
+        if self._rows.ended and not (self._valve.in_flight or self._turns.untried):
+            self._committer.hurry()
 
     async def _ask(
         self, ride: _Ride, command: e.Send | e.LookUp, *, finishing: bool

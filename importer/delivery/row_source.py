@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
+import anyio.lowlevel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +37,10 @@ class Rows(Protocol):
         ...
 
 
+AT_A_TIME = 16
+"""Rows that are made without a break: answers that come meanwhile are kept waiting no longer."""
+
+
 class Iterated:
     """The rows of an iterator, which never waits."""
 
@@ -46,12 +51,21 @@ class Iterated:
 
     async def take(self, most: int) -> list[Planned]:
         """As ``Rows.take``; fewer than were asked for are the last ones."""
-        taken = list(islice(self._rows, most))
+        taken: list[Planned] = []
+        while len(taken) < most:
+            if taken:
+                await anyio.lowlevel.checkpoint()
+            before = len(taken)
+            taken += islice(self._rows, min(AT_A_TIME, most - before))
+            if len(taken) == before or self.ended:
+                break
+        # Not before: until they are taken up, rows that were made are still to come.
         self.ended = len(taken) < most
         return taken
 
     def close(self) -> None:
-        """What was not taken stays in the iterator."""
+        """What was not taken stays in the iterator; what is just being taken is the last."""
+        self.ended = True
 
 
 class Stream:
