@@ -12,6 +12,7 @@ from importer.delivery.credentials import ApiKey
 from importer.errors import ExitCode, LedgerInUse, SourceError, UsageError
 from importer.ledger import RunLock
 from importer.sandbox import customers as sandbox_customers
+from tests import plain_http
 from tests.job.conftest import HEADER, Job, customers, outcomes, results
 
 if TYPE_CHECKING:
@@ -172,11 +173,9 @@ def test_a_lost_ledger_finds_every_customer_again(job: Job, tmp_path: Path) -> N
 
 def test_a_customer_that_differs_at_moment_is_found_and_never_overwritten(job: Job) -> None:
     """A foreign creator's customer is found; the fields that differ are named."""
-    import httpx
-
     headers = {"Authorization": f"Bearer {job.key.secret}", "Idempotency-Key": "foreign"}
     body = {"external_reference": "C-1", "name": "Somebody Else"}
-    httpx.post(f"{job.base_url}/billing/customers", json=body, headers=headers)
+    plain_http.post(f"{job.base_url}/billing/customers", json=body, headers=headers)
     finished = job.run(customers(range(3)))
     assert outcomes(finished) == {"created": 2, "found": 1}
     row = results(finished)[1]
