@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.events import Settle
 
 
+PATIENCE = 900.0
+"""Seconds; the longest time that a run waits for anything without settling a row."""
+
+
 class StopReason(NamedTuple):
     """Why a run ends early, for people and for orchestrators."""
 

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from itertools import islice, takewhile
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from importer.delivery.protocol.states import Transition
@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
 PAGE = 5000
 """Rows of one read when the whole ledger is walked; no read blocks a writer's checkpoint."""
+REFERENCES = 65_536
+"""References of one read of nothing else."""
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _ACCOUNT = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND name = ?"
 _SALT = "SELECT coalesce((SELECT salt FROM account WHERE id = ?), value) FROM salt"
@@ -97,6 +99,9 @@ class Ledger(ABC):
     Every method raises ``LedgerFailed`` when the ledger cannot be read or written.
     May be used from any thread, by one at a time.
     """
+
+    _JOINED: ClassVar[str]
+    """What makes one text of many in SQL."""
 
     def __init__(self, db: Database, account: Account, safeguards: Safeguards = ALL_ON) -> None:
         self._db = db
@@ -430,12 +435,30 @@ class Ledger(ABC):
             if run in wanted:
                 yield reference, customer_id
 
-    def references(self) -> Iterator[list[str]]:
-        """Every reference of the account that something was sent for, a page at a time."""
-        sql = f"SELECT reference {_WALK} AND state <> 'new' ORDER BY reference LIMIT ?"
-        pages = self._walk(sql)
-        while page := [row[0] for row in islice(pages, PAGE)]:
-            yield page
+    def references(self) -> Iterator[pl.Series]:
+        """Every reference of the account, in large pages, ordered by code point.
+
+        Also those for which nothing was sent in the end, as ``states`` tells: without that question
+        the index alone is read.
+        """
+        import polars as pl  # noqa: PLC0415 - only a plan needs it
+
+        page = f"SELECT reference {_WALK} ORDER BY reference LIMIT ?"
+        joined = (
+            f"SELECT count(*), max(reference), {self._JOINED}(reference, ?)"  # noqa: S608 - constants
+            f" FROM ({page}) AS page"
+        )
+        account, last = self._known_account(), ""
+        while account is not None:
+            told = (account, last, REFERENCES)
+            [(number, end, text)] = self._db.read(joined, ("\n", *told))
+            if not number:
+                return
+            found = pl.Series([text]).str.split("\n").explode()
+            if found.len() != number:  # One holds a line break itself.
+                found = pl.Series([one for (one,) in self._db.read(page, told)], dtype=pl.String)
+            yield found
+            last = end
 
     def settled_by(self, run_id: str, references: Sequence[str]) -> set[str]:
         """Those of the references that this run made ``Done`` or ``Rejected``."""

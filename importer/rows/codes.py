@@ -299,9 +299,9 @@ _BY_DELIVERY = {
         "see which value is right: change the source or Moment, or let the source win ([update])",
     ),
     "stored_otherwise": _record(
-        "Moment took the update, and stored a value in another form.",
+        "Moment took the row, and stored a value in another form, or another value.",
         "Moment stored another form of the value",
-        "nothing; it is sent again only when the source changes",
+        "compare the fields that are named; one is sent again only when the source changes",
     ),
     "differs": _record(
         "The customer was in Moment already, and holds other values.",
