@@ -356,6 +356,7 @@ _BY_DELIVERY = {
         "something between answers in Moment's place",
         "look at what these rows have in common, and ask who runs the gateway",
     ),
+    "answer_not_json": _record("The answer is no JSON.", "the answer is no JSON", _AGAIN),
     "body_cut": _record("The answer was cut off.", "the answer was cut off", _AGAIN),
     "body_encoded": _record(
         "The answer is compressed, which was not asked for.", "the answer is compressed", _AGAIN
