@@ -43,10 +43,11 @@ def json_object(body: bytes | None) -> dict[str, Any] | None:
     if not body:
         return None
     try:
-        value = _DECODER.decode(body.decode("utf-8-sig"))
+        text = body.decode().removeprefix("\ufeff").strip(_SPACE)
+        value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and end == len(text) else None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -62,6 +63,8 @@ def _no_constant(name: str) -> None:
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
 """Made once: ``json.loads`` makes one for each call."""
+_SPACE = " \t\n\r"
+"""RFC 8259 section 2."""
 
 
 def customer_id(customer: Mapping[str, Any], reference: str, *, echo_check: bool) -> str | None:
