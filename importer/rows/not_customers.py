@@ -160,9 +160,7 @@ class EdgeLines:
         if named:
             name = pl.escape_regex(trim(layout.columns[named[0]]))
             blank = rf"[\s{INVISIBLE_SPACES}]*"
-            begins = (
-                rf"(?i)^{blank}(?:[^\p{{L}}\p{{N}}]{{2,}}|{name}|{_SUBTOTAL}.{{0,20}}){blank}$"
-            )
+            begins = rf"(?i)^{blank}(?:[^\p{{L}}\p{{N}}]{{2,}}|{name}|{_SUBTOTAL}.{{0,20}}){blank}$"
             self._may_be = named[0], begins
         self._off = layout.fed_back
         self._count = 0

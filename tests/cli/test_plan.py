@@ -12,12 +12,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from importer.delivery.credentials import mode_of
 from importer.errors import UsageError
 from importer.sandbox import SandboxConfig, running
+from tests import plain_http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,13 +66,13 @@ def sandbox() -> Iterator[str]:
 
 def held(base_url: str) -> list[str]:
     """The references that the sandbox holds."""
-    text = httpx.get(f"{base_url}/_sandbox/customers").text
+    text = plain_http.get(f"{base_url}/_sandbox/customers").text
     return [json.loads(line)["external_reference"] for line in text.splitlines()]
 
 
 def state(base_url: str) -> dict[str, Any]:
     """What the sandbox counts."""
-    found: dict[str, Any] = httpx.get(f"{base_url}/_sandbox/state").json()
+    found: dict[str, Any] = plain_http.get(f"{base_url}/_sandbox/state").json()
     return found
 
 
@@ -147,7 +147,7 @@ def test_a_killed_run_of_a_plan_goes_on_with_the_same_command(tmp_path: Path, sa
     first = subprocess.Popen(
         command, cwd=tmp_path, env=environment(**KEY), stderr=subprocess.DEVNULL
     )
-    with closing(httpx.Client()) as client:
+    with closing(plain_http.Client()) as client:
         while first.poll() is None:
             if len(client.get(f"{sandbox}/_sandbox/customers").text.splitlines()) >= 10:
                 first.kill()

@@ -54,9 +54,10 @@ def pages() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("page", pages())
-def test_a_page_fetches_and_runs_nothing(page: str) -> None:
+@pytest.mark.parametrize("which", range(3))
+def test_a_page_fetches_and_runs_nothing(which: int) -> None:
     """No script, no handler, no address but those of files beside it, and a policy that says so."""
+    page = pages()[which]
     tags = Tags(page).tags
     names = {tag for tag, _ in tags}
     assert not names & {"script", "img", "iframe", "object", "embed", "link", "base", "form"}
