@@ -172,6 +172,11 @@ REASONS: dict[str, StopReason] = {
         "when it is there, type the same command again: nothing is sent twice",
         passes=True,
     ),
+    "scheduler_untrusted": StopReason(
+        "the Dask scheduler and this machine do not trust each other's certificates",
+        "give all machines certificates of one authority, and name its file in"
+        " DASK_DISTRIBUTED__COMM__TLS__CA_FILE",
+    ),
     "worker_failed": StopReason(
         "a worker cannot take part",
         "see what it says: its key, its ledger, its disk",
