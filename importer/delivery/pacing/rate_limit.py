@@ -212,7 +212,7 @@ def refused(rate: Rate, at: float, sent: float, wait: float) -> Rate:
     base, speed = rate.base, allowed(rate, sent)
     if rate.tolerated:
         if rate.excess + 1 < EXCESS:
-            return rate._replace(excess=rate.excess + 1, since=rate.since + wait)
+            return rate._replace(excess=rate.excess + 1)
         # It is the rate after all: all over again, and harder to be led astray.
         rate = Rate(
             doubt=Doubt(needed=2 * rate.doubt.needed),
@@ -271,11 +271,20 @@ def _doubted(rate: Rate, passed: int, speed: float) -> Doubt:
     """Look at a stretch that a 429 ended, to which ``speed`` was allowed."""
     doubt = rate.doubt
     opened, doubt = doubt.opened, doubt._replace(opened=speed)
-    is_slow = speed <= doubt.pace and (rate.waited > 0 or opened <= doubt.pace)
+    is_slow = _leaves(passed, speed, rate.waited) >= _leaves(passed, doubt.pace, rate.waited)
+    is_slow = is_slow and (rate.waited > 0 or opened <= doubt.pace)
     # A bucket that is as empty at both beginnings can differ by one request.
     if is_slow and passed < min(doubt.longest / 2, doubt.longest - 1, RARE):
         return doubt._replace(odd=doubt.odd + 1, among=doubt.among + passed + 1)
     return doubt
+
+
+def _leaves(number: int, speed: float, wait: float) -> float:
+    """When a request leaves at the earliest, in seconds after the 429; they count from 0.
+
+    The first one behind a wait leaves at its end, whatever the rate.
+    """
+    return max(wait, 1 / speed) + number / speed if speed else 0.0
 
 
 def _tolerating(rate: Rate, doubt: Doubt, at: float) -> Rate:
