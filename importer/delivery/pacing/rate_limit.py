@@ -33,6 +33,7 @@ DIP_TIME = 1.0
 FIRST_CUT = 0.7
 """The first cut is blind: nothing is known but that it was too fast."""
 BLIND_CUT = 0.8
+NUDGE = 0.95
 BARREN_CUT = 0.5
 """When nothing at all has passed for a while: exponential backoff."""
 BARREN = 1.0
@@ -238,9 +239,8 @@ def refused(rate: Rate, at: float, sent: float, wait: float) -> Rate:
         return rate._replace(held_after=rate.held_after + wait, since=rate.since + wait)
     cut = rate._replace(cut_at=at, since=resumed, pending=sent, held_after=wait, restart=0.0)
     if rate.pending is None:
-        # A known limit needs no cut, only the dip, until the measurement is complete.
-        known = base if rate.certain else max(FLOOR, base * BLIND_CUT)
         trying = sent - rate.since > DIP_TIME + rate.hold
+        known = max(FLOOR, _guess(rate, base, wait, trying=trying))
         return cut._replace(base=known, pending_rate=speed, pending_try=trying)
     cut = cut._replace(held=rate.held + rate.held_after)
     if wait:  # Nothing passed in the stretch after the last one.
@@ -250,6 +250,21 @@ def refused(rate: Rate, at: float, sent: float, wait: float) -> Rate:
     times = BARREN_CUT if is_barren and not wait else BLIND_CUT
     restart = max(rate.restart, base / 2) if is_barren else 0.0
     return cut._replace(base=max(FLOOR, base * times), restart=restart)
+
+
+def _guess(rate: Rate, base: float, wait: float, *, trying: bool) -> float:
+    """The limit as far as known after a 429, until the measurement is complete.
+
+    Without a wait a known limit needs no cut, only the dip. A wait is dear, so stretch after
+    stretch that ends so soon must not be: what was not tried upwards is a little too fast.
+    """
+    passed = rate.passed - rate.mark
+    if rate.certain:
+        cut = base * (NUDGE if wait and passed < ROUGH and not trying else 1.0)
+    else:
+        cut = base * (BARREN_CUT if wait and passed <= 1 else BLIND_CUT)
+    # Who took one after the wait that it asked for takes one in so long.
+    return max(cut, min(base, 1 / wait)) if wait and passed else cut
 
 
 def _compared(rate: Rate, at: float) -> Rate:
