@@ -8,7 +8,6 @@ of N, whatever file it stands in, so no two shards ever work on one customer.
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.errors import UsageError
@@ -66,6 +65,8 @@ class Shard:
         """
         if self.is_whole:
             return True
+        from hashlib import blake2b  # noqa: PLC0415 - loads OpenSSL, and few runs are shards
+
         # Frozen: shards of different versions of importer may be parts of one run.
         text = reference or f"\0{position}"
         hashed = blake2b(

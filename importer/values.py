@@ -1,4 +1,4 @@
-"""Values and records: what is made many times for each row, and what is declared at every start.
+"""What is made many times for each row, and what is declared at every start: made cheap.
 
 A frozen dataclass sets each of its fields through ``object.__setattr__``, and a named tuple's
 ``_replace`` looks through all of its fields by name: together a tenth of what a row cost. And
@@ -8,8 +8,10 @@ ever calls: a fifth of its CPU (docs/architecture.md, "What a row costs").
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,7 @@ _METHODS = ("__init__", "__repr__", "__eq__", "__hash__")
 _FIELDS = "__dataclass_fields__"
 _PARAMETERS = "__dataclass_params__"
 _OUTSIDE = ("__dict__", "__weakref__")
+_ONE_THREAD = RLock()
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -65,14 +68,18 @@ class _Fields:
     """The fields of a value, for ``dataclasses.fields`` and ``replace``, and for its methods."""
 
     def __init__(self, declared: type[Any]) -> None:
+        declared.__doc__ = declared.__doc__ or declared.__name__  # Else dataclass writes some.
         self._declared = declared
+        self._known: type[Any] | None = None
 
     def __get__(self, _: object, made: type[Any]) -> Any:
         # A class that inherits this one finds its own first, as each value has one.
-        known = dataclass(init=False, repr=False, eq=False)(self._declared)
+        with _ONE_THREAD:
+            if self._known is None:
+                self._known = dataclass(init=False, repr=False, eq=False)(self._declared)
         for name in (_FIELDS, _PARAMETERS):
-            setattr(made, name, vars(known)[name])
-        return vars(known)[_FIELDS]
+            setattr(made, name, vars(self._known)[name])
+        return vars(self._known)[_FIELDS]
 
 
 def _on_first_call(made: type[Any], name: str) -> Callable[..., Any]:
@@ -87,9 +94,8 @@ def _on_first_call(made: type[Any], name: str) -> Callable[..., Any]:
 def _method(made: type[Any], name: str) -> Any:
     """What ``dataclass`` makes, taken from a class that inherits all fields and has none."""
     metaclass: Callable[..., type[Any]] = type(made)
-    heir = metaclass(
-        made.__name__, (made,), {"__slots__": (), "__doc__": made.__doc__ or made.__name__}
-    )
+    words = made.__doc__ or made.__name__  # As above.
+    heir = metaclass(made.__name__, (made,), {"__slots__": (), "__doc__": words})
     dataclass(
         init=name == "__init__",
         repr=name == "__repr__",
@@ -119,3 +125,21 @@ def quick(cls: type[TupleT]) -> type[TupleT]:
 
     cls._replace = _replace  # type: ignore[attr-defined]
     return cls
+
+
+def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
+    """As ``re.compile``, but compiled when it is asked for something first.
+
+    For a long one that few runs need: the longest take as long as the import of a small library.
+    """
+    return cast("re.Pattern[str]", _Late(text, flags))
+
+
+class _Late:
+    def __init__(self, text: str, flags: int) -> None:
+        self._given = text, flags
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(re.compile(*self._given), name)
+        setattr(self, name, found)  # Found without this method from now on.
+        return found

@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 import textwrap
 from pathlib import Path
-from typing import Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from importer import __version__
 from importer.cli.app import app
-from importer.cli.settings import settings_of
+from importer.cli.settings import command_of, settings_of
 from importer.job.job_settings import TABLE
+
+if TYPE_CHECKING:
+    import typer
 
 ROOT = Path(__file__).parents[1]
 PAGE = Path(__file__).with_name("importer.1")
@@ -129,7 +130,7 @@ def commands() -> list[tuple[str, typer.Context]]:
         for key in getattr(command, "list_commands", lambda _: [])(context):
             walk(command.get_command(context, key), key, context)
 
-    walk(typer.main.get_command(app), "importer", None)
+    walk(command_of(app), "importer", None)
     return found
 
 

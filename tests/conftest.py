@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,10 @@ from tests.postgres_server import PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Every process of the tests, and every program that they start, reads what one has compiled.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _schemas = count(1)
 

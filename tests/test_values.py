@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from dataclasses import asdict, field, fields, replace
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import pytest
 
 from importer.delivery.protocol.events import Begin, Woken
 from importer.delivery.protocol.states import Done, Origin, Sent
-from importer.values import quick, record, value
+from importer.values import pattern, quick, record, value
 
 
 class Plain(NamedTuple):
@@ -112,3 +113,13 @@ def test_a_record_is_a_dataclass_that_changes() -> None:
         hash(tally)
     with pytest.raises(AttributeError):
         tally.other = 1  # type: ignore[attr-defined]
+
+
+def test_a_late_pattern_is_the_pattern() -> None:
+    """Whatever is asked of it, first and again, it answers as the pattern would."""
+    late, made = pattern("(a+)B", re.IGNORECASE), re.compile("(a+)B", re.IGNORECASE)
+    for _ in range(2):
+        assert late.findall("aab AB b") == made.findall("aab AB b")
+    assert (late.pattern, late.flags, late.groups) == (made.pattern, made.flags, made.groups)
+    with pytest.raises(AttributeError):
+        late.nothing  # type: ignore[attr-defined]  # noqa: B018

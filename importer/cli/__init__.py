@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import os
 import sys
@@ -59,10 +60,10 @@ def _call(*, wants_json: bool) -> tuple[int | str | None, ImporterError | None]:
         from importer.cli.settings import command_of  # noqa: PLC0415 - as above
 
         if VARIABLE in os.environ:
-            return answer(app), None
+            return answer(functools.partial(command_of, app)), None
         gc.freeze()  # What was imported stays; nobody needs to look at it again.
         # With JSON, what is wrong with the command line is not to be printed, but raised.
-        left_by = command_of(app)(standalone_mode=not wants_json)
+        left_by = command_of(app, sys.argv[1:])(standalone_mode=not wants_json)
     except SystemExit as left:
         return int(left.code) if isinstance(left.code, ExitCode) else left.code, None
     except ImporterError as error:

@@ -5,7 +5,6 @@ The options that several commands share are made from the table of settings (job
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -662,6 +661,8 @@ def edit_sandbox(
     account: Annotated[str, typer.Option(help="Whose, where several accounts have one.")] = "",
 ) -> None:
     """Change a customer of a running sandbox, as somebody at Moment would."""
+    import json  # noqa: PLC0415
+
     from importer.sandbox.edits import edit  # noqa: PLC0415
 
     now = edit(url, customer, changes, account=account)

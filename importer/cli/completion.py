@@ -73,24 +73,41 @@ def run_ids(context: typer.Context, incomplete: str) -> list[str]:
     return sorted(found, reverse=True)[:_MOST_RUNS]
 
 
-def answer(app: typer.Typer) -> int:
-    """Tell the shell what it asked for; what goes wrong must not stand on somebody's prompt."""
+def offer_all() -> None:
+    """Let typer know of all that ``offering`` was told, if a shell asks."""
+    if VARIABLE in os.environ:
+        for parameter, offered in _offers:
+            parameter.autocompletion = offered
+
+
+def answer(command_of: Callable[[list[str]], Any]) -> int:
+    """Tell the shell what it asked for; what goes wrong must not stand on somebody's prompt.
+
+    Args:
+        command_of: makes the command for the words that stand before the cursor's.
+    """
     from typer.completion import (  # noqa: PLC0415 - asked for by the Tab key alone
         get_completion_inspect_parameters,
     )
 
     get_completion_inspect_parameters()  # Makes the shells known to typer.
-    for parameter, offered in _offers:
-        parameter.autocompletion = offered
     if os.environ[VARIABLE] == "complete_bash":
         _join_words()
     try:
-        app(prog_name=PROGRAM)
+        command_of(_typed())(prog_name=PROGRAM)
     except SystemExit as left:
         return int(left.code or 0)
     except Exception:  # noqa: BLE001 - as the docstring says
         return 1
     return 0
+
+
+def _typed() -> list[str]:
+    """The words between the program's name and the one that is to be completed."""
+    if os.environ[VARIABLE] == "complete_bash":
+        return os.environ["COMP_WORDS"].split("\n")[1 : int(os.environ["COMP_CWORD"])]
+    line = os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    return line.split()[1 : None if line[-1:].isspace() else -1]
 
 
 def _join_words() -> None:

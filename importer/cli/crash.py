@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import sys
-import tempfile
-import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -99,6 +96,8 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _frames(error: BaseException) -> list[str]:
+    import traceback  # noqa: PLC0415 - few runs end so
+
     found = []
     for frame in traceback.extract_tb(error.__traceback__):
         file = frame.filename
@@ -119,6 +118,9 @@ def _place(error: BaseException) -> str:
 
 def _keep(causes: list[BaseException]) -> str:
     """Write the details into a private file; its path, "" where none can be written."""
+    import platform  # noqa: PLC0415 - as above
+    import tempfile  # noqa: PLC0415 - as above
+
     lines = [
         f"importer {__version__}, python {platform.python_version()}, {platform.system()}",
         f"command {_command()}",

@@ -6,7 +6,6 @@ added keeps the version; one that goes, or changes its meaning, raises it.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,6 +59,8 @@ def emit(
         "exit_code": int(exit_code),
         "error": None if error is None else error_document(error),
     }
+    import json  # noqa: PLC0415 - few commands write any
+
     typer.echo(json.dumps({**head, **document}, indent=2, allow_nan=False))
 
 

@@ -6,20 +6,21 @@ means the same everywhere, and a new one is one entry there.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import functools
 import inspect
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from importer.cli.completion import offer, offering
+from importer.cli.completion import offer, offer_all, offering
 from importer.errors import UsageError, printable
 from importer.job.job_settings import (
     PREFIX,
@@ -93,40 +94,92 @@ def option(one: Setting, command: str) -> inspect.Parameter:
 def with_settings(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command every setting of the table that names it, as one ``Given``.
 
-    The function takes ``given: Given`` last; its other parameters are its own.
+    The function takes ``given: Given`` last; its other parameters are its own. Typer finds the
+    options when ``command_of`` has made them.
     """
-    own = settings_of(command)
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        signature = inspect.signature(function, eval_str=True)
-        kept = [one for name, one in signature.parameters.items() if name != "given"]
-
         @functools.wraps(function)
         def call(**arguments: Any) -> None:
-            values = {one.name: arguments.pop(one.name) for one in own}
+            values = {one.name: arguments.pop(one.name) for one in settings_of(command)}
             function(**arguments, given=Given(arguments["context"], values))
 
-        made = [*kept, *(option(one, command) for one in own)]
-        call.__signature__ = signature.replace(parameters=made)  # type: ignore[attr-defined]
-        call.__annotations__ = {one.name: one.annotation for one in made}
+        call.has_settings_of = command  # type: ignore[attr-defined]
         return call
 
     return decorate
 
 
-def command_of(app: typer.Typer) -> Any:
+def _with_options(infos: Iterable[Any]) -> list[Any]:
+    """The same commands of typer; the functions of these have their options from now on."""
+    found = [*infos]
+    for call in (one.callback for one in found):
+        command = getattr(call, "has_settings_of", None)
+        if command is not None and not hasattr(call, "__signature__"):
+            signature = inspect.signature(call.__wrapped__, eval_str=True)
+            kept = [one for name, one in signature.parameters.items() if name != "given"]
+            made = [*kept, *(option(one, command) for one in settings_of(command))]
+            call.__signature__ = signature.replace(parameters=made)
+            call.__annotations__ = {one.name: one.annotation for one in made}
+    return found
+
+
+def command_of(app: typer.Typer, words: Sequence[str] | None = None) -> Any:
     """The command that an app stands for, in which only what was given is converted.
 
-    Typer builds a pydantic validator for each parameter of a command, given or not: a tenth of
-    what a run of ten rows costs.
+    Typer reads each parameter of each command, typed or not, and builds a pydantic validator for
+    each of a command, given or not: together a seventh of what a run of ten rows costs.
+
+    Args:
+        app: with its commands and groups of them.
+        words: what was typed. A command in front leaves the others out; where no word is one,
+            those that are there are only to be listed, and have no parameters. None: all, whole.
     """
-    command: Any = typer.main.get_command(app)
+    made = copy.copy(app)
+    made.registered_commands, made.registered_groups = _needed(app, words)
+    offer_all()
+    command: Any = typer.main.get_command(made)
     waiting = [command]
     while waiting:
         one = waiting.pop()
         waiting += getattr(one, "commands", {}).values()
         one.get_params = functools.partial(_sparing, one.get_params)
     return command
+
+
+def _needed(app: typer.Typer, words: Sequence[str] | None) -> tuple[list[Any], list[Any]]:
+    commands, groups = app.registered_commands, app.registered_groups
+    names = {*map(_name_of, commands), *map(_name_of, groups)}
+    if words is not None and names.isdisjoint(words):
+        return [*map(_listed, commands)], [*map(_listed, groups)]
+    if words and words[0] in names:
+        commands = [one for one in commands if _name_of(one) == words[0]]
+        groups = [one for one in groups if _name_of(one) == words[0]]
+    for one in groups:
+        _with_options(getattr(one.typer_instance, "registered_commands", ()))
+    return _with_options(commands), groups
+
+
+def _name_of(info: Any) -> str:
+    name: str = info.name or typer.main.get_command_name(info.callback.__name__)
+    return name
+
+
+def _listed(info: Any) -> Any:
+    """A command or a group of them as the list of commands shows it."""
+
+    def nothing() -> None:
+        pass
+
+    found = copy.copy(info)
+    found.name = _name_of(info)
+    if isinstance(info, typer.models.TyperInfo):
+        found.typer_instance = copy.copy(info.typer_instance)
+        found.typer_instance.registered_commands = []
+    else:
+        nothing.__doc__ = info.callback.__doc__
+        found.callback = nothing
+    return found
 
 
 def _sparing(parameters_of: Callable[[Any], list[Any]], context: Any) -> list[Any]:

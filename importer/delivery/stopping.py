@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.events import Settle
 
 
+PATIENCE = 900.0
+"""Seconds; the longest time that a run waits for anything without settling a row."""
+
+
 class StopReason(NamedTuple):
     """Why a run ends early, for people and for orchestrators."""
 
@@ -167,6 +171,11 @@ REASONS: dict[str, StopReason] = {
         "the Dask scheduler does not answer",
         "when it is there, type the same command again: nothing is sent twice",
         passes=True,
+    ),
+    "scheduler_untrusted": StopReason(
+        "the Dask scheduler and this machine do not trust each other's certificates",
+        "give all machines certificates of one authority, and name its file in"
+        " DASK_DISTRIBUTED__COMM__TLS__CA_FILE",
     ),
     "worker_failed": StopReason(
         "a worker cannot take part",

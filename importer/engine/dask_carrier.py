@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from importer.ledger import Account, LedgerAddress
 
 
+_TLS = "DASK_DISTRIBUTED__COMM__TLS__"
+_CA, _CERT, _KEY = f"{_TLS}CA_FILE", f"{_TLS}CLIENT__CERT", f"{_TLS}CLIENT__KEY"
+"""The variables in which Dask looks for the run's own certificates."""
 FORGET_AFTER = 300.0
 """Seconds without a batch after which a session ends: its run is gone, or needs it no more."""
 TELL_EVERY = 1.0
@@ -305,6 +308,9 @@ class DaskCarrier:
                     timeout=CONNECTS,
                     name="importer",
                 )
+            except self._distributed.comm.core.FatalCommClosedError:
+                said = f"the Dask scheduler at {_shown(self._address)} is not trusted, or does"
+                raise stop_error("scheduler_untrusted", message=f"{said} not trust us") from None
             except (OSError, ImportError, ValueError, RuntimeError) as error:
                 raise self._unreachable("cannot be reached", error) from None
         for other in ("print", "warn"):
@@ -425,12 +431,54 @@ class DaskCarrier:
     def _unreachable(self, what: str, error: Exception | None) -> RunStopped:
         why = f" ({type(error).__name__})" if error is not None else ""
         where = _shown(self._address)
+        if self._client is None and isinstance(error, OSError):
+            is_tls = where.startswith("dask+tls://")
+            why += (
+                "; it may not trust our certificate" if is_tls else "; with TLS it is dask+tls://"
+            )
         return stop_error("scheduler_lost", message=f"the Dask scheduler at {where} {what}{why}")
 
 
 def _shown(address: str) -> str:
     """The address as a user types it."""
     return address.replace("tcp://", "dask://", 1).replace("tls://", "dask+tls://", 1)
+
+
+def check_cluster(address: str) -> None:
+    """Refuse what Dask would end in odd ways: certificates that are missing or cannot be used.
+
+    Args:
+        address: of the scheduler, as Dask takes it.
+
+    Raises:
+        UsageError: Dask is not installed, or its TLS is not set up as the address says.
+    """
+    security = load_dask().Security()
+    if not address.startswith("tls://"):
+        if security.require_encryption:
+            raise UsageError(
+                f"{_shown(address)} is without TLS, and Dask is told to require encryption",
+                hint="name the scheduler dask+tls://HOST:PORT",
+            )
+        return
+    files = security.get_tls_config_for_role("client")
+    missing = [name for name, key in ((_CA, "ca_file"), (_CERT, "cert")) if not files[key]]
+    if missing:
+        raise UsageError(
+            f"{_shown(address)} needs certificates: set {' and '.join(missing)}",
+            hint=f"name the files of the authority, the certificate and its key: {_CA}, {_CERT}"
+            f" and {_KEY}",
+        )
+    try:
+        security.get_connection_args("client")
+    except (OSError, ValueError) as error:  # those of ssl, too
+        named = ", ".join(files[one] for one in ("ca_file", "cert", "key") if files[one])
+        raise UsageError(
+            f"the certificates for {_shown(address)} cannot be used ({named}):"
+            f" {error.strerror if isinstance(error, OSError) else error}",
+            hint="they are files in PEM form that this user can read; the key is the"
+            " certificate's own, without a password",
+        ) from None
 
 
 def load_dask() -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from importer.delivery.pacing.valve import PATIENCE
+from importer.delivery.stopping import PATIENCE
 from importer.values import value
 
 if TYPE_CHECKING:

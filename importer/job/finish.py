@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from importer.delivery.protocol.creating import STORED_OTHERWISE
 from importer.delivery.protocol.states import Done, Origin, Rejected, State, Synced, UpdateState
 from importer.errors import BugFound, ExitCode, LedgerFailed, UsageError
 from importer.job.world import iso
@@ -219,6 +220,15 @@ def write_all(
         {"outcome": outcome, "error_code": code, "rows": rows}
         for outcome, code, rows in staging.figures.error_codes()
     ]
+    otherwise = sum(one["rows"] for one in summary.errors if one["error_code"] == STORED_OTHERWISE)
+    if otherwise:
+        rows = "1 row" if otherwise == 1 else f"{otherwise:,} rows"
+        text = (
+            f"Moment stored other values than it was sent in {rows}:"
+            f" results.csv names the fields where error_code is {STORED_OTHERWISE}"
+        )
+        summary.warnings.append(text)
+        observer.warning(STORED_OTHERWISE, text)
     names = [layout.name for layout in read.layouts]
     read.groups.add_failures(staging.figures.failures())
     told = report(read.groups.ranked(), names)

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from importer.base_url import DEFAULT_BASE_URL, check_base_url
-from importer.delivery.pacing.valve import PATIENCE
-from importer.delivery.protocol.updating import Rule, UpdatePolicy
+from importer.delivery.stopping import PATIENCE
 from importer.errors import UsageError
 from importer.job.limit import (
     DEFAULT_CHANGED,
@@ -35,6 +34,7 @@ from importer.values import value
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from importer.delivery.protocol.updating import UpdatePolicy
     from importer.mapping import Mapping as FileMapping
 
 
@@ -602,6 +602,11 @@ class DeliverySettings:
     @property
     def updates(self) -> UpdatePolicy:
         """Who wins in which field of a settled customer."""
+        from importer.delivery.protocol.updating import (  # noqa: PLC0415 - few commands ask
+            Rule,
+            UpdatePolicy,
+        )
+
         pairs = (one.partition("=") for one in self.update.split(",") if one)
         rules = tuple((field, Rule(rule)) for field, _, rule in pairs)
         return UpdatePolicy(rules=rules, retry_rejected=self.retry_rejected)

@@ -299,7 +299,8 @@ def check_engine(delivery: DeliverySettings) -> None:
     """Make sure that rows can be delivered where the user wants that, before anything is read.
 
     Raises:
-        UsageError: the ledger is a file, which workers do not reach, or Dask is not installed.
+        UsageError: the ledger is a file, which workers do not reach, or Dask is not installed,
+            or has no certificates where they are wanted.
     """
     if not delivery.engine:
         return
@@ -308,9 +309,9 @@ def check_engine(delivery: DeliverySettings) -> None:
             f"--engine needs a ledger that every worker reaches, and {delivery.ledger} is a file",
             hint="--ledger postgresql://HOST/DATABASE; `importer ledger copy` takes a file along",
         )
-    from importer.engine.dask_carrier import load_dask  # noqa: PLC0415 - an extra
+    from importer.engine.dask_carrier import check_cluster  # noqa: PLC0415 - an extra
 
-    load_dask()
+    check_cluster(delivery.engine)
 
 
 def _engine(

@@ -276,7 +276,8 @@ class VolumeCheck:
             return NO_TWINS
         return find_twins(
             lambda: (one.frame["reference"] for one in staging.waiting()),
-            lambda: (pl.Series(page, dtype=pl.String) for page in self._ledger.references()),
+            self._ledger.references,
+            self._ledger.states,
         )
 
     def _bounds(self, *, incremental: bool) -> Bounds:

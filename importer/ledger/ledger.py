@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from itertools import islice, takewhile
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from importer.delivery.protocol.states import Transition
@@ -20,7 +20,7 @@ from importer.ledger import account as versioning
 from importer.ledger import run_table
 from importer.ledger.account import Account, refuse_half
 from importer.ledger.applying import Folded, attempt_rows, fold
-from importer.ledger.codec import COLUMNS, Row, decode
+from importer.ledger.codec import COLUMNS, Row, decode, written
 from importer.ledger.field_hashes import (
     FieldHasher,
     fields_that_differ,
@@ -40,7 +40,7 @@ from importer.ledger.sync_table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -60,6 +60,10 @@ if TYPE_CHECKING:
 
 PAGE = 5000
 """Rows of one read when the whole ledger is walked; no read blocks a writer's checkpoint."""
+MOST_OWN = 4096
+"""Rows that are remembered between two of their changes."""
+REFERENCES = 65_536
+"""References of one read of nothing else."""
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _ACCOUNT = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND name = ?"
 _SALT = "SELECT coalesce((SELECT salt FROM account WHERE id = ?), value) FROM salt"
@@ -98,6 +102,9 @@ class Ledger(ABC):
     May be used from any thread, by one at a time.
     """
 
+    _JOINED: ClassVar[str]
+    """What makes one text of many in SQL."""
+
     def __init__(self, db: Database, account: Account, safeguards: Safeguards = ALL_ON) -> None:
         self._db = db
         self.account = account
@@ -106,6 +113,10 @@ class Ledger(ABC):
         self._salt: bytes | None = None
         self._hasher: FieldHasher | None = None
         self._run: tuple[str, int] | None = None
+        self._own: dict[str, Row] = {}
+        """Rows that were written here and will change again,"""
+        self._own_at: object = None
+        """and the ledger's stamp as of then."""
 
     # What is left to each kind --------------------------------------------------------------------
 
@@ -241,26 +252,27 @@ class Ledger(ABC):
         creating = [one for one in transitions if isinstance(one, Transition)]
         updating = [one for one in transitions if not isinstance(one, Transition)]
 
-        def work(db: Transaction) -> tuple[int, int, Folded, Synchronised]:
+        def work(db: Transaction) -> tuple[int, int, Folded, Synchronised, object]:
             account, run = self._enter(db, run_id, now)
             made = {one.reference for one in creating} | {one.reference for one in attempts}
             self._hold(db, account, sorted(made | {one.reference for one in updating}))
-            held = {row.reference: row for row in self._rows(db, account, sorted(made))}
+            held = self._held(db, account, sorted(made))
             folded = fold(held, creating, attempts, run=run, now=now, guard=self._safeguards)
             self._write_customers(db, account, folded.rows, held)
             told = list(attempt_rows(folded.advances, attempts, run))
             synced = self._synchronise(db, account, run, updating, now)
             told += attempt_rows([], synced.events, run)
             self._write_attempts(db, account, told)
-            self._read_back(db, account, folded.rows, synced.states)
+            self._read_back(db, account, folded.rows, held, synced.states)
             # Last, because every writer of the account waits for these rows.
             if None in folded.results or synced.states:
                 versioning.write_move(db, account, run)
             self._write_totals(db, account, {one: n for one, n in folded.moved.items() if n})
-            return account, run, folded, synced
+            return account, run, folded, synced, self._stamp(db)
 
-        account, run, folded, synced = self._db.transact(work)
+        account, run, folded, synced, self._own_at = self._db.transact(work)
         self._account_id, self._run = account, (run_id, run)
+        self._remember(folded.rows, synced.states)
         created, updated = iter(folded.results), iter(synced.results)
         return [
             next(created) if isinstance(one, Transition) else next(updated) for one in transitions
@@ -430,12 +442,30 @@ class Ledger(ABC):
             if run in wanted:
                 yield reference, customer_id
 
-    def references(self) -> Iterator[list[str]]:
-        """Every reference of the account that something was sent for, a page at a time."""
-        sql = f"SELECT reference {_WALK} AND state <> 'new' ORDER BY reference LIMIT ?"
-        pages = self._walk(sql)
-        while page := [row[0] for row in islice(pages, PAGE)]:
-            yield page
+    def references(self) -> Iterator[pl.Series]:
+        """Every reference of the account, in large pages, ordered by code point.
+
+        Also those for which nothing was sent in the end, as ``states`` tells: without that question
+        the index alone is read.
+        """
+        import polars as pl  # noqa: PLC0415 - only a plan needs it
+
+        page = f"SELECT reference {_WALK} ORDER BY reference LIMIT ?"
+        joined = (
+            f"SELECT count(*), max(reference), {self._JOINED}(reference, ?)"  # noqa: S608 - constants
+            f" FROM ({page}) AS page"
+        )
+        account, last = self._known_account(), ""
+        while account is not None:
+            told = (account, last, REFERENCES)
+            [(number, end, text)] = self._db.read(joined, ("\n", *told))
+            if not number:
+                return
+            found = pl.Series([text]).str.split("\n").explode()
+            if found.len() != number:  # One holds a line break itself.
+                found = pl.Series([one for (one,) in self._db.read(page, told)], dtype=pl.String)
+            yield found
+            last = end
 
     def settled_by(self, run_id: str, references: Sequence[str]) -> set[str]:
         """Those of the references that this run made ``Done`` or ``Rejected``."""
@@ -545,22 +575,52 @@ class Ledger(ABC):
         self._write_records(db, account, records, notes)
         return folded
 
+    def _stamp(self, db: Transaction) -> object:
+        """What stays the same until anybody writes to the ledger; None where nothing tells that."""
+        del db
+        return None
+
+    def _held(self, db: Transaction, account: int, references: Sequence[str]) -> dict[str, Row]:
+        """The rows of these references; those that this one wrote last it need not read again."""
+        if self._own_at is None or self._stamp(db) != self._own_at:
+            self._own.clear()
+        held = {one: self._own[one] for one in references if one in self._own}
+        if len(held) < len(references):
+            others = [one for one in references if one not in held]
+            held |= {row.reference: row for row in self._rows(db, account, others)}
+        return held
+
+    def _remember(self, rows: Sequence[Row], updated: Container[str]) -> None:
+        """Keep the rows that were committed and will change again; updates noted more in theirs."""
+        if self._own_at is None:
+            return
+        for row in rows:
+            if row.state == "sent" and row.reference not in updated:
+                self._own[row.reference] = row
+            else:
+                self._own.pop(row.reference, None)
+        if len(self._own) > MOST_OWN:
+            self._own.clear()
+
     def _read_back(
         self,
         db: Transaction,
         account: int,
         rows: Sequence[Row],
+        held: Mapping[str, Row],
         states: Mapping[str, UpdateState],
     ) -> None:
         """Make sure that it holds what is to be committed: a lost id costs money."""
-        held = {
-            row.reference: row for row in self._rows(db, account, [row.reference for row in rows])
-        }
-        found = self._updates(db, account, list(states))
         # What an update notes in its customer's row comes with its own record.
-        if all(held.get(row.reference) == row for row in rows if row.reference not in states) and (
-            found == states
-        ):
+        own = [row for row in rows if row.reference not in states]
+        is_there = self._updates(db, account, list(states)) == states
+        for _, columns in written(own, held):
+            select = (
+                f"SELECT {', '.join(columns)} FROM customer WHERE account = ? AND reference {{}}"  # noqa: S608 - names of ours
+            )
+            found = self._among(db, select.format, account, columns["reference"])
+            is_there &= sorted(found) == [*zip(*columns.values(), strict=True)]
+        if is_there:
             return
         raise BugFound(
             "the ledger does not hold what was written to it",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from importer.delivery.protocol.creating import STORED_OTHERWISE
 from importer.delivery.protocol.updating import METADATA
 from importer.outcomes import Outcome
 from importer.plan.decide import conflict_words
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from importer.delivery.protocol.events import SettleUpdate
 
-STORED_OTHERWISE = "stored_otherwise"
 DIFFERS = "changed_since"
 
 

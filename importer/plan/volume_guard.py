@@ -186,34 +186,47 @@ _SPELLINGS = (
     # U+0020, U+0027, U+0060, U+00A0, U+2018, U+2019 as mapping.references writes them.
     ("_(?:20|27|60|c2a0|e28098|e28099)_", ""),
     ("_2e_0+$", ""),
+    # The last, and it takes nothing but zeros away: ``_near_keys`` takes all of them.
     ("(^|[^0-9])0+([0-9])", "${1}${2}"),
 )
+_NONE_SPELT = pl.DataFrame(schema={"text": pl.String, "key": pl.UInt64})
 
 
-def find_twins(new: Pages, known: Pages) -> Twins:
+def find_twins(
+    new: Pages, known: Pages, held: Callable[[list[str]], Iterable[str]] = iter
+) -> Twins:
     """New references that are known ones in another spelling.
 
-    Both are gone through twice: of all of them only hashes are kept, so that memory stays small.
+    Of all of them only hashes are kept, so that memory stays small.
 
     Args:
         new: makes an iterator over the new references, in parts of any size.
-        known: the same for every reference that the ledger knows; not asked where none is new.
+        known: the same for every reference that the ledger has; not asked where none is new.
+        held: those of some of them that it still knows something of.
     """
-    shared = _all_keys(new).unique()
-    if shared.len():
-        shared = _among(shared, _all_keys(known))
-    if not shared.len():
-        return NO_TWINS
-    spelt = pl.concat([_with_keys(part, shared) for part in known()])
-    spellings = dict(spelt.select("key", "text").iter_rows())
+    near = pl.concat([_EMPTY, *map(_near_keys, new())]).unique().implode()
+    keys: pl.DataFrame | None = None
+    spelt = _NONE_SPELT
+    for page in known() if near[0].len() else ():
+        maybe = page.filter(_near_keys(page).is_in(near))
+        if maybe.len():
+            # The keys themselves take ten times as long: of few they are needed at all.
+            keys = _keys(new) if keys is None else keys
+            spelt = spelt.vstack(_with_key(maybe).join(keys, on="key", how="semi"))
     number = 0
     examples: list[tuple[str, str]] = []
-    for part in new():
+    for part in new() if spelt.height else ():
+        pairs = _with_key(part).join(spelt, on="key", suffix="_known", maintain_order="left_right")
+        pairs = pairs.filter(pl.col("text") != pl.col("text_known"))
+        if pairs.is_empty():
+            continue
+        asked = pairs.select("text").join(spelt, on="text", how="semi")["text"]
+        there = list(held(list({*asked, *pairs["text_known"]})))
         # A row that is sent again is known by this very spelling.
-        twins = _with_keys(part, shared).join(spelt, on="text", how="anti")
+        twins = pairs.filter(pl.col("text_known").is_in(there) & ~pl.col("text").is_in(there))
+        twins = twins.unique("text", keep="last", maintain_order=True)
         number += twins.height
-        for text, key in twins.head(max(0, EXAMPLES - len(examples))).iter_rows():
-            examples.append((text, spellings[key]))
+        examples += twins.select("text", "text_known").head(EXAMPLES - len(examples)).rows()
     return Twins(number, tuple(examples))
 
 
@@ -234,18 +247,21 @@ def missing_of(
         yield keyed.join(gone, on="key", how="semi").drop("key")
 
 
-def _all_keys(pages: Pages) -> pl.Series:
-    return pl.concat([_EMPTY, *(twin_keys(part) for part in pages())])
+def _near_keys(references: pl.Series) -> pl.Series:
+    """A hash for each reference, the same for all that have one twin key, and for some others."""
+    plain = references.str.to_lowercase()
+    if plain.str.contains("_", literal=True).any():
+        for pattern, kept in _SPELLINGS[:-1]:
+            plain = plain.str.replace_all(pattern, kept)
+    return plain.str.replace_all("0", "", literal=True).hash()
 
 
-def _among(keys: pl.Series, others: pl.Series) -> pl.Series:
-    found = keys.to_frame("key").join(others.to_frame("key"), on="key", how="semi")
-    return found["key"]
+def _keys(pages: Pages) -> pl.DataFrame:
+    return pl.concat([_EMPTY, *map(twin_keys, pages())]).unique().to_frame("key")
 
 
-def _with_keys(references: pl.Series, keys: pl.Series) -> pl.DataFrame:
-    frame = pl.DataFrame({"text": references, "key": twin_keys(references)})
-    return frame.join(keys.to_frame("key"), on="key", how="semi")
+def _with_key(references: pl.Series) -> pl.DataFrame:
+    return pl.DataFrame({"text": references, "key": twin_keys(references)})
 
 
 def in_words(found: Sequence[Drift]) -> str:

@@ -249,5 +249,19 @@ def _left(cause: Cause) -> Advice:
     return Advice(f"{_LEFT.get(cause.outcome, cause.outcome)}: {words}", fix)
 
 
+_OF_THE_NETWORK = {
+    "connect_error": "no connection came about",
+    "connect_timeout": "no connection came about in time",
+    "read_error": "the connection broke before the answer was there",
+    "read_timeout": "no answer came in time",
+    "write_error": "the connection broke while the request was sent",
+    "write_timeout": "the request could not be sent in time",
+    "remote_protocol_error": "the answer broke off, or is no HTTP",
+}
+"""What the HTTP library calls a failure of the way."""
+
+
 def _plain(code: str) -> str:
-    return code.replace("_", " ")
+    if code.startswith("http_"):
+        return f"the answer was HTTP {code.removeprefix('http_')}, without a word of Moment's"
+    return _OF_THE_NETWORK.get(code, code.replace("_", " "))

@@ -11,6 +11,9 @@ import base64
 import functools
 import hashlib
 import re
+import sys
+from contextlib import suppress
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -27,11 +30,13 @@ from importer.outcomes import (
 )
 from importer.results.chart import area, bar, ceiling, in_words, longest, steps, strip, ticks
 from importer.results.timeline import PACE_FILE, coarser
+from importer.values import pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from jinja2 import Environment
+    from jinja2 import BytecodeCache, Environment
+    from jinja2.bccache import Bucket
 
     from importer.results.chart import Part
     from importer.results.summary import GroupReport, Summary
@@ -75,7 +80,7 @@ _COMMAND = 4000
 _ERRORS_FILE = re.compile(r"errors(?:-[1-9][0-9]*)?\.csv", re.ASCII)
 # Hebrew, Arabic, Syriac, Thaana, N'Ko ... (the right-to-left blocks of Unicode's roadmap).
 _RTL = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
-_RUN = re.compile(rf"[{_RTL}](?:[{_RTL}\s\d.,'-]*[{_RTL}])?")
+_RUN = pattern(rf"[{_RTL}](?:[{_RTL}\s\d.,'-]*[{_RTL}])?")
 _FILE_WORDS = {
     "results.csv": "one line per record",
     "errors.csv": "the rows that need somebody, to be corrected and fed back",
@@ -95,6 +100,7 @@ def _templates() -> Environment:
     # Loaded when a page is written: most commands write none.
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
+        bytecode_cache=_compiled(),
         autoescape=True,
         optimized=False,  # Each template is used once: what it would save costs more.
         undefined=StrictUndefined,
@@ -104,6 +110,30 @@ def _templates() -> Environment:
     )
     made.filters |= {"n": "{:,}".format, "axis": _axis, "text": _text}
     return made
+
+
+def _compiled() -> BytecodeCache:
+    """Keeps compiled templates where Python keeps compiled modules, and under the same conditions.
+
+    To compile them is a twentieth of a run of ten rows.
+    """
+    from jinja2 import FileSystemBytecodeCache, compiler  # noqa: PLC0415 - as above
+
+    class Cache(FileSystemBytecodeCache):
+        def load_bytecode(self, bucket: Bucket) -> None:
+            with suppress(Exception):  # Damaged or not ours to read: the template is compiled.
+                super().load_bytecode(bucket)
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            if not sys.dont_write_bytecode:
+                with suppress(OSError):
+                    Path(self.directory).mkdir(parents=True, exist_ok=True)
+                    super().dump_bytecode(bucket)
+
+    # Jinja2 looks whether a template has changed, and not whether it or our settings of it have.
+    made_by = "-".join(f"{Path(one).stat().st_mtime_ns:x}" for one in (compiler.__file__, __file__))
+    folder = Path(cache_from_source(str(TEMPLATES / "template.py"))).parent
+    return Cache(str(folder), f"%s-{made_by}.pyc")
 
 
 def _shown(value: Any) -> Any:
@@ -117,7 +147,8 @@ def _text(value: str) -> Any:
     """A text with what runs from right to left set apart, so that it cannot reorder the rest."""
     from markupsafe import Markup, escape  # noqa: PLC0415 - comes with jinja2
 
-    return Markup(_RUN.sub(r"<bdi>\g<0></bdi>", str(escape(printable(value)))))  # noqa: S704 - escaped
+    shown = str(escape(printable(value)))
+    return Markup(shown if shown.isascii() else _RUN.sub(r"<bdi>\g<0></bdi>", shown))  # noqa: S704 - escaped
 
 
 def _page(name: str, facts: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import json
 import platform
 import sqlite3
 from dataclasses import asdict, field
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from typing import TYPE_CHECKING, Any
 
 from importer import __version__
@@ -182,8 +182,16 @@ def versions() -> dict[str, str]:
         "importer": __version__,
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
-        **{name: version(name) for name in packages},
+        **{name: _version(name) for name in packages},
     }
+
+
+def _version(package: str) -> str:
+    """As ``importlib.metadata.version``, which reads a package's whole description for it."""
+    for line in (distribution(package).read_text("METADATA") or "").splitlines():
+        if line.startswith("Version: "):
+            return line.removeprefix("Version: ")
+    return version(package)
 
 
 def write_summary(workspace: Workspace, summary: Summary) -> None:

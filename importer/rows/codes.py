@@ -299,9 +299,9 @@ _BY_DELIVERY = {
         "see which value is right: change the source or Moment, or let the source win ([update])",
     ),
     "stored_otherwise": _record(
-        "Moment took the update, and stored a value in another form.",
+        "Moment took the row, and stored a value in another form, or another value.",
         "Moment stored another form of the value",
-        "nothing; it is sent again only when the source changes",
+        "compare the fields that are named; one is sent again only when the source changes",
     ),
     "differs": _record(
         "The customer was in Moment already, and holds other values.",
@@ -356,6 +356,7 @@ _BY_DELIVERY = {
         "something between answers in Moment's place",
         "look at what these rows have in common, and ask who runs the gateway",
     ),
+    "answer_not_json": _record("The answer is no JSON.", "the answer is no JSON", _AGAIN),
     "body_cut": _record("The answer was cut off.", "the answer was cut off", _AGAIN),
     "body_encoded": _record(
         "The answer is compressed, which was not asked for.", "the answer is compressed", _AGAIN

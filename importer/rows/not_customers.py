@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.rows.text import INVISIBLE_SPACES, trim
-from importer.values import value
+from importer.values import pattern, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -65,7 +65,7 @@ _SUMS = (
     r"|\ud569\uacc4|\u0627\u0644\u0645\u062c\u0645\u0648\u0639|jumlah|t\u1ed5ng c\u1ed9ng|c\u1ed9ng"
 )
 _SUBTOTAL = r"(?:sub[ -]?totals?|zwischensumme|subtotaal|subtotale|sous-total)\b"
-_PART = re.compile(rf"{_SUBTOTAL}.*", re.IGNORECASE)
+_PART = pattern(rf"{_SUBTOTAL}.*", re.IGNORECASE)
 """The sum of a part of a file stands within it."""
 _THINGS = (
     r"(?:rows?|records?|lines?|entries|results?|customers?|accounts?|debtors?|items?"
@@ -79,7 +79,7 @@ _OF = (
     rf"|{_THINGS})"
 )
 # What follows a bare word would be part of a key: TOTAL-7 may be a customer's.
-_TOTAL = re.compile(
+_TOTAL = pattern(
     rf"[\s*=]*(?:{_SUMS})(?:[\s_]+{_OF})*(?:\s*\(?[A-Z]{{3}}\)?)?"
     rf"(?:[\s:=.]+(?:[A-Z]{{1,3}}\s*)?[0-9.,' ()-]*)?"
     rf"(?:\s*\(?[0-9]*\s*{_THINGS}\)?)?[\s*:]*",
@@ -96,7 +96,7 @@ _TEXT = (
     r"|informe|listado|archivo|relat\u00f3rio|lista|datei|berichts?|auswertung|elenco|bestand|raportu"
     r"|rapporten|\u043e\u0442\u0447[\u0435\u0451]\u0442\u0430)"
 )
-_END = re.compile(
+_END = pattern(
     rf"[\s*<\[(#-]*(?:{_END_WORD}(?:[\s*>\])#.:|-]*[0-9]*"
     rf"|[\s_-]+(?:{_LINK}[\s_-]*|the[\s_-]+|customer[\s_-]+)*(?:{_TEXT}|{_THINGS})\b.*)"
     r"|rapor sonu)[\s*>\])#.:-]*|\x1a",
@@ -109,7 +109,7 @@ _NUMBER_OF = (
     r"(?:(?:number|count) of |no\.? of |# of |total |anzahl |nombre d['\u2019e] ?"
     r"|n\u00famero de |numero di |aantal |antal |liczba )"
 )
-_COUNT = re.compile(
+_COUNT = pattern(
     rf"\W*(?:query (?:returned |ok, )|returned |fetched |selected |listed |{_NUMBER_OF})?"
     rf"[0-9][0-9,. ]*\s*{_THINGS}"
     rf"(?:\s+{_DONE})?(?:\s*\([0-9.]+ \w+\))?\W*"
@@ -124,7 +124,7 @@ _PRINTED = (
     r"|g\u00e9n\u00e9r\u00e9|stampato|impreso|generado|impresso|emitido|gerado|afgedrukt|wydrukowano"
     r"|udskrevet|utskriven"
 )
-_FOOT = re.compile(
+_FOOT = pattern(
     r"\W*(?:page|pg\.?|seite|blatt|pagina|p\u00e1gina|strona|sayfa|sida|side|sivu|strana"
     r"|\u0441\u0442\u0440\u0430\u043d\u0438\u0446\u0430)"
     r"\s*:?\s*[0-9]+(?:\s*(?:of|von|van|de|di|sur|z|av|af|\u0438\u0437|/)\s*[0-9]+)?\W*"
@@ -160,10 +160,8 @@ class EdgeLines:
         if named:
             name = pl.escape_regex(trim(layout.columns[named[0]]))
             blank = rf"[\s{INVISIBLE_SPACES}]*"
-            pattern = (
-                rf"(?i)^{blank}(?:[^\p{{L}}\p{{N}}]{{2,}}|{name}|{_SUBTOTAL}.{{0,20}}){blank}$"
-            )
-            self._may_be = named[0], pattern
+            begins = rf"(?i)^{blank}(?:[^\p{{L}}\p{{N}}]{{2,}}|{name}|{_SUBTOTAL}.{{0,20}}){blank}$"
+            self._may_be = named[0], begins
         self._off = layout.fed_back
         self._count = 0
         self._noted: dict[int, NoCustomer] = {}
@@ -249,8 +247,8 @@ class EdgeLines:
         """Rows that may be a rule or another header: both are none wherever they stand."""
         if self._may_be is None:
             return []
-        at, pattern = self._may_be
-        may = frame.to_series(at).str.contains(pattern)
+        at, begins = self._may_be
+        may = frame.to_series(at).str.contains(begins)
         return may.fill_null(value=False).arg_true().to_list()
 
     def _shape(self, cells: Sequence[str | None], *, at_edge: bool) -> str:
@@ -268,7 +266,7 @@ class EdgeLines:
             return ""
         if _HEAD.fullmatch(first) and any(map(_DATE.fullmatch, filled[1:2])):
             return "the head of a transmission"
-        said = (looks for pattern, looks in _SHAPES if pattern.fullmatch(first))
+        said = (looks for shape, looks in _SHAPES if shape.fullmatch(first))
         return next(said, "")
 
     def _is_header(self, texts: list[str]) -> bool:

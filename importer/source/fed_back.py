@@ -60,7 +60,7 @@ from importer.source.records import (
     kind_series,
 )
 from importer.source.source_options import column_name
-from importer.values import record, value
+from importer.values import pattern, record, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,8 +109,8 @@ _REWRITTEN = "|".join(
 )
 _NUMBER = re.compile(r"-?[0-9]{1,11}\.[0-9]+")
 """An amount: a spreadsheet drops zeros at its end, which changes no value."""
-_KEPT = re.compile(rf"'*\s*(?:[=+\-@\t\r]|(?:{_REWRITTEN})\s*\Z)", re.IGNORECASE)
-_WAS_KEPT = re.compile(rf"'+\s*(?:[=+\-@\t\r]|(?:{_REWRITTEN})\s*\Z)", re.IGNORECASE)
+_KEPT = pattern(rf"'*\s*(?:[=+\-@\t\r]|(?:{_REWRITTEN})\s*\Z)", re.IGNORECASE)
+_WAS_KEPT = pattern(rf"'+\s*(?:[=+\-@\t\r]|(?:{_REWRITTEN})\s*\Z)", re.IGNORECASE)
 
 
 def escape_cell(text: str) -> str:
@@ -152,7 +152,7 @@ _SCIENTIFIC = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?([0-9]{1,4})\Z")
 _DECIMAL = re.compile(r"'*(-?)([0-9]+)([.,])([0-9]+)\Z")
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE_PARTS = re.compile(r"[0-9]+|[a-z]+")
-_DATE = re.compile(
+_DATE = pattern(
     rf"'*(?:(?:{'|'.join(_MONTH_NAMES)})[a-z]*|[0-9]{{1,4}})"
     rf"(?:[-/. ]?(?:(?:{'|'.join(_MONTH_NAMES)})[a-z]*|[0-9]{{1,4}})){{1,2}}"
     r"(?:[T ]00:00(?::00)?)?\Z",

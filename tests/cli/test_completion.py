@@ -67,6 +67,9 @@ def asks(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         ("importer init x.csv --preset sh", ["shopify"]),
         ("importer presets --show x", ["xero"]),
         ("importer sandbox --metadata r", ["replace"]),
+        ("importer run", ["run", "runs"]),
+        ("importer ledger mo", ["move"]),
+        ("importer ledger move --acc", ["--account"]),
         ("importer run customers", []),  # The shell's own: names of files.
         ("importer nothing-like-it --x", []),
     ],
@@ -130,6 +133,24 @@ def test_bash_itself_completes_and_nothing_heavy_is_loaded(tmp_path: Path) -> No
     loaded = set((tmp_path / "loaded").read_text().split())
     assert "typer" in loaded
     assert not loaded & {"polars", "httpx", "anyio._backends._asyncio", "sqlalchemy"}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["rnu"], ["ledger", "--help"]])
+def test_a_list_of_commands_loads_nothing_of_what_they_do(words: list[str]) -> None:
+    """The settings of the one command that is typed are made, and no protocol or network."""
+    code = (
+        f"import sys\nsys.argv = {['importer', *words]}\nfrom importer.cli import main\n"
+        "try:\n    main()\nfinally:\n    print(*sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={"PATH": ""}
+    )
+    loaded = set(done.stdout.split())
+    assert "importer.job.job_settings" in loaded
+    heavy = {"polars", "httpx", "anyio", "asyncio", "pydantic", "rich", "hashlib", "json"}
+    assert not loaded & heavy
+    work = ("rows", "source", "plan", "engine", "results", "delivery.protocol", "delivery.http")
+    assert not loaded & {f"importer.{one}" for one in work}
 
 
 def test_a_small_run_loads_only_what_it_needs(tmp_path: Path) -> None:

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer
 import yaml
 
 from importer.cli.app import app
-from importer.cli.settings import BY_NAME, Given
+from importer.cli.settings import BY_NAME, Given, command_of
 from importer.errors import ExitCode
 from importer.job.job_settings import TABLE
 from importer.ledger import LedgerAddress
@@ -202,7 +201,7 @@ def test_importer_takes_every_command_line(
     program, command, *rest = [str(mapping) if word in MAPPINGS else word for word in words]
     assert Path(program).name == "importer"
     assert command == "run"
-    group: Any = typer.main.get_command(app)
+    group: Any = command_of(app)
     with group.make_context("importer", [command, *rest]) as above:
         one = group.get_command(above, command)
         with one.make_context(command, rest, parent=above) as context:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from importer.cli import main
 from importer.cli.app import app
+from importer.cli.settings import command_of
 from importer.sandbox import SandboxConfig, running
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +123,7 @@ class Reader:
     def serve(self, options: list[str]) -> tuple[int, str]:
         """A sandbox as the options say, on a free port of its own, in place of the one before."""
         self.stack.close()
-        group: Any = typer.main.get_command(app)
+        group: Any = command_of(app)
         command = group.commands["sandbox"]
         given = command.make_context("sandbox", list(options)).params
         config = SandboxConfig(

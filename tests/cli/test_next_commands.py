@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from importer.cli import main
@@ -16,6 +15,7 @@ from importer.cli.next_commands import after_run
 from importer.ledger.address import DEFAULT_LEDGER
 from importer.results import Summary
 from importer.sandbox import SandboxConfig, running
+from tests import plain_http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def type_in(
 
 def customers(base_url: str) -> set[str]:
     """The references of what the sandbox holds."""
-    text = httpx.get(f"{base_url}/_sandbox/customers").text
+    text = plain_http.get(f"{base_url}/_sandbox/customers").text
     return {json.loads(line)["external_reference"] for line in text.splitlines()}
 
 
@@ -148,7 +148,7 @@ def test_the_morning_after_a_conflict(tmp_path: Path, sandbox: str, type_in: Typ
     assert type_in(run)[0] == 0
     url = f"{sandbox}/billing/customers/A-1"
     key = {"Authorization": "Bearer sk_test_of_these_tests"}
-    httpx.patch(url, headers=key, json={"name": "Anna"}).raise_for_status()
+    plain_http.patch(url, headers=key, json={"name": "Anna"}).raise_for_status()
     export.write_text("Ref,Full\nA-1,Anne\n")
     code, proposed = type_in(run)
     assert code == 1
@@ -158,7 +158,7 @@ def test_the_morning_after_a_conflict(tmp_path: Path, sandbox: str, type_in: Typ
         assert less == "less"
         assert (tmp_path / name).read_text().count("A-") == 1
     assert type_in(wins)[0] == 0
-    assert httpx.get(url, headers=key).json()["name"] == "Anne"
+    assert plain_http.get(url, headers=key).json()["name"] == "Anne"
     for command in (status, export_ids):
         assert type_in(command)[0] == 0
     code, proposed = type_in(run)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import certifi
 import pytest
-import typer
 
 from importer.cli.app import app
+from importer.cli.settings import command_of
 from importer.job.job_settings import TABLE
 
 Command = Callable[..., tuple[int, str, str]]
@@ -177,9 +177,9 @@ def test_a_password_in_a_flag_is_not_shown(importer: Command, config: Path) -> N
 
 def test_every_option_that_can_be_set_can_be_shown() -> None:
     """``config`` has the options of ``run`` and ``check``: one that it left out could hide."""
-    group = typer.main.get_command(app)
+    group = command_of(app)
     names = {
-        name: {one.name for one in group.commands[name].params}  # type: ignore[attr-defined]
+        name: {one.name for one in group.commands[name].params}
         for name in ("run", "check", "config")
     }
     assert (names["run"] | names["check"]) - {"sources", "plan"} == names["config"]
@@ -190,9 +190,9 @@ def test_every_setting_has_its_variable() -> None:
     each_time = {one.flag for one in TABLE if one.each_time} | {
         *("--config", "--json", "--plan", "--save"),
     }
-    group = typer.main.get_command(app)
+    group = command_of(app)
     for name in ("run", "plan", "check", "config"):
-        for one in group.commands[name].params:  # type: ignore[attr-defined]
+        for one in group.commands[name].params:
             if one.opts[0].startswith("--") and one.opts[0] not in {"--help", "--base-url"}:
                 wanted = f"IMPORTER_{one.name.upper()}"
                 expected = None if one.opts[0] in each_time else wanted

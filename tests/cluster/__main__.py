@@ -21,10 +21,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
-
 import importer
 from importer import __version__
+from tests import plain_http
 from tests.cluster.fleet import Fleet
 from tests.postgres_server import PASSWORD
 from tests.rehearsal.audit import audit, references_of, sandbox_customers
@@ -84,7 +83,7 @@ class Campaign:
 
     def customers(self) -> int:
         """How many the sandbox holds."""
-        state = httpx.get(f"{self.base_url}/_sandbox/state", timeout=30).json()
+        state = plain_http.get(f"{self.base_url}/_sandbox/state", timeout=30).json()
         return int(state["customers"])
 
     def wait_for(self, share: float, processes: list[subprocess.Popen[bytes]]) -> bool:

@@ -10,7 +10,16 @@ import pytest
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as e
 from importer.delivery.protocol.creating import Flight, Phase, Policy, ProtocolError, step
-from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State
+from importer.delivery.protocol.states import (
+    NEW,
+    Done,
+    Hashes,
+    New,
+    Origin,
+    Rejected,
+    Sent,
+    State,
+)
 from importer.outcomes import Outcome
 
 NOW = 1_000_000.0
@@ -204,6 +213,45 @@ def test_done_remembers_the_version_that_was_sent_where_moment_holds_another() -
     """A changed row whose older version is at Moment shows as changed in the next run."""
     assert run(OTHER, DIFFERENT)[1] == "commit done 3 B found"
     assert run(OTHER, FOUND)[1] == "commit done 3 A found"
+
+
+SENT_FIELDS = (("balance", b"100"), ("currency", b"ZAR"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer", "note"),
+    [
+        (SENT_FIELDS, replace(CREATED, seen=SENT_FIELDS), (201, "", "")),
+        (SENT_FIELDS, replace(CREATED, seen=(*SENT_FIELDS, ("phone", b"+27"))), (201, "", "")),
+        (
+            SENT_FIELDS,
+            replace(CREATED, seen=(("balance", b"100"), ("currency", b"USD"))),
+            (201, "stored_otherwise", "Moment stored other values in: currency"),
+        ),
+        (
+            SENT_FIELDS,
+            replace(CREATED, seen=(("name", b"Ada"),)),
+            (201, "stored_otherwise", "Moment stored other values in: balance, currency"),
+        ),
+        (SENT_FIELDS, CREATED, (201, "", "")),
+        (None, replace(CREATED, seen=SENT_FIELDS), (201, "", "")),
+        (SENT_FIELDS, replace(CREATED, replayed=True, seen=SENT_FIELDS[:1]), (201, "", "")),
+    ],
+    ids=["same", "more", "another", "dropped", "not shown", "not known", "replayed"],
+)
+def test_a_fresh_customer_that_shows_other_values_than_were_sent_is_told_of(
+    fields: Hashes | None, answer: a.Created, note: tuple[int, str, str]
+) -> None:
+    """The customer is ours and is created; what Moment made of a value is no silent success."""
+    row, _ = step(flight(NEW)._replace(fields=fields), e.Begin(NOW), POLICY)
+    row, _ = step(row, e.Committed(NOW), POLICY)
+    row, command = step(row, e.Answered(answer, NOW), POLICY)
+    origin = Origin.REPLAYED if answer.replayed else Origin.CREATED
+    assert isinstance(command, e.Commit)
+    assert command.transition.new == Done(0, A, answer.customer_id, origin)
+    _, settled = step(row, e.Committed(NOW), POLICY)
+    assert isinstance(settled, e.Settle)
+    assert settled == e.Settle(Outcome.CREATED, answer.customer_id, *note)
 
 
 def test_a_first_refusal_of_a_row_never_sent_before_is_believed_at_once() -> None:

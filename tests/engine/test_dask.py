@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import dask
 import pytest
 
 from importer.delivery.around import Around, loop_options
@@ -189,6 +190,28 @@ def test_an_engine_needs_dask(monkeypatch: pytest.MonkeyPatch) -> None:
         check_engine(DeliverySettings(ledger=shared, engine="tcp://127.0.0.1:9"))
 
     assert "importer[dask" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("address", "given", "says"),
+    [
+        ("tls", {}, "TLS__CA_FILE and "),
+        ("tls", {"tls.ca-file": "ca.pem"}, "TLS__CLIENT__CERT"),
+        ("tls", {"tls.ca-file": "ca.pem", "tls.client.cert": "no.pem"}, "(ca.pem, no.pem)"),
+        ("tcp", {"require-encryption": True}, "dask+tls://"),
+    ],
+)
+def test_tls_that_is_not_set_up_is_told_before_anything_is_read(
+    address: str, given: dict[str, object], says: str
+) -> None:
+    """The message names the variables and the files, and nobody is asked."""
+    shared = LedgerAddress.parse("postgresql://host/database")
+    settings = {f"distributed.comm.{name}": one for name, one in given.items()}
+
+    with dask.config.set(settings), pytest.raises(UsageError) as refused:
+        check_engine(DeliverySettings(ledger=shared, engine=f"{address}://127.0.0.1:9"))
+
+    assert says in f"{refused.value.message} {refused.value.hint}"
 
 
 @pytest.mark.slow

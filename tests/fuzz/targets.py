@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import httpx
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from importer.sandbox import SandboxConfig, running
+from tests import plain_http
 from tests.fuzz.bulk import judge_many
 from tests.fuzz.contract import REQUESTS, conforms
 from tests.fuzz.inputs import (
@@ -63,7 +63,7 @@ def round_of(name: str, number: int) -> tuple[str, int, str]:
     stack = ExitStack()
     if name == SANDBOX:
         base_url = stack.enter_context(running(SandboxConfig(faults="stored500=0.05,503=0.05")))
-        http = stack.enter_context(httpx.Client(base_url=base_url, trust_env=False))
+        http = stack.enter_context(plain_http.Client(base_url=base_url))
         holds = partial(conforms, http)
 
     @seed(number)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from hypothesis import given, settings
 
 from importer.sandbox import SandboxConfig, running
+from tests import plain_http
 from tests.fuzz.contract import REQUESTS, Request, conforms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import httpx
 
 
 @pytest.fixture(scope="module", params=["", "lost=0,stored500=0.1,503=0.1"])
@@ -20,7 +22,7 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """A sandbox that works, and one that fails as gateways and servers do."""
     with (
         running(SandboxConfig(faults=request.param)) as base_url,
-        httpx.Client(base_url=base_url, trust_env=False) as http,
+        plain_http.Client(base_url=base_url) as http,
     ):
         yield http
 

@@ -149,7 +149,7 @@ STATUSES: list[tuple[bytes, bytes, Any, Any]] = [
     (b"500 X", PROBLEM, a.LookUpFailed("no", 500), a.ServerFault(500, "no")),
     (b"503 X", HTML, a.LookUpFailed("not_the_api", 503), a.ServerFault(503, "http_503")),
     (b"408 X", HTML, a.LookUpFailed("not_the_api", 408), a.ServerFault(408, "http_408")),
-    (b"204 X", b"", a.LookUpFailed("not_the_api", 204), a.Unbelievable(204, "not_json")),
+    (b"204 X", b"", a.LookUpFailed("not_the_api", 204), a.Unbelievable(204, "answer_not_json")),
 ]  # fmt: skip
 
 

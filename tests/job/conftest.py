@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from importer.delivery.credentials import ApiKey
@@ -15,6 +14,7 @@ from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.run import Finished, run
 from importer.ledger import LedgerAddress
 from importer.sandbox import SandboxConfig, running
+from tests import plain_http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,22 +75,22 @@ class Job:
 
     def state(self) -> dict[str, Any]:
         """What the sandbox counts."""
-        found: dict[str, Any] = httpx.get(f"{self.base_url}/_sandbox/state").json()
+        found: dict[str, Any] = plain_http.get(f"{self.base_url}/_sandbox/state").json()
         return found
 
     def held(self) -> dict[str, str]:
         """What the sandbox holds: reference -> id."""
-        text = httpx.get(f"{self.base_url}/_sandbox/customers").text
+        text = plain_http.get(f"{self.base_url}/_sandbox/customers").text
         lines = [json.loads(line) for line in text.splitlines()]
         return {line["external_reference"]: line["id"] for line in lines}
 
     def advance(self, seconds: float) -> None:
         """Move the sandbox's clock."""
-        httpx.post(f"{self.base_url}/_sandbox/clock", json={"advance_seconds": seconds})
+        plain_http.post(f"{self.base_url}/_sandbox/clock", json={"advance_seconds": seconds})
 
     def fault(self, spec: str) -> None:
         """Replace the sandbox's faults."""
-        answer = httpx.post(f"{self.base_url}/_sandbox/faults", json={"spec": spec})
+        answer = plain_http.post(f"{self.base_url}/_sandbox/faults", json={"spec": spec})
         answer.raise_for_status()
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from importer.delivery.credentials import ApiKey
 from importer.errors import ExitCode, LedgerInUse, SourceError, UsageError
 from importer.ledger import RunLock
+from importer.sandbox import customers as sandbox_customers
+from tests import plain_http
 from tests.job.conftest import HEADER, Job, customers, outcomes, results
 
 if TYPE_CHECKING:
@@ -170,11 +173,9 @@ def test_a_lost_ledger_finds_every_customer_again(job: Job, tmp_path: Path) -> N
 
 def test_a_customer_that_differs_at_moment_is_found_and_never_overwritten(job: Job) -> None:
     """A foreign creator's customer is found; the fields that differ are named."""
-    import httpx
-
     headers = {"Authorization": f"Bearer {job.key.secret}", "Idempotency-Key": "foreign"}
     body = {"external_reference": "C-1", "name": "Somebody Else"}
-    httpx.post(f"{job.base_url}/billing/customers", json=body, headers=headers)
+    plain_http.post(f"{job.base_url}/billing/customers", json=body, headers=headers)
     finished = job.run(customers(range(3)))
     assert outcomes(finished) == {"created": 2, "found": 1}
     row = results(finished)[1]
@@ -272,6 +273,24 @@ def test_a_customer_that_was_found_otherwise_stays_told_of(job: Job) -> None:
     assert told[0][1] == ("found", "differs")
     assert told[1] == [("unchanged", ""), ("changed", "differs")]
     assert results(nights[1])[1]["error"] == "Moment holds other values in: balance"
+
+
+def test_a_customer_that_moment_stores_with_other_values_is_told_of(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is created, its line names the fields, and the run warns of such rows."""
+
+    def in_dollars(fields: dict[str, Any]) -> dict[str, Any]:
+        return {**fields, "currency": "USD"} if fields["external_reference"] == "C-1" else fields
+
+    monkeypatch.setattr(sandbox_customers, "as_stored_json", in_dollars)
+    finished = job.run(customers(range(3)))
+    told = [(row["outcome"], row["error_code"], row["error"]) for row in results(finished)]
+    other = ("created", "stored_otherwise", "Moment stored other values in: currency")
+    assert told == [("created", "", ""), other, ("created", "", "")]
+    (warning,) = json.loads((finished.results / "summary.json").read_text())["warnings"]
+    assert warning.startswith("Moment stored other values than it was sent in 1 row:")
+    assert finished.exit_code is ExitCode.OK
 
 
 def test_an_empty_file_is_never_a_success(job: Job) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from importer.errors import ExitCode
 from importer.ledger import Account, open_ledger
 from importer.ledger.field_hashes import short_hashes_of
 from importer.rows.payload import canonical
+from tests import plain_http
 from tests.job.conftest import HEADER, Job, outcomes, results
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def payload(reference: str, name: str, phone: str, balance: int) -> str:
 def held(job: Job, reference: str) -> dict[str, Any]:
     """What the sandbox holds of one customer."""
     url = f"{job.base_url}/billing/customers/{reference}"
-    answer = httpx.get(url, headers={"Authorization": f"Bearer {job.key.secret}"})
+    answer = plain_http.get(url, headers={"Authorization": f"Bearer {job.key.secret}"})
     found: dict[str, Any] = answer.json()
     return found
 
@@ -48,7 +48,7 @@ def edit(job: Job, reference: str, **values: object) -> None:
     """Somebody changes a customer at Moment."""
     url = f"{job.base_url}/billing/customers/{reference}"
     headers = {"Authorization": f"Bearer {job.key.secret}"}
-    httpx.patch(url, headers=headers, json=values).raise_for_status()
+    plain_http.patch(url, headers=headers, json=values).raise_for_status()
 
 
 def told(finished: Finished) -> dict[str, tuple[str, str]]:

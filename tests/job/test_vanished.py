@@ -16,6 +16,7 @@ from importer.job import volume as marking
 from importer.job.limit import parse_bound
 from importer.job.world import World
 from importer.mapping import load_mapping
+from tests import plain_http
 from tests.job.conftest import HEADER, Job, customers, outcomes
 from tests.job.test_updates import edit, held
 
@@ -142,7 +143,7 @@ def test_a_mark_that_cannot_be_set_counts_as_not_done(job: Job) -> None:
     """The customer is not in Moment any more; no night asks for it again."""
     asked = rule(job.folder)
     job.run(customers(range(3)), **asked)
-    httpx.post(f"{job.base_url}/_sandbox/reset").raise_for_status()
+    plain_http.post(f"{job.base_url}/_sandbox/reset").raise_for_status()
     for _ in range(2):
         finished = job.run(customers(range(2)), **asked)
         assert (finished.exit_code, listed(finished)) == (ExitCode.ROWS_LEFT, {"C-2": "missing"})

@@ -9,7 +9,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from importer.delivery.credentials import ApiKey
@@ -19,6 +18,7 @@ from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.verify import Verified, compare, verify
 from importer.job.world import World
 from importer.ledger import LedgerAddress
+from tests import plain_http
 from tests.job.conftest import KEY, Job, customers
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def listed(found: Verified) -> list[tuple[str, str, str]]:
 
 def edit(job: Job, reference: str, **fields: Any) -> None:
     """Somebody edits at Moment."""
-    answer = httpx.patch(
+    answer = plain_http.patch(
         f"{job.base_url}/billing/customers/{reference}",
         json=fields,
         headers={"Authorization": f"Bearer {KEY.secret}"},
@@ -111,7 +111,7 @@ def test_edits_and_payments_are_told_apart(job: Job) -> None:
 def test_a_customer_that_is_gone_is_missing(job: Job) -> None:
     """By its id and by its reference."""
     job.run(customers(range(3)))
-    httpx.post(f"{job.base_url}/_sandbox/reset").raise_for_status()
+    plain_http.post(f"{job.base_url}/_sandbox/reset").raise_for_status()
     found = verified(job)
     assert found.exit_code is ExitCode.ROWS_LEFT
     assert found.found == {"missing": 3}
@@ -189,6 +189,14 @@ def test_another_merchants_key_verifies_nothing(job: Job) -> None:
     job.run(customers(range(2)))
     with pytest.raises(UsageError, match="not the one"):
         verified(job, key=ApiKey("sk_test_of_somebody_else", "test"))
+
+
+def test_an_account_of_which_nobody_is_known_is_no_good_news(job: Job) -> None:
+    """A forgotten ``--account`` is refused with the accounts that the ledger knows."""
+    job.options["account"] = "shop"
+    job.run(customers(range(3)))
+    with pytest.raises(UsageError, match=r"no customer of .* default; it knows .*shop"):
+        verified(job)
 
 
 def test_without_a_ledger_there_is_nothing_to_verify(job: Job) -> None:

@@ -485,9 +485,16 @@ def test_what_the_database_says_passes_by_itself_or_needs_a_person(
         ("failed to resolve host 'db.example': Temporary failure in name resolution", 75),
         ("failed to resolve host 'db.example': [Errno -2] Name or service not known", 3),
         ("FATAL: password authentication failed for user x", 2),
+        ('server certificate for "db" does not match host name "10.0.0.1"', 2),
+        ('private key file "k" has group or world access', 2),
+        ("SSL error: certificate verify failed", 2),
+        ("SSL error: tlsv13 alert certificate required", 2),
+        ("SSL error: unexpected eof while reading", 75),
     ],
 )
 def test_a_server_that_is_not_reached(said: str, code: int) -> None:
     """An outage passes; a name that nobody knows, and a wrong password, need a person."""
     error = not_reached(LedgerAddress.parse("postgresql://host/db"), psycopg.OperationalError(said))
     assert error.exit_code == code
+    tls = "certificate verify" in said
+    assert ("sslrootcert=FILE" in error.hint) is tls

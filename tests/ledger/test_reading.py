@@ -9,7 +9,17 @@ from importer.delivery.protocol.states import NEW, Transition
 from importer.ledger import Account, Mapped, open_ledger, read_accounts
 from importer.ledger import ledger as module
 from importer.ledger.known_versions import FINGERPRINT, Range, of_range
-from tests.ledger.samples import ACCOUNT, DONE, EVERY_STATE, REJECTED, SENT, Place, done, sent
+from tests.ledger.samples import (
+    ACCOUNT,
+    DONE,
+    EVERY_STATE,
+    REJECTED,
+    SENT,
+    Place,
+    attempt,
+    done,
+    sent,
+)
 
 OTHERS = (
     Account("https://api.example.com", "live"),
@@ -51,6 +61,29 @@ def test_walks_are_in_binary_order_across_pages(
         assert list(ledger.mapping()) == [
             Mapped(one, f"bcus_{one}", "created", 2.0) for one in sorted(references)
         ]
+
+
+def test_references_are_read_many_as_one_text(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages join without a gap, one reference with a line break in it is one, other accounts none.
+
+    A reference of which nothing came is among them.
+    """
+    monkeypatch.setattr(module, "REFERENCES", 3)
+    references = ["1", "A", "B", "C\nD", "F", "a"]
+    with open_ledger(place(), ACCOUNT) as ledger:
+        assert list(ledger.references()) == []
+        changes = [sent(one) for one in references]
+        ledger.apply(changes, [attempt("E")], run_id="r", now=1.0)
+        assert ledger.states(["E"]) == {}
+        assert [page.to_list() for page in ledger.references()] == [
+            ["1", "A", "B"],
+            ["C\nD", "E", "F"],
+            ["a"],
+        ]
+    with open_ledger(place(), OTHERS[1]) as other:
+        assert list(other.references()) == []
 
 
 def test_the_mapping_holds_customers_only(place: Place) -> None:
@@ -125,6 +158,9 @@ def test_versions_are_the_states_without_their_objects(place: Place) -> None:
             sorted([*every, "0", "R1/", "R7x"]),
             ascending[::3],
             ascending[::100],
+            # Dense, and then one far behind; few at first, and then a dense part by keys and range.
+            [*ascending[:50], *ascending[-3:], "Z"],
+            [*ascending[:2000:20], *ascending[2000:]],
             ["0", "1"],
             ["R0"],
             [],

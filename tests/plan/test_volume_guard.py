@@ -124,6 +124,22 @@ def test_another_reference_is_no_twin(new: str, known: str) -> None:
     assert find_twins(lambda: [pl.Series([new])], lambda: [pl.Series([known])]) == Twins()
 
 
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        ({"007", "7"}, 0),
+        ({"007"}, 1),
+        ({"7"}, 0),
+        (set(), 0),
+    ],
+)
+def test_a_twin_is_one_that_the_ledger_still_knows(there: set[str], found: int) -> None:
+    """A reference of which nothing came is nobody's twin, and makes no row a known one."""
+    known = pl.Series(["007", "7", "8"])
+    twins = find_twins(lambda: [pl.Series(["7"])], lambda: [known], there.intersection)
+    assert twins == Twins(found, (("7", "007"),) * found)
+
+
 def test_forty_of_forty_lost_zeros_are_counted_with_three_examples() -> None:
     """The message stays short, however many there are."""
     known = [f"{n:05d}" for n in range(1, 41)]

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import httpx
+from tests import plain_http
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def references_of(path: Path) -> set[str]:
 def sandbox_customers(base_url: str) -> dict[str, tuple[str, int]]:
     """What the sandbox holds: reference -> (id, times created)."""
     customers: dict[str, tuple[str, int]] = {}
-    with httpx.stream("GET", f"{base_url}/_sandbox/customers", timeout=60) as answer:
+    with plain_http.stream("GET", f"{base_url}/_sandbox/customers", timeout=60) as answer:
         for line in answer.iter_lines():
             one = json.loads(line)
             customers[one["external_reference"]] = (one["id"], one["creations"])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import httpx
-
+from tests import plain_http
 from tests.rehearsal.processes import KEY
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class Nights:
 
     def edit(self, base_url: str) -> None:
         """Somebody changes customers at Moment, before the first of these nights."""
-        with httpx.Client(base_url=base_url, timeout=30) as client:
+        with plain_http.Client(base_url=base_url, timeout=30) as client:
             for reference, kind in self.kinds.items():
                 fields: dict[str, Any] = {}
                 if kind.edit == "balance":
@@ -127,7 +126,7 @@ class Nights:
         references = [*self.kinds, *rng.sample(sorted(self.held), others)]
         headers = {"Authorization": f"Bearer {KEY}"}
         found = []
-        with httpx.Client(base_url=base_url, headers=headers, timeout=30) as client:
+        with plain_http.Client(base_url=base_url, headers=headers, timeout=30) as client:
             for reference in references:
                 answer = client.get(f"/billing/customers/{reference}")
                 customer = answer.raise_for_status().json()
@@ -144,7 +143,7 @@ class Requests:
 
     def __init__(self, base_url: str) -> None:
         # One client for all: a new one costs more than the question.
-        self._client = httpx.Client(base_url=base_url, timeout=60)
+        self._client = plain_http.Client(base_url=base_url, timeout=60)
 
     def so_far(self, method: str = "") -> int:
         """The count; of this method only where one is given."""

@@ -6,16 +6,28 @@ import base64
 import hashlib
 import itertools
 import re
+import sys
 from html.parser import HTMLParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from jinja2 import Environment
 
 from importer.outcomes import Outcome
 from importer.results.chart import bar, ceiling, ticks
-from importer.results.html_report import MARKS, TEMPLATES, in_one_sentence, render_run, render_runs
+from importer.results.html_report import (
+    MARKS,
+    TEMPLATES,
+    _templates,
+    in_one_sentence,
+    render_run,
+    render_runs,
+)
 from importer.results.timeline import MOST, Interval
 from tests.results.pages import LONG, day_two, delivery, group, hostile, runs, summary
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FETCHES = {"action", "background", "cite", "data", "formaction", "poster", "src", "srcset", "style"}
 
@@ -42,9 +54,10 @@ def pages() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("page", pages())
-def test_a_page_fetches_and_runs_nothing(page: str) -> None:
+@pytest.mark.parametrize("which", range(3))
+def test_a_page_fetches_and_runs_nothing(which: int) -> None:
     """No script, no handler, no address but those of files beside it, and a policy that says so."""
+    page = pages()[which]
     tags = Tags(page).tags
     names = {tag for tag, _ in tags}
     assert not names & {"script", "img", "iframe", "object", "embed", "link", "base", "form"}
@@ -244,3 +257,39 @@ def test_axes_end_at_round_numbers() -> None:
         assert labels[0] == (0, "0")
         assert all(0 <= one.percent <= 100 for one in labels)
         assert len({one.label for one in labels}) == len(labels)
+
+
+def test_templates_are_compiled_once_and_what_is_damaged_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Kept compiled as modules are; where nothing can be kept, or was damaged, nobody notices."""
+    compiled: list[str] = []
+    real = Environment.compile
+
+    def compile_(self: Environment, *given: Any, **named: Any) -> Any:
+        compiled.append(given[1])
+        return real(self, *given, **named)
+
+    def renders(*, compiles: bool) -> None:
+        _templates.cache_clear()
+        compiled.clear()
+        assert render_run(day_two(), []) == page
+        assert bool(compiled) is compiles
+
+    page = render_run(day_two(), [])
+    monkeypatch.setattr(Environment, "compile", compile_)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "kept"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    renders(compiles=True)
+    renders(compiles=True)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    renders(compiles=True)
+    renders(compiles=False)
+    kept = [*(tmp_path / "kept").rglob("*.pyc")]
+    for one in kept:
+        one.write_bytes(one.read_bytes()[:100])
+    renders(compiles=True)
+    renders(compiles=False)
+    monkeypatch.setattr(sys, "pycache_prefix", str(kept[0]))
+    renders(compiles=True)
+    _templates.cache_clear()

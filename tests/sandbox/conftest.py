@@ -6,13 +6,15 @@ from contextlib import ExitStack
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from importer.sandbox import SandboxConfig, running
+from tests import plain_http
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import httpx
 
 TEST_KEY = "sk_test_abc"
 
@@ -22,7 +24,7 @@ class Api:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self.http = httpx.Client(base_url=base_url, timeout=10, trust_env=False)
+        self.http = plain_http.Client(base_url=base_url, timeout=10)
         self._keys = count()
 
     def post(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests import plain_http
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -231,12 +233,11 @@ def test_latency_does_not_block_others(start: Callable[..., Any]) -> None:
     """While one answer waits, the audit area answers and sees it in flight."""
     api = start(faults="ref:SLOW=latency@60000")
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(
+        plain_http.post(
             f"{api.base_url}/billing/customers",
             json={"external_reference": "SLOW"},
             headers={"Authorization": "Bearer sk_test_a", "Idempotency-Key": "slow"},
             timeout=0.3,
-            trust_env=False,
         )
     assert api.state()["in_flight"] == 1
     assert api.post("FAST").status_code == 201

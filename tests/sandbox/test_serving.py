@@ -10,15 +10,17 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from importer.errors import UsageError
 from importer.sandbox import SandboxConfig, create_app, running, serve
+from tests import plain_http
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import httpx
 
 PROGRAM = """
 import sys
@@ -45,11 +47,10 @@ def process(data: str = "", latency: float = 0) -> Iterator[tuple[subprocess.Pop
 
 def create(base_url: str, reference: str) -> httpx.Response:
     """Create a customer with a key made from its reference."""
-    return httpx.post(
+    return plain_http.post(
         f"{base_url}/billing/customers",
         json={"external_reference": reference},
         headers={"Authorization": "Bearer sk_test_a", "Idempotency-Key": f"key-{reference}"},
-        trust_env=False,
     )
 
 
@@ -66,7 +67,7 @@ def test_a_signal_ends_serving_quietly(number: signal.Signals) -> None:
 
 def test_what_is_in_flight_is_finished() -> None:
     """A request that is running when the signal comes still gets its answer."""
-    with process(latency=700) as (child, base_url), httpx.Client(trust_env=False) as client:
+    with process(latency=700) as (child, base_url), plain_http.Client() as client:
         host, port = base_url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=10) as raw:
             raw.sendall(
@@ -93,7 +94,7 @@ def test_the_data_file_survives_kill_9(tmp_path: Path) -> None:
         assert replay.headers["idempotent-replayed"] == "true"
         assert replay.content == first.content
         assert create(base_url, "B").status_code == 201
-        state = httpx.get(f"{base_url}/_sandbox/state", trust_env=False).json()
+        state = plain_http.get(f"{base_url}/_sandbox/state").json()
     assert (state["customers"], state["creations"]) == (2, 2)
     assert state["max_creations_per_reference"] == 1
 
@@ -106,20 +107,20 @@ def test_updates_clock_and_reset_are_kept(tmp_path: Path) -> None:
         with running(config) as base_url:
             for call in calls:
                 call(base_url)
-            state: dict[str, Any] = httpx.get(f"{base_url}/_sandbox/state", trust_env=False).json()
+            state: dict[str, Any] = plain_http.get(f"{base_url}/_sandbox/state").json()
             return state
 
     def post(path: str, body: object) -> Callable[[str], object]:
-        return lambda url: httpx.post(url + path, json=body, trust_env=False)
+        return lambda url: plain_http.post(url + path, json=body)
 
     def patch(url: str) -> None:
         headers = {"Authorization": "Bearer sk_test_a"}
         url += "/billing/customers/A"
-        httpx.patch(url, json={"name": "New"}, headers=headers, trust_env=False)
+        plain_http.patch(url, json={"name": "New"}, headers=headers)
 
     def check(url: str) -> None:
         headers = {"Authorization": "Bearer sk_test_a"}
-        body = httpx.get(f"{url}/billing/customers/A", headers=headers, trust_env=False).json()
+        body = plain_http.get(f"{url}/billing/customers/A", headers=headers).json()
         assert body["name"] == "New"
 
     visit(lambda url: create(url, "A"), patch, post("/_sandbox/clock", {"advance_seconds": 90000}))
@@ -202,7 +203,7 @@ with running(SandboxConfig(faults="ref:A=lost,ref:A=cut")) as url:
     for expected in (httpx.ReadError, httpx.RemoteProtocolError):
         try:
             httpx.post(url + "/billing/customers", json={"external_reference": "A"},
-                       headers=headers, trust_env=False)
+                       headers=headers)
         except expected as error:
             print(type(error).__name__)
 """

@@ -12,8 +12,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-import httpx
-
+from tests import plain_http
 from tests.rehearsal.audit import audit, sandbox_customers
 from tests.rehearsal.processes import export, start_run, start_sandbox
 from tests.torture import checks
@@ -132,11 +131,13 @@ class Arena:
     def tell_sandbox(self, what: str, **body: Any) -> None:
         """Set faults or the clock of the running sandbox."""
         url = f"{self.sandbox_url}/_sandbox/{what}"
-        httpx.post(url, json=body, timeout=30).raise_for_status()
+        plain_http.post(url, json=body, timeout=30).raise_for_status()
 
     def state(self) -> dict[str, Any]:
         """The sandbox's counts."""
-        answer: dict[str, Any] = httpx.get(f"{self.sandbox_url}/_sandbox/state", timeout=30).json()
+        answer: dict[str, Any] = plain_http.get(
+            f"{self.sandbox_url}/_sandbox/state", timeout=30
+        ).json()
         return answer
 
     def under_way(self, run: Run, share: float) -> bool:

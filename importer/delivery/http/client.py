@@ -258,7 +258,7 @@ class MomentClient:
         if 200 <= status < 300:  # noqa: PLR2004 - the 2xx class, RFC 9110 section 15.3
             customer = found or {}
             if found is None and self._echo_check:
-                return a.Unbelievable(status, reply.body_error or "not_json")
+                return a.Unbelievable(status, reply.body_error or "answer_not_json")
             customer_id = reading.customer_id(customer, reference, echo_check=self._echo_check)
             if customer_id is None:
                 return a.Unbelievable(status, "not_our_customer")
@@ -324,7 +324,7 @@ class MomentClient:
         status, found = reply.status, reading.json_object(reply.body)
         if status == httpx.codes.OK:
             if found is None:
-                return a.LookUpFailed(reply.body_error or "not_json", status)
+                return a.LookUpFailed(reply.body_error or "answer_not_json", status)
             metadata = reading.metadata_texts(found)
             if metadata is None or not self._is_ours(found, customer_id, reference):
                 return a.LookUpFailed("not_our_customer", status)
@@ -349,7 +349,7 @@ class MomentClient:
         status, found = reply.status, reading.json_object(reply.body)
         if 200 <= status < 300:  # noqa: PLR2004 - the 2xx class, RFC 9110 section 15.3
             if found is None:
-                return a.Unbelievable(status, reply.body_error or "not_json")
+                return a.Unbelievable(status, reply.body_error or "answer_not_json")
             if not self._is_ours(found, customer_id, reference):
                 return a.Unbelievable(status, "not_our_customer")
             return u.Patched(self._seen(reference, found), status)

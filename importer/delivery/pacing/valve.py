@@ -16,7 +16,7 @@ from importer.delivery.pacing import outage as h
 from importer.delivery.pacing.gate import Gate, GateClosed
 from importer.delivery.pacing.pace import Kind, PaceSettings
 from importer.delivery.protocol import answers as a
-from importer.delivery.stopping import turned_away
+from importer.delivery.stopping import PATIENCE, turned_away
 from importer.values import record
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from importer.delivery.pacing.server_hints import RateLimitHint
     from importer.delivery.pacing.shared_rate import SharedRate
 
-PATIENCE = 900.0
-"""Seconds; the longest time that a run waits for anything without settling a row."""
 _KINDS = {
     h.Said.SENSE: Kind.OK,
     h.Said.ABSENT: Kind.OK,
@@ -35,7 +33,7 @@ _KINDS = {
     h.Said.THROTTLED: Kind.THROTTLED,
 }
 
-__all__ = ["PATIENCE", "GateClosed", "ToldToWait", "Trail", "Valve"]
+__all__ = ["GateClosed", "ToldToWait", "Trail", "Valve"]
 
 
 class ToldToWait(Exception):

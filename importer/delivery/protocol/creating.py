@@ -87,6 +87,8 @@ UNPROCESSABLE = 422
 """Also what the Idempotency-Key draft gives a key that was used with another payload."""
 TURNED_AWAY = "turned_away"
 """Error code of a row that the API turned away with 403, 404 or 405, though it takes others."""
+STORED_OTHERWISE = "stored_otherwise"
+"""Error code of a row whose customer Moment answered with other values than it was sent."""
 NOT_THE_API = "not_the_api"
 """Error code of a row that only something other than the API answered: a firewall, a gateway."""
 PROOF = 2
@@ -176,11 +178,14 @@ def _committed(flight: Flight, now: float, policy: Policy) -> Step:
     match state:
         case Done():
             found = state.origin is Origin.FOUND
+            note = flight.note if state.origin is Origin.CREATED else (flight.note[0], "", "")
+            if state.differs:
+                note = flight.note[0], "differs", _differs(state)
             return _settle(
                 flight,
                 Outcome.FOUND if found else Outcome.CREATED,
                 customer_id=state.customer_id,
-                note=(flight.note[0], "differs" if state.differs else "", _differs(state)),
+                note=note,
             )
         case Rejected():
             return _settle(flight, Outcome.REJECTED, note=flight.note)
@@ -213,7 +218,7 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
         case a.Created():
             origin = Origin.REPLAYED if answer.replayed else Origin.CREATED
             differs = answer.differs if answer.replayed else ()
-            noted = flight._replace(note=(answer.http_status, "", ""))
+            noted = flight._replace(note=(answer.http_status, *_stored(flight, answer)))
             return _done(noted, answer.customer_id, origin, differs)
         case a.Unbelievable():
             noted = _suspect(flight, answer.http_status, answer.error_code)
@@ -256,6 +261,18 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
         case a.RunWrong():
             over = flight._replace(phase=Phase.OVER)
             return over, Halt(answer.reason, answer.http_status, answer.detail)
+
+
+def _stored(flight: Flight, answer: a.Created) -> tuple[str, str]:
+    """(code, text) where a fresh answer shows other values than those that were just sent."""
+    if answer.replayed or not flight.fields or not answer.seen or answer.seen == flight.fields:
+        return "", ""
+    other = [name for name, value in flight.fields if (name, value) not in answer.seen]
+    return (
+        (STORED_OTHERWISE, f"Moment stored other values in: {', '.join(other)}")
+        if other
+        else ("", "")
+    )
 
 
 def _turned_away(answer: a.Blocked) -> tuple[int, str, str]:

@@ -76,6 +76,8 @@ _WORDS = (
     *("authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist"),
     *("is not permitted to log in", "invalid", "root certificate", "certificate verify failed"),
     *("SSL is not enabled", "does not support SSL", "server does not support", "could not read"),
+    *("does not match host name", "certificate file", "private key file", "could not load"),
+    *("could not open certificate", " alert ", "wrong version number"),
 )
 """Of libpq's messages, where it gives no SQLSTATE: what another try would not change."""
 _NOT_PASSING = "25006"
@@ -120,6 +122,27 @@ def _said(error: psycopg.Error) -> str:
     return f"{primary} (SQLSTATE {code})" if primary else f"SQLSTATE {code}"
 
 
+_AUTHORITY = (
+    "name the authority of the server with sslrootcert=FILE in the URL (or PGSSLROOTCERT);"
+    " sslrootcert=system takes those of this machine"
+)
+_FIXES = {
+    "certificate verify failed": _AUTHORITY,
+    "root certificate": _AUTHORITY,
+    "private key file": "chmod 600 makes a private key private",
+    "does not match host name": "use the name that the certificate has; hostaddr=ADDRESS in the URL"
+    " says where it is, if no DNS does",
+    "does not support SSL": "switch TLS on at the server; without it the password and every"
+    " reference cross the network in the clear (sslmode=disable)",
+    "no encryption": "the server takes this user with TLS only: sslmode=verify-full in the URL",
+}
+"""What mends the way to the server, by libpq's words."""
+_FIX = (
+    "the password comes from PGPASSWORD, ~/.pgpass or passfile=FILE; sslmode=... and all other"
+    " parameters of libpq may stand in the URL"
+)
+
+
 def not_reached(address: LedgerAddress, error: psycopg.Error) -> LedgerFailed | UsageError:
     """Why no connection was made: a setting that is wrong, or a server that is not there."""
     text = " ".join(str(error).split())
@@ -128,8 +151,7 @@ def not_reached(address: LedgerAddress, error: psycopg.Error) -> LedgerFailed | 
     if code_of(error).startswith(_WRONG) or any(words in text for words in _WORDS):
         return UsageError(
             f"the ledger {address} cannot be used: {text}",
-            hint="the password comes from PGPASSWORD, ~/.pgpass or passfile=FILE; sslmode=... and"
-            " all other parameters of libpq may stand in the URL",
+            hint=next((fix for words, fix in _FIXES.items() if words in text), _FIX),
         )
     return LedgerFailed(
         f"the ledger {address} cannot be reached: {text}",

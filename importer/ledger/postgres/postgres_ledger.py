@@ -134,6 +134,8 @@ _DELIVERED = (
 class PostgresLedger(Ledger):
     """Made by ``open_postgres_ledger``."""
 
+    _JOINED = "string_agg"
+
     _db: PostgresDatabase
 
     def versions(self, references: Sequence[str] | pl.Series) -> Iterator[pl.DataFrame]:

@@ -12,7 +12,7 @@ import sqlite3
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from importer.ledger.codec import KEPT, Row
+from importer.ledger.codec import KEPT, Row, written
 from importer.ledger.ledger import PAGE, Ledger, accounts_in
 from importer.ledger.sqlite.connection import open_database
 from importer.ledger.sync_table import Note, Record
@@ -41,11 +41,16 @@ _VERSIONS = (
     " WHERE account = ? AND reference = wanted.value AND state <> 'new'"
 )
 _BETWEEN = "FROM customer WHERE account = ? AND reference BETWEEN ? AND ?"
-_HOW_MANY = f"SELECT count(*) FROM (SELECT 1 {_BETWEEN} LIMIT ?)"  # noqa: S608 - constant
+_BEYOND = (
+    "SELECT reference FROM customer WHERE account = ? AND reference >= ?"
+    " ORDER BY reference LIMIT 1 OFFSET ?"
+)
 # A look-up by key takes three times as long as a row that comes along with its neighbours.
 _DENSE = 3
-_SELDOM = 64
-"""Questions in a row, at most, after a range that was sparse, of which no range is tried."""
+_FEW = 512
+"""References after a sparse place that are looked up by key before a range is tried again."""
+_MOST = 1_048_576
+"""The same after many of them in a row: an input that is not sorted has nothing else."""
 _RANGE = 16_384
 """References that are asked for at once."""
 # No subquery, and a column for each: three times as fast as lines of one text, cut by LIMIT.
@@ -82,8 +87,10 @@ _ATTEMPT = (
 class SqliteLedger(Ledger):
     """Made by ``open_sqlite``."""
 
+    _JOINED = "group_concat"
+
     _sparse = _untried = 0
-    """Ranges in a row that held too much else, and questions that are answered by key for it."""
+    """Sparse places in a row, and references that are looked up by key for it."""
 
     def versions(self, references: Sequence[str] | pl.Series) -> Iterator[pl.DataFrame]:
         """See ``LedgerReader``. No read blocks a writer's checkpoint."""
@@ -92,36 +99,58 @@ class SqliteLedger(Ledger):
         account = self._known_account()
         for start in range(0, len(references) if account is not None else 0, _RANGE):
             some = pl.Series("reference", references[start : start + _RANGE], dtype=pl.String)
-            found = self._versions_between(account, some, start)
-            yield from self._versions_one_by_one(account, some, start) if found is None else found
+            if some.is_sorted():
+                yield from self._versions_of_sorted(account, some, start)
+            else:
+                yield from self._versions_one_by_one(account, some, start)
+
+    def _versions_of_sorted(
+        self, account: int | None, wanted: pl.Series, start: int
+    ) -> Iterator[pl.DataFrame]:
+        """By ranges where the ledger holds little else between them, by key where it holds more."""
+        at = 0
+        while at < len(wanted):
+            rest = wanted[at:]
+            number = min(self._untried, len(rest)) or self._dense(account, rest)
+            some = rest[:number]
+            if self._untried:
+                self._untried -= number
+                yield from self._versions_one_by_one(account, some, start + at)
+            else:
+                yield from self._versions_between(account, some, start + at)
+            at += number
+
+    def _dense(self, account: int | None, wanted: pl.Series) -> int:
+        """How many of the first of these are a good part of what the ledger holds among them.
+
+        Where that is none of them, ``_untried`` says how many are looked up by key instead.
+        """
+        most = len(wanted) + len(wanted) // 4
+        # What new references do to a range: one far behind the others ends no longer all of it.
+        beyond = self._db.read(_BEYOND, (account, wanted[0], most))
+        number = wanted.search_sorted(beyond[0][0]) if beyond else len(wanted)
+        self._sparse = self._sparse + 1 if number * _DENSE < most and beyond else 0
+        if self._sparse:
+            self._untried = min(_FEW << self._sparse, _MOST)
+            return min(self._untried, len(wanted))
+        return number
 
     def _versions_between(
         self, account: int | None, wanted: pl.Series, start: int
-    ) -> list[pl.DataFrame] | None:
-        """``versions`` of some references by way of their range; None where that does not pay."""
-        if self._untried or not wanted.is_sorted():
-            self._untried = max(0, self._untried - 1)
-            return None
-        most = _DENSE * len(wanted)
-        between = (account, wanted[0], wanted[-1])
-        [(number,)] = self._db.read(_HOW_MANY, (*between, most + 1))
-        # An input that is not sorted asks like this each time: it is tried less and less often.
-        self._sparse = self._sparse + 1 if number > most else 0
-        if self._sparse:
-            self._untried = min(2**self._sparse, _SELDOM)
-            return None
+    ) -> Iterator[pl.DataFrame]:
         from importer.ledger.known_versions import (  # noqa: PLC0415 - only a plan needs polars
             NO_VERSION,
             Range,
             of_range,
         )
 
-        [row] = self._db.read(_VERSIONS_BETWEEN, (NO_VERSION, *between))
+        [row] = self._db.read(_VERSIONS_BETWEEN, (NO_VERSION, account, wanted[0], wanted[-1]))
         held = Range(*row)
-        if not held.rows:
-            return []
-        frame = of_range(held, wanted, start)
-        return None if frame is None else [frame]
+        if held.rows:
+            frame = of_range(held, wanted, start)
+            yield from (
+                self._versions_one_by_one(account, wanted, start) if frame is None else [frame]
+            )
 
     def _versions_one_by_one(
         self, account: int | None, wanted: pl.Series, start: int
@@ -159,40 +188,23 @@ class SqliteLedger(Ledger):
     def _hold(self, db: Transaction, account: int, references: Sequence[str]) -> None:
         """Nothing to do: BEGIN IMMEDIATE keeps every other writer away."""
 
+    def _stamp(self, db: Transaction) -> object:
+        """See ``Ledger``: changes of other connections, and rows that this one has changed."""
+        return db.read("SELECT data_version, total_changes() FROM pragma_data_version")
+
     def _write_customers(
         self, db: Transaction, account: int, rows: Sequence[Row], held: Mapping[str, Row]
     ) -> None:
-        # Columns that stay as they are, or empty, cost as much as any other: half of a change.
-        fresh = [row for row in rows if row.reference not in held]
-        if fresh:
-            said = {
-                name: column
-                for name, column in zip(Row._fields, zip(*fresh, strict=True), strict=True)
-                if column.count(None) < len(column)
-            }
-            names = ", ".join(said)
-            _insert(
-                db,
-                f"INSERT INTO customer (account, {names})",
-                [(account, *one) for one in zip(*said.values(), strict=True)],
-            )
-        known = [row for row in rows if row.reference in held]
-        if known:
-            before = zip(*(held[row.reference] for row in known), strict=True)
-            columns = zip(Row._fields, zip(*known, strict=True), before, strict=True)
-            moved = {name: column for name, column, old in columns if column != old}
-            if not moved:
-                return
-            names = ", ".join(moved)
-            changes = ", ".join(f"{name} = told.{name}" for name in moved)
-            references = [row.reference for row in known]
-            _insert(
-                db,
-                f"WITH told (reference, {names}) AS (",
-                [*zip(references, *moved.values(), strict=True)],
-                f") UPDATE customer SET {changes} FROM told WHERE {_TOLD}",  # noqa: S608 - names of ours
-                (account,),
-            )
+        for fresh, columns in written(rows, held):
+            names = ", ".join(columns)
+            told = [*zip(*columns.values(), strict=True)]
+            if fresh:
+                told = [(account, *one) for one in told]
+                _insert(db, f"INSERT INTO customer (account, {names})", told)
+            elif len(columns) > 1:
+                changes = ", ".join(f"{one} = told.{one}" for one in columns if one not in KEPT)
+                update = f") UPDATE customer SET {changes} FROM told WHERE {_TOLD}"  # noqa: S608 - names of ours
+                _insert(db, f"WITH told ({names}) AS (", told, update, (account,))
 
     def _write_records(
         self, db: Transaction, account: int, records: Sequence[Record], notes: Sequence[Note]

@@ -20,7 +20,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from importer.source.text.encodings import UTF8, codec_of
-from importer.values import record, value
+from importer.values import pattern, record, value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -125,7 +125,7 @@ _USUAL_SIGNS = frozenset("½¼¾“”„‘’‚–—…•«»°€£§™®
 _WELL_KNOWN = 6.0
 """How much likelier a reading is for each of its names that everybody knows."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]")
+_WIDE = pattern(r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]")
 _HALF = re.compile(r"[\uff66-\uff9f]")
 _WESTERN = ("fr", "de", "es", "pt", "it", "nl", "af", "da", "nb", "sv", "fi", "ca", "ga")
 _CENTRAL = ("cs", "sk", "pl", "hu", "hr", "sl", "ro", "de")

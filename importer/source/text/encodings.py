@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import functools
 
 from importer.errors import UsageError
 
@@ -64,7 +65,6 @@ _ALSO = {
     "windows-31j": "shift-jis",
     "cp950": "big5",
 }
-_LABELS = {codecs.lookup(name).name: name for name in NAMED}
 _NOT_OF_FILES = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 
 
@@ -91,7 +91,13 @@ def label_of(encoding: str) -> str:
             f"the encoding {encoding!r} is not known",
             hint=f"{meant}one of {', '.join((AUTO, *NAMED))}",
         )
-    return _LABELS.get(found.name, found.name)
+    return _labels().get(found.name, found.name)
+
+
+@functools.cache
+def _labels() -> dict[str, str]:
+    """By Python's name of an encoding. To look for all takes as long as to import a library."""
+    return {codecs.lookup(name).name: name for name in NAMED}
 
 
 def codec_of(label: str) -> str:
