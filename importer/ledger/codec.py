@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State, kind
 from importer.ledger.field_hashes import packed, unpacked
@@ -10,6 +10,8 @@ from importer.ledger.rules import base_of, earlier
 from importer.values import quick
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from importer.delivery.protocol.safeguards import Safeguards
     from importer.delivery.protocol.states import Hashes, Transition
 
@@ -51,6 +53,29 @@ class Row(NamedTuple):
 COLUMNS = ", ".join(Row._fields)
 KEPT = ("reference", "first_run")
 """What a later change of a row leaves as it is."""
+
+
+class Written(NamedTuple):
+    """What has to be written of some rows."""
+
+    fresh: bool
+    """The ledger does not hold any of them yet; else it holds all."""
+    columns: dict[str, tuple[Any, ...]]
+    """``reference`` first; a column that is as it was, or empty, costs as much as any other."""
+
+
+def written(rows: Sequence[Row], held: Mapping[str, Row]) -> Iterator[Written]:
+    """What makes of the rows that are ``held`` these, and adds those that are not."""
+    fresh = [row for row in rows if row.reference not in held]
+    if fresh:
+        said = zip(Row._fields, zip(*fresh, strict=True), strict=True)
+        yield Written(True, {name: one for name, one in said if one.count(None) < len(one)})
+    known = [row for row in rows if row.reference in held]
+    if known:
+        before = zip(*(held[row.reference] for row in known), strict=True)
+        both = zip(Row._fields, zip(*known, strict=True), before, strict=True)
+        moved = {name: one for name, one, old in both if one != old or name == "reference"}
+        yield Written(False, moved)
 
 
 def unknown(reference: str, run: int) -> Row:

@@ -20,7 +20,7 @@ from importer.ledger import account as versioning
 from importer.ledger import run_table
 from importer.ledger.account import Account, refuse_half
 from importer.ledger.applying import Folded, attempt_rows, fold
-from importer.ledger.codec import COLUMNS, Row, decode
+from importer.ledger.codec import COLUMNS, Row, decode, written
 from importer.ledger.field_hashes import (
     FieldHasher,
     fields_that_differ,
@@ -40,7 +40,7 @@ from importer.ledger.sync_table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
 PAGE = 5000
 """Rows of one read when the whole ledger is walked; no read blocks a writer's checkpoint."""
+MOST_OWN = 4096
+"""Rows that are remembered between two of their changes."""
 REFERENCES = 65_536
 """References of one read of nothing else."""
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
@@ -111,6 +113,10 @@ class Ledger(ABC):
         self._salt: bytes | None = None
         self._hasher: FieldHasher | None = None
         self._run: tuple[str, int] | None = None
+        self._own: dict[str, Row] = {}
+        """Rows that were written here and will change again,"""
+        self._own_at: object = None
+        """and the ledger's stamp as of then."""
 
     # What is left to each kind --------------------------------------------------------------------
 
@@ -246,26 +252,27 @@ class Ledger(ABC):
         creating = [one for one in transitions if isinstance(one, Transition)]
         updating = [one for one in transitions if not isinstance(one, Transition)]
 
-        def work(db: Transaction) -> tuple[int, int, Folded, Synchronised]:
+        def work(db: Transaction) -> tuple[int, int, Folded, Synchronised, object]:
             account, run = self._enter(db, run_id, now)
             made = {one.reference for one in creating} | {one.reference for one in attempts}
             self._hold(db, account, sorted(made | {one.reference for one in updating}))
-            held = {row.reference: row for row in self._rows(db, account, sorted(made))}
+            held = self._held(db, account, sorted(made))
             folded = fold(held, creating, attempts, run=run, now=now, guard=self._safeguards)
             self._write_customers(db, account, folded.rows, held)
             told = list(attempt_rows(folded.advances, attempts, run))
             synced = self._synchronise(db, account, run, updating, now)
             told += attempt_rows([], synced.events, run)
             self._write_attempts(db, account, told)
-            self._read_back(db, account, folded.rows, synced.states)
+            self._read_back(db, account, folded.rows, held, synced.states)
             # Last, because every writer of the account waits for these rows.
             if None in folded.results or synced.states:
                 versioning.write_move(db, account, run)
             self._write_totals(db, account, {one: n for one, n in folded.moved.items() if n})
-            return account, run, folded, synced
+            return account, run, folded, synced, self._stamp(db)
 
-        account, run, folded, synced = self._db.transact(work)
+        account, run, folded, synced, self._own_at = self._db.transact(work)
         self._account_id, self._run = account, (run_id, run)
+        self._remember(folded.rows, synced.states)
         created, updated = iter(folded.results), iter(synced.results)
         return [
             next(created) if isinstance(one, Transition) else next(updated) for one in transitions
@@ -568,22 +575,52 @@ class Ledger(ABC):
         self._write_records(db, account, records, notes)
         return folded
 
+    def _stamp(self, db: Transaction) -> object:
+        """What stays the same until anybody writes to the ledger; None where nothing tells that."""
+        del db
+        return None
+
+    def _held(self, db: Transaction, account: int, references: Sequence[str]) -> dict[str, Row]:
+        """The rows of these references; those that this one wrote last it need not read again."""
+        if self._own_at is None or self._stamp(db) != self._own_at:
+            self._own.clear()
+        held = {one: self._own[one] for one in references if one in self._own}
+        if len(held) < len(references):
+            others = [one for one in references if one not in held]
+            held |= {row.reference: row for row in self._rows(db, account, others)}
+        return held
+
+    def _remember(self, rows: Sequence[Row], updated: Container[str]) -> None:
+        """Keep the rows that were committed and will change again; updates noted more in theirs."""
+        if self._own_at is None:
+            return
+        for row in rows:
+            if row.state == "sent" and row.reference not in updated:
+                self._own[row.reference] = row
+            else:
+                self._own.pop(row.reference, None)
+        if len(self._own) > MOST_OWN:
+            self._own.clear()
+
     def _read_back(
         self,
         db: Transaction,
         account: int,
         rows: Sequence[Row],
+        held: Mapping[str, Row],
         states: Mapping[str, UpdateState],
     ) -> None:
         """Make sure that it holds what is to be committed: a lost id costs money."""
-        held = {
-            row.reference: row for row in self._rows(db, account, [row.reference for row in rows])
-        }
-        found = self._updates(db, account, list(states))
         # What an update notes in its customer's row comes with its own record.
-        if all(held.get(row.reference) == row for row in rows if row.reference not in states) and (
-            found == states
-        ):
+        own = [row for row in rows if row.reference not in states]
+        is_there = self._updates(db, account, list(states)) == states
+        for _, columns in written(own, held):
+            select = (
+                f"SELECT {', '.join(columns)} FROM customer WHERE account = ? AND reference {{}}"  # noqa: S608 - names of ours
+            )
+            found = self._among(db, select.format, account, columns["reference"])
+            is_there &= sorted(found) == [*zip(*columns.values(), strict=True)]
+        if is_there:
             return
         raise BugFound(
             "the ledger does not hold what was written to it",

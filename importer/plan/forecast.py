@@ -132,7 +132,7 @@ def _sending(
             settled = [one for one, state in states.items() if isinstance(state, Done)]
             if settled:
                 differ = rows.filter(pl.col("reference").is_in(settled))
-                payloads = staging.payloads(waiting.segment).gather(differ["at"])
+                payloads = staging.payloads(waiting.segment, differ["at"])
                 _foresee(differ.with_columns(payload=payloads), ledger, updates, made)
     return counts
 
@@ -174,7 +174,7 @@ def _compare(page: Page, staging: Staging, ledger: LedgerReader, made: Forecast)
     changed = page.frame.filter(pl.col("outcome") == Outcome.CHANGED.value)
     if page.segment is None or changed.is_empty():
         return
-    payloads = staging.payloads(page.segment).gather(changed["at"])
+    payloads = staging.payloads(page.segment, changed["at"])
     rows = changed.select("source", "line", "reference", payloads.alias("payload"))
     for chunk in rows.iter_slices(CHUNK):
         references = chunk["reference"].to_list()
@@ -210,7 +210,7 @@ def conflicts_by_field(
         found = page.frame.filter(pl.col("outcome") == Outcome.CONFLICT.value)
         if page.segment is None or found.is_empty():
             continue
-        payloads = staging.payloads(page.segment).gather(found["at"])
+        payloads = staging.payloads(page.segment, found["at"])
         for chunk in found.select("reference", payloads.alias("payload")).iter_slices(CHUNK):
             updates = ledger.updates(chunk["reference"].to_list())
             for reference, payload in chunk.iter_rows():

@@ -99,9 +99,8 @@ def make_plan(
         others = known.filter(~is_unchanged)
         if others.is_empty():
             continue
-        payloads = staging.payloads(waiting.segment)
-        for chunk in others.iter_slices(CHUNK):
-            rows = chunk.with_columns(payload=payloads.gather(chunk["at"]))
+        payloads = staging.payloads(waiting.segment, others["at"])
+        for rows in others.with_columns(payload=payloads).iter_slices(CHUNK):
             to_update = _decide_each(
                 rows, staging, ledger, retry_rejected=retry_rejected, updates=updates
             )

@@ -4,9 +4,9 @@ One SQLite file, private to one run, mode 0600, deleted with the run's workspace
 killed run's staging is worthless, because the ledger alone says what was sent.
 
 The valid rows of a batch are one segment: frames in the form in which they were judged, so that a
-row costs nothing of its own. Outcomes lie beside them: many at once as the ids of a segment
-(unchanged rows), one by one in a table (everything else). ``Figures`` counts and lists what went
-wrong.
+row costs nothing of its own; payloads that follow from the cells are made again of the few rows
+that somebody asks for. Outcomes lie beside them: many at once as the ids of a segment (unchanged
+rows), one by one in a table (everything else). ``Figures`` counts and lists what went wrong.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ from importer.plan.frames import (
     keys_of,
     pack,
     position,
+    source_and_line,
     unpack,
 )
 from importer.plan.staging_file import LEFT, StagingFile
 from importer.plan.suspects import Suspects, hashes_of
+from importer.rows.certain import PAYLOAD, certain_payloads
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.delivery.protocol.flight import Settled
-    from importer.rows import Judged
+    from importer.rows import ColumnMap, Judged
     from importer.rows.row import Row
     from importer.shard import Shard
 
@@ -140,6 +142,8 @@ class Staging:
     def __init__(self, path: Path | None = None) -> None:
         """Open a new staging file, or one in memory where ``path`` is None."""
         self._file = StagingFile(path)
+        self._columns: dict[int, ColumnMap] = {}
+        """What the cells of each source are, where its payloads follow from them."""
         self.suspects = Suspects(self._file)
         self.figures = Figures(self._file)
 
@@ -174,7 +178,11 @@ class Staging:
                 self._refuse_overlap(first, last)
                 db.execute("INSERT INTO segment VALUES (?, ?, ?, NULL)", (first, last, keys.height))
                 hashes = hashes_of(keys["reference"]).to_frame()
-                body = judged.valid[["payload"]].hstack(judged.cells)
+                body = judged.cells
+                if judged.columns is None:
+                    body = judged.valid[["payload"]].hstack(body)
+                else:
+                    self._columns[judged.source] = judged.columns
                 self._file.store("hashes", first, pack(hashes))
                 self._file.store("keys", first, pack(keys))
                 self._file.store("body", first, pack(body, "lz4"))
@@ -301,10 +309,10 @@ class Staging:
     def pending(self) -> Iterator[list[Pending]]:
         """Valid rows without an outcome, in input order, in chunks; writes may go on meanwhile."""
         for waiting in self.waiting():
-            payloads = self._file.frame("body", waiting.segment, ["payload"])["payload"]
             frame = waiting.frame.sort("at")
             columns = frame[["position", "reference", "fingerprint"]]
-            for chunk in columns.hstack([payloads[frame["at"]]]).iter_slices(CHUNK):
+            payloads = self.payloads(waiting.segment, frame["at"])
+            for chunk in columns.hstack([payloads]).iter_slices(CHUNK):
                 yield [Pending(*row) for row in chunk.iter_rows()]
 
     def pages(self) -> Iterator[Page]:
@@ -333,9 +341,13 @@ class Staging:
         """The fingerprints of a segment's rows; ``Page`` says where each stands."""
         return self._file.frame("keys", segment, ["fingerprint"]).to_series()
 
-    def payloads(self, segment: int) -> pl.Series:
-        """The payloads of a segment's rows."""
-        return self._file.frame("body", segment, ["payload"]).to_series()
+    def payloads(self, segment: int, at: pl.Series) -> pl.Series:
+        """The payloads of some of a segment's rows, by their indexes."""
+        body = self._file.frame("body", segment)[at]
+        if PAYLOAD in body.columns:
+            return body[PAYLOAD]
+        source, _ = source_and_line(segment)
+        return certain_payloads(body, self._columns[source]).rows[PAYLOAD]
 
     # Figures ------------------------------------------------------------------------------------
 
@@ -413,7 +425,7 @@ class Staging:
         cells: Iterator[tuple[str, ...]] = iter(())
         valid = frame["at"].drop_nulls()
         if page.segment is not None and valid.len():
-            body = self._file.frame("body", page.segment).drop("payload")
+            body = self._file.frame("body", page.segment).drop(PAYLOAD, strict=False)
             cells = body[valid].iter_rows() if body.width else iter([()] * valid.len())
         columns = frame[["position", "at", "reference", *list(OUTCOME)[1:]]]
         for at, index, reference, *rest in columns.iter_rows():

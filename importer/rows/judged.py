@@ -56,6 +56,8 @@ class Judged:
     """Records that a rule of the mapping leaves out; their one problem is the rule."""
     carried: Mapping[str, int] | None = None
     """``carried_fields`` of the valid rows, where that came for nothing."""
+    columns: ColumnMap | None = None
+    """What ``cells`` are, where ``certain_payloads`` makes every payload of them again."""
 
 
 def parts_of(batch: RecordBatch) -> Iterator[RecordBatch]:
@@ -92,7 +94,8 @@ def judge_batch(batch: RecordBatch, columns: ColumnMap) -> Judged:
         cells = cells.filter(lines.is_in(valid["line"].implode()))
     invalid += [_malformed_row(batch.source, one, columns) for one in batch.malformed]
     invalid.sort(key=_line)
-    return Judged(batch.source, valid, cells, tuple(invalid), carried=carried)
+    again = columns if certain.sum() == valid.height else None
+    return Judged(batch.source, valid, cells, tuple(invalid), carried=carried, columns=again)
 
 
 def in_file_columns(
@@ -115,7 +118,7 @@ def in_file_columns(
         reference: index of the file's own reference column, for malformed records.
     """
     if not judged.invalid:
-        return replace(judged, cells=original, origins=origins)
+        return replace(judged, cells=original, origins=origins, columns=None)
     at = pl.Series("line", lines, dtype=pl.Int64)
     is_valid = at.is_in(judged.valid["line"].implode())
     # All at once: a file with a wrong mapping may have nothing but invalid records.
@@ -130,7 +133,11 @@ def in_file_columns(
         for row in judged.invalid
     )
     return replace(
-        judged, cells=original.filter(is_valid), invalid=invalid, origins=origins.filter(is_valid)
+        judged,
+        cells=original.filter(is_valid),
+        invalid=invalid,
+        origins=origins.filter(is_valid),
+        columns=None,
     )
 
 

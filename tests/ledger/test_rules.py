@@ -109,3 +109,41 @@ def test_a_row_that_only_has_attempts_is_new(place: Place) -> None:
         assert ledger.states(["A"]) == {}
         assert list(ledger.iter_states()) == []
         assert ledger.apply([Transition("A", NEW, SENT)], [], run_id="r", now=2.0) == [None]
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+def test_a_row_that_somebody_else_changed_is_read_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch, *, stamped: bool
+) -> None:
+    """Compare-and-set is against what is held, not what was written; without a stamp it is not."""
+    path = place()
+    taken = Transition("A", SENT, Sent(1, PRINT_B, 300.0))
+    with open_ledger(path, ACCOUNT) as mine, open_ledger(path, ACCOUNT) as theirs:
+        if not stamped:
+            monkeypatch.setattr(mine, "_stamp", lambda _: "nobody has written")
+        mine.apply([Transition("A", NEW, SENT)], [], run_id="r", now=1.0)
+        assert theirs.apply([taken], [], run_id="s", now=2.0) == [None]
+        change = Transition("A", SENT, REJECTED)
+        if stamped:
+            assert mine.apply([change], [], run_id="r", now=3.0) == [taken.new]
+        else:
+            assert mine.apply([change], [], run_id="r", now=3.0) == [None]
+
+
+def test_what_was_rolled_back_is_not_remembered(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change whose transaction failed is as if it had not been asked for."""
+    with open_ledger(place(), ACCOUNT) as ledger:
+        ledger.apply([Transition("A", NEW, SENT)], [], run_id="r", now=1.0)
+        monkeypatch.setattr(ledger, "_write_totals", fail)
+        with pytest.raises(RuntimeError):
+            ledger.apply([Transition("A", SENT, Sent(1, PRINT_B, 3.0))], [], run_id="r", now=2.0)
+        monkeypatch.undo()
+        assert ledger.apply([Transition("A", SENT, DONE)], [], run_id="r", now=3.0) == [None]
+        assert ledger.states(["A"]) == {"A": DONE}
+
+
+def fail(*_: object) -> None:
+    """Stand in the place of the last write of a transaction."""
+    raise RuntimeError

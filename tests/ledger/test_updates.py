@@ -216,7 +216,7 @@ def test_what_was_committed_is_read_back(place: Place, monkeypatch: pytest.Monke
     """A file that does not hold what was written to it stops the run at once."""
     with open_ledger(place(), ACCOUNT) as ledger:
         start = settled(ledger, "A")["A"]
-        monkeypatch.setattr(ledger, "_rows", lambda *_: iter(()))
+        monkeypatch.setattr(ledger, "_among", lambda *_: iter(()))
         with pytest.raises(BugFound, match="does not hold what was written"):
             ledger.apply([sent("B")], [], run_id="r", now=3.0)
         monkeypatch.undo()

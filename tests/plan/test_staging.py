@@ -13,9 +13,10 @@ from importer.errors import BugFound, UsageError
 from importer.outcomes import Outcome
 from importer.plan import Staging
 from importer.plan.frames import position, source_and_line
-from importer.rows import OnDuplicate, Problem, Row
+from importer.rows import OnDuplicate, Problem, Row, judge_batch, map_columns
 from importer.rows.payload import fingerprint
 from importer.shard import Shard
+from importer.source.records import Layout, RecordBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +71,33 @@ def test_bytes_that_are_no_utf8_survive_in_cells(staging: Staging) -> None:
     staging.add([row])
     [read] = staging.rows()
     assert read.cells == ("Zo\udceb",)
+
+
+@pytest.mark.parametrize("odd", ["", '{"tier": "gold"}', '{"tier": '], ids=["plain", "json", "bad"])
+def test_a_payload_is_made_again_of_its_cells_as_it_was_judged(staging: Staging, odd: str) -> None:
+    """Of any row alone or among others: its fingerprint is that of what will be sent."""
+    names = ("external_reference", "name", "balance", "currency", "metadata.a", "metadata")
+    cells = [
+        ("A-1", " Zo\u00eb\u3000", "+007", "ZAR", "x", ""),
+        ("A-2", "", "", "", "", odd),
+        ("A-3", "Q", "-0", "KWD", "", ""),
+        ("\tA-4 ", "", "", "", "y", ""),
+    ]
+    schema = dict.fromkeys(names, pl.String)
+    batch = RecordBatch(0, pl.DataFrame(cells, schema=schema, orient="row"), range(2, 6))
+    judged = judge_batch(batch, map_columns(Layout("f", names), strict=False))
+    assert (judged.columns is None) == odd.endswith("}"), (
+        "a row that needed the model keeps its own"
+    )
+    staging.add_batch(judged)
+    wanted = dict(judged.valid.select("reference", "payload").iter_rows())
+    assert {row.reference: row.payload for [*rows] in staging.pending() for row in rows} == wanted
+    staging.settle([(position(0, 4), Outcome.CHANGED, "bcus_3", "", "")])
+    for rows in staging.pending():
+        assert [row.reference for row in rows] == [one for one in wanted if one != "A-3"]
+        for row in rows:
+            assert row.payload == wanted[row.reference]
+            assert row.fingerprint == fingerprint(row.payload)
 
 
 def test_pending_rows_may_be_settled_while_they_are_read(staging: Staging) -> None:

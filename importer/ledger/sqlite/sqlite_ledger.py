@@ -12,7 +12,7 @@ import sqlite3
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from importer.ledger.codec import KEPT, Row
+from importer.ledger.codec import KEPT, Row, written
 from importer.ledger.ledger import PAGE, Ledger, accounts_in
 from importer.ledger.sqlite.connection import open_database
 from importer.ledger.sync_table import Note, Record
@@ -188,40 +188,23 @@ class SqliteLedger(Ledger):
     def _hold(self, db: Transaction, account: int, references: Sequence[str]) -> None:
         """Nothing to do: BEGIN IMMEDIATE keeps every other writer away."""
 
+    def _stamp(self, db: Transaction) -> object:
+        """See ``Ledger``: changes of other connections, and rows that this one has changed."""
+        return db.read("SELECT data_version, total_changes() FROM pragma_data_version")
+
     def _write_customers(
         self, db: Transaction, account: int, rows: Sequence[Row], held: Mapping[str, Row]
     ) -> None:
-        # Columns that stay as they are, or empty, cost as much as any other: half of a change.
-        fresh = [row for row in rows if row.reference not in held]
-        if fresh:
-            said = {
-                name: column
-                for name, column in zip(Row._fields, zip(*fresh, strict=True), strict=True)
-                if column.count(None) < len(column)
-            }
-            names = ", ".join(said)
-            _insert(
-                db,
-                f"INSERT INTO customer (account, {names})",
-                [(account, *one) for one in zip(*said.values(), strict=True)],
-            )
-        known = [row for row in rows if row.reference in held]
-        if known:
-            before = zip(*(held[row.reference] for row in known), strict=True)
-            columns = zip(Row._fields, zip(*known, strict=True), before, strict=True)
-            moved = {name: column for name, column, old in columns if column != old}
-            if not moved:
-                return
-            names = ", ".join(moved)
-            changes = ", ".join(f"{name} = told.{name}" for name in moved)
-            references = [row.reference for row in known]
-            _insert(
-                db,
-                f"WITH told (reference, {names}) AS (",
-                [*zip(references, *moved.values(), strict=True)],
-                f") UPDATE customer SET {changes} FROM told WHERE {_TOLD}",  # noqa: S608 - names of ours
-                (account,),
-            )
+        for fresh, columns in written(rows, held):
+            names = ", ".join(columns)
+            told = [*zip(*columns.values(), strict=True)]
+            if fresh:
+                told = [(account, *one) for one in told]
+                _insert(db, f"INSERT INTO customer (account, {names})", told)
+            elif len(columns) > 1:
+                changes = ", ".join(f"{one} = told.{one}" for one in columns if one not in KEPT)
+                update = f") UPDATE customer SET {changes} FROM told WHERE {_TOLD}"  # noqa: S608 - names of ours
+                _insert(db, f"WITH told ({names}) AS (", told, update, (account,))
 
     def _write_records(
         self, db: Transaction, account: int, records: Sequence[Record], notes: Sequence[Note]
