@@ -24,7 +24,7 @@ import httpx
 from importer.base_url import is_loopback
 from importer.delivery.http import answer_reading as reading
 from importer.delivery.http.connecting import explain
-from importer.delivery.http.network import head_of, line_of, origin_of
+from importer.delivery.http.network import Answer, Head, head_of, line_of, origin_of
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.pacing.server_hints import retry_after
 from importer.delivery.protocol import answers as a
@@ -33,11 +33,11 @@ from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from importer.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AbstractContextManager
 
     from importer.clock import Clock
-    from importer.delivery.http.network import Answer, Origin
+    from importer.delivery.http.network import Origin
     from importer.delivery.pacing.server_hints import RateLimitHint
     from importer.delivery.protocol.states import Hashes
 
@@ -92,20 +92,11 @@ class Timeouts:
 class Direct(Protocol):
     """How our own network sends a request (``AsyncioTransport.exchange``)."""
 
-    async def __call__(
+    def __call__(
         self, origin: Origin, data: bytes, seconds: Mapping[str, float], /
-    ) -> Answer:
+    ) -> Awaitable[Answer]:
         """The answer to a request that is given as bytes."""
         ...
-
-
-class _Got(NamedTuple):
-    """What came back."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes | None
-    body_error: str
 
 
 class _Reply(NamedTuple):
@@ -412,7 +403,11 @@ class MomentClient:
         """Send one request; ``own`` are the headers that only this one has."""
         reply = None
         try:
-            reply = await self._send(method, url, own, body)
+            reply = self._read(await self._send(method, url, own, body))
+        except _NEVER_SENT as error:
+            reply = _Reply(failure=self._not_sent(error))
+        except (httpx.TransportError, TimeoutError, OSError) as error:
+            reply = _Reply(failure=a.Unknown(_error_code(error)))
         finally:
             if reply is None or reply.has_left:
                 self.posts += method == "POST"
@@ -422,26 +417,14 @@ class MomentClient:
                 self.answers[method.lower(), status] += 1
         return reply
 
-    async def _send(self, method: str, url: httpx.URL, own: _Headers, body: bytes | None) -> _Reply:
-        try:
-            # Our own network takes requests as bytes; any other one httpx's objects.
-            direct: Direct | None = getattr(self._transport, "exchange", None)
-            if direct is None:
-                got = await self._over_httpx(method, url, own, body)
-            else:
-                data = self._as_bytes(method, url, own, body)
-                answer = await direct(self._origin, data, self._seconds)
-                (status, headers), whole, error = answer
-                got = _Got(status, headers, whole, "body_cut" if error else "")
-        except _NEVER_SENT as error:
-            return _Reply(failure=self._not_sent(error))
-        except (httpx.TransportError, TimeoutError, OSError) as error:
-            return _Reply(failure=a.Unknown(_error_code(error)))
-        self._reached = True
-        names = {name for name, _ in got.headers if _is_read(name)}
-        if names:
-            return self._reply(got, names)
-        return _Reply(got.status, *_believed(got.body, got.body_error), headers=got.headers)
+    def _send(
+        self, method: str, url: httpx.URL, own: _Headers, body: bytes | None
+    ) -> Awaitable[Answer]:
+        # Our own network takes requests as bytes; any other one httpx's objects.
+        direct: Direct | None = getattr(self._transport, "exchange", None)
+        if direct is None:
+            return self._over_httpx(method, url, own, body)
+        return direct(self._origin, self._as_bytes(method, url, own, body), self._seconds)
 
     def _as_bytes(self, method: str, url: httpx.URL, own: _Headers, body: bytes | None) -> bytes:
         """A request on the wire (RFC 9112 section 3); its constant lines are made once."""
@@ -457,7 +440,7 @@ class MomentClient:
 
     async def _over_httpx(
         self, method: str, url: httpx.URL, own: _Headers, body: bytes | None
-    ) -> _Got:
+    ) -> Answer:
         """The same through a transport that knows httpx's objects only."""
         headers = [*self._headers]
         if body is not None:
@@ -471,40 +454,45 @@ class MomentClient:
         )
         request.read()
         response: httpx.Response | None = None
-        is_open = True
+        is_open, found, cut = True, b"", None
         try:
             with self._deadline():
                 response = await self._transport.handle_async_request(request)
-                found, body_error = await _bounded_body(response)
+                found = await _bounded_body(response)
                 await response.aclose()
                 is_open = False
         except (httpx.TransportError, TimeoutError, OSError) as error:
             if response is None or isinstance(error, _NEVER_SENT):
                 raise
-            found, body_error = None, "body_cut"
+            cut = error
         finally:
             if response is not None and is_open:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                     await response.aclose()
-        return _Got(response.status_code, response.headers.raw, found, body_error)
+        return Answer(Head(response.status_code, response.headers.raw), found, cut)
 
-    def _reply(self, got: _Got, names: set[bytes]) -> _Reply:
-        """The reply where one of its headers says something to us."""
-        headers = httpx.Headers(got.headers, encoding="latin-1")
+    def _read(self, answer: Answer) -> _Reply:
+        """What came back, as far as it counts; most answers have no header that does."""
+        (status, raw), body, cut = answer
+        self._reached = True
+        whole, body_error = _believed(body, "body_cut" if cut else "")
+        names = {name for name, _ in raw if _is_read(name)}
+        if not names:
+            return _Reply(status, whole, body_error, headers=raw)
+        headers = httpx.Headers(raw, encoding="latin-1")
         encoding = headers.get("Content-Encoding", "identity").strip().lower()
-        whole, body_error = _believed(got.body, got.body_error)
         if encoding != "identity":
             whole, body_error = None, "body_encoded"
         after = headers.get("Retry-After")
         return _Reply(
-            status=got.status,
+            status=status,
             body=whole,
             body_error=body_error,
             replayed=_is_true(headers.get("Idempotent-Replayed", "")),
             retry_after=retry_after(after, self._clock.now()),
             etag=reading.strong_etag(headers.get("ETag", "")),
             hint=parse_hint(headers) if any(map(_about_rate, names)) else None,
-            headers=got.headers,
+            headers=raw,
         )
 
     def _not_sent(self, error: httpx.TransportError) -> a.NotSent | a.RunWrong:
@@ -557,7 +545,7 @@ def _is_true(value: str) -> bool:
     return value.strip().lower() == "true"
 
 
-async def _bounded_body(response: httpx.Response) -> tuple[bytes | None, str]:
+async def _bounded_body(response: httpx.Response) -> bytes:
     """The body, or a little more than is believed of one that is too large."""
     parts: list[bytes] = []
     size = 0
@@ -569,12 +557,12 @@ async def _bounded_body(response: httpx.Response) -> tuple[bytes | None, str]:
         parts.append(part)
         if size > MAX_BODY:
             break
-    return b"".join(parts), ""
+    return b"".join(parts)
 
 
-def _believed(body: bytes | None, body_error: str) -> tuple[bytes | None, str]:
+def _believed(body: bytes, body_error: str) -> tuple[bytes | None, str]:
     """The body as far as it counts, and why it does not."""
-    if body is not None and len(body) > MAX_BODY:
+    if len(body) > MAX_BODY:
         return None, "body_too_large"
     return (None, body_error) if body_error else (body, "")
 

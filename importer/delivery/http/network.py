@@ -108,7 +108,7 @@ class Answer(NamedTuple):
 
     head: Head
     body: bytes
-    error: httpx.TransportError | None
+    error: Exception | None
     """Why the body is not whole."""
 
 
@@ -131,10 +131,10 @@ class Http1Connection(asyncio.Protocol):
         self.idle_since = 0.0
         """Set by the pool; seconds on the loop's clock."""
 
-    async def exchange(self, request: bytes, loop: asyncio.AbstractEventLoop) -> Answer:
-        """Send a whole request and wait for the whole answer.
+    def send(self, request: bytes, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Answer]:
+        """Send a whole request; the future has the whole answer.
 
-        Raises:
+        Raises (from the future, too):
             httpx.TransportError: there is no answer; the request may have been processed.
         """
         transport = self._transport
@@ -145,13 +145,7 @@ class Http1Connection(asyncio.Protocol):
         self.keeps = False
         self._waiting = loop.create_future()
         transport.write(request)
-        try:
-            return await self._waiting
-        except asyncio.CancelledError:
-            self.abort()
-            raise
-        finally:
-            self._waiting = None
+        return self._waiting
 
     def is_reusable(self) -> bool:
         """Whether the next answer on it can only be that to the next request.
@@ -346,7 +340,10 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         if (read := seconds.get("read")) is not None:
             self._deadlines.watch(connection, read, loop)
         try:
-            return await connection.exchange(data, loop)
+            return await connection.send(data, loop)
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
         finally:
             self._deadlines.forget(connection)
             self._give_back(connection, origin, loop)
