@@ -36,7 +36,9 @@ from tests.simulation.sweep import die_at
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEEDS = range(300)
+SEEDS = range(200)
+"""With a safeguard of ``ABLATIONS`` off, one of the first 138 breaks a promise, or none of the
+first 300 (``replay_attribution``; ``count_sent`` needs updates): a theme of its own finds it."""
 AT_ONCE = 25
 """Of those; a test each, so that processes share them."""
 SHARES = 4
