@@ -36,7 +36,9 @@ from tests.simulation.sweep import die_at
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEEDS = range(300)
+SEEDS = range(200)
+"""With a safeguard of ``ABLATIONS`` off, one of the first 138 breaks a promise, or none of the
+first 300 (``replay_attribution``; ``count_sent`` needs updates): a theme of its own finds it."""
 AT_ONCE = 25
 """Of those; a test each, so that processes share them."""
 SHARES = 4
@@ -205,6 +207,7 @@ def test_other_seeds_are_other_histories() -> None:
     assert len({play(seed).digest for seed in range(5)}) == 5
 
 
+@pytest.mark.slow
 def test_a_history_does_not_depend_on_the_process() -> None:
     """Hash randomisation, memory addresses and process start change nothing."""
     told = {_digest_line(hash_seed) for hash_seed in ("0", "1", "4711")}
