@@ -172,7 +172,7 @@ class VolumeCheck:
         # A fed-back errors file lies in the folder of the run that wrote it, and is of its series.
         folders = {PurePath(one).parent.name for one in inputs.sources}
         before = ledger.series_of_run(folders.pop()) if len(folders) == 1 else ""
-        self.series = delivery.series or before or series_of(inputs.sources)
+        self.series = series_of(inputs.sources, delivery.series or before)
         self.runs = ledger.series_runs(self.series)
         rule = inputs.mapping.vanished.metadata if inputs.mapping is not None else {}
         self.marking: Marking | None = None
