@@ -157,7 +157,7 @@ def test_a_safeguard_of_updates_that_is_off_is_noticed(
     seeds, breaks = UPDATE_ABLATIONS[name]
     off = replace(UPDATES_ALL_ON, **{name: False})
     unguarded = partial(UpdatePolicy, safeguards=off)
-    monkeypatch.setattr("importer.job.job_settings.UpdatePolicy", unguarded)
+    monkeypatch.setattr("importer.delivery.protocol.updating.UpdatePolicy", unguarded)
 
     figures = campaign(range(seeds), jobs=1, theme="nights", stop_at=1)
 
@@ -169,7 +169,7 @@ def test_a_safeguard_of_updates_that_is_off_is_noticed(
 def test_an_engine_keeps_the_same_promises() -> None:
     """Batches run twice, late and at once, workers die or are cut off: every checker stays."""
     figures = [
-        campaign(range(6), jobs=1, theme="engine"),
+        campaign(range(8), jobs=1, theme="engine"),
         campaign(range(2), jobs=1, theme="engine refused"),
         campaign(range(1), jobs=1, theme="engine nights"),
     ]
