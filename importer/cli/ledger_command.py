@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from importer.cli.next_commands import pasted
 from importer.clock import WallClock
 from importer.errors import printable
 from importer.job.whole_ledgers import copy_ledger, move_accounts
@@ -47,8 +48,8 @@ def show_copied(source: str, target: str, account: str | None) -> None:
     for copied in copy_ledger(*addresses, clock=WallClock(), name=account, told=tell):
         told.clear()
         _show(console, copied)
-    shown = escape(printable(str(addresses[1])))
-    console.print(f"from now on: --ledger {shown}", soft_wrap=True)
+    typed = escape(pasted(str(addresses[1])))
+    console.print(f"from now on: --ledger {typed}", soft_wrap=True)
     console.print(
         f"{escape(printable(str(addresses[0])))} is as it was: put it away, so that no job goes on"
         " with it",
@@ -74,7 +75,7 @@ def show_moved(ledger: LedgerAddress, base_url: str, account: str | None, old: s
     console = Console(highlight=False)
     for one in move_accounts(ledger, base_url, clock=WallClock(), name=account, before=old):
         console.print(_moved(one), soft_wrap=True)
-    console.print(f"from now on: --base-url {escape(base_url)}", soft_wrap=True)
+    console.print(f"from now on: --base-url {escape(pasted(base_url))}", soft_wrap=True)
 
 
 def _moved(one: Moved) -> str:

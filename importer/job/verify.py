@@ -127,6 +127,16 @@ def compare(state: UpdateState, seen: Hashes) -> tuple[str, tuple[str, ...]]:
     return ("balance_moved" if differ == ("balance",) else "drift"), differ
 
 
+def _nobody(ledger: Ledger, delivery: DeliverySettings) -> UsageError:
+    """Nothing to ask for is no good news: a forgotten ``--account`` would look like it."""
+    others = [one.label for one in ledger.accounts() if one != ledger.account]
+    known = f"; it knows {', '.join(others)}" if others else ""
+    return UsageError(
+        f"the ledger {delivery.ledger} knows no customer of {ledger.account.label}{known}",
+        hint="--account, --base-url and the key's mode say whose customers are meant",
+    )
+
+
 def verify(
     inputs: InputSettings,
     delivery: DeliverySettings,
@@ -147,7 +157,8 @@ def verify(
         tell: hears of the findings so far, every now and then.
 
     Raises:
-        UsageError: there is no ledger, or the key is another merchant's.
+        UsageError: there is no ledger, it knows nobody of the account, or the key is another
+            merchant's.
     """
     world = world or real_world(inputs.ca_bundle)
     account = Account(delivery.base_url, key.mode, delivery.account)
@@ -159,6 +170,8 @@ def verify(
         )
         check_key(ledger, key, delivery, lambda: False)
         wanted = None
+        if not inputs.sources and not sum(ledger.totals().values()):
+            raise _nobody(ledger, delivery)
         if inputs.sources:
             wanted = _references_of(inputs, world)
         is_whole = wanted is None and sample is None

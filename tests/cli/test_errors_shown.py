@@ -19,6 +19,7 @@ from importer.ledger import LedgerAddress
 from importer.results import GroupReport, Summary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PROGRAM = [sys.executable, "-m", "importer"]
@@ -119,9 +120,14 @@ def test_a_stopped_run_sends_the_user_to_check(tmp_path: Path) -> None:
     )
 
 
-def check(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """A check of a file with one good and one bad row, as a process."""
+def write_in(folder: Path) -> None:
+    """A file with two good rows and a bad one."""
     (folder / "in.csv").write_text("external_reference,currency\nC-1,ZAR\nC-2,UK\nC-3,ZAR\n")
+
+
+def check(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """A check of it, as a process."""
+    write_in(folder)
     command = [*PROGRAM, "check", "in.csv", "--log-format", "console", *options]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
 
@@ -138,11 +144,19 @@ def test_fail_fast_names_line_and_fix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("limit", "code"), [("50%", 1), ("1", 1), ("0", 3), ("ten", 2)])
-def test_max_errors_decides_about_the_exit_code(tmp_path: Path, limit: str, code: int) -> None:
+def test_max_errors_decides_about_the_exit_code(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    importer: Callable[..., tuple[int, str, str]],
+    limit: str,
+    code: int,
+) -> None:
     """Within the limit 1, beyond it 3, and 2 for what is no limit; no traceback ever."""
-    done = check(tmp_path, "--max-errors", limit)
-    assert done.returncode == code
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    write_in(tmp_path)
+    ended, _, err = importer("check", "in.csv", "--log-format", "console", "--max-errors", limit)
+    assert ended == code
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(("gives", "code"), [(EOFError, 2), (KeyboardInterrupt, 130)])

@@ -47,12 +47,12 @@ def typed(
 
 def test_a_ledger_is_copied(typed: Typed, tmp_path: Path) -> None:
     """Counts and digests at the end; again it is there already; the old one is put away."""
-    source, target = tmp_path / "a.db", tmp_path / "b.db"
+    source, target = tmp_path / "a.db", tmp_path / "b & c.db"
     fill(source, ACCOUNT)
     shown = typed("ledger", "copy", source, target)
     assert "account default (copied)" in shown
     assert "80  customers" in shown
-    assert f"from now on: --ledger {target}" in shown
+    assert f"from now on: --ledger '{target}'" in shown
     assert f"{source} is as it was: put it away" in shown
     assert told(target, ACCOUNT) == told(source, ACCOUNT)
     assert "was there already" in typed("ledger", "copy", source, target)

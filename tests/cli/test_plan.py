@@ -1,4 +1,4 @@
-"""``importer plan`` and ``importer run --plan`` as processes, with the sandbox over a socket."""
+"""``importer plan`` and ``importer run --plan``, with the sandbox over a socket."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
+from importer.cli import logs
 from importer.delivery.credentials import mode_of
 from importer.errors import UsageError
 from importer.sandbox import SandboxConfig, running
 from tests import plain_http
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Program = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "importer"]
@@ -37,18 +41,25 @@ def environment(**more: str) -> dict[str, str]:
     return {**plain, "COLUMNS": "120", "PYTHONPATH": str(ROOT), **more}
 
 
-def importer(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the program in a folder."""
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=folder,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-    )
+@pytest.fixture
+def importer(
+    monkeypatch: pytest.MonkeyPatch, importer: Callable[..., tuple[int, str, str]]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the program in a folder, with these variables and none else of its own."""
+
+    def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as here:
+            here.chdir(folder)
+            for name in KEYS:
+                here.delenv(name, raising=False)
+            for name, value in {"COLUMNS": "120", **variables}.items():
+                here.setenv(name, value)
+            structlog.reset_defaults()
+            logs.forget()
+            code, out, err = importer(*arguments)
+        return subprocess.CompletedProcess(arguments, code, out, err)
+
+    return run
 
 
 def write(folder: Path, rows: int, name: str = "customers.csv") -> None:
@@ -76,7 +87,7 @@ def state(base_url: str) -> dict[str, Any]:
     return found
 
 
-def test_a_plan_needs_no_key_and_no_network(tmp_path: Path) -> None:
+def test_a_plan_needs_no_key_and_no_network(tmp_path: Path, importer: Program) -> None:
     """It prints a table and the next command, writes the plan, and names nobody."""
     write(tmp_path, 3)
     told = importer(tmp_path, "plan", "customers.csv", "--base-url", OFFLINE, "--save", "p.json")
@@ -88,7 +99,7 @@ def test_a_plan_needs_no_key_and_no_network(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["customers.csv", "p.json"]
 
 
-def test_the_mode_is_that_of_the_run_to_come(tmp_path: Path) -> None:
+def test_the_mode_is_that_of_the_run_to_come(tmp_path: Path, importer: Program) -> None:
     """--live without a key, or the key's own mode; a key that is none is an error as for run."""
     write(tmp_path, 1)
     told = importer(tmp_path, "plan", "customers.csv", "--base-url", OFFLINE, "--live")
@@ -100,7 +111,9 @@ def test_the_mode_is_that_of_the_run_to_come(tmp_path: Path) -> None:
         mode_of({"MOMENT_API_KEY": "pk_fictional_public"}, live=False)
 
 
-def test_a_plan_shows_the_fields_that_changed(tmp_path: Path, sandbox: str) -> None:
+def test_a_plan_shows_the_fields_that_changed(
+    tmp_path: Path, sandbox: str, importer: Program
+) -> None:
     """With counts and masked examples, in the same form as a run's summary."""
     write(tmp_path, 3)
     url = {"MOMENT_BASE_URL": sandbox}
@@ -114,7 +127,9 @@ def test_a_plan_shows_the_fields_that_changed(tmp_path: Path, sandbox: str) -> N
     assert "1 x invalid: reference_charset" in told.stdout
 
 
-def test_a_plan_is_followed_with_its_own_settings(tmp_path: Path, sandbox: str) -> None:
+def test_a_plan_is_followed_with_its_own_settings(
+    tmp_path: Path, sandbox: str, importer: Program
+) -> None:
     """Sources, ledger, account and base URL come from the plan; a contradiction is refused."""
     write(tmp_path, 4)
     options = ("--ledger", "books.db", "--account", "shop", "--base-url", sandbox)
@@ -138,7 +153,10 @@ def test_a_plan_is_followed_with_its_own_settings(tmp_path: Path, sandbox: str) 
     assert not (tmp_path / "importer-ledger.db").exists()
 
 
-def test_a_killed_run_of_a_plan_goes_on_with_the_same_command(tmp_path: Path, sandbox: str) -> None:
+@pytest.mark.slow
+def test_a_killed_run_of_a_plan_goes_on_with_the_same_command(
+    tmp_path: Path, sandbox: str, importer: Program
+) -> None:
     """Kill -9 half-way, the same command again: every row once, and only this plan's rows."""
     write(tmp_path, 120)
     url = {"MOMENT_BASE_URL": sandbox}
@@ -167,14 +185,16 @@ def test_a_killed_run_of_a_plan_goes_on_with_the_same_command(tmp_path: Path, sa
     assert json.loads(third.stderr.splitlines()[-1])["outcomes"] == {"unchanged": 120}
 
 
-def test_a_run_without_sources_or_plan_says_so(tmp_path: Path) -> None:
+def test_a_run_without_sources_or_plan_says_so(tmp_path: Path, importer: Program) -> None:
     """The message names what is missing."""
     told = importer(tmp_path, "run", **KEY)
     assert told.returncode == 2
     assert "no source" in told.stderr
 
 
-def test_a_plan_that_moved_is_refused_without_a_request(tmp_path: Path, sandbox: str) -> None:
+def test_a_plan_that_moved_is_refused_without_a_request(
+    tmp_path: Path, sandbox: str, importer: Program
+) -> None:
     """Exit code 2, one message that says what moved, no traceback."""
     write(tmp_path, 2)
     url = {"MOMENT_BASE_URL": sandbox}

@@ -191,6 +191,14 @@ def test_another_merchants_key_verifies_nothing(job: Job) -> None:
         verified(job, key=ApiKey("sk_test_of_somebody_else", "test"))
 
 
+def test_an_account_of_which_nobody_is_known_is_no_good_news(job: Job) -> None:
+    """A forgotten ``--account`` is refused with the accounts that the ledger knows."""
+    job.options["account"] = "shop"
+    job.run(customers(range(3)))
+    with pytest.raises(UsageError, match=r"no customer of .* default; it knows .*shop"):
+        verified(job)
+
+
 def test_without_a_ledger_there_is_nothing_to_verify(job: Job) -> None:
     """The message names it, and no ledger is made."""
     with pytest.raises(UsageError, match="no ledger"):

@@ -262,6 +262,8 @@ def test_an_end_mark_of_dos_is_no_record(read: Callable[..., Content]) -> None:
         (b"{\\rtf1 x}\n", "RTF"),
         (b"ARROW1\0\0x", "Feather"),
         (b"Obj\x01x", "Avro"),
+        (b"a,b\n1,2\n" + bytes(4096), "line 3 and what follows is nothing but NUL bytes"),
+        (b"a,b\n1,2\n" + bytes(4096) + b"x", "binary file"),
     ],
 )
 def test_what_is_no_table_says_what_it_is(

@@ -136,8 +136,11 @@ def adapt(pace: Pace, sample: Sample, settings: PaceSettings) -> Pace:
     if sample.kind is Kind.THROTTLED:
         waited = _held(pace, sample)
         wait = max(0.0, waited.hold_until - max(at, pace.hold_until))
+        rate = rates.refused(pace.rate, at, sent, wait)
+        if rate.tolerated:
+            waited = pace  # It is no matter of the rate: its row waits, and nobody else.
         return waited._replace(
-            rate=rates.refused(pace.rate, at, sent, wait),
+            rate=rate,
             in_flight=sample.in_flight,
             throttled=_counted(pace.throttled, int(at)),
         )

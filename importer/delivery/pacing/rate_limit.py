@@ -33,6 +33,7 @@ DIP_TIME = 1.0
 FIRST_CUT = 0.7
 """The first cut is blind: nothing is known but that it was too fast."""
 BLIND_CUT = 0.8
+NUDGE = 0.95
 BARREN_CUT = 0.5
 """When nothing at all has passed for a while: exponential backoff."""
 BARREN = 1.0
@@ -212,7 +213,7 @@ def refused(rate: Rate, at: float, sent: float, wait: float) -> Rate:
     base, speed = rate.base, allowed(rate, sent)
     if rate.tolerated:
         if rate.excess + 1 < EXCESS:
-            return rate._replace(excess=rate.excess + 1, since=rate.since + wait)
+            return rate._replace(excess=rate.excess + 1)
         # It is the rate after all: all over again, and harder to be led astray.
         rate = Rate(
             doubt=Doubt(needed=2 * rate.doubt.needed),
@@ -238,9 +239,8 @@ def refused(rate: Rate, at: float, sent: float, wait: float) -> Rate:
         return rate._replace(held_after=rate.held_after + wait, since=rate.since + wait)
     cut = rate._replace(cut_at=at, since=resumed, pending=sent, held_after=wait, restart=0.0)
     if rate.pending is None:
-        # A known limit needs no cut, only the dip, until the measurement is complete.
-        known = base if rate.certain else max(FLOOR, base * BLIND_CUT)
         trying = sent - rate.since > DIP_TIME + rate.hold
+        known = max(FLOOR, _guess(rate, base, wait, trying=trying))
         return cut._replace(base=known, pending_rate=speed, pending_try=trying)
     cut = cut._replace(held=rate.held + rate.held_after)
     if wait:  # Nothing passed in the stretch after the last one.
@@ -250,6 +250,21 @@ def refused(rate: Rate, at: float, sent: float, wait: float) -> Rate:
     times = BARREN_CUT if is_barren and not wait else BLIND_CUT
     restart = max(rate.restart, base / 2) if is_barren else 0.0
     return cut._replace(base=max(FLOOR, base * times), restart=restart)
+
+
+def _guess(rate: Rate, base: float, wait: float, *, trying: bool) -> float:
+    """The limit as far as known after a 429, until the measurement is complete.
+
+    Without a wait a known limit needs no cut, only the dip. A wait is dear, so stretch after
+    stretch that ends so soon must not be: what was not tried upwards is a little too fast.
+    """
+    passed = rate.passed - rate.mark
+    if rate.certain:
+        cut = base * (NUDGE if wait and passed < ROUGH and not trying else 1.0)
+    else:
+        cut = base * (BARREN_CUT if wait and passed <= 1 else BLIND_CUT)
+    # Who took one after the wait that it asked for takes one in so long.
+    return max(cut, min(base, 1 / wait)) if wait and passed else cut
 
 
 def _compared(rate: Rate, at: float) -> Rate:
@@ -271,11 +286,20 @@ def _doubted(rate: Rate, passed: int, speed: float) -> Doubt:
     """Look at a stretch that a 429 ended, to which ``speed`` was allowed."""
     doubt = rate.doubt
     opened, doubt = doubt.opened, doubt._replace(opened=speed)
-    is_slow = speed <= doubt.pace and (rate.waited > 0 or opened <= doubt.pace)
+    is_slow = _leaves(passed, speed, rate.waited) >= _leaves(passed, doubt.pace, rate.waited)
+    is_slow = is_slow and (rate.waited > 0 or opened <= doubt.pace)
     # A bucket that is as empty at both beginnings can differ by one request.
     if is_slow and passed < min(doubt.longest / 2, doubt.longest - 1, RARE):
         return doubt._replace(odd=doubt.odd + 1, among=doubt.among + passed + 1)
     return doubt
+
+
+def _leaves(number: int, speed: float, wait: float) -> float:
+    """When a request leaves at the earliest, in seconds after the 429; they count from 0.
+
+    The first one behind a wait leaves at its end, whatever the rate.
+    """
+    return max(wait, 1 / speed) + number / speed if speed else 0.0
 
 
 def _tolerating(rate: Rate, doubt: Doubt, at: float) -> Rate:

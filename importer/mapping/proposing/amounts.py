@@ -89,12 +89,13 @@ def propose_currency(
     if found:
         reason = f"the amounts of {named} say so"
         return Choice(CURRENCY, {"constant": found}, "medium", reason), None
+    likely = _suggested(region)
     return None, Question(
         "currency",
         f"In which currency are the amounts of {named}?",
         "no column says it, and a balance without its currency is refused",
-        "--currency ZAR",
-        _suggested(region),
+        f"--currency {likely[0].answer if likely else 'CODE'}",
+        likely,
     )
 
 

@@ -331,7 +331,7 @@ class XlsxSource:
             others = ", ".join(column_name(sheet.name) for sheet in filled[1:21])
             self.warnings.append(
                 f"{self._name}: only the sheet {column_name(filled[0].name)} is read; {others}"
-                " hold data too: choose one with --sheet"
+                f" hold{'s' * (len(filled) == 2)} data too: choose one with --sheet"  # noqa: PLR2004 - one other
             )
         return filled[0]
 

@@ -231,6 +231,15 @@ def check_text(name: str, head: bytes) -> None:
     check_format(name, head)
     sample = head[:SAMPLE_BYTES]
     many = sample.count(0) > _NUL_FEW + _NUL_SHARE * len(sample)
+    text = sample.rstrip(b"\0")
+    lines = text.count(b"\n")
+    if many and text and 0 not in text:
+        raise SourceError(
+            f"{shown}: line {lines + 1} and what follows is nothing but NUL bytes: its"
+            " writer died, or the disk was full",
+            hint="export it again; where nothing is missing, without them: tr -d '\\0' < FILE >"
+            " NEW_FILE",
+        )
     if many or 0 in sample.partition(b"\n")[0]:
         raise SourceError(
             f"{shown}: holds NUL bytes, so it is a binary file and no CSV",
