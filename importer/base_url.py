@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from importer.errors import UsageError
+from importer.values import pattern
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -24,12 +25,12 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HIGHEST_PORT = 65535
 _LONGEST_NAME = 253
 """Characters of a host name (RFC 1035 section 2.3.4, without the root)."""
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_LABEL = pattern(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 """RFC 1123 section 2.1; and ``_``, which names of containers have."""
-_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:-]+")
+_SEGMENT = pattern(r"[A-Za-z0-9._~!$&'()*+,;=:-]+")
 """One part of a path, without escapes (RFC 3986 section 3.3)."""
-_KEY = re.compile(r"\b[sp]k_\w{8}")
-_SCHEME = re.compile(r"(https?)[:/]*[:/]", re.IGNORECASE)
+_KEY = pattern(r"\b[sp]k_\w{8}")
+_SCHEME = pattern(r"(https?)[:/]*[:/]", re.IGNORECASE)
 
 
 def check_base_url(text: str) -> str:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from importlib import import_module
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
 TupleT = TypeVar("TupleT", bound=tuple[Any, ...])
@@ -138,8 +139,25 @@ def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
 class _Late:
     def __init__(self, text: str, flags: int) -> None:
         self._given = text, flags
+        self.pattern = text  # Others are made of it.
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(re.compile(*self._given), name)
         setattr(self, name, found)  # Found without this method from now on.
         return found
+
+
+def names_of(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a package whose names are loaded when they are first used.
+
+    Args:
+        package: its ``__name__``.
+        homes: each name with the module of the package that has it.
+    """
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"{package}.{homes[name]}"), name)
+
+    return find

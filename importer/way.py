@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from importer.base_url import is_loopback
 from importer.errors import UsageError
+from importer.values import pattern
 
 if TYPE_CHECKING:
     import ssl
@@ -29,7 +30,7 @@ CA_BUNDLE = "--ca-bundle"
 CA_FILE, CA_DIR = "SSL_CERT_FILE", "SSL_CERT_DIR"
 """The variables that OpenSSL reads (SSL_CTX_set_default_verify_paths(3))."""
 
-_HASH = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+_HASH = pattern(r"[0-9a-f]{8}\.[0-9]+")
 """How openssl-rehash(1) names certificates."""
 
 
@@ -234,7 +235,7 @@ def _variable(name: str, environment: Mapping[str, str]) -> str:
     return next((one for one in (name, name.upper()) if environment.get(one, "").strip()), "")
 
 
-_ENTRY = re.compile(r"(?:[a-z]+://)?(\[[^\]]*\]|[^:\[\]]*|[^\[\]]*?)(?::(\d+))?", re.IGNORECASE)
+_ENTRY = pattern(r"(?:[a-z]+://)?(\[[^\]]*\]|[^:\[\]]*|[^\[\]]*?)(?::(\d+))?", re.IGNORECASE)
 """A host, an address or a net, and perhaps a port; an address of IPv6 may stand in brackets."""
 
 

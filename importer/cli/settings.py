@@ -11,7 +11,6 @@ import difflib
 import functools
 import inspect
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field, fields
@@ -33,7 +32,7 @@ from importer.job.job_settings import (
 )
 from importer.ledger.address import LedgerAddress, refuse_password
 from importer.mapping.updates import updates_text
-from importer.values import record, value
+from importer.values import pattern, record, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Environment
@@ -51,8 +50,8 @@ _MEANT_EACH_TIME = {
     PREFIX + name.upper(): f"--{name.replace('_', '-')}"
     for name in ("config", "json", "plan", "save", *(one.name for one in TABLE if one.each_time))
 }
-_OF_A_KEY = re.compile(r"(?:^|_)(?:api_?key|key|password|secret|token)(?:_|$)")
-_SECRET = re.compile(r"(?i)\b[sp]k_|://[^/]*@")
+_OF_A_KEY = pattern(r"(?:^|_)(?:api_?key|key|password|secret|token)(?:_|$)")
+_SECRET = pattern(r"(?i)\b[sp]k_|://[^/]*@")
 _MISSPELT = 0.8
 """How alike a variable and a setting are before one is taken for the other."""
 _RUN = "run"
@@ -205,17 +204,18 @@ def _plain(parameter: Any, value: Any, *, is_default: bool) -> tuple[bool, Any]:
     """Whether the value is what it shall be, or nearly; and as that."""
     descriptor: Any = getattr(parameter, "type_descriptor", None)
     kind = getattr(descriptor, "annotation", None)
-    if parameter.multiple or parameter.nargs != 1:
+    several = parameter.multiple or parameter.nargs != 1
+    if value is None:
+        return True, () if several else None
+    if several:
         texts = kind == list[str] and isinstance(value, list | tuple)
         return (True, list(value)) if texts and {*map(type, value)} <= {str} else (False, None)
-    if value is None:
-        return True, None
-    if kind is Path and type(value) is str and _is_any_path(descriptor.parameter_info, value):
-        return True, Path(value)
+    if kind is Path and isinstance(value, str | Path):
+        return _is_any_path(descriptor.parameter_info, value), Path(value)
     return type(value) is kind and (kind is str or is_default), value
 
 
-def _is_any_path(said: Any, value: str) -> bool:
+def _is_any_path(said: Any, value: str | Path) -> bool:
     """Whether typer would find nothing to object to."""
     is_any = said.file_okay and said.dir_okay
     asks = said.exists or said.writable or said.resolve_path or said.path_type is not None

@@ -7,8 +7,9 @@ used: a command line parses an address and opens nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from importer.values import names_of
 
 if TYPE_CHECKING:
     from importer.ledger.account import Account, Standing
@@ -75,7 +76,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'importer.ledger' has no attribute {name!r}")
-    return getattr(import_module(f"importer.ledger.{_HOMES[name]}"), name)
+__getattr__ = names_of(__name__, _HOMES)

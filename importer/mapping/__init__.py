@@ -5,8 +5,9 @@ What needs pydantic is loaded when it is first used: most runs have no mapping f
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from importer.values import names_of
 
 if TYPE_CHECKING:
     from importer.mapping.bound import Bound, Mapped, Skipped, bind
@@ -27,8 +28,4 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Load a name when it is first used."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"importer.mapping.{_HOMES[name]}"), name)
+__getattr__ = names_of(__name__, _HOMES)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 from importer.rows.currencies import minor_units
 from importer.rows.mistakes import Mistake, number_damage
 from importer.rows.text import shown
+from importer.values import pattern
 
 NOT_INTEGER = "balance_not_integer"
 TOO_LONG = "balance_too_long"
 
-_INTEGER = re.compile(r"[+-]?[0-9]+\Z")
-_DECIMAL = re.compile(r"([+-]?)([0-9]+)[.,]([0-9]+)\Z")
-_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:[,.' \u00a0\u2009\u202f][0-9]{3})+(?:[.,][0-9]+)?\Z")
-_IN_BRACKETS = re.compile(r"\(\s*([0-9]+)\s*\)\Z")
+_INTEGER = pattern(r"[+-]?[0-9]+\Z")
+_DECIMAL = pattern(r"([+-]?)([0-9]+)[.,]([0-9]+)\Z")
+_GROUPED = pattern(r"[+-]?[0-9]{1,3}(?:[,.' \u00a0\u2009\u202f][0-9]{3})+(?:[.,][0-9]+)?\Z")
+_IN_BRACKETS = pattern(r"\(\s*([0-9]+)\s*\)\Z")
 _LONGEST_WORKED_OUT = 30
 _LIKE_THOUSANDS = 3
 

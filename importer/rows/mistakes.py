@@ -5,10 +5,10 @@ A mistake says nothing about the value but its kind, so it may be shown and logg
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 from importer.rows.currencies import is_known
+from importer.values import pattern
 
 
 class Mistake(StrEnum):
@@ -49,11 +49,11 @@ class Mistake(StrEnum):
     HYPHEN = "a hyphen at the end of a part"
 
 
-_FLOAT = re.compile(r"[+-]?[0-9]+\.0\Z")
-_SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+\Z")
-_WRAPPED = re.compile(r'="[^"]*"\Z')
-_MARKED = re.compile(r"'[^']+\Z")
-_GROUPED = re.compile(r"[0-9]{1,3}(?:[, '\u00a0\u202f\u2019][0-9]{3})+\Z")
+_FLOAT = pattern(r"[+-]?[0-9]+\.0\Z")
+_SCIENTIFIC = pattern(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+\Z")
+_WRAPPED = pattern(r'="[^"]*"\Z')
+_MARKED = pattern(r"'[^']+\Z")
+_GROUPED = pattern(r"[0-9]{1,3}(?:[, '\u00a0\u202f\u2019][0-9]{3})+\Z")
 _SHORT = 3
 
 

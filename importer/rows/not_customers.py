@@ -86,7 +86,7 @@ _TOTAL = pattern(
     re.IGNORECASE,
 )
 _DASH = r"[-=_*#~+.\u00b7\u2013\u2014\u2026\u2500\u2550]"
-_RULE = re.compile(rf"[|:\s]*(?:{_DASH}[|:\s]*){{2,}}|\u2026")
+_RULE = pattern(rf"[|:\s]*(?:{_DASH}[|:\s]*){{2,}}|\u2026")
 _END_WORD = (
     r"(?:eof|end|fin|ende|fine|fim|einde|koniec|konec|slut|loppu|trailer|trl|footer|hdr|header"
     r"|\u043a\u043e\u043d\u0435\u0446)"
@@ -140,13 +140,13 @@ _FOOT = pattern(
     r"|\W*(?:mon|tues|wednes|thurs|fri|satur|sun)day,? .*[0-9]{4}.*",
     re.IGNORECASE,
 )
-_NO_VALUE = re.compile(r"[^\w\s]|(?i:null|none|nan|n/a|na|nil|<na>|#n/a|undefined|\\n)")
-_HEAD = re.compile("(?i:h|hd|hdr|header|0+1?)")
-_DATE = re.compile(
+_NO_VALUE = pattern(r"[^\w\s]|(?i:null|none|nan|n/a|na|nil|<na>|#n/a|undefined|\\n)")
+_HEAD = pattern("(?i:h|hd|hdr|header|0+1?)")
+_DATE = pattern(
     r"(?:19|20)[0-9]{2}[-/.]?[01][0-9][-/.]?[0-3][0-9].*"
     r"|[0-3][0-9][-/.][01][0-9][-/.](?:19|20)[0-9]{2}.*"
 )
-_REACHES = re.compile(r"\S@\S|\+[0-9]{6}")
+_REACHES = pattern(r"\S@\S|\+[0-9]{6}")
 
 
 class EdgeLines:
@@ -295,7 +295,7 @@ def _counts(cells: Sequence[str | None], before: int) -> bool:
     return is_word and int(filled[1][:_DIGITS]) in {before, before + 1, before + 2}
 
 
-_WORD = re.compile("[A-Za-z]{1,10}|9+")
+_WORD = pattern("[A-Za-z]{1,10}|9+")
 _DIGITS = 18
 _COUNT_AND_SUM = 3
 """Cells of such a record at most: a word, the count, a sum."""

@@ -66,9 +66,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
-_DANGEROUS = re.compile(r"'*[=+\-@\t\r]")
-_ESCAPED = re.compile(r"'+[=+\-@\t\r]")
-_PLAIN_NEGATIVE = re.compile(r"-[0-9]{1,15}")
+_DANGEROUS = pattern(r"'*[=+\-@\t\r]")
+_ESCAPED = pattern(r"'+[=+\-@\t\r]")
+_PLAIN_NEGATIVE = pattern(r"-[0-9]{1,15}")
 
 
 def escape_formula(text: str) -> str:
@@ -107,7 +107,7 @@ _REWRITTEN = "|".join(
         r"[0-9]{1,3}(?:[ '\u2019\u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?",
     )
 )
-_NUMBER = re.compile(r"-?[0-9]{1,11}\.[0-9]+")
+_NUMBER = pattern(r"-?[0-9]{1,11}\.[0-9]+")
 """An amount: a spreadsheet drops zeros at its end, which changes no value."""
 _KEPT = pattern(rf"'*\s*(?:[=+\-@\t\r]|(?:{_REWRITTEN})\s*\Z)", re.IGNORECASE)
 _WAS_KEPT = pattern(rf"'+\s*(?:[=+\-@\t\r]|(?:{_REWRITTEN})\s*\Z)", re.IGNORECASE)
@@ -139,19 +139,19 @@ ALTERED = "spreadsheet_altered"
 UNKNOWN = "digest_missing"
 
 _VERSION = "v1"
-_BEFORE_DIGEST = re.compile(rf'([^\w\s"]|\t)"?{_VERSION}\.')
+_BEFORE_DIGEST = pattern(rf'([^\w\s"]|\t)"?{_VERSION}\.')
 """The sign that stands before a digest in a line: the file's delimiter, whichever it is."""
 _ID, _ID_EXACT = 4, 10
 """Where NAME ends and EXACT begins in an entry of a digest, and where that ends."""
-_ENTRY = re.compile(r"([\w-]{4})([\w-]{6})([1-9]?)((?:[a-z][\w-]{6})*)")
-_REFUSAL = re.compile(r"([\w-]{4})?:([a-z0-9_]{1,40}):([0-9]{1,9})\+([0-9]{1,9})")
-_SHAPE = re.compile(rf"{_VERSION}(?:\.{_ENTRY.pattern})*(?:!{_REFUSAL.pattern})*\Z")
-_INTEGER = re.compile(r"'*\+?([0-9]+)\Z")
-_PLAIN = re.compile(r"-?([0-9]+)\Z")
-_SCIENTIFIC = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?([0-9]{1,4})\Z")
-_DECIMAL = re.compile(r"'*(-?)([0-9]+)([.,])([0-9]+)\Z")
+_ENTRY = pattern(r"([\w-]{4})([\w-]{6})([1-9]?)((?:[a-z][\w-]{6})*)")
+_REFUSAL = pattern(r"([\w-]{4})?:([a-z0-9_]{1,40}):([0-9]{1,9})\+([0-9]{1,9})")
+_SHAPE = pattern(rf"{_VERSION}(?:\.{_ENTRY.pattern})*(?:!{_REFUSAL.pattern})*\Z")
+_INTEGER = pattern(r"'*\+?([0-9]+)\Z")
+_PLAIN = pattern(r"-?([0-9]+)\Z")
+_SCIENTIFIC = pattern(r"[0-9](?:[.,][0-9]+)?[eE]\+?([0-9]{1,4})\Z")
+_DECIMAL = pattern(r"'*(-?)([0-9]+)([.,])([0-9]+)\Z")
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_DATE_PARTS = re.compile(r"[0-9]+|[a-z]+")
+_DATE_PARTS = pattern(r"[0-9]+|[a-z]+")
 _DATE = pattern(
     rf"'*(?:(?:{'|'.join(_MONTH_NAMES)})[a-z]*|[0-9]{{1,4}})"
     rf"(?:[-/. ]?(?:(?:{'|'.join(_MONTH_NAMES)})[a-z]*|[0-9]{{1,4}})){{1,2}}"
@@ -177,7 +177,7 @@ def is_errors_header(names: Iterable[str]) -> bool:
     return CODE in found and (DIGEST in found or {LINE, ERROR} <= found)
 
 
-_OWN_PAIR = re.compile(rf'{LINE}"?([^\w"])"?{CODE}\b')
+_OWN_PAIR = pattern(rf'{LINE}"?([^\w"])"?{CODE}\b')
 
 
 def delimiter_of_errors(header: str) -> str:

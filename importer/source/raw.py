@@ -15,7 +15,7 @@ import sys
 import tempfile
 import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from importer.errors import SourceError, UsageError
 from importer.source.source_options import STANDARD_INPUT, source_name
@@ -72,19 +72,12 @@ def writing(folder: Path | None) -> Iterator[None]:
         ) from None
 
 
-if sys.version_info >= (3, 14):
-    from compression.zstd import ZstdError, ZstdFile
-else:
-    from backports.zstd import ZstdError, ZstdFile
-
-__all__ = ["ZstdError", "ZstdFile"]
-
 PARQUET_MAGIC = b"PAR1"
 ZIP_MAGIC = b"PK\x03\x04"
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _PIECE = 256 << 10
-_BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, ZstdError)
+_BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 @value
@@ -166,13 +159,15 @@ class RawStream:
         raw = cast("io.RawIOBase", _Rejoined(head, file))
         joined = io.BufferedReader(raw, _PIECE)
         self.compression = ""
-        self._text: io.BufferedReader[io.RawIOBase] | gzip.GzipFile | ZstdFile = joined
+        self._text: _Text = joined
+        self._broken_by: tuple[type[Exception], ...] = _BROKEN
         if head.startswith(GZIP_MAGIC):
             self.compression = "gzip"
             self._text = gzip.GzipFile(fileobj=joined)
         elif head.startswith(ZSTD_MAGIC):
             self.compression = "zstd"
-            self._text = ZstdFile(cast("BinaryIO", joined))
+            self._text, error = _of_zstd(cast("BinaryIO", joined))
+            self._broken_by = (*_BROKEN, error)
 
     def read(self) -> bytes:
         """Some more text, b"" at the end.
@@ -182,7 +177,7 @@ class RawStream:
         """
         try:
             piece = self._text.read1(_PIECE)
-        except _BROKEN as error:
+        except self._broken_by as error:
             raise self._broken(error) from None
         except OSError as error:
             raise _unreadable(self._name, error) from None
@@ -211,6 +206,19 @@ class RawStream:
             f" {self._bytes:,} bytes of text ({self._lines:,} complete lines)",
             hint="fetch or compress the file again; nothing of it was imported",
         )
+
+
+class _Text(Protocol):
+    def read1(self, size: int, /) -> bytes: ...
+
+
+def _of_zstd(file: BinaryIO) -> tuple[_Text, type[Exception]]:
+    """The file's text, and what is raised where it is damaged. Few files are of zstd."""
+    if sys.version_info >= (3, 14):
+        from compression.zstd import ZstdError, ZstdFile  # noqa: PLC0415
+    else:
+        from backports.zstd import ZstdError, ZstdFile  # noqa: PLC0415
+    return ZstdFile(file), ZstdError
 
 
 class _Rejoined(io.RawIOBase):

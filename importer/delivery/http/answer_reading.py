@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from importer.errors import printable
 from importer.rows.text import redact
+from importer.values import pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,14 +25,14 @@ COMPARED = ("name", "email", "phone", "currency", "balance", "metadata")
 MESSAGE_LIMIT = 300
 CODE_LIMIT = 64
 
-_EXISTS = re.compile(
+_EXISTS = pattern(
     r"already[ _-]?(exist|used|taken|in use)|exists|duplicate|(not|must be) unique|uniqueness|taken"
 )
 _PROBLEM = ("type", "title", "detail")
-_STRONG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]{1,256}"')
-_NOT_CODE = re.compile(r"[^a-z0-9]+")
+_STRONG = pattern(r'"[\x21\x23-\x7e\x80-\xff]{1,256}"')
+_NOT_CODE = pattern(r"[^a-z0-9]+")
 _NO_ROW: Mapping[str, Any] = MappingProxyType({})
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def json_object(body: bytes | None) -> dict[str, Any] | None:
@@ -43,10 +44,11 @@ def json_object(body: bytes | None) -> dict[str, Any] | None:
     if not body:
         return None
     try:
-        value = _DECODER.decode(body.decode("utf-8-sig"))
+        text = body.decode().removeprefix("\ufeff").strip(_SPACE)
+        value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and end == len(text) else None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -62,6 +64,8 @@ def _no_constant(name: str) -> None:
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
 """Made once: ``json.loads`` makes one for each call."""
+_SPACE = " \t\n\r"
+"""RFC 8259 section 2."""
 
 
 def customer_id(customer: Mapping[str, Any], reference: str, *, echo_check: bool) -> str | None:

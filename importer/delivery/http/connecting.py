@@ -14,6 +14,7 @@ import ssl
 from typing import TYPE_CHECKING, NamedTuple
 
 from importer.errors import printable
+from importer.values import pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ _ERRNO = {
     errno.ENFILE: "too_many_open_files",
 }
 _UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
-_NUMBER = re.compile(r"\[Errno (\d+)\]")
+_NUMBER = pattern(r"\[Errno (\d+)\]")
 
 
 def explain(error: BaseException) -> Failure | None:

@@ -16,7 +16,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from importer.values import value
+from importer.values import pattern, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,11 +29,9 @@ EPOCH = 1e9
 MILLISECONDS = 1e11
 """An epoch at or above this is in milliseconds, as some services send it."""
 
-_ITEM = re.compile(r'((?:"(?:[^"\\]|\\.)*"|[^",])*)')
-_PARAMETER = re.compile(
-    r';\s*([a-z*][a-z0-9_.*-]*)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)', re.IGNORECASE
-)
-_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?", re.ASCII)
+_ITEM = pattern(r'((?:"(?:[^"\\]|\\.)*"|[^",])*)')
+_PARAMETER = pattern(r';\s*([a-z*][a-z0-9_.*-]*)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)', re.IGNORECASE)
+_NUMBER = pattern(r"[0-9]{1,15}(?:\.[0-9]{1,9})?", re.ASCII)
 
 
 @value

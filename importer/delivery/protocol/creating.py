@@ -95,6 +95,15 @@ PROOF = 2
 """Look-ups in a row, apart by ``settle_delay``, that together prove absence."""
 
 Step = tuple[Flight, Command]
+_AWAITED: dict[type[Event], Phase] = {
+    Begin: Phase.READY,
+    Committed: Phase.COMMITTING,
+    Lost: Phase.COMMITTING,
+    Answered: Phase.SENDING,
+    LookedUp: Phase.LOOKING_UP,
+    Woken: Phase.WAITING,
+}
+"""In which phase each event may come."""
 
 
 def step(flight: Flight, event: Event, policy: Policy) -> Step:
@@ -103,24 +112,25 @@ def step(flight: Flight, event: Event, policy: Policy) -> Step:
     Raises:
         ProtocolError: the event does not fit the flight's phase.
     """
-    match event, flight.phase:
-        case Begin(now), Phase.READY:
+    if _AWAITED[type(event)] is not flight.phase:
+        raise ProtocolError(f"{type(event).__name__} in phase {flight.phase}")
+    match event:
+        case Committed():
+            return _committed(flight, event.now, policy)
+        case Answered():
+            return _answered(flight, event.answer, policy)
+        case Begin():
             suspect = not isinstance(flight.state, New)
-            return _route(flight._replace(suspect=suspect), now, policy)
-        case Committed(now), Phase.COMMITTING:
-            return _committed(flight, now, policy)
-        case Lost(actual, now), Phase.COMMITTING:
-            return _lost(flight, actual, now, policy)
-        case Answered(answer), Phase.SENDING:
-            return _answered(flight, answer, policy)
-        case LookedUp(answer, now), Phase.LOOKING_UP:
-            return _looked_up(flight, answer, now, policy)
-        case Woken(now), Phase.WAITING:
+            begun = flight._replace(suspect=suspect) if suspect else flight
+            return _route(begun, event.now, policy)
+        case LookedUp():
+            return _looked_up(flight, event.answer, event.now, policy)
+        case Lost():
+            return _lost(flight, event.actual, event.now, policy)
+        case Woken():
             if flight.why is not None:
                 return _look_up(flight, flight.why)
-            return _route(flight, now, policy)
-        case _:
-            raise ProtocolError(f"{type(event).__name__} in phase {flight.phase}")
+            return _route(flight, event.now, policy)
 
 
 # Where a row goes from what the ledger holds ------------------------------------------------------
@@ -174,7 +184,9 @@ def _committed(flight: Flight, now: float, policy: Policy) -> Step:
     state = flight.pending
     if state is None:
         raise ProtocolError("committed nothing")
-    flight = flight._replace(state=state, pending=None, why=None, absences=0)
+    # A refusal was of what was sent before.
+    refusal = None if isinstance(state, Sent) else flight.refusal
+    flight = flight._replace(state=state, pending=None, why=None, absences=0, refusal=refusal)
     match state:
         case Done():
             found = state.origin is Origin.FOUND
@@ -190,7 +202,7 @@ def _committed(flight: Flight, now: float, policy: Policy) -> Step:
         case Rejected():
             return _settle(flight, Outcome.REJECTED, note=flight.note)
         case Sent():
-            return _route(flight._replace(refusal=None), now, policy, fresh=True)
+            return _route(flight, now, policy, fresh=True)
         case New():
             raise ProtocolError("committed New")
 
@@ -218,8 +230,8 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
         case a.Created():
             origin = Origin.REPLAYED if answer.replayed else Origin.CREATED
             differs = answer.differs if answer.replayed else ()
-            noted = flight._replace(note=(answer.http_status, *_stored(flight, answer)))
-            return _done(noted, answer.customer_id, origin, differs)
+            note = (answer.http_status, *_stored(flight, answer))
+            return _done(flight, answer.customer_id, origin, differs, note=note)
         case a.Unbelievable():
             noted = _suspect(flight, answer.http_status, answer.error_code)
             return _look_up(noted, Why.UNSURE)
@@ -310,7 +322,7 @@ def _status_and_code(
 def _looked_up(flight: Flight, answer: a.LookUpAnswer, now: float, policy: Policy) -> Step:
     match answer:
         case a.Found():
-            return _done(flight, answer.customer_id, Origin.FOUND, answer.differs)
+            return _done(flight, answer.customer_id, Origin.FOUND, answer.differs, note=flight.note)
         case a.Absent():
             return _absent(flight, now, policy)
         case a.LookUpFailed(throttled=True):
@@ -373,19 +385,29 @@ def _absent_after_refusal(flight: Flight, now: float, policy: Policy) -> Step:
 # The commands -------------------------------------------------------------------------------------
 
 
-def _done(flight: Flight, customer_id: str, origin: Origin, differs: tuple[str, ...]) -> Step:
+def _done(
+    flight: Flight,
+    customer_id: str,
+    origin: Origin,
+    differs: tuple[str, ...],
+    *,
+    note: tuple[int, str, str],
+) -> Step:
     state = flight.state
     # Where Moment holds another version than the source, remember the version that was sent.
     version = state.fingerprint if differs and isinstance(state, Sent) else flight.fingerprint
-    return _commit(flight, Done(generation(state), version, customer_id, origin, differs))
+    done = Done(generation(state), version, customer_id, origin, differs)
+    return _commit(flight, done, note=note)
 
 
-def _commit(flight: Flight, new: State) -> Step:
+def _commit(flight: Flight, new: State, *, note: tuple[int, str, str] | None = None) -> Step:
+    """Ask for the change; ``note`` is the latest trouble, where it is news."""
+    noted = flight.note if note is None else note
     # Where another version settles, the hashes of this one would be wrong.
     own = not isinstance(new, New) and new.fingerprint == flight.fingerprint
     fields = flight.fields if own else None
-    transition = Transition(flight.reference, flight.state, new, flight.note[0], fields)
-    return flight._replace(phase=Phase.COMMITTING, pending=new), Commit(transition)
+    transition = Transition(flight.reference, flight.state, new, noted[0], fields)
+    return flight._replace(phase=Phase.COMMITTING, pending=new, note=noted), Commit(transition)
 
 
 def _look_up(flight: Flight, why: Why) -> Step:

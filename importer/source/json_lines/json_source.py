@@ -47,6 +47,7 @@ from importer.source.source_options import (
     source_name,
 )
 from importer.source.text.text_stream import UTF8_BOM, Blocks
+from importer.values import pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
@@ -55,11 +56,11 @@ if TYPE_CHECKING:
     from importer.source.text.text_stream import TextStream
 
 
-_ZERO_DECIMALS = re.compile(r"(-?[0-9]+)\.0+\Z")
+_ZERO_DECIMALS = pattern(r"(-?[0-9]+)\.0+\Z")
 _WRITTEN_OUT = 40
 """Digits that an exponent may add: what a double holds beyond is no amount and no number of
 anybody's."""
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_SURROGATES = pattern("[\ud800-\udfff]")
 
 
 class Number(str):
@@ -196,7 +197,7 @@ _DECODER = json.JSONDecoder(
     object_pairs_hook=_once, parse_float=Number, parse_int=Number, parse_constant=_no_number
 )
 
-_NAMED = re.compile(r"\.(?:jsonl|ndjson|json)(?:\.gz|\.zst)?\Z", re.IGNORECASE)
+_NAMED = pattern(r"\.(?:jsonl|ndjson|json)(?:\.gz|\.zst)?\Z", re.IGNORECASE)
 _OBJECT = re.compile(rb'\s*(?:\{\s*(?:"|\}|\Z)|\[\s*(?:\{|\]|\Z))')
 _PIECE = 256 << 10
 MAX_ARRAY_ELEMENT = 4 * MAX_RECORD
@@ -449,7 +450,7 @@ def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLAIN_KEY = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class _Work:
@@ -500,8 +501,8 @@ class _Work:
         return RecordBatch(self._index, frame, self.lines, malformed, faults, kinds)
 
 
-_BLANK = re.compile(r"[ \t\r\n]*")
-_KEY_OF_ARRAY = re.compile(r'"([A-Za-z_][A-Za-z0-9_]*)"\s*:\s*\[\s*\{')
+_BLANK = pattern(r"[ \t\r\n]*")
+_KEY_OF_ARRAY = pattern(r'"([A-Za-z_][A-Za-z0-9_]*)"\s*:\s*\[\s*\{')
 
 
 class _Array:

@@ -124,9 +124,9 @@ _AFTER_LETTERS = frozenset("”“’‘»…™®–—\u00a0")
 _USUAL_SIGNS = frozenset("½¼¾“”„‘’‚–—…•«»°€£§™®©\u00a0¿¡№")
 _WELL_KNOWN = 6.0
 """How much likelier a reading is for each of its names that everybody knows."""
-_WORD = re.compile(r"[^\W\d_]{3,}")
+_WORD = pattern(r"[^\W\d_]{3,}")
 _WIDE = pattern(r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]")
-_HALF = re.compile(r"[\uff66-\uff9f]")
+_HALF = pattern(r"[\uff66-\uff9f]")
 _WESTERN = ("fr", "de", "es", "pt", "it", "nl", "af", "da", "nb", "sv", "fi", "ca", "ga")
 _CENTRAL = ("cs", "sk", "pl", "hu", "hr", "sl", "ro", "de")
 _COMMON_CHARACTERS = {
