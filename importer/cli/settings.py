@@ -204,11 +204,12 @@ def _plain(parameter: Any, value: Any, *, is_default: bool) -> tuple[bool, Any]:
     """Whether the value is what it shall be, or nearly; and as that."""
     descriptor: Any = getattr(parameter, "type_descriptor", None)
     kind = getattr(descriptor, "annotation", None)
-    if parameter.multiple or parameter.nargs != 1:
+    several = parameter.multiple or parameter.nargs != 1
+    if value is None:
+        return True, () if several else None
+    if several:
         texts = kind == list[str] and isinstance(value, list | tuple)
         return (True, list(value)) if texts and {*map(type, value)} <= {str} else (False, None)
-    if value is None:
-        return True, None
     if kind is Path and isinstance(value, str | Path):
         return _is_any_path(descriptor.parameter_info, value), Path(value)
     return type(value) is kind and (kind is str or is_default), value

@@ -27,7 +27,7 @@ from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, New, Rejected, Sent, State, Transition
 from importer.delivery.protocol.updating import UpdateFlight, UpdatePhase, UpdatePolicy
-from importer.delivery.row_source import Iterated, Rows, Spread, Stream
+from importer.delivery.row_source import Iterated, Spread, Stream
 from importer.delivery.stopping import (
     Refusals,
     first_rows_failed,
@@ -271,7 +271,7 @@ class Pool:
         self._on_settled = on_settled
         self._settings = settings or PoolSettings()
         self._monotonic = monotonic
-        self._rows: Rows = Iterated(iter(()))
+        self._rows = Spread(Iterated(iter(())), self._settings.batch)
         self._hungry = False
         """The next row is waited for."""
         self._turns = _Turns(max(1, self._settings.workers // BACK_SHARE))
@@ -395,6 +395,7 @@ class Pool:
                     asked, left = asked + (not ride.trail.left), left + ride.trail.left
             elif asked <= OTHERS and left < LEFT and self._may_take():
                 self._turns.put(await self._take_up(1))
+                self._tasks.start_soon(self._rows.prepare)
             elif self._alive:
                 await self._turns.wait()
             else:

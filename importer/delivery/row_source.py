@@ -125,13 +125,16 @@ class Spread:
     """The same rows, those that stand together apart.
 
     Files are sorted, so rows with one trouble (a firewall that dislikes a street) stand in blocks;
-    one after the other they would look like the run's.
+    one after the other they would look like the run's. A first row that is asked for alone comes
+    alone, and ``prepare`` makes those behind it while it is under way.
     """
 
     def __init__(self, rows: Rows, batch: int) -> None:
         self._rows = rows
         self._batch = batch
         self._taken: deque[Planned] = deque()
+        self._begun = False
+        self._taking = anyio.Lock()
 
     @property
     def ready(self) -> bool:
@@ -145,10 +148,19 @@ class Spread:
 
     async def take(self, most: int) -> list[Planned]:
         """As ``Rows.take``."""
-        if not self._taken:
-            rows = await self._rows.take(max(most, self._batch))
-            self._taken.extend(row for first in range(APART) for row in rows[first::APART])
+        if not self._begun and most == 1:
+            self._begun = True
+            return await self._rows.take(1)
+        await self.prepare(most)
         return [self._taken.popleft() for _ in range(min(most, len(self._taken)))]
+
+    async def prepare(self, most: int = 1) -> None:
+        """Have rows at hand, if any are to come."""
+        self._begun = True
+        async with self._taking:
+            if not self._taken:
+                rows = await self._rows.take(max(most, self._batch))
+                self._taken.extend(row for first in range(APART) for row in rows[first::APART])
 
     def close(self) -> None:
         """As ``Rows.close``; what was taken up here is dropped, and nothing of it was sent."""

@@ -139,6 +139,8 @@ class RunEnd:
             one.outcome if one.outcome == _UNSETTLED else f"{one.outcome}: {one.error_code}"
             for one in groups
         }
+        if self.summary is not None and self.summary.stopped_by == _VOLUME_GUARD:
+            found |= {f"volume: {name}" for name in _GRAVER if self.summary.volume.get(name)}
         return tuple(sorted(found))
 
 
@@ -182,13 +184,21 @@ def body(end: RunEnd, told: State = WELL) -> str:
     return "\n".join(map(printable, lines))
 
 
+_GRAVER = {
+    "respelt": "references in another spelling that would become second customers",
+    "lost_fields": "fields that no record has any more",
+}
+"""Figures of the guard that come first, in words: to accept them would do harm."""
+
+
 def _sentence(end: RunEnd) -> str:
     code, summary = end.exit_code, end.summary
     if not code:
         return "Every row is in Moment."
     if summary is not None and summary.stopped_by == _VOLUME_GUARD:
         # Its own words show references.
-        figures = (f"{number:,} {name}" for name, number in summary.volume.items())
+        volume = sorted(summary.volume.items(), key=lambda one: one[0] not in _GRAVER)
+        figures = (f"{number:,} {_GRAVER.get(name, name)}" for name, number in volume)
         what = f"Nothing was sent: the input is unlike the last good one ({', '.join(figures)})"
     elif end.error is not None:
         what = end.error.message

@@ -55,6 +55,8 @@ METRICS = {
     "importer_guard_new": Meaning("New references."),
     "importer_guard_changed": Meaning("Records of customers that were to be updated."),
     "importer_guard_vanished": Meaning("Customers of the series that the input no longer has."),
+    "importer_guard_respelt": Meaning("New references that are known in another spelling, if any."),
+    "importer_guard_lost_fields": Meaning("Fields that no record has any more, if any."),
     "importer_ledger_customers": Meaning("Customers of the account in the ledger.", "state"),
 }
 """Every metric."""

@@ -23,6 +23,7 @@ from importer.outcomes import Outcome
 from importer.plan.frames import Pending
 from importer.plan.make import with_states
 from importer.plan.volume_guard import (
+    FIELD_LOST,
     NO_TWINS,
     Bounds,
     Drift,
@@ -171,7 +172,7 @@ class VolumeCheck:
         # A fed-back errors file lies in the folder of the run that wrote it, and is of its series.
         folders = {PurePath(one).parent.name for one in inputs.sources}
         before = ledger.series_of_run(folders.pop()) if len(folders) == 1 else ""
-        self.series = delivery.series or before or series_of(inputs.sources)
+        self.series = series_of(inputs.sources, delivery.series or before)
         self.runs = ledger.series_runs(self.series)
         rule = inputs.mapping.vanished.metadata if inputs.mapping is not None else {}
         self.marking: Marking | None = None
@@ -197,11 +198,12 @@ class VolumeCheck:
                 vanished = self.marking.look(self.vanished(staging))
             else:
                 vanished = sum(1 for _ in self.vanished(staging))
+        twins = self._twins(staging) if met.new else NO_TWINS
         found = drifts(
             volume,
             Volume.of_json(before) if before is not None else None,
             self._bounds(incremental=partial),
-            twins=self._twins(staging) if met.new else NO_TWINS,
+            twins=twins,
             # Who is marked already stays so: only what would be done now is measured.
             vanished=self.marking.open if self.marking is not None else vanished,
             delivered=delivered,
@@ -218,6 +220,11 @@ class VolumeCheck:
         if before is not None:
             was = Volume.of_json(before).records
             figures |= {"before": was, "fewer": max(0, was - read.records)}
+        graver = {
+            "respelt": twins.number,
+            "lost_fields": sum(one.code == FIELD_LOST for one in found),
+        }
+        figures |= {name: number for name, number in graver.items() if number}
         return Look(tuple(found), vanished, figures)
 
     def _delivered(self, met: Met) -> int:

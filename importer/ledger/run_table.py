@@ -49,7 +49,9 @@ def series_of(sources: Sequence[str], named: str = "") -> str:
         sources: as the user named them.
         named: what ``--series`` says; it wins.
     """
-    return named or " + ".join(sorted({_stable(one) for one in sources}))
+    series = named or " + ".join(sorted({_stable(one) for one in sources}))
+    # A name of a file need not be UTF-8, and what is no character can be stored nowhere.
+    return series.encode(errors="backslashreplace").decode()
 
 
 def _stable(source: str) -> str:

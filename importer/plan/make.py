@@ -12,6 +12,7 @@ import polars as pl
 from importer.delivery.protocol.flight import Planned
 from importer.delivery.protocol.states import NEW, Done, Sent
 from importer.delivery.protocol.updating import UpdatePolicy
+from importer.errors import printable
 from importer.outcomes import OnDuplicate, Outcome
 from importer.plan.decide import decide, decide_update
 from importer.plan.frames import source_and_line
@@ -213,4 +214,4 @@ def would_create(staging: Staging) -> None:
 
 def _member(at: int, fingerprint: bytes | None, origin: int, sources: Sequence[str]) -> Member:
     source, line = source_and_line(at)
-    return Member(at, sources[source], line, fingerprint, origin)
+    return Member(at, printable(sources[source]), line, fingerprint, origin)

@@ -36,7 +36,7 @@ from importer.plan.frames import (
 )
 from importer.plan.staging_file import LEFT, StagingFile
 from importer.plan.suspects import Suspects, hashes_of
-from importer.rows.certain import PAYLOAD, certain_payloads
+from importer.rows.certain import PAYLOAD, payloads_again
 
 if TYPE_CHECKING:
     import sqlite3
@@ -347,7 +347,7 @@ class Staging:
         if PAYLOAD in body.columns:
             return body[PAYLOAD]
         source, _ = source_and_line(segment)
-        return certain_payloads(body, self._columns[source]).rows[PAYLOAD]
+        return payloads_again(body, self._columns[source])
 
     # Figures ------------------------------------------------------------------------------------
 

@@ -81,6 +81,9 @@ class Bounds:
     """Each input holds what is new or changed only: its volume says nothing."""
 
 
+FIELD_LOST = "field_lost"
+
+
 class Twins(NamedTuple):
     """New references that differ from known ones by their spelling only."""
 
@@ -286,7 +289,7 @@ def _lost_fields(now: Volume, before: Volume) -> list[Drift]:
     lost = [name for name, had in before.carried.items() if had and not now.carried.get(name)]
     return [
         Drift(
-            "field_lost",
+            FIELD_LOST,
             f"no record has a {name}; {before.carried[name]:,} of {before.records:,} had one in"
             " the last good run (has the file lost a column?)",
         )

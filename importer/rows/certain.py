@@ -60,6 +60,19 @@ def certain_payloads(cells: pl.DataFrame, columns: ColumnMap) -> Certain:
         absent = pl.Series([None] * cells.height, dtype=pl.String)
         rows = pl.DataFrame([absent.alias(REFERENCE), absent.alias(PAYLOAD)])
         return Certain(rows, dict.fromkeys(_CARRIED, 0))
+    found, payload, names = _made(cells, columns)
+    rows = found.select(pl.col("external_reference").alias(REFERENCE), payload)
+    return Certain(rows, _carried(found, rows[PAYLOAD].is_not_null(), names))
+
+
+def payloads_again(cells: pl.DataFrame, columns: ColumnMap) -> pl.Series:
+    """The payloads alone, of rows that are known to be certainly valid."""
+    found, payload, _ = _made(cells, columns)
+    return found.select(payload).to_series()
+
+
+def _made(cells: pl.DataFrame, columns: ColumnMap) -> tuple[pl.DataFrame, pl.Expr, list[str]]:
+    """(trimmed cells by field, their payload, the keys of metadata)."""
     where = {field: index for index, field in columns.texts}
     if columns.balance is not None:
         where["balance"] = columns.balance
@@ -73,9 +86,7 @@ def certain_payloads(cells: pl.DataFrame, columns: ColumnMap) -> Certain:
     names = [key for key, _ in keys]
     valid = functools.reduce(operator.and_, _rules(where, names, columns))
     found = trimmed.collect()
-    payload = pl.when(valid).then(_payload(found, where, names)).alias(PAYLOAD)
-    rows = found.select(pl.col("external_reference").alias(REFERENCE), payload)
-    return Certain(rows, _carried(found, rows[PAYLOAD].is_not_null(), names))
+    return found, pl.when(valid).then(_payload(found, where, names)).alias(PAYLOAD), names
 
 
 def _carried(found: pl.DataFrame, valid: pl.Series, keys: list[str]) -> dict[str, int]:

@@ -153,6 +153,7 @@ def test_a_plan_is_followed_with_its_own_settings(
     assert not (tmp_path / "importer-ledger.db").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_of_a_plan_goes_on_with_the_same_command(
     tmp_path: Path, sandbox: str, importer: Program
 ) -> None:

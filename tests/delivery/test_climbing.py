@@ -113,7 +113,7 @@ def test_429s_that_are_no_matter_of_the_rate_cost_their_waits_and_little_more(
 
 
 @pytest.mark.parametrize("in_flight", [1, 32])
-def test_wherever_such_429s_fall_they_cost_less_than_their_waits(in_flight: int) -> None:
+def test_wherever_such_429s_fall_they_cost_half_of_their_waits(in_flight: int) -> None:
     """The same file with the 429s at other rows: a quarter of them by chance, in any order."""
     for seed in range(3):
         chance = random.Random(seed)
@@ -123,7 +123,7 @@ def test_wherever_such_429s_fall_they_cost_less_than_their_waits(in_flight: int)
             busy = attempt <= times[reference]
             return a.Throttled(1.0) if busy else created(reference, attempt)
 
-        assert seconds_of(rule, 129, in_flight, 0.02) <= sum(times.values())
+        assert seconds_of(rule, 129, in_flight, 0.02) <= sum(times.values()) / 2
 
 
 def test_a_bucket_of_one_request_that_tells_when_to_ask_again_is_seldom_asked_too_soon() -> None:

@@ -22,6 +22,7 @@ def settings(rate: float, latency: float) -> PaceSettings:
     return PaceSettings(max_in_flight=max(32, int(rate * latency * 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latency", [0.02, 0.1])
 @pytest.mark.parametrize(("rate", "burst"), [(50, 1.0), (200, 1.0), (1000, 1.0), (200, 0.1)])
 def test_a_silent_limit_is_found(rate: float, latency: float, burst: float) -> None:
@@ -34,6 +35,7 @@ def test_a_silent_limit_is_found(rate: float, latency: float, burst: float) -> N
     assert refused <= 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latency", [0.02, 0.1])
 @pytest.mark.parametrize("rate", [50, 200])
 def test_a_limit_with_retry_after_is_found(rate: float, latency: float) -> None:
@@ -64,6 +66,7 @@ def test_refusals_that_come_faster_than_answers_change_nothing() -> None:
     assert refused <= 0.01
 
 
+@pytest.mark.slow
 def test_a_limit_that_moves_is_followed() -> None:
     """Halved, the new limit is met within seconds; doubled, it is found within a minute."""
     world = World(200, 200, lambda _: 0.05, rate_at=lambda t: 100 if 30 <= t < 60 else 200)

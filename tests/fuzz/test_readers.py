@@ -58,6 +58,7 @@ print(json.dumps([said, peak]))
 """
 
 
+@pytest.mark.slow
 @given(CSV_BYTES, st.sampled_from([1, 100, 1 << 16]))
 @settings(max_examples=150)
 def test_any_csv(data: bytes, block_bytes: int) -> None:
@@ -65,6 +66,7 @@ def test_any_csv(data: bytes, block_bytes: int) -> None:
     read_all(data, block_bytes)
 
 
+@pytest.mark.slow
 @given(COMPRESSED)
 @settings(max_examples=200)
 def test_any_compressed_file(data: bytes) -> None:
@@ -72,6 +74,7 @@ def test_any_compressed_file(data: bytes) -> None:
     read_all(data)
 
 
+@pytest.mark.slow
 @given(ENCODED | JSON_LINES | XLSX_BYTES)
 @settings(max_examples=300)
 def test_any_legacy_file(data: bytes) -> None:
@@ -79,6 +82,7 @@ def test_any_legacy_file(data: bytes) -> None:
     read_all(data)
 
 
+@pytest.mark.slow
 @given(PARQUET_BYTES)
 @settings(max_examples=12)
 def test_any_damaged_parquet_file(data: bytes) -> None:
@@ -86,6 +90,7 @@ def test_any_damaged_parquet_file(data: bytes) -> None:
     read_all(data)
 
 
+@pytest.mark.slow
 def test_a_footer_that_asks_for_exabytes(tmp_path: Path) -> None:
     """Such a file once ended the process; now it is an error with a hint."""
     path = tmp_path / "lies.parquet"

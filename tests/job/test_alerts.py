@@ -113,6 +113,12 @@ def test_a_message_says_what_whose_how_many_and_what_next() -> None:
     shown = body(RunEnd(3, 0.0, 1.0, error=twins, summary=summary)).splitlines()[0]
     told = "the input is unlike the last good one (9 records, 90 before)"
     assert shown == f"Nothing was sent: {told} (exit code 3)."
+    before = RunEnd(3, 0.0, 1.0, error=twins, summary=summary).state
+    summary.volume |= {"respelt": 9}
+    end = RunEnd(3, 0.0, 1.0, error=twins, summary=summary)
+    assert end.state != before
+    shown = body(end).splitlines()[0]
+    assert "(9 references in another spelling that would become second customers, 9 rec" in shown
     assert "goes on by itself" in body(RunEnd(75, 0.0, 1.0, summary=summary))
 
 

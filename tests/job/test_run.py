@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -291,6 +292,17 @@ def test_a_customer_that_moment_stores_with_other_values_is_told_of(
     (warning,) = json.loads((finished.results / "summary.json").read_text())["warnings"]
     assert warning.startswith("Moment stored other values than it was sent in 1 row:")
     assert finished.exit_code is ExitCode.OK
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file system takes UTF-8 only")
+def test_a_name_that_is_not_utf8_is_a_name(job: Job) -> None:
+    """Archives leave names in other encodings behind: they are told of, counted and compared."""
+    sources = [job.write(customers(range(n, n + 3)), f"{n}\udcfc.csv") for n in (0, 2)]
+    for series in ("", "\udcfc"):
+        finished = job.run(sources=tuple(sources), series=series)
+        assert finished.summary.outcomes["duplicate"] == 1
+    written = (finished.results / "results.csv").read_bytes()
+    assert b"2\xfc.csv,2,C-2,duplicate" in written
 
 
 def test_an_empty_file_is_never_a_success(job: Job) -> None:

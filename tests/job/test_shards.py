@@ -216,6 +216,7 @@ def begin(job: Job, ledger: LedgerAddress, shard: Shard) -> subprocess.Popen[byt
     )
 
 
+@pytest.mark.slow
 def test_shards_work_at_the_same_time(job: Job, postgres_address: LedgerAddress) -> None:
     """On one database, in one OUT: each record in one line, each customer once, and nobody else."""
     text = customers(range(300)) + BAD + REPEATED

@@ -70,8 +70,10 @@ def test_lost_zeros_make_no_second_customers(job: Job) -> None:
     rows = [f"{n:05d},Ada {n}" for n in range(1, 41)]
     job.run("external_reference,name\n" + "\n".join(rows) + "\n")
     lost = "external_reference,name\n" + "\n".join(row.lstrip("0") for row in rows) + "\n"
-    told = stopped(job.run(lost))
+    finished = job.run(lost)
+    told = stopped(finished)
     assert "40 new references are known ones in another spelling" in told
+    assert finished.summary.volume["respelt"] == 40
     assert "1 (known as 00001)" in told
     assert len(job.held()) == 40
     assert stopped(job.run(lost, incremental=True))
@@ -81,7 +83,9 @@ def test_a_lost_column_stops_the_run(job: Job) -> None:
     """A file without its balances is no night on which nobody owes anything."""
     job.run(customers(range(3)))
     lost = "external_reference,name\nC-0,Ada Example 0\nC-1,Ada Example 1\nC-2,Ada Example 2\n"
-    told = stopped(job.run(lost))
+    finished = job.run(lost)
+    told = stopped(finished)
+    assert finished.summary.volume["lost_fields"] == 4
     assert "no record has a balance" in told
     assert "no record has a currency" in told
 

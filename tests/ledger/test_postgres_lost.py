@@ -153,6 +153,7 @@ def test_reads_go_on_after_a_lost_connection(
                 assert not proxy.cuts
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_and_comes_back_lost_nothing(
     postgres_server: PostgresServer, postgres_address: LedgerAddress
 ) -> None:

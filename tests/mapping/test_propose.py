@@ -173,6 +173,10 @@ def test_countries_may_be_names_in_any_language() -> None:
     codes = ("DE", "AT", "GB", "ZA", "JP")
     assert phone.entry["regions"] == dict(zip(named[:5], codes, strict=True))
     assert any('"Narnia"' in warning for warning in phone.warnings)
+    columns["Land"][0] = "Ada Lovelace"
+    phone = choice(propose(facts_of(columns), Answers()), "fields", "phone")
+    assert any("stands there once" in warning for warning in phone.warnings)
+    assert not any("Ada" in warning for warning in phone.warnings)
 
 
 def test_a_customer_column_of_numbers_is_the_reference() -> None:

@@ -26,6 +26,7 @@ ELSEWHERE = {"echo_check", "canary", "verified_read", "count_sent"}
 only updates rest on (test_sync_model.py)."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", SHORT, ids=lambda variant: variant.name)
 def test_every_promise_holds_in_every_reachable_state(variant: Variant) -> None:
     """No safety property breaks, and from every state the row can still be settled."""
@@ -36,6 +37,7 @@ def test_every_promise_holds_in_every_reachable_state(variant: Variant) -> None:
     assert report.states > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", LIMITS, ids=lambda variant: variant.name)
 def test_every_documented_limit_is_real(variant: Variant) -> None:
     """Without what it rests on, a promise breaks just as docs/delivery.md says."""
@@ -43,6 +45,7 @@ def test_every_documented_limit_is_real(variant: Variant) -> None:
     assert variant.breaks in report.violations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ablation", ABLATIONS, ids=lambda one: f"{one.safeguard}-{one.variant}")
 def test_the_checker_notices_a_missing_safeguard(ablation: Ablation) -> None:
     """Switching one safeguard off breaks a variant that is clean with it."""

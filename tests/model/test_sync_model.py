@@ -21,6 +21,7 @@ from tests.model.sync_world import OF_THE_LEDGER, without_update
 SHORT = [variant for variant in SYNC_PROMISES if not variant.long]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", SHORT, ids=lambda variant: variant.name)
 def test_updates_keep_every_promise_in_every_reachable_state(variant: SyncVariant) -> None:
     """No edit is lost, nothing false is told, no quiet night sends, and no state is a dead end."""
@@ -31,6 +32,7 @@ def test_updates_keep_every_promise_in_every_reachable_state(variant: SyncVarian
     assert report.states > 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", SYNC_LIMITS, ids=lambda variant: variant.name)
 def test_every_documented_limit_of_updates_is_real(variant: SyncVariant) -> None:
     """Without what it rests on, a promise breaks just as docs/syncing.md says."""

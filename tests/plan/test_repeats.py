@@ -13,6 +13,7 @@ from importer.plan import suspects as repeats
 from importer.plan.suspects import hashes_of, repeated_hashes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [1, 3, 1000])
 @given(pieces=st.lists(st.lists(st.integers(0, 30) | st.integers(0, 2**64 - 1))))
 def test_every_repeated_hash_is_found_once(part: int, pieces: list[list[int]]) -> None:

@@ -148,6 +148,20 @@ def test_every_code_has_words_and_a_fix(code: str, column: str) -> None:
         assert "Saldo" in told.text or code == "duplicate_conflict"
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("http_503", "not settled: the answer was HTTP 503, without a word of Moment's"),
+        ("read_error", "not settled: the connection broke before the answer was there"),
+        ("answer_not_json", "not settled: the answer is no JSON"),
+        ("look_up_answer_not_json", "not settled: at the look-up the answer is no JSON"),
+    ],
+)
+def test_what_the_way_did_is_told_in_words(code: str, words: str) -> None:
+    """Neither a library's name of it, nor what is said of lines of the input."""
+    assert advice_on(Cause("unsettled", 0, "", code)).text == words
+
+
 @pytest.mark.parametrize("outcome", ["rejected", "unsettled"])
 def test_moments_answers_have_words_and_a_fix(outcome: str) -> None:
     """A refusal names status, code and field; what is not settled goes on by itself."""

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,8 +20,6 @@ from importer.source.fed_back import escape_formula
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from importer.plan import StagedRow
 
@@ -56,6 +55,7 @@ def expected(rows: list[StagedRow]) -> str:
 ROW = st.tuples(st.integers(0, 2), st.booleans(), TEXT, TEXT, TEXT)
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(st.lists(ROW, max_size=8))
 def test_the_bytes_are_those_of_the_csv_module(

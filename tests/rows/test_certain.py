@@ -208,6 +208,7 @@ def cell_of(name: str) -> st.SearchStrategy[str | None]:
     return st.none() | right | right | right | padded
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     st.lists(st.sampled_from(NAMES[1:]), unique=True).flatmap(

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import SourceError
-from importer.rows import judge_batch, map_columns
+from importer.rows import certain, judge_batch, map_columns
 from importer.source.records import Layout, RecordBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from importer.rows import Judged
+    from importer.rows.header_fields import ColumnMap
     from tests.simulation.luck import Luck
 
 HEADER = ("external_reference", "name", "email", "currency", "balance")
@@ -101,6 +102,18 @@ def _judged(entries: tuple[Entry, ...], line: int) -> Judged:
     """Entries from a line on, by the product's own rules; what was judged before is kept."""
     frame = pl.DataFrame([one.cells for one in entries], schema=_SCHEMA, orient="row")
     return judge_batch(RecordBatch(0, frame, range(line, line + len(entries))), COLUMNS)
+
+
+def payloads_again(cells: pl.DataFrame, columns: ColumnMap) -> pl.Series:
+    """As the staging makes them from the cells of a file; what was made before is kept."""
+    del columns
+    return _payloads(tuple(cells.iter_rows()), tuple(cells.columns))
+
+
+@functools.lru_cache(maxsize=1024)
+def _payloads(rows: tuple[tuple[str, ...], ...], names: tuple[str, ...]) -> pl.Series:
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+    return certain.payloads_again(frame, COLUMNS)
 
 
 class Book:

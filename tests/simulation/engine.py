@@ -16,6 +16,8 @@ from trio._core import _run as internals
 
 from importer.engine import coordinator
 from importer.job import deliver
+from importer.plan import staging
+from tests.simulation.book import payloads_again
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,6 +44,7 @@ def simulate(seed: int, main: Callable[[], Awaitable[None]], on_step: Callable[[
         patch.multiple(internals, _ALLOW_DETERMINISTIC_SCHEDULING=True, _r=order),
         patch.object(deliver, "TELL_EVERY", TELL_EVERY),
         patch.object(coordinator, "LOOK_EVERY", LOOK_EVERY),
+        patch.object(staging, "payloads_again", payloads_again),
     ):
         trio.run(main, clock=clock, instruments=[_Steps(on_step)])
 

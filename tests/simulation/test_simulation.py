@@ -36,7 +36,9 @@ from tests.simulation.sweep import die_at
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEEDS = range(300)
+SEEDS = range(200)
+"""With a safeguard of ``ABLATIONS`` off, one of the first 138 breaks a promise, or none of the
+first 300 (``replay_attribution``; ``count_sent`` needs updates): a theme of its own finds it."""
 AT_ONCE = 25
 """Of those; a test each, so that processes share them."""
 SHARES = 4
@@ -155,7 +157,7 @@ def test_a_safeguard_of_updates_that_is_off_is_noticed(
     seeds, breaks = UPDATE_ABLATIONS[name]
     off = replace(UPDATES_ALL_ON, **{name: False})
     unguarded = partial(UpdatePolicy, safeguards=off)
-    monkeypatch.setattr("importer.job.job_settings.UpdatePolicy", unguarded)
+    monkeypatch.setattr("importer.delivery.protocol.updating.UpdatePolicy", unguarded)
 
     figures = campaign(range(seeds), jobs=1, theme="nights", stop_at=1)
 
@@ -167,7 +169,7 @@ def test_a_safeguard_of_updates_that_is_off_is_noticed(
 def test_an_engine_keeps_the_same_promises() -> None:
     """Batches run twice, late and at once, workers die or are cut off: every checker stays."""
     figures = [
-        campaign(range(6), jobs=1, theme="engine"),
+        campaign(range(8), jobs=1, theme="engine"),
         campaign(range(2), jobs=1, theme="engine refused"),
         campaign(range(1), jobs=1, theme="engine nights"),
     ]
@@ -205,6 +207,7 @@ def test_other_seeds_are_other_histories() -> None:
     assert len({play(seed).digest for seed in range(5)}) == 5
 
 
+@pytest.mark.slow
 def test_a_history_does_not_depend_on_the_process() -> None:
     """Hash randomisation, memory addresses and process start change nothing."""
     told = {_digest_line(hash_seed) for hash_seed in ("0", "1", "4711")}

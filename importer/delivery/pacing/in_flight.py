@@ -26,9 +26,11 @@ NOISE = 0.05
 """Seconds; latency differences below this are the network's, not a queue's."""
 FIRST = 4
 """In flight after the first answer: what a server that takes one request at a time refuses."""
-CLIMB = 3
-"""Round trips from ``FIRST`` to the top. For 32, the default, that is doubling. Who allows more
-gets there as soon: with 256 in flight doubling would cost three round trips more."""
+CLIMB = 2
+"""Round trips from ``FIRST`` to the top, and one more beyond 64. Doubling would take three to 32,
+the default, and six to 256. A lower limit costs a handful of 429s more for it, once."""
+STEEPEST = 4.0
+"""Times as many in flight after a round trip; more would take one's own queue for the usual."""
 
 
 @quick
@@ -68,7 +70,7 @@ def answered(
 ) -> Flight:
     """Fold in one answer that was not a 429 (or the lack of one: ``good=False``)."""
     if flight.limit < ceiling and good and _climbs(flight, at - latency, latency, in_flight):
-        times = max(2.0, (ceiling / FIRST) ** (1 / CLIMB))
+        times = min(STEEPEST, max(2.0, (ceiling / FIRST) ** (1 / CLIMB)))
         flight = flight._replace(limit=min(float(ceiling), flight.limit + times - 1))
     if at - latency < flight.opened:
         return flight  # Sent under the previous limit.

@@ -33,6 +33,7 @@ _SHOWN_REGIONS = 4
 _COUNTRY_CELLS = 0.5
 """The share of cells whose country must be known; the others are pointed out."""
 _MOST_COUNTRIES = 300
+_ONE = "a text that stands there once"
 _FIRM_SHARE = 0.8
 _WHOLE = 0.5
 """Where so many last names hold the first name too, they are whole names."""
@@ -204,7 +205,7 @@ def propose_phone(parts: Parts, answers: Answers) -> tuple[Choice | None, Questi
         if regions:
             entry["regions"] = regions
         if unknown:
-            listed = ", ".join(map(shown, unknown[:_SHOWN_REGIONS]))
+            listed = ", ".join(dict.fromkeys(unknown[:_SHOWN_REGIONS]))
             look = (
                 f"in {shown(country.name)} nobody can tell what {listed} means; add it to regions"
             )
@@ -270,7 +271,10 @@ def _country_column(parts: Parts) -> tuple[ColumnFacts | None, dict[str, str], l
         known = cells.is_in([text for text, code in means.items() if code]).sum()
         if known >= _COUNTRY_CELLS * len(cells):
             names = {text: code for text, code in means.items() if code and code != text.upper()}
-            return column, names, [text for text, code in means.items() if not code]
+            # A text that stands there once may be of a shifted record: somebody's name.
+            often = set(cells.filter(cells.is_duplicated()))
+            odd = [text for text, code in means.items() if not code]
+            return column, names, [shown(text) if text in often else _ONE for text in odd]
     return None, {}, []
 
 
