@@ -178,6 +178,7 @@ LESS_MIB = {"long texts in Parquet": 240}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # of gigabytes; a busy machine takes its time
 @pytest.mark.parametrize("name", LARGE)
 def test_memory_is_bounded(tmp_path: Path, name: str) -> None:
     """A whole check of a bomb or a giant ends as expected, far below what it unpacks to."""

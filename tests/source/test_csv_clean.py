@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from importer.source import SourceOptions, open_source
@@ -73,6 +73,8 @@ def test_what_csv_writes_is_read_back(
     The encoding is named: a cell that is one control character may be text of another encoding.
     """
     data, delimiter, rows, starts = file
+    # With a Ctrl-Z DOS programs say that all was written (test_header.py).
+    assume(not data.rstrip(b"\r\n").endswith(b"\x1a"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "customers.csv")
         path.write_bytes(data)
