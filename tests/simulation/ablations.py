@@ -102,9 +102,9 @@ ENGINE_ABLATIONS = (
         "importer.engine.row_batch.reached",
         _reached_nothing,
         "engine",
-        4,
+        8,
         ("own doing is not told",),
-        first=21,
+        first=54,
     ),
     LivelyAblation(
         "a batch begins with what the ledger holds now",
