@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from importer.errors import BugFound
 from importer.outcomes import NOT_FAILED, Outcome
 from importer.plan.frames import (
     LINE_BITS,
@@ -37,6 +38,7 @@ from importer.plan.frames import (
 from importer.plan.staging_file import LEFT, StagingFile
 from importer.plan.suspects import Suspects, hashes_of
 from importer.rows.certain import PAYLOAD, payloads_again
+from importer.rows.payload import fingerprint
 
 if TYPE_CHECKING:
     import sqlite3
@@ -342,12 +344,22 @@ class Staging:
         return self._file.frame("keys", segment, ["fingerprint"]).to_series()
 
     def payloads(self, segment: int, at: pl.Series) -> pl.Series:
-        """The payloads of some of a segment's rows, by their indexes."""
+        """The payloads of some of a segment's rows, by their indexes.
+
+        Raises:
+            BugFound: one that was made again is not what was judged.
+        """
         body = self._file.frame("body", segment)[at]
         if PAYLOAD in body.columns:
             return body[PAYLOAD]
         source, _ = source_and_line(segment)
-        return payloads_again(body, self._columns[source])
+        made = payloads_again(body, self._columns[source])
+        judged = self.fingerprints(segment)[at]
+        if made.null_count() or [*map(fingerprint, made)] != judged.to_list():
+            # Under the key of one version another one would be sent.
+            what = "a payload that was made again is not the one that was judged"
+            raise BugFound(what, safe="none of these rows was sent by this run")
+        return made
 
     # Figures ------------------------------------------------------------------------------------
 

@@ -100,6 +100,19 @@ def test_a_payload_is_made_again_of_its_cells_as_it_was_judged(staging: Staging,
             assert row.fingerprint == fingerprint(row.payload)
 
 
+def test_a_payload_that_comes_out_otherwise_is_never_handed_out(
+    staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made again must have the fingerprint that was judged, which its key stands for."""
+    names = ("external_reference", "name")
+    batch = RecordBatch(0, pl.DataFrame([("A-1", "Ada")], schema=names, orient="row"), range(2, 3))
+    staging.add_batch(judge_batch(batch, map_columns(Layout("f", names), strict=False)))
+    other = pl.Series("payload", ['{"external_reference":"A-1","name":"Eve"}'])
+    monkeypatch.setattr("importer.plan.staging.payloads_again", lambda *_: other)
+    with pytest.raises(BugFound, match="not the one that was judged"):
+        list(staging.pending())
+
+
 def test_pending_rows_may_be_settled_while_they_are_read(staging: Staging) -> None:
     """Every row without an outcome is handed out exactly once, although outcomes are written."""
     staging.add(valid(line, f"R{line}") for line in range(1, 5001))
