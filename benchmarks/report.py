@@ -105,7 +105,8 @@ def verdicts(figures: dict[str, Any]) -> list[list[str]]:
 def page(figures: dict[str, Any], template: str) -> str:
     """The template with its places filled; a section that nobody has measured is left out.
 
-    ``{{ targets }}``, ``{{ table posting }}`` and ``{{ made posting }}`` stand alone on a line.
+    ``{{ targets }}``, ``{{ reference }}``, ``{{ table posting }}`` and ``{{ made posting }}`` stand
+    alone on a line.
     Within a sentence ``{{ posting/times_faster/newman|.1f }}`` is one figure and its format.
 
     Raises:
@@ -113,6 +114,7 @@ def page(figures: dict[str, Any], template: str) -> str:
     """
     fillers: dict[str, Callable[[str], str]] = {
         "targets": lambda _: markdown(verdicts(figures)),
+        "reference": lambda _: f"`requests, sequential` makes {posting.REFERENCE:,} rows/s",
         "table": lambda name: _of(figures, name, lambda part: markdown(_table(name, part))),
         "made": lambda name: _of(figures, name, _made),
     }
