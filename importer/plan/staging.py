@@ -308,13 +308,13 @@ class Staging:
                 keys = keys.join(settled, on="position", how="anti")
             yield Waiting(first, keys.sort("reference"))
 
-    def pending(self) -> Iterator[list[Pending]]:
+    def pending(self, most: int = CHUNK) -> Iterator[list[Pending]]:
         """Valid rows without an outcome, in input order, in chunks; writes may go on meanwhile."""
         for waiting in self.waiting():
             frame = waiting.frame.sort("at")
             columns = frame[["position", "reference", "fingerprint"]]
             payloads = self.payloads(waiting.segment, frame["at"])
-            for chunk in columns.hstack([payloads]).iter_slices(CHUNK):
+            for chunk in columns.hstack([payloads]).iter_slices(most):
                 yield [Pending(*row) for row in chunk.iter_rows()]
 
     def pages(self) -> Iterator[Page]:
