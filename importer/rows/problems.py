@@ -195,6 +195,8 @@ def _too_long(
 
 
 def _email_fault(value: str) -> tuple[Mistake, str] | None:  # noqa: PLR0911 - one return per rule
+    if value.startswith('="') and number_damage(value):
+        return Mistake.WRAPPED, 'leave out the ="", which is for a spreadsheet'
     if value.count("@") != 1:
         several = "@" in value
         if several and re.search(r"[,;\s]", value):
@@ -248,6 +250,8 @@ def _domain_fault(domain: str) -> tuple[Mistake, str] | None:
 def _phone_fault(value: str) -> tuple[Mistake, str]:
     example = f"write it in E.164, for example {PHONE_EXAMPLE}"
     damage = number_damage(value)
+    if damage is Mistake.WRAPPED:
+        return damage, f'leave out the ="", which is for a spreadsheet; {example}'
     if damage is Mistake.SHORTENED:
         return damage, f"a spreadsheet has shortened this number; {example}"
     if damage is Mistake.FLOAT:
