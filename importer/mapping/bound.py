@@ -487,7 +487,7 @@ class Bound:
         return trimmed.with_columns(pl.when(~cell.is_in(empty)).then(cell).otherwise(pl.lit("")))
 
     def _as_written(self, trimmed: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
-        """The reference's cells with what ``text_formulas`` takes away, so that no two become one."""
+        """The reference's cells with what ``text_formulas`` takes away: no two become one."""
         if not self._mapping.source.text_formulas:
             return trimmed
         names = dict.fromkeys(map(trim, self._mapping.fields.external_reference.names))

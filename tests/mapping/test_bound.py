@@ -235,7 +235,8 @@ def test_a_cell_that_nothing_looks_at_may_hold_anything() -> None:
 )
 def test_a_text_formula_is_its_text(cell: str, text: str) -> None:
     """Only one text as a whole, and only where the mapping says so; any other formula stays."""
-    toml = f'{REFERENCE}[source]\nempty = ["NULL"]\ntext_formulas = true\n[fields.name]\ncolumn = "Who"\n'
+    source = '[source]\nempty = ["NULL"]\ntext_formulas = true\n'
+    toml = f'{REFERENCE}{source}[fields.name]\ncolumn = "Who"\n'
     batch = batch_of(("Nr", "Who"), ("1", cell))
     assert values(toml, batch, "name") == [text]
     assert values(toml.replace("true", "false"), batch, "name") == [cell.strip()]
