@@ -271,7 +271,7 @@ def scheduler_like(held: Sequence[tuple[Path, Path]]) -> Iterator[int]:
         ("tcp", None, ("ours", "theirs"), None),
     ],
 )
-def test_what_tls_has_against_a_scheduler_never_passes_by_itself(
+def test_what_tls_has_against_a_scheduler_never_passes_by_itself(  # noqa: PLR0917 - a table
     certificates: dict[str, tuple[Path, Path]],
     monkeypatch: pytest.MonkeyPatch,
     scheme: str,
