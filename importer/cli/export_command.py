@@ -33,11 +33,7 @@ def export_mapping(ledger: LedgerAddress, file: Path, account_name: str | None) 
         UsageError: no such ledger, no such account, an unknown file type, or the file exists.
     """
     write = _writer(file)
-    accounts = [
-        one for one in read_accounts(ledger) if account_name is None or one.name == account_name
-    ]
-    if account_name is not None and not accounts:
-        raise UsageError(f"the ledger {ledger} knows no account {account_name!r}")
+    accounts = read_accounts(ledger, account_name)
     with _replacing(file) as partial:
         return write(partial, _entries(ledger, accounts))
 

@@ -328,6 +328,8 @@ def _reading(
         found["sheet"] = options.sheet
     if facts.nothing:
         found["empty"] = [text for text, _ in facts.nothing]
+    if facts.text_formulas:
+        found["text_formulas"] = True
     if facts.layout.header_row is not None:
         found["header_row"] = facts.layout.header_row
     return found

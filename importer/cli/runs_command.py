@@ -101,15 +101,7 @@ def runs_of(address: LedgerAddress, wanted: Wanted) -> list[Listed]:
     Raises:
         UsageError: there is no ledger, or no account of that name in it.
     """
-    accounts = read_accounts(address)
-    if wanted.account is not None:
-        known = sorted({one.name for one in accounts})
-        accounts = [one for one in accounts if one.name == wanted.account]
-        if not accounts:
-            raise UsageError(
-                f"the ledger {address} holds no account called {wanted.account}",
-                hint=f"it has {', '.join(known)}" if known else "it is empty",
-            )
+    accounts = read_accounts(address, wanted.account)
     each = [_of_account(address, account, wanted) for account in accounts]
     both = merge(*each, key=lambda one: -one.run.started_at)
     return list(islice(both, wanted.limit))

@@ -117,6 +117,10 @@ class RunNews:
         self.mode = "live" if delivery.live else "test"
         for text in self.settings.warnings:
             warn("notify_open", text)
+        path = self.settings.metrics
+        if path is not None and path.suffix != ".prom":
+            text = f"--metrics {path}: node_exporter reads only files that end in .prom"
+            warn("metrics_name", text)
 
     def end(self, exit_code: int, error: ImporterError | None) -> None:
         """The process is about to leave with this exit code. Raises nothing."""

@@ -279,6 +279,8 @@ class SourceSection(Strict):
     """The line of the header; None = the first that holds anything."""
     empty: tuple[Annotated[StrictStr, Field(min_length=1)], ...] = ()
     """Texts that stand for an empty cell, such as ``NULL``."""
+    text_formulas: StrictBool = False
+    """Whether a cell ``="0042"`` is the text ``0042``."""
 
 
 Texts = StrictStr | tuple[StrictStr, ...]

@@ -319,3 +319,8 @@ def test_a_metrics_file_is_shared_and_read_by_another_user(tmp_path: Path, job: 
     nights.settings = OutwardSettings(metrics=tmp_path / "nowhere" / "x.prom")
     assert nights.night(well) == 0
     assert nights.warnings[-1].startswith("metrics_failed: the metrics were not written")
+    assert not [one for one in nights.warnings if one.startswith("metrics_name")]
+    nights.settings = OutwardSettings(metrics=tmp_path / "x.txt")
+    assert nights.night(well) == 0
+    assert nights.warnings[-1].startswith("metrics_name: --metrics")
+    assert "importer_" in (tmp_path / "x.txt").read_text()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PLAIN = '[fields.external_reference]\ncolumn = "Nr"\n'
 NFC = f"{PLAIN}nfc = true\n"
 MARKED = f'{PLAIN}sanitise = "apostrophe"\n'
+FORMULAS = f"{PLAIN}[source]\ntext_formulas = true\n"
 MAPPED = f'{PLAIN}values = {{ old = "C-1" }}\n'
 JOINED = '[fields.external_reference]\ntemplate = "{Nr}{Sub}"\n'
 EITHER = '[fields.external_reference]\ncolumns = ["Nr", "Sub"]\n'
@@ -47,6 +48,7 @@ def told(
     [
         (MAPPED, ("old", ""), ("C-1", "")),
         (MARKED, ("'0042", ""), ("0042", "")),
+        (FORMULAS, ('="0042"', ""), ("0042", "")),
         (JOINED, ("A1", "2"), ("A", "12")),
         (EITHER, ("7", ""), ("", "7")),
     ],

@@ -541,13 +541,27 @@ def test_a_reference_of_anything_is_asked_about(name: str, taken: bool) -> None:
 
 def test_a_reference_that_a_program_changed_is_pointed_out() -> None:
     """Escaping is offered for other signs, never for what a spreadsheet wrote about a number."""
-    wrapped = {"Customer No": [f'="{number:04}"' for number in range(ROWS)]}
-    found = choice(propose(facts_of(wrapped), Answers()), "fields", "external_reference")
-    assert any('wrapped in =""' in warning for warning in found.warnings)
+    changed = {"Customer No": [f"{number * 7}.0" for number in range(ROWS)]}
+    found = choice(propose(facts_of(changed), Answers()), "fields", "external_reference")
+    assert any("written with .0" in warning for warning in found.warnings)
     assert found.instead == ()
     other = {"Customer No": [f"A/{number}" for number in range(ROWS)]}
     found = choice(propose(facts_of(other), Answers()), "fields", "external_reference")
     assert "sanitise" in found.instead[0]
+
+
+def test_a_text_that_is_wrapped_for_a_spreadsheet_is_that_text() -> None:
+    """Numbers in ``=""`` are numbers to dial and references, and the mapping says how."""
+    wrapped = {
+        "Customer No": [f'="{number * 7:04}"' for number in range(ROWS)],
+        "Cell": [f'="08212345{number:02}"' for number in range(ROWS)],
+    }
+    facts = facts_of(wrapped)
+    assert facts.text_formulas == 2 * ROWS
+    proposal = propose(facts, Answers(region="ZA"))
+    assert choice(proposal, "fields", "external_reference").warnings == ()
+    assert choice(proposal, "fields", "phone").entry == {"column": "Cell", "region": "ZA"}
+    assert any("text_formulas" in note for note in proposal.notes)
 
 
 def test_a_firm_and_its_contact_are_asked_about() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import SourceError
+from importer.mapping.converted import is_text_formula, text_of_formula
 from importer.mapping.filters import is_totals_label
 from importer.mapping.proposing.headers import roles
 from importer.rows.currencies import ACTIVE
@@ -126,6 +127,8 @@ class Facts:
     """Lines that repeat the header, as where files were joined; no records."""
     nothing: tuple[tuple[str, int], ...] = ()
     """(text, cells) of what stands for an empty cell; such cells are empty here."""
+    text_formulas: int = 0
+    """Cells that are a text as a spreadsheet's formula, ``="0042"``; here they are that text."""
 
     def column(self, name: str) -> ColumnFacts:
         """One column by its exact name."""
@@ -144,6 +147,7 @@ class _Seen:
     hashes: dict[str, list[pl.Series]] = field(default_factory=dict)
     repeated: list[int] = field(default_factory=list)
     nothing: Counter[str] = field(default_factory=Counter)
+    text_formulas: int = 0
 
 
 def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
@@ -185,6 +189,7 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
         totals,
         tuple(seen.repeated),
         tuple((text, seen.nothing[text]) for text in NOTHING if seen.nothing[text]),
+        seen.text_formulas,
     )
 
 
@@ -198,6 +203,10 @@ def _look(seen: _Seen, batch: RecordBatch, where: list[int], names: list[str]) -
         if again.any():
             seen.repeated += [lines[at] for at in again.arg_true()]
             frame, lines = frame.filter(~again), [lines[at] for at in (~again).arg_true()]
+    formulas = sum(frame.select(is_text_formula(pl.all()).sum()).row(0))
+    if formulas:
+        seen.text_formulas += formulas
+        frame = frame.with_columns(text_of_formula(pl.all()).name.keep())
     frame = _without_nothing(seen, frame)
     seen.records += frame.height
     if seen.kept_rows < SAMPLE_ROWS:

@@ -367,6 +367,11 @@ def _notes(parts: Parts) -> list[str]:
             f"{shown(text)} stands in {counted(count, 'cell')} and is read as an empty cell:"
             " empty in [source]"
         )
+    if parts.facts.text_formulas:
+        notes.append(
+            f'{counted(parts.facts.text_formulas, "cell")} such as ="0042", which keeps'
+            " spreadsheets from rewriting a text: read without it by text_formulas in [source]"
+        )
     if parts.facts.malformed:
         notes.append(f"{parts.facts.malformed:,} records cannot be read; check will name them")
     return notes
