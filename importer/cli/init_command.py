@@ -24,7 +24,8 @@ import typer
 from importer.cli.next_commands import pasted
 from importer.cli.questions import on_terminal
 from importer.errors import UsageError, printable
-from importer.mapping import bind, presets
+from importer.mapping import presets
+from importer.mapping.bound import bind
 from importer.mapping.load import load_mapping
 from importer.mapping.money.money_text import FORMATS
 from importer.mapping.proposing.facts import gather
@@ -36,7 +37,7 @@ from importer.mapping.toml_text import entry as entry_line
 from importer.rows.currencies import ACTIVE, currency_hint
 from importer.rows.header_fields import PREFIX
 from importer.rows.text import mask_email, mask_phone, mask_words, shown, trim
-from importer.source import open_source
+from importer.source.opened import open_source
 from importer.source.text.encodings import UTF8
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ if TYPE_CHECKING:
     from importer.mapping.model import Mapping
     from importer.mapping.proposing.facts import Facts
     from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question
-    from importer.source import SourceOptions
     from importer.source.opened import SourceKind
     from importer.source.records import RecordBatch
+    from importer.source.source_options import SourceOptions
 
 
 def list_presets() -> None:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from importer.delivery.http.answer_reading import COMPARED
 from importer.delivery.protocol.states import Done, Origin, Transition
-from importer.ledger import open_ledger
 from importer.ledger.field_hashes import (
     FIELDS,
     SHORT_WIDTH,
@@ -24,6 +23,7 @@ from importer.ledger.field_hashes import (
     short_hashes_of,
     unpacked,
 )
+from importer.ledger.opening import open_ledger
 from importer.rows.payload import canonical
 from tests.ledger.samples import ACCOUNT, PRINT_A, PRINT_B, SENT, Place, done, raw, sent
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from importer.delivery.protocol.states import Attempt
-from importer.ledger import Ledger, Run, open_ledger, run_table
-from importer.ledger.run_table import tries_of
+from importer.ledger import run_table
+from importer.ledger.opening import open_ledger
+from importer.ledger.run_table import Run, tries_of
 from tests.ledger.samples import ACCOUNT, Place, sent
+
+if TYPE_CHECKING:
+    from importer.ledger.ledger import Ledger
 
 KEY = "sk_test_obviously_fictional"
 
