@@ -117,17 +117,13 @@ def doubt_shared_ids(staging: Staging, ledger: Ledger, run_id: str) -> str:
     Raises:
         LedgerFailed: the ledger cannot be read.
     """
-    number = 0
-
-    def texts() -> Iterator[tuple[str, str]]:
-        nonlocal number
-        for one in ledger.shared_ids(run_id, staging.ids_settled(_FEW)):
-            number += 1
-            yield one.customer_id, f"Moment gave the id of this row to {_sharers(one)}"
-
-    rows = staging.doubt([*texts()], SHARED_ID)
-    if not number:
+    found = ledger.shared_ids(run_id, staging.ids_settled(_FEW))
+    shared = [
+        (one.customer_id, f"Moment gave the id of this row to {_sharers(one)}") for one in found
+    ]
+    if not shared:
         return ""
+    rows, number = staging.doubt(shared, SHARED_ID), len(shared)
     ids = "1 id" if number == 1 else f"{number:,} ids"
     told = "1 row" if rows == 1 else f"{rows:,} rows"
     return (
