@@ -329,7 +329,7 @@ def init(
     from importer.cli.init_command import InitSettings  # noqa: PLC0415
     from importer.cli.init_command import init as init_file  # noqa: PLC0415
     from importer.mapping.proposing.proposal import Answers  # noqa: PLC0415
-    from importer.source import SourceOptions  # noqa: PLC0415
+    from importer.source.source_options import SourceOptions  # noqa: PLC0415
 
     answers = Answers(
         reference=tuple(reference or ()),

@@ -12,15 +12,9 @@ from importer.job.world import iso
 from importer.ledger.run_table import LONGEST_TRY, MOST_TRIES, SETTLED
 from importer.outcomes import NOT_FAILED, Outcome
 from importer.plan.decide import differing
-from importer.results import (
-    errors_name,
-    report,
-    write_errors,
-    write_pace,
-    write_results,
-    write_summary,
-    write_vanished,
-)
+from importer.results.record_files import errors_name, write_errors, write_results, write_vanished
+from importer.results.summary import report, write_summary
+from importer.results.timeline import write_pace
 from importer.values import value
 
 if TYPE_CHECKING:
@@ -31,13 +25,13 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.job.observer import Observer
     from importer.job.source_reading import Input
-    from importer.ledger import Ledger
     from importer.ledger.interface import LedgerReader
-    from importer.ledger.ledger import SharedId
-    from importer.plan import Page, Staging
-    from importer.plan.frames import Pending
-    from importer.results import Summary, Timeline, Workspace
-    from importer.results.timeline import Interval
+    from importer.ledger.ledger import Ledger, SharedId
+    from importer.plan.frames import Page, Pending
+    from importer.plan.staging import Staging
+    from importer.results.summary import Summary
+    from importer.results.timeline import Interval, Timeline
+    from importer.results.workspace import Workspace
 
 
 def fill_in_from_ledger(staging: Staging, ledger: LedgerReader, *, why: str) -> LedgerFailed | None:

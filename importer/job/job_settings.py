@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from importer.delivery.protocol.updating import UpdatePolicy
-    from importer.mapping import Mapping as FileMapping
+    from importer.mapping.model import Mapping as FileMapping
 
 
 T = TypeVar("T")
@@ -178,7 +178,7 @@ def parse_delimiter(text: str) -> str:
     Raises:
         UsageError: it is not one usable ASCII character.
     """
-    from importer.source import SourceOptions  # noqa: PLC0415 - needs polars
+    from importer.source.source_options import SourceOptions  # noqa: PLC0415 - needs polars
 
     given = _NAMED_DELIMITERS.get(text, text)
     if given.isalnum():
@@ -453,7 +453,7 @@ class InputSettings:
     @property
     def shown_sources(self) -> list[str]:
         """The sources as messages and results call them: URLs without what they may hide."""
-        from importer.source import shown_source  # noqa: PLC0415 - needs polars
+        from importer.source.remote import shown_source  # noqa: PLC0415 - needs polars
 
         return [shown_source(name) for name in self.sources]
 

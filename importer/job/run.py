@@ -34,12 +34,16 @@ from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import iso, new_run_id, real_world
-from importer.ledger import Account, Ledger, Share, hold, open_ledger, open_rate
-from importer.plan import Staging, make_plan
+from importer.ledger.account import Account
+from importer.ledger.interface import Share
+from importer.ledger.opening import hold, open_ledger, open_rate
 from importer.plan.forecast import conflicts_by_field, forecast
-from importer.plan.make import settle_duplicates, would_deliver
+from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
-from importer.results import Summary, Timeline, Workspace
+from importer.plan.staging import Staging
+from importer.results.summary import Summary
+from importer.results.timeline import Timeline
+from importer.results.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -54,8 +58,9 @@ if TYPE_CHECKING:
     from importer.job.source_reading import Input
     from importer.job.volume import Look
     from importer.job.world import World
-    from importer.ledger import LedgerAddress
+    from importer.ledger.address import LedgerAddress
     from importer.ledger.interface import Lease, LedgerReader
+    from importer.ledger.ledger import Ledger
     from importer.shard import Shard
 
 _DAY = 86_400.0

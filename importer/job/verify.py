@@ -36,10 +36,10 @@ from importer.job.run import check_key
 from importer.job.signals import Interrupted, watched
 from importer.job.source_reading import read_sources
 from importer.job.world import World, iso, new_run_id, real_world
-from importer.ledger import Account, Ledger, open_ledger
-from importer.plan import Staging
-from importer.results import Workspace
-from importer.results.workspace import PRIVATE_DIR, PRIVATE_FILE
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
+from importer.plan.staging import Staging
+from importer.results.workspace import PRIVATE_DIR, PRIVATE_FILE, Workspace
 from importer.source.fed_back import escape_formula
 from importer.values import record
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from importer.delivery.credentials import ApiKey
     from importer.delivery.protocol.states import Hashes, UpdateState
     from importer.job.job_settings import DeliverySettings, InputSettings
+    from importer.ledger.ledger import Ledger
 
 MODEST_RATE = 50.0
 """GETs a second unless ``--rate`` says otherwise: others need the API more."""

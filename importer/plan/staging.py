@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.delivery.protocol.flight import Settled
-    from importer.rows import ColumnMap, Judged
+    from importer.rows.header_fields import ColumnMap
+    from importer.rows.judged import Judged
     from importer.rows.row import Row
     from importer.shard import Shard
 

@@ -11,7 +11,7 @@ import pytest
 
 from importer.delivery.credentials import ApiKey
 from importer.errors import ExitCode, LedgerInUse, SourceError, UsageError
-from importer.ledger import RunLock
+from importer.ledger.sqlite.lock import RunLock
 from importer.sandbox import customers as sandbox_customers
 from importer.sandbox import store as sandbox_store
 from tests import plain_http

@@ -17,7 +17,7 @@ from importer.errors import ExitCode, UsageError
 from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.verify import Verified, compare, verify
 from importer.job.world import World
-from importer.ledger import LedgerAddress
+from importer.ledger.address import LedgerAddress
 from tests import plain_http
 from tests.job.conftest import KEY, Job, customers
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from importer.delivery.protocol.states import Attempt
-from importer.ledger import Account, Ledger, Run, open_ledger, run_table
 from importer.ledger import ledger as ledger_module
-from importer.ledger.run_table import tries_of
+from importer.ledger import run_table
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
+from importer.ledger.run_table import Run, tries_of
 from tests.ledger.samples import ACCOUNT, Place, done, sent
+
+if TYPE_CHECKING:
+    from importer.ledger.ledger import Ledger
 
 KEY = "sk_test_obviously_fictional"
 

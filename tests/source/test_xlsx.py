@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.errors import SourceError, UsageError
-from importer.source import Kind, SourceOptions, open_source
 from importer.source.excel.xlsx_parts import Cell, cell_text, unescaped
+from importer.source.opened import open_source
+from importer.source.records import Kind
+from importer.source.source_options import SourceOptions
 from tests.source.reading import content_of
 from tests.source.workbooks import MAIN, RELATIONS, Raw, error, styled, write_workbook
 
@@ -401,7 +403,8 @@ def test_a_workbook_from_a_pipe() -> None:
 BOMB = """
 import resource, sys
 from importer.errors import SourceError, UsageError
-from importer.source import SourceOptions, open_source
+from importer.source.opened import open_source
+from importer.source.source_options import SourceOptions
 try:
     with open_source(sys.argv[1], 0, SourceOptions()) as source:
         print(sum(batch.frame.height for batch in source.batches()))
