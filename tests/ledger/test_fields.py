@@ -75,6 +75,9 @@ EQUAL_VALUES: tuple[Any, ...] = (
     {"a": True},
 )
 
+SWAPPED: list[dict[str, Any]] = [{"a": True, "b": 1}, {"b": True, "a": 1}]
+"""Equal, and of the same types in this order."""
+
 
 @given(
     st.lists(
@@ -83,11 +86,17 @@ EQUAL_VALUES: tuple[Any, ...] = (
             optional={
                 "name": st.sampled_from(EQUAL_VALUES),
                 "balance": st.sampled_from(EQUAL_VALUES),
-                "metadata": st.sampled_from([None, 5, {}, *({"a": one} for one in EQUAL_VALUES)]),
+                "metadata": st.sampled_from(
+                    [
+                        *(None, 5, {}, *SWAPPED),
+                        *({"a": one} for one in EQUAL_VALUES),
+                    ]
+                ),
             },
         )
     )
 )
+@example([{"external_reference": "A", "metadata": one} for one in SWAPPED])
 def test_what_is_remembered_of_a_payload_changes_no_hash(documents: list[dict[str, Any]]) -> None:
     """Values that are equal but not the same, as True and 1, keep their own hashes."""
     hasher = FieldHasher(SALT)
