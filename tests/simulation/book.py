@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import SourceError
-from importer.rows import Judged, certain, judge_batch, map_columns
+from importer.rows import certain
 from importer.rows.certain import PAYLOAD
-from importer.rows.judged import SCHEMA
+from importer.rows.header_fields import map_columns
+from importer.rows.judged import SCHEMA, Judged, judge_batch
 from importer.rows.row import Row
 from importer.source.records import Layout, RecordBatch
 
