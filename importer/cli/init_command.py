@@ -38,6 +38,7 @@ from importer.rows.currencies import ACTIVE, currency_hint
 from importer.rows.header_fields import PREFIX
 from importer.rows.text import mask_email, mask_phone, mask_words, shown, trim
 from importer.source.opened import open_source
+from importer.source.source_options import names_text
 from importer.source.text.encodings import UTF8
 
 if TYPE_CHECKING:
@@ -331,6 +332,8 @@ def _reading(
         found["empty"] = [text for text, _ in facts.nothing]
     if facts.text_formulas:
         found["text_formulas"] = True
+    if options.header is not None:
+        found["header"] = names_text(options.header)
     if facts.layout.header_row is not None:
         found["header_row"] = facts.layout.header_row
     return found

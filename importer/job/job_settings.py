@@ -199,6 +199,18 @@ def parse_encoding(text: str) -> str:
     return text
 
 
+def parse_header(text: str) -> str:
+    """The names of columns that ``--header`` gives.
+
+    Raises:
+        UsageError: there is none, or one is there twice.
+    """
+    from importer.source.source_options import names_in  # noqa: PLC0415 - needs polars
+
+    names_in(text)
+    return text
+
+
 def parse_edges(text: str) -> str:
     """What ``--edges`` names.
 
@@ -403,6 +415,15 @@ class InputSettings:
         commands=(*READS, "init", "verify"),
         section="source",
         least=1,
+    )
+    header: str | None = setting(
+        None,
+        "Names of the columns, joined by commas, where no line has them (CSV, Excel).",
+        kind=str,
+        commands=(*READS, "init", "verify"),
+        parse=parse_header,
+        section="source",
+        metavar="NAMES",
     )
     edges: str | None = setting(
         None,

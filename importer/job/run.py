@@ -17,7 +17,9 @@ from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, U
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import (
     NOT_TYPED,
+    SHARED_ID,
     by_field,
+    doubt_shared_ids,
     exit_code,
     fill_in_from_ledger,
     tried_in_vain,
@@ -242,6 +244,10 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         _fill_in(staging, reader, delivered, delivery.limit)
+        with suppress(LedgerFailed):  # Told by then: it cannot be read at all.
+            if to_deliver and (shared := doubt_shared_ids(staging, reader, run_id)):
+                summary.warnings.append(shared)
+                observer.warning(SHARED_ID, shared)
         _note_end(
             ledger,
             summary,

@@ -31,7 +31,7 @@ from importer.rows.row import Problem, Row
 from importer.source.opened import open_source
 from importer.source.raw import scratch_file, writing
 from importer.source.remote import shown_source
-from importer.source.source_options import SourceOptions
+from importer.source.source_options import SourceOptions, names_in
 from importer.values import value
 
 if TYPE_CHECKING:
@@ -385,17 +385,18 @@ def _is_of(row: Row, shard: Shard) -> bool:
 def _options(settings: InputSettings, folder: Path) -> SourceOptions:
     """How the sources are read; what is not set is as the mapping file says."""
     delimiter, encoding, sheet = settings.delimiter, settings.encoding, settings.sheet
-    header_row = settings.header_row
+    header_row, header = settings.header_row, settings.header
     if settings.mapping is not None:
         said = settings.mapping.source
         delimiter, sheet = delimiter or said.delimiter, sheet or said.sheet
         encoding = said.encoding or encoding if encoding == "auto" else encoding
-        header_row = header_row or said.header_row
+        header_row, header = header_row or said.header_row, header or said.header
     return SourceOptions(
         delimiter=delimiter,
         encoding=encoding,
         sheet=sheet,
         header_row=header_row,
+        header=names_in(header) if header else None,
         folder=folder,
         ca_bundle=settings.ca_bundle,
     )
