@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from importer.job.world import World
     from importer.ledger import LedgerAddress
     from importer.ledger.interface import Lease, LedgerReader
+    from importer.rows.memo import Memo
     from importer.shard import Shard
 
 _DAY = 86_400.0
@@ -129,7 +130,16 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         stack.callback(staging.close)
         # Shards share a ledger because they have one input: that is known once it was read.
         reading = partial(
-            _read, inputs, staging, workspace, summary, world=world, observer=observer
+            _read,
+            inputs,
+            staging,
+            workspace,
+            summary,
+            world=world,
+            observer=observer,
+            ledger=None
+            if delivery.ledger.is_shared or not shard.is_whole
+            else delivery.ledger.path,
         )
         read = None if shard.is_whole else reading()
         common = "" if read is None else digest_of(staging)
@@ -279,12 +289,23 @@ def _read(
     *,
     world: World,
     observer: Observer,
+    ledger: Path | None,
 ) -> Input:
-    with _timed(summary, "read"):
-        read = read_sources(inputs, staging, world, observer, workspace.partial)
+    """Read the sources; ``ledger`` is the file beside which lies what is remembered of them."""
+    with _timed(summary, "read"), ExitStack() as stack:
+        memo = None if ledger is None else partial(_open_memo, ledger, stack, world)
+        read = read_sources(inputs, staging, world, observer, workspace.partial, memo=memo)
         summary.warnings += read.warnings
         summary.transforms = [one._asdict() for one in read.transforms]
     return read
+
+
+def _open_memo(ledger: Path, stack: ExitStack, world: World) -> Memo:
+    # Only a large input has one.
+    from importer.job.memo_file import MemoFile  # noqa: PLC0415
+    from importer.rows.memo import Memo  # noqa: PLC0415
+
+    return Memo(stack.enter_context(MemoFile(ledger, writes=True)), world.draw)
 
 
 def _deliver(delivery: Delivery) -> Delivered:

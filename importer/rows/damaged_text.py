@@ -133,13 +133,22 @@ class DamagedText:
         self._source = source
         self._found: dict[tuple[str, str], _Found] = {}
 
-    def look(self, columns: Iterable[tuple[str, pl.Series]], lines: Sequence[int]) -> None:
-        """Look at the fields of some records; some kinds are looked for in names only."""
+    def look(
+        self, columns: Iterable[tuple[str, pl.Series]], lines: Sequence[int]
+    ) -> pl.Series | None:
+        """Look at the fields of some records; some kinds are looked for in names only.
+
+        Returns:
+            which of the records had to be looked at closely; None where none had to.
+        """
+        closely: pl.Series | None = None
         for name, text in columns:
             quick = _QUICK_OF_NAMES if name == "name" else _QUICK
             odd = text.str.contains(quick).fill_null(value=False)
             if odd.any():
                 self._look_closely(name, text.filter(odd), [lines[at] for at in odd.arg_true()])
+                closely = odd if closely is None else closely | odd
+        return closely
 
     def _look_closely(self, name: str, text: pl.Series, lines: Sequence[int]) -> None:
         if name == "name":
