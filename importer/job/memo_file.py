@@ -38,14 +38,19 @@ class _Place(NamedTuple):
     end: int
 
 
+def memo_of(ledger: Path) -> Path:
+    """Where the memo of a ledger is."""
+    resolved = ledger.resolve()
+    return resolved.with_name(f"{resolved.name}.memo")
+
+
 class MemoFile:
     """A ``memo.Store``. Opens what last time left; ``close`` drops what was not committed."""
 
     def __init__(self, ledger: Path, *, writes: bool) -> None:
         """``writes`` is for who holds the ledger; without it nothing is changed."""
-        resolved = ledger.resolve()
-        self._path = resolved.with_name(f"{resolved.name}.memo")
-        self._next = resolved.with_name(f"{resolved.name}.memo.new")
+        self._path = memo_of(ledger)
+        self._next = self._path.with_name(f"{self._path.name}.new")
         self._writes = writes
         self._new: BinaryIO | None = None
         self.segments: list[Segment] = []

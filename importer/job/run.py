@@ -13,7 +13,7 @@ import anyio
 
 from importer import __version__
 from importer.delivery.around import loop_options
-from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
+from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import (
     NOT_TYPED,
@@ -128,6 +128,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
+        remembers = delivery.ledger.path if shard.is_whole else None
+        stack.enter_context(_forgetting_bugs(remembers))
         # Shards share a ledger because they have one input: that is known once it was read.
         reading = partial(
             _read,
@@ -137,9 +139,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             summary,
             world=world,
             observer=observer,
-            ledger=None
-            if delivery.ledger.is_shared or not shard.is_whole
-            else delivery.ledger.path,
+            ledger=remembers,
         )
         read = None if shard.is_whole else reading()
         common = "" if read is None else digest_of(staging)
@@ -298,6 +298,20 @@ def _read(
         summary.warnings += read.warnings
         summary.transforms = [one._asdict() for one in read.transforms]
     return read
+
+
+@contextmanager
+def _forgetting_bugs(ledger: Path | None) -> Iterator[None]:
+    """Where importer is wrong, what it remembers may be: the next run judges every row."""
+    try:
+        yield
+    except BugFound:
+        if ledger is not None:
+            from importer.job.memo_file import memo_of  # noqa: PLC0415 - as below
+
+            with suppress(OSError):
+                memo_of(ledger).unlink(missing_ok=True)
+        raise
 
 
 def _open_memo(ledger: Path, stack: ExitStack, world: World) -> Memo:
