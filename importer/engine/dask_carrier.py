@@ -40,7 +40,7 @@ from importer.engine.coordinator import Coordinator, WorkerLost
 from importer.engine.row_batch import Answer, OwnDoing, RowBatch, Standing, Stop
 from importer.engine.session import Session
 from importer.errors import ExitCode, UsageError
-from importer.ledger import joined, open_ledger, open_rate
+from importer.ledger.opening import joined, open_ledger, open_rate
 from importer.values import value
 from importer.way import check_way
 
@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from importer.engine.row_batch import RunReader
     from importer.engine.seam import EngineSettings
     from importer.errors import RunStopped
-    from importer.ledger import Account, LedgerAddress
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
 
 
 _TLS = "DASK_DISTRIBUTED__COMM__TLS__"

@@ -29,7 +29,9 @@ from importer.engine.seam import EngineSettings
 from importer.errors import ExitCode, RunStopped, UsageError
 from importer.job.job_settings import DeliverySettings, parse_engine
 from importer.job.run import check_engine
-from importer.ledger import Account, LedgerAddress, hold, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
+from importer.ledger.opening import hold, open_ledger
 from tests.delivery.fake_api import FakeApi, serving
 from tests.delivery.test_connecting import certificate, served
 

@@ -17,8 +17,7 @@ from importer.rows import judged as judging
 from importer.rows import memo as remembering
 from importer.rows.certain import certain_payloads
 from importer.rows.memo import Memo
-from importer.source import Layout, RecordBatch
-from importer.source.records import Kind
+from importer.source.records import Kind, Layout, RecordBatch
 from tests.fuzz.bulk import COLUMNS, _record
 from tests.job.conftest import Job, customers, outcomes, results
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from importer.rows import Judged
+    from importer.rows.judged import Judged
 
 PART = 100
 """Rows of a part here."""

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.outcomes import Outcome
-from importer.plan import Staging
+from importer.outcomes import OnDuplicate, Outcome
 from importer.plan.make import settle_duplicates, would_create
-from importer.rows import OnDuplicate
+from importer.plan.staging import Staging
 from tests.mapping.applying import apply, batch_of, judged
 
 if TYPE_CHECKING:

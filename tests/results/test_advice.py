@@ -12,8 +12,9 @@ from importer.mapping.toml_text import quoted
 from importer.results.advice import Setting, advice_on, as_toml
 from importer.results.groups import Cause, Group, Groups
 from importer.results.summary import MOST_GROUPS, report
-from importer.rows import CODES, Problem, Row
+from importer.rows.codes import CODES
 from importer.rows.mistakes import Mistake, reference_damage, shown_currency
+from importer.rows.row import Problem, Row
 
 
 def invalid(code: str, detail: str = "", column: str = "c") -> Cause:
