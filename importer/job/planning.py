@@ -28,7 +28,8 @@ from importer.job.world import World, iso, new_run_id
 from importer.ledger import Account, Ledger, NoLedger, OlderLedger, hold, open_ledger
 from importer.ledger.account import NOTHING_YET
 from importer.plan import Staging, make_plan
-from importer.plan.forecast import Forecast, Sending, forecast
+from importer.plan.decide import Sending
+from importer.plan.forecast import Forecast, forecast
 from importer.plan.make import settle_duplicates
 from importer.plan.plan_digest import digest_of
 from importer.plan.volume_guard import empty_input
@@ -184,7 +185,7 @@ def _look(
             if not inputs.shard.is_whole:
                 read = replace(read, records=staging.keep(inputs.shard))
         rows_sha256 = digest_of(staging) if digests else ""
-        made = forecast(staging, ledger, delivery.updates)
+        made = forecast(staging, ledger)
         errors = tuple(staging.figures.error_codes())
         if digests and ledger is not None and ledger.version() != version:
             raise UsageError(
