@@ -90,6 +90,13 @@ def test_no_file_imports_itself_by_a_detour() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
+@pytest.mark.parametrize("layer", LAYERS[:-1])
+def test_a_package_loads_nothing_by_itself(layer: str) -> None:
+    """An import names a file, and pays for that file and what it needs alone."""
+    [words] = ast.parse((PACKAGE / layer / "__init__.py").read_text()).body
+    assert isinstance(words, ast.Expr)
+
+
 PURE = [
     "delivery/pacing/in_flight",
     "delivery/pacing/outage",

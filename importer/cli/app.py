@@ -329,7 +329,7 @@ def init(
     from importer.cli.init_command import InitSettings  # noqa: PLC0415
     from importer.cli.init_command import init as init_file  # noqa: PLC0415
     from importer.mapping.proposing.proposal import Answers  # noqa: PLC0415
-    from importer.source import SourceOptions  # noqa: PLC0415
+    from importer.source.source_options import SourceOptions, names_in  # noqa: PLC0415
 
     answers = Answers(
         reference=tuple(reference or ()),
@@ -347,6 +347,7 @@ def init(
         encoding=inputs.encoding,
         sheet=inputs.sheet,
         header_row=inputs.header_row,
+        header=names_in(inputs.header) if inputs.header else None,
         find_header=True,
         ca_bundle=inputs.ca_bundle,
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError
-from importer.ledger import open_ledger, read_accounts
+from importer.ledger.opening import open_ledger, read_accounts
 from importer.results.workspace import PRIVATE_FILE
 from importer.source.fed_back import escape_formula
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from importer.ledger import Account, LedgerAddress
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
 
 
 Entry = tuple[str, str, str, str, str, str]

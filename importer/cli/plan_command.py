@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from importer.cli.next_commands import Flags
     from importer.job.planning import Planning
-    from importer.ledger import LedgerAddress
-    from importer.mapping import Transformed
+    from importer.ledger.address import LedgerAddress
+    from importer.mapping.transform_report import Transformed
     from importer.plan.forecast import Example
 
 

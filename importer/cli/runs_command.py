@@ -16,13 +16,15 @@ from rich.table import Table
 from importer.cli.json_output import emit
 from importer.errors import UsageError, printable
 from importer.job.world import iso
-from importer.ledger import open_ledger, read_accounts
+from importer.ledger.opening import open_ledger, read_accounts
 from importer.ledger.run_table import series_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from importer.ledger import Account, LedgerAddress, Run
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
+    from importer.ledger.run_table import Run
 
 USUAL_LIMIT = 20
 _WIDE = 110

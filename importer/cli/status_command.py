@@ -13,11 +13,13 @@ from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, Rejected, Updating, generation, kind
 from importer.errors import ExitCode, UsageError, printable
 from importer.job.world import iso
-from importer.ledger import open_ledger, read_accounts
+from importer.ledger.opening import open_ledger, read_accounts
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.states import UpdateState
-    from importer.ledger import Account, Entry, History, LedgerAddress, Run
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
+    from importer.ledger.run_table import Entry, History, Run
 
 
 LAST_RUNS = 10

@@ -27,7 +27,8 @@ from importer.delivery.protocol.flight import Policy
 from importer.delivery.protocol.states import Done, Origin, Rejected, Sent, Updating
 from importer.errors import ExitCode, printable
 from importer.job.world import iso
-from importer.ledger import NoLedger, open_ledger, read_accounts
+from importer.ledger.interface import NoLedger
+from importer.ledger.opening import open_ledger, read_accounts
 from importer.ledger.run_table import tries_of
 from importer.outcomes import NOT_FAILED, Outcome
 from importer.results.sightings import MOST_FOLDERS, mapping_of, sightings
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.delivery.protocol.states import UpdateState
-    from importer.ledger import Account, Entry, LedgerAddress
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
+    from importer.ledger.run_table import Entry
     from importer.results.sightings import Sighting
 
 _HOUR = 3600.0

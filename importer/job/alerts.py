@@ -17,7 +17,7 @@ from importer.values import record, value
 
 if TYPE_CHECKING:
     from importer.errors import ImporterError
-    from importer.results import Summary
+    from importer.results.summary import Summary
 
 _UNSETTLED = "unsettled"
 _VOLUME_GUARD = "volume_guard"

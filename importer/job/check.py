@@ -15,10 +15,11 @@ from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
 from importer.job.volume import VOLUME_GUARD
 from importer.job.world import World, iso, new_run_id
-from importer.plan import Staging
 from importer.plan.make import settle_duplicates, would_create
+from importer.plan.staging import Staging
 from importer.plan.volume_guard import empty_input
-from importer.results import Summary, Workspace, report
+from importer.results.summary import Summary, report
+from importer.results.workspace import Workspace
 
 if TYPE_CHECKING:
     from importer.job.finish import Typed

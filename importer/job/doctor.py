@@ -38,8 +38,10 @@ from importer.delivery.stopping import REASONS, stop_error
 from importer.errors import ImporterError, UsageError, printable
 from importer.job.other_accounts import doubt
 from importer.job.world import iso
-from importer.ledger import Account, NoLedger, OlderLedger, open_ledger, read_accounts
 from importer.ledger import ledger_health as health
+from importer.ledger.account import Account
+from importer.ledger.interface import NoLedger, OlderLedger
+from importer.ledger.opening import open_ledger, read_accounts
 from importer.ledger.sqlite.migrations import STEPS
 from importer.values import value
 from importer.way import Proxy, authorities, trust, way_to
@@ -50,7 +52,8 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.delivery.credentials import ApiKey
     from importer.job.job_settings import DeliverySettings, InputSettings
-    from importer.ledger import Ledger, LedgerAddress
+    from importer.ledger.address import LedgerAddress
+    from importer.ledger.ledger import Ledger
 
 OK, WARN, FAIL, SKIP = "ok", "warn", "FAIL", "skip"
 LIMIT = 15.0
@@ -894,8 +897,11 @@ def _mapping(path: Path) -> Iterator[Check]:
 
 
 def _source(name: str) -> Iterator[Check]:
-    from importer.source import shown_source  # noqa: PLC0415 - needs polars
-    from importer.source.remote import is_url, look_at  # noqa: PLC0415
+    from importer.source.remote import (  # noqa: PLC0415
+        is_url,
+        look_at,
+        shown_source,
+    )
 
     if name == "-":
         yield Check("source", OK, "standard input: read by a run only")

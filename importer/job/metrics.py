@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from importer.job.alerts import RunEnd
-    from importer.results import Summary
+    from importer.results.summary import Summary
 
 
 class Meaning(NamedTuple):

@@ -16,7 +16,8 @@ from importer.ledger.renamed import Known, look_alikes, refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from importer.ledger import Account, Ledger
+    from importer.ledger.account import Account
+    from importer.ledger.ledger import Ledger
 
 NEW_ACCOUNT = "new_account"
 """The code of the warning."""

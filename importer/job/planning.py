@@ -25,15 +25,16 @@ from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
-from importer.ledger import Account, Ledger, NoLedger, OlderLedger, hold, open_ledger
-from importer.ledger.account import NOTHING_YET
-from importer.plan import Staging, make_plan
+from importer.ledger.account import NOTHING_YET, Account
+from importer.ledger.interface import NoLedger, OlderLedger
+from importer.ledger.opening import hold, open_ledger
 from importer.plan.decide import Sending
 from importer.plan.forecast import Forecast, forecast
-from importer.plan.make import settle_duplicates
+from importer.plan.make import make_plan, settle_duplicates
 from importer.plan.plan_digest import digest_of
+from importer.plan.staging import Staging
 from importer.plan.volume_guard import empty_input
-from importer.results import Workspace
+from importer.results.workspace import Workspace
 from importer.values import value
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ if TYPE_CHECKING:
 
     from importer.errors import ExitCode, RunStopped
     from importer.job.job_settings import DeliverySettings, InputSettings
-    from importer.ledger import LedgerAddress
-    from importer.mapping import Transformed
+    from importer.ledger.address import LedgerAddress
+    from importer.ledger.ledger import Ledger
+    from importer.mapping.transform_report import Transformed
 
 
 @value

@@ -17,7 +17,9 @@ from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, U
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import (
     NOT_TYPED,
+    SHARED_ID,
     by_field,
+    doubt_shared_ids,
     exit_code,
     fill_in_from_ledger,
     tried_in_vain,
@@ -32,12 +34,16 @@ from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
 from importer.job.world import iso, new_run_id, real_world
-from importer.ledger import Account, Ledger, Share, hold, open_ledger, open_rate
-from importer.plan import Staging, make_plan
+from importer.ledger.account import Account
+from importer.ledger.interface import Share
+from importer.ledger.opening import hold, open_ledger, open_rate
 from importer.plan.forecast import conflicts_by_field, forecast
-from importer.plan.make import settle_duplicates, would_deliver
+from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
-from importer.results import Summary, Timeline, Workspace
+from importer.plan.staging import Staging
+from importer.results.summary import Summary
+from importer.results.timeline import Timeline
+from importer.results.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -52,8 +58,9 @@ if TYPE_CHECKING:
     from importer.job.source_reading import Input
     from importer.job.volume import Look
     from importer.job.world import World
-    from importer.ledger import LedgerAddress
+    from importer.ledger.address import LedgerAddress
     from importer.ledger.interface import Lease, LedgerReader
+    from importer.ledger.ledger import Ledger
     from importer.shard import Shard
 
 _DAY = 86_400.0
@@ -237,6 +244,10 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         _fill_in(staging, reader, delivered, delivery.limit)
+        with suppress(LedgerFailed):  # Told by then: it cannot be read at all.
+            if to_deliver and (shared := doubt_shared_ids(staging, reader, run_id)):
+                summary.warnings.append(shared)
+                observer.warning(SHARED_ID, shared)
         _note_end(
             ledger,
             summary,

@@ -29,7 +29,8 @@ from importer.job import metrics
 from importer.job.alerts import Change, RunEnd, State, body, change, scope, title
 from importer.job.courier import Courier, Message, Ping, Span, Telemetry, telemetry_wanted
 from importer.job.signals import watch
-from importer.ledger import Account, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
 from importer.ledger.run_table import series_of
 from importer.results.workspace import PRIVATE_FILE
 from importer.values import record
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from importer.job.courier import Errand
     from importer.job.job_settings import DeliverySettings, InputSettings, OutwardSettings
     from importer.job.run import Finished
-    from importer.ledger import Ledger
+    from importer.ledger.ledger import Ledger
 
 ASIDE = ".news.json"
 """A file in the folder of all results that notes what was told where the ledger cannot."""

@@ -15,22 +15,23 @@ from importer.errors import SourceError, UsageError
 from importer.job.limit import Tally
 from importer.plan.frames import as_stored, position
 from importer.results.groups import Groups
-from importer.rows import (
-    Problem,
-    Row,
+from importer.rows.damaged_text import DamagedText
+from importer.rows.header_fields import map_columns
+from importer.rows.judged import (
     in_file_columns,
     judge_batch,
     leave_out,
-    map_columns,
     parts_of,
     until_first_invalid,
     with_unseen,
 )
-from importer.rows.damaged_text import DamagedText
 from importer.rows.not_customers import NOT_A_CUSTOMER, EdgeLines, Edges
 from importer.rows.payload import carried_fields
-from importer.source import SourceOptions, open_source, shown_source
+from importer.rows.row import Problem, Row
+from importer.source.opened import open_source
 from importer.source.raw import scratch_file, writing
+from importer.source.remote import shown_source
+from importer.source.source_options import SourceOptions, names_in
 from importer.values import value
 
 if TYPE_CHECKING:
@@ -42,11 +43,12 @@ if TYPE_CHECKING:
     from importer.job.job_settings import InputSettings
     from importer.job.observer import Observer
     from importer.job.world import World
-    from importer.mapping import Bound, Skipped, Transformed
-    from importer.mapping import Mapping as FileMapping
+    from importer.mapping.bound import Bound, Skipped
+    from importer.mapping.model import Mapping as FileMapping
     from importer.mapping.money.money_text import NumberFormat
-    from importer.plan import Staging
-    from importer.rows import Judged
+    from importer.mapping.transform_report import Transformed
+    from importer.plan.staging import Staging
+    from importer.rows.judged import Judged
     from importer.rows.not_customers import NoCustomer
     from importer.shard import Shard
     from importer.source.records import Layout, RecordBatch
@@ -64,7 +66,7 @@ def mapping_bound(
     Raises:
         SourceError: the file has no such column.
     """
-    from importer.mapping import bind  # noqa: PLC0415 - only a run with a mapping needs it
+    from importer.mapping.bound import bind  # noqa: PLC0415 - only a run with a mapping needs it
 
     return bind(mapping, layout, number_format)
 
@@ -383,17 +385,18 @@ def _is_of(row: Row, shard: Shard) -> bool:
 def _options(settings: InputSettings, folder: Path) -> SourceOptions:
     """How the sources are read; what is not set is as the mapping file says."""
     delimiter, encoding, sheet = settings.delimiter, settings.encoding, settings.sheet
-    header_row = settings.header_row
+    header_row, header = settings.header_row, settings.header
     if settings.mapping is not None:
         said = settings.mapping.source
         delimiter, sheet = delimiter or said.delimiter, sheet or said.sheet
         encoding = said.encoding or encoding if encoding == "auto" else encoding
-        header_row = header_row or said.header_row
+        header_row, header = header_row or said.header_row, header or said.header
     return SourceOptions(
         delimiter=delimiter,
         encoding=encoding,
         sheet=sheet,
         header_row=header_row,
+        header=names_in(header) if header else None,
         folder=folder,
         ca_bundle=settings.ca_bundle,
     )

@@ -84,6 +84,23 @@ _FIRST_KEPT = "SELECT id FROM attempt WHERE at >= ? ORDER BY id LIMIT 1"
 _FORGET = "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ? LIMIT ?)"
 
 
+_SHARED = (
+    "SELECT customer_id, count(*), min(reference), max(reference) FROM customer"
+    " WHERE account = ? AND customer_id {} AND state = 'done'"
+    " GROUP BY customer_id HAVING count(*) > 1 AND max(last_run) >= {} ORDER BY customer_id LIMIT ?"
+)
+
+
+class SharedId(NamedTuple):
+    """An id that several references of an account have."""
+
+    customer_id: str
+    references: int
+    first: str
+    """By code point, as ``last``."""
+    last: str
+
+
 class Mapped(NamedTuple):
     """A reference and the customer that it became; ``settled_at`` in epoch seconds."""
 
@@ -487,6 +504,35 @@ class Ledger(ABC):
             run_id,
             references,
         )
+
+    def shared_ids(self, run_id: str, ids: Sequence[str] | None = None) -> Iterator[SharedId]:
+        """Ids that several references have, one of them settled by this run, ordered.
+
+        What runs settled that were killed since the last one that ended belongs to it. There is
+        no index on ids, which would cost every row: each look reads the whole account once.
+
+        Args:
+            run_id: a run that has begun.
+            ids: those that it settled, where they are few; None where they are not known.
+        """
+        account, last = self._known_account(), ""
+        if account is None:
+            return
+        run = run_table.number_of(self._db, account, run_id)
+        since = run_table.first_since(self._db, account, run)
+        if ids is not None and since == run:
+
+            def select(among: str) -> str:
+                return _SHARED.format(among, run).replace(" LIMIT ?", "")
+
+            yield from map(SharedId._make, self._among(self._db, select, account, ids))
+            return
+        sql = _SHARED.format("> ?", since)
+        while found := self._db.read(sql, (account, last, PAGE)):
+            yield from map(SharedId._make, found)
+            if len(found) < PAGE:
+                return
+            last = found[-1][0]
 
     def updated_by(self, run_id: str, references: Sequence[str]) -> set[str]:
         """Those of the references whose record of updates this run changed last."""

@@ -16,6 +16,7 @@ import re
 import polars as pl
 
 from importer.rows.api_limits import MAX_REFERENCE
+from importer.rows.text import TRIMMED
 from importer.values import value
 
 
@@ -120,6 +121,21 @@ def escape(text: pl.Series) -> Converted:
         frame = pl.DataFrame({"value": values, "long": long})
         values = frame.select(pl.when(~pl.col("long")).then("value")).to_series()
     return Converted(values.alias(text.name), errors, changed)
+
+
+_TEXT_FORMULA = r'^="((?:[^"]|"")*)"$'
+"""What keeps spreadsheets from rewriting a text: ``="0042"``, the quotes within it doubled."""
+
+
+def is_text_formula(cell: pl.Expr) -> pl.Expr:
+    """Whether a trimmed cell is one text as a spreadsheet's formula."""
+    return cell.str.contains(_TEXT_FORMULA)
+
+
+def text_of_formula(cell: pl.Expr) -> pl.Expr:
+    """A trimmed cell as the text that it shows, trimmed, where it is such a formula."""
+    text = cell.str.extract(_TEXT_FORMULA).str.replace_all('""', '"', literal=True)
+    return pl.when(is_text_formula(cell)).then(text.str.strip_chars(TRIMMED)).otherwise(cell)
 
 
 def without_apostrophe(text: pl.Series) -> Converted:

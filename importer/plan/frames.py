@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from importer.outcomes import Outcome
-from importer.rows import Judged
-from importer.rows.judged import SCHEMA
+from importer.rows.judged import SCHEMA, Judged
 from importer.source.records import NOTHING_UNSEEN, SourceFault, Unseen
 from importer.values import value
 

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.delivery.protocol.flight import Settled
-    from importer.rows import ColumnMap, Judged
+    from importer.rows.header_fields import ColumnMap
+    from importer.rows.judged import Judged
     from importer.rows.row import Row
     from importer.shard import Shard
 
@@ -109,6 +110,7 @@ _SETTLE = (
     f"INSERT INTO outcome ({', '.join(OUTCOME)})"  # noqa: S608 - constant names
     f" VALUES ({', '.join('?' * len(OUTCOME))})"
 )
+_SETTLED = "WHERE outcome IN ('created', 'found') AND customer_id <> ''"
 _NOT_FAILED = sorted(one.value for one in NOT_FAILED)
 
 
@@ -255,6 +257,33 @@ class Staging:
                     for one in settled
                 ),
             )
+
+    def ids_settled(self, most: int) -> list[str] | None:
+        """The ids of the customers that were created or found; None if they are more than that."""
+        query = f"SELECT DISTINCT customer_id FROM outcome {_SETTLED} LIMIT ?"  # noqa: S608 - constant
+        found = [one for (one,) in self._file.read(query, (most + 1,))]
+        return found if len(found) <= most else None
+
+    def doubt(self, shared: Iterable[tuple[str, str]], code: str) -> int:
+        """Make a conflict of each row that was created or found with one of these ids.
+
+        Args:
+            shared: (customer id, text) of each.
+            code: the error code of those rows.
+
+        Returns:
+            How many rows that are.
+        """
+        with self._file.transaction() as db:
+            db.execute("CREATE TEMPORARY TABLE shared (id TEXT PRIMARY KEY, error TEXT NOT NULL)")
+            db.executemany("INSERT INTO shared VALUES (?, ?)", shared)
+            rows = db.execute(
+                "UPDATE outcome SET outcome = ?, error_code = ?, error = shared.error FROM shared"  # noqa: S608 - constant
+                f" {_SETTLED} AND customer_id = shared.id",
+                (Outcome.CONFLICT.value, code),
+            ).rowcount
+            db.execute("DROP TABLE shared")
+        return rows
 
     def keep(self, shard: Shard) -> int:
         """Drop every record that falls to another shard; how many are left.

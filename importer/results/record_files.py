@@ -30,7 +30,7 @@ from importer.source.fed_back import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from importer.plan import Page, StagedRow
+    from importer.plan.frames import Page, StagedRow
     from importer.results.workspace import Workspace
     from importer.source.records import Layout
 

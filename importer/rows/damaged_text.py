@@ -96,7 +96,7 @@ _KINDS = (
     (
         "wrapped",
         'are wrapped in ="", as for a spreadsheet',
-        "export them again as plain text",
+        "export them again as plain text, or say text_formulas = true under [source]",
     ),
     (
         "nothing",

@@ -195,6 +195,8 @@ def _too_long(
 
 
 def _email_fault(value: str) -> tuple[Mistake, str] | None:  # noqa: PLR0911 - one return per rule
+    if value.startswith('="') and number_damage(value):
+        return Mistake.WRAPPED, _DAMAGED[Mistake.WRAPPED]
     if value.count("@") != 1:
         several = "@" in value
         if several and re.search(r"[,;\s]", value):
@@ -245,13 +247,18 @@ def _domain_fault(domain: str) -> tuple[Mistake, str] | None:
     return None
 
 
+_DAMAGED = {
+    Mistake.WRAPPED: 'leave out the ="", which is for a spreadsheet',
+    Mistake.SHORTENED: "a spreadsheet has shortened this number",
+    Mistake.FLOAT: "a program has put .0 behind this number",
+}
+
+
 def _phone_fault(value: str) -> tuple[Mistake, str]:
     example = f"write it in E.164, for example {PHONE_EXAMPLE}"
     damage = number_damage(value)
-    if damage is Mistake.SHORTENED:
-        return damage, f"a spreadsheet has shortened this number; {example}"
-    if damage is Mistake.FLOAT:
-        return damage, f"a program has put .0 behind this number; {example}"
+    if damage is not None:
+        return damage, f"{_DAMAGED[damage]}; {example}"
     foreign = next((one for one in value if one.isdigit() and not one.isascii()), "")
     if foreign:
         return Mistake.FOREIGN_DIGITS, f"use the digits 0 to 9; {example}"

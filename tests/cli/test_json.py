@@ -16,7 +16,7 @@ import pytest
 from importer.cli import main
 from importer.cli.json_output import VERSIONS
 from importer.errors import ExitCode
-from importer.ledger import Account
+from importer.ledger.account import Account
 from importer.sandbox import SandboxConfig, running
 from tests.ledger.samples import raw
 from tests.ledger.test_copying import fill

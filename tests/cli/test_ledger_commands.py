@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.cli import main
-from importer.ledger import Account, RunLock, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
+from importer.ledger.sqlite.lock import RunLock
 from tests.ledger.samples import raw
 from tests.ledger.test_copying import fill, told
 

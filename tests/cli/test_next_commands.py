@@ -13,7 +13,7 @@ import pytest
 from importer.cli import main
 from importer.cli.next_commands import after_run
 from importer.ledger.address import DEFAULT_LEDGER
-from importer.results import Summary
+from importer.results.summary import Summary
 from importer.sandbox import SandboxConfig, running
 from tests import plain_http
 

@@ -49,7 +49,10 @@ from importer.delivery.protocol.states import (
     Verdict,
 )
 from importer.errors import UsageError
-from importer.ledger import Account, Entry, History, LedgerAddress, Run, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
+from importer.ledger.opening import open_ledger
+from importer.ledger.run_table import Entry, History, Run
 from importer.outcomes import Outcome
 from importer.results.sightings import Sighting, sightings
 from importer.sandbox import SandboxConfig, running

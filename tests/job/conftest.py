@@ -12,7 +12,7 @@ import pytest
 from importer.delivery.credentials import ApiKey
 from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.run import Finished, run
-from importer.ledger import LedgerAddress
+from importer.ledger.address import LedgerAddress
 from importer.sandbox import SandboxConfig, running
 from tests import plain_http
 

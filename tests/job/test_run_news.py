@@ -14,7 +14,9 @@ from importer.errors import ImporterError, LedgerInUse
 from importer.job import courier, metrics, run_news
 from importer.job.job_settings import DeliverySettings, InputSettings, OutwardSettings
 from importer.job.run_news import RunNews
-from importer.ledger import Account, LedgerAddress, hold, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
+from importer.ledger.opening import hold, open_ledger
 from tests.job.conftest import customers
 from tests.outside import AtHome, Outside, outside
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import ExitCode, LedgerFailed
-from importer.ledger import Ledger, open_ledger
+from importer.ledger.opening import open_ledger
 from importer.ledger.sqlite.connection import ledger_failed
 from tests.ledger.samples import ACCOUNT, SENT, Failing, attempt, done, raw, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from importer.ledger.ledger import Ledger
 
 failing = partial(sqlite3.connect, factory=Failing)
 

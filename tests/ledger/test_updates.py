@@ -28,13 +28,16 @@ from importer.delivery.protocol.states import (
     hashes,
 )
 from importer.errors import BugFound
-from importer.ledger import Ledger, open_ledger, sync_table
+from importer.ledger import sync_table
+from importer.ledger.opening import open_ledger
 from importer.ledger.sync_table import decode, encode, fold_updates
 from importer.outcomes import Outcome
 from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, Place, raw, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from importer.ledger.ledger import Ledger
 
 ROW = {"name": "Ada", "balance": 5, "metadata": {"plan": "gold"}}
 FIELD = st.sampled_from(["name", "balance", "metadata.plan", "metadata.\u00e9"])

@@ -48,6 +48,17 @@ from importer.mapping.proposing.headers import roles
         ("CardCode", "reference"),
         ("Customer Currency Code", "currency"),
         ("Total Receivable", "balance"),
+        ("CUSTNO", "reference"),
+        ("ACC_NO", "reference"),
+        ("A/C No.", "reference"),
+        ("Card ID", "reference"),
+        ("CUSNAM", "full_name"),
+        ("Customer Description", "full_name"),
+        ("Co./Last Name", "last_name"),
+        ("Initials", "first_name"),
+        ("CUSPHN", "phone"),
+        ("BALAMT", "balance"),
+        ("Total Due", "balance"),
     ],
 )
 def test_a_header_is_understood_in_seven_languages(name: str, role: str) -> None:

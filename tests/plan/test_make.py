@@ -23,15 +23,17 @@ from importer.delivery.protocol.states import (
     Transition,
     UpdateState,
 )
-from importer.ledger import Account, open_ledger
+from importer.ledger.account import Account
 from importer.ledger.field_hashes import hashes_of
 from importer.ledger.known_versions import COLUMNS
+from importer.ledger.opening import open_ledger
 from importer.ledger.sqlite import sqlite_ledger
-from importer.outcomes import Outcome
-from importer.plan import Staging, decide, make_plan, rows_to_deliver
-from importer.plan.make import settle_duplicates
-from importer.rows import OnDuplicate, Problem, Row
+from importer.outcomes import OnDuplicate, Outcome
+from importer.plan.decide import decide
+from importer.plan.make import make_plan, rows_to_deliver, settle_duplicates
+from importer.plan.staging import Staging
 from importer.rows.payload import fingerprint
+from importer.rows.row import Problem, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -22,17 +22,20 @@ from importer.delivery.protocol.states import (
     Verdict,
 )
 from importer.delivery.protocol.updating import Rule, UpdatePolicy
-from importer.ledger import Account, Ledger, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
 from importer.outcomes import Outcome
-from importer.plan import Staging, make_plan, rows_to_deliver
 from importer.plan.forecast import forecast
-from importer.plan.make import would_deliver
-from importer.rows import Row
+from importer.plan.make import make_plan, rows_to_deliver, would_deliver
+from importer.plan.staging import Staging
 from importer.rows.payload import canonical, fingerprint
+from importer.rows.row import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from importer.ledger.ledger import Ledger
 
 ACCOUNT = Account("https://api.example.com", "test")
 BEFORE = {"name": "Ada", "balance": 5, "currency": "ZAR", "metadata": {"tier": "gold"}}

@@ -231,7 +231,8 @@ def test_a_clean_file_needs_no_pydantic() -> None:
     """Loading the model takes longer than checking a small file, so it waits for a doubtful row."""
     script = (
         "import sys, polars as pl\n"
-        "from importer.rows import judge_batch, map_columns\n"
+        "from importer.rows.header_fields import map_columns\n"
+        "from importer.rows.judged import judge_batch\n"
         "from importer.source.records import Layout, RecordBatch\n"
         "columns = map_columns(Layout('a.csv', ('external_reference',)), strict=False)\n"
         "for cell in ('A1', 'a b'):\n"

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import SourceError
-from importer.rows import certain, judge_batch, map_columns
+from importer.rows import certain
+from importer.rows.header_fields import map_columns
+from importer.rows.judged import judge_batch
 from importer.source.records import Layout, RecordBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from importer.rows import Judged
     from importer.rows.header_fields import ColumnMap
+    from importer.rows.judged import Judged
     from tests.simulation.luck import Luck
 
 HEADER = ("external_reference", "name", "email", "currency", "balance")

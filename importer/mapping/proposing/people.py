@@ -11,7 +11,7 @@ import polars as pl
 
 from importer.mapping.phone import to_e164
 from importer.mapping.proposing.countries import region_of
-from importer.mapping.proposing.headers import fold, is_further
+from importer.mapping.proposing.headers import fold, is_further, is_mobile
 from importer.mapping.proposing.parts import BY_VALUES, SURE, share_within
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, most_of
 from importer.rows.text import shown
@@ -173,7 +173,11 @@ def _named(parts: Parts, role: Role) -> tuple[list[ColumnFacts], tuple[str, ...]
     A further column may be somebody else's (a teacher, an account manager), so only one whose name
     says the same as a whole is taken; one whose values alone look so stands only for want of any.
     """
-    found = sorted(parts.all(role), key=lambda one: (-parts.weight(role, one), -one.filled))
+    found = sorted(
+        parts.all(role),
+        # Moment writes to mobile phones: of two numbers of one customer theirs comes first.
+        key=lambda one: (-parts.weight(role, one), not is_mobile(one.name), -one.filled),
+    )
     named = [one for one in found if parts.weight(role, one) > BY_VALUES and one.filled]
     if not named:
         return found[:1], ()
