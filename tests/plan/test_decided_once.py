@@ -28,11 +28,12 @@ from importer.delivery.protocol.states import (
 from importer.delivery.protocol.updating import Rule, UpdatePolicy, foresee
 from importer.ledger.known_versions import COLUMNS
 from importer.outcomes import Outcome
-from importer.plan import Staging, decide, make_plan
-from importer.plan.decide import Decider, Decision, decide_update
+from importer.plan.decide import Decider, Decision, decide, decide_update
 from importer.plan.forecast import EXAMPLES, Example, forecast, masked_fields
-from importer.rows import Row
+from importer.plan.make import make_plan
+from importer.plan.staging import Staging
 from importer.rows.payload import canonical, fingerprint
+from importer.rows.row import Row
 from importer.shard import Shard
 from tests.plan.test_make import Known
 
