@@ -12,7 +12,6 @@ from importer import __version__
 from importer.errors import UsageError
 from importer.job.finish import exit_code
 from importer.job.observer import Observer
-from importer.job.other_accounts import NEW_ACCOUNT, doubt
 from importer.job.plan_guard import (
     SavedPlan,
     contents_of,
@@ -28,6 +27,7 @@ from importer.job.world import World, iso, new_run_id
 from importer.ledger.account import NOTHING_YET, Account
 from importer.ledger.interface import NoLedger, OlderLedger
 from importer.ledger.opening import hold, open_ledger
+from importer.ledger.renamed import NEW_ACCOUNT, doubt
 from importer.plan.decide import Sending
 from importer.plan.forecast import Forecast, forecast
 from importer.plan.make import make_plan, settle_duplicates

@@ -28,7 +28,6 @@ from importer.job.finish import (
 from importer.job.job_settings import VANISHED
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
-from importer.job.other_accounts import NEW_ACCOUNT, doubt
 from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
@@ -37,6 +36,7 @@ from importer.job.world import iso, new_run_id, real_world
 from importer.ledger.account import Account
 from importer.ledger.interface import Share
 from importer.ledger.opening import hold, open_ledger, open_rate
+from importer.ledger.renamed import NEW_ACCOUNT, doubt
 from importer.plan.forecast import conflicts_by_field, forecast
 from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
