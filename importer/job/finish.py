@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from importer.job.observer import Observer
     from importer.job.source_reading import Input
     from importer.ledger.interface import LedgerReader
-    from importer.ledger.ledger import Ledger
+    from importer.ledger.ledger import Ledger, SharedId
     from importer.plan.frames import Page, Pending
     from importer.plan.staging import Staging
     from importer.results.summary import Summary
@@ -94,6 +94,42 @@ def _outcome(
         case _:
             # A refusal of another version says nothing about this one, which was never sent.
             return Outcome.UNSETTLED, "", "not_reached", why
+
+
+SHARED_ID = "shared_id"
+"""Error code of a row whose id Moment gave to another reference of the account as well."""
+_FEW = 500
+"""Ids that are looked for one by one; more are found by grouping all that the account has."""
+
+
+def doubt_shared_ids(staging: Staging, ledger: Ledger, run_id: str) -> str:
+    """Make conflicts of rows whose ids are others' too; what is to be said of it, "" for nothing.
+
+    Two references with one id are one customer at Moment: at least one of them is not there, and
+    what is written for one of them changes the other.
+
+    Raises:
+        LedgerFailed: the ledger cannot be read.
+    """
+    found = ledger.shared_ids(run_id, staging.ids_settled(_FEW))
+    shared = [
+        (one.customer_id, f"Moment gave the id of this row to {_sharers(one)}") for one in found
+    ]
+    if not shared:
+        return ""
+    rows, number = staging.doubt(shared, SHARED_ID), len(shared)
+    ids = "1 id" if number == 1 else f"{number:,} ids"
+    told = "1 row" if rows == 1 else f"{rows:,} rows"
+    return (
+        f"Moment gave {ids} to several references each, which cannot all be in Moment: {told} of"
+        f" this input ({SHARED_ID} in results.csv); nothing is sent again by itself, ask Moment"
+    )
+
+
+def _sharers(shared: SharedId) -> str:
+    if shared.references == 2:  # noqa: PLR2004 - both are named
+        return f"{shared.first} and {shared.last}"
+    return f"{shared.references:,} references, {shared.first} to {shared.last}"
 
 
 def exit_code(

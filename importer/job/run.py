@@ -17,7 +17,9 @@ from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, U
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import (
     NOT_TYPED,
+    SHARED_ID,
     by_field,
+    doubt_shared_ids,
     exit_code,
     fill_in_from_ledger,
     tried_in_vain,
@@ -26,7 +28,6 @@ from importer.job.finish import (
 from importer.job.job_settings import VANISHED
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
-from importer.job.other_accounts import NEW_ACCOUNT, doubt
 from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
@@ -35,6 +36,7 @@ from importer.job.world import iso, new_run_id, real_world
 from importer.ledger.account import Account
 from importer.ledger.interface import Share
 from importer.ledger.opening import hold, open_ledger, open_rate
+from importer.ledger.renamed import NEW_ACCOUNT, doubt
 from importer.plan.forecast import conflicts_by_field, forecast
 from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
@@ -183,7 +185,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                 summary.vanished = volume.keep(shard, staging, look, common)
             if delivery.dry_run and delivered.stopped_by is None:
                 if delivery.updates.rules:
-                    foreseen = forecast(staging, reader, delivery.updates).updated_fields
+                    foreseen = forecast(staging, reader).updated_fields
                     summary.fields = by_field(would_update=foreseen)
                 would_deliver(staging, reader)
             counts = staging.counts()
@@ -242,6 +244,10 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
         _fill_in(staging, reader, delivered, delivery.limit)
+        with suppress(LedgerFailed):  # Told by then: it cannot be read at all.
+            if to_deliver and (shared := doubt_shared_ids(staging, reader, run_id)):
+                summary.warnings.append(shared)
+                observer.warning(SHARED_ID, shared)
         _note_end(
             ledger,
             summary,

@@ -279,8 +279,9 @@ class _Verify:
                 case u.Shown(seen):
                     self._troubled.discard(reference)
                     return Finding(reference, customer_id, *compare(states[reference], seen))
-                case u.Gone():
-                    other = await self._by_reference(trail, reference)
+                case u.Gone() | a.LookUpFailed("not_our_customer"):
+                    # Gone, or another reference's now.
+                    other = await self._by_reference(trail, reference, customer_id)
                     if other is not None:
                         return Finding(reference, customer_id, other)
                     failures += 1
@@ -295,13 +296,13 @@ class _Verify:
                 return Finding(reference, customer_id, NOT_CHECKED)
             await anyio.sleep(full_jitter(max(1, failures), self._world.draw()))
 
-    async def _by_reference(self, trail: Trail, reference: str) -> str | None:
-        """What a look-up by reference says of a customer that is gone by its id."""
+    async def _by_reference(self, trail: Trail, reference: str, customer_id: str) -> str | None:
+        """What a look-up by reference says of a customer that is not there by its id."""
         sent_at = await self._enter(trail)
         answer, hint = await self._client.look_up(reference, "{}")
         self._leave(trail, sent_at, answer, hint)
         match answer:
-            case a.Found():
+            case a.Found(other) if other != customer_id:
                 return "another_id"
             case a.Absent():
                 return "missing"

@@ -304,6 +304,12 @@ _BY_DELIVERY = {
         "Moment stored another form of the value",
         "compare the fields that are named; one is sent again only when the source changes",
     ),
+    "shared_id": _record(
+        "Moment gave the row's id to another external_reference as well: they are one customer"
+        " there, so one of them is not in Moment.",
+        "Moment gave one id to several references",
+        "ask Moment which reference has the id; nothing is sent again by itself",
+    ),
     "differs": _record(
         "The customer was in Moment already, and holds other values.",
         "Moment holds other values",

@@ -15,12 +15,12 @@ import unicodedata
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from importer.values import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    import polars as pl
 
 _LINES_NAMED = 5
 _HIGH = (
@@ -154,11 +154,18 @@ class DamagedText:
 
     def look(self, columns: Iterable[tuple[str, pl.Series]], lines: Sequence[int]) -> None:
         """Look at the fields of some records; some kinds are looked for in names only."""
-        for name, text in columns:
-            quick = _QUICK_OF_NAMES if name == "name" else _QUICK
-            odd = text.str.contains(quick).fill_null(value=False)
-            if odd.any():
-                self._look_closely(name, text.filter(odd), [lines[at] for at in odd.arg_true()])
+        looked_at = list(columns)
+        # Two questions for all columns, of which a wide file has thousands: each costs more than
+        # its answer.
+        odd = pl.DataFrame([text.alias(str(at)) for at, (_, text) in enumerate(looked_at)]).select(
+            pl.col(str(at)).str.contains(_QUICK_OF_NAMES if name == "name" else _QUICK)
+            for at, (name, _) in enumerate(looked_at)
+        )
+        found = odd.select(pl.all().any()).row(0) if looked_at else ()
+        for at in (at for at, any_odd in enumerate(found) if any_odd):
+            name, text = looked_at[at]
+            here = odd.to_series(at).fill_null(value=False)
+            self._look_closely(name, text.filter(here), [lines[n] for n in here.arg_true()])
 
     def _look_closely(self, name: str, text: pl.Series, lines: Sequence[int]) -> None:
         if name == "name":

@@ -1,12 +1,8 @@
-"""Batches in, rows out: the entrance of the validation layer for who wants rows one by one.
-
-Judges a whole batch: what is certainly valid at once, the rest row by row.
-"""
+"""Judges a whole batch: what is certainly valid at once, the rest row by row."""
 
 from __future__ import annotations
 
 import hashlib
-import heapq
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -284,20 +280,3 @@ def _malformed_row(source: int, record: Malformed, columns: ColumnMap) -> Row:
 
 def _line(row: Row) -> int:
     return row.line
-
-
-def rows_of(batch: RecordBatch, columns: ColumnMap) -> Iterator[Row]:
-    """Judge one batch; rows come in line order, malformed records among them.
-
-    ``Row.cells`` are the cells as they were read (null is ""), in header order; a malformed
-    record may have fewer than the header.
-    """
-    judged = judge_batch(batch, columns)
-    yield from heapq.merge(_valid_rows(judged), judged.invalid, key=lambda row: row.line)
-
-
-def _valid_rows(judged: Judged) -> Iterator[Row]:
-    for (line, reference, fingerprint, payload), cells in zip(
-        judged.valid.iter_rows(), judged.cells.iter_rows(), strict=True
-    ):
-        yield Row(judged.source, line, reference, payload, fingerprint, (), cells)

@@ -13,6 +13,7 @@ from importer.delivery.credentials import ApiKey
 from importer.errors import ExitCode, LedgerInUse, SourceError, UsageError
 from importer.ledger.sqlite.lock import RunLock
 from importer.sandbox import customers as sandbox_customers
+from importer.sandbox import store as sandbox_store
 from tests import plain_http
 from tests.job.conftest import HEADER, Job, customers, outcomes, results
 
@@ -292,6 +293,38 @@ def test_a_customer_that_moment_stores_with_other_values_is_told_of(
     (warning,) = json.loads((finished.results / "summary.json").read_text())["warnings"]
     assert warning.startswith("Moment stored other values than it was sent in 1 row:")
     assert finished.exit_code is ExitCode.OK
+
+
+def test_an_id_that_several_references_have_is_no_success(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows with one id, or with an earlier customer's, are conflicts: exit code 1, once, and told.
+
+    Nothing is sent again; the others are what they are.
+    """
+    ids = sandbox_store.Store.new_id
+
+    def shared(store: sandbox_store.Store, account: sandbox_store.Account, reference: str) -> str:
+        like = {"C-1": "C-2", "C-7": "C-0"}.get(reference, reference)
+        return ids(store, account, like)
+
+    monkeypatch.setattr(sandbox_store.Store, "new_id", shared)
+    nights = [job.run(customers(range(n))) for n in (4, 4, 8)]
+    text = "Moment gave the id of this row to C-1 and C-2"
+    told = [[(row["outcome"], row["error_code"]) for row in results(one)] for one in nights]
+    created, doubtful = ("created", ""), ("conflict", "shared_id")
+    assert told[0] == [created, doubtful, doubtful, created]
+    assert {row["error"] for row in results(nights[0])} == {"", text}
+    assert told[1] == [("unchanged", "")] * 4
+    assert told[2] == [("unchanged", "")] * 4 + [created] * 3 + [doubtful]
+    assert results(nights[2])[7]["error"] == "Moment gave the id of this row to C-0 and C-7"
+    assert [one.exit_code for one in nights] == [ExitCode.ROWS_LEFT, ExitCode.OK, 1]
+    (warning,) = nights[0].summary.warnings
+    assert warning.startswith("Moment gave 1 id to several references each")
+    assert "2 rows of this input" in warning
+    assert "C-" not in warning, "a log names no reference"
+    assert not nights[1].summary.warnings
+    assert [one.summary.requests["post"] for one in nights] == [4, 0, 4]
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file system takes UTF-8 only")
