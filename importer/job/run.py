@@ -195,7 +195,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                 summary.vanished = volume.keep(shard, staging, look, common)
             if delivery.dry_run and delivered.stopped_by is None:
                 if delivery.updates.rules:
-                    foreseen = forecast(staging, reader, delivery.updates).updated_fields
+                    foreseen = forecast(staging, reader).updated_fields
                     summary.fields = by_field(would_update=foreseen)
                 would_deliver(staging, reader)
             counts = staging.counts()
