@@ -28,7 +28,8 @@ from importer.ledger.account import NOTHING_YET, Account
 from importer.ledger.interface import NoLedger, OlderLedger
 from importer.ledger.opening import hold, open_ledger
 from importer.ledger.renamed import NEW_ACCOUNT, doubt
-from importer.plan.forecast import Forecast, Sending, forecast
+from importer.plan.decide import Sending
+from importer.plan.forecast import Forecast, forecast
 from importer.plan.make import make_plan, settle_duplicates
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
@@ -186,7 +187,7 @@ def _look(
             if not inputs.shard.is_whole:
                 read = replace(read, records=staging.keep(inputs.shard))
         rows_sha256 = digest_of(staging) if digests else ""
-        made = forecast(staging, ledger, delivery.updates)
+        made = forecast(staging, ledger)
         errors = tuple(staging.figures.error_codes())
         if digests and ledger is not None and ledger.version() != version:
             raise UsageError(

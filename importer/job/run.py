@@ -13,7 +13,7 @@ import anyio
 
 from importer import __version__
 from importer.delivery.around import loop_options
-from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
+from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import (
     NOT_TYPED,
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from importer.ledger.address import LedgerAddress
     from importer.ledger.interface import Lease, LedgerReader
     from importer.ledger.ledger import Ledger
+    from importer.rows.memo import Memo
     from importer.shard import Shard
 
 _DAY = 86_400.0
@@ -134,9 +135,18 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
+        remembers = delivery.ledger.path if shard.is_whole else None
+        stack.enter_context(_forgetting_bugs(remembers))
         # Shards share a ledger because they have one input: that is known once it was read.
         reading = partial(
-            _read, inputs, staging, workspace, summary, world=world, observer=observer
+            _read,
+            inputs,
+            staging,
+            workspace,
+            summary,
+            world=world,
+            observer=observer,
+            ledger=remembers,
         )
         read = None if shard.is_whole else reading()
         common = "" if read is None else digest_of(staging)
@@ -185,7 +195,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                 summary.vanished = volume.keep(shard, staging, look, common)
             if delivery.dry_run and delivered.stopped_by is None:
                 if delivery.updates.rules:
-                    foreseen = forecast(staging, reader, delivery.updates).updated_fields
+                    foreseen = forecast(staging, reader).updated_fields
                     summary.fields = by_field(would_update=foreseen)
                 would_deliver(staging, reader)
             counts = staging.counts()
@@ -290,12 +300,37 @@ def _read(
     *,
     world: World,
     observer: Observer,
+    ledger: Path | None,
 ) -> Input:
-    with _timed(summary, "read"):
-        read = read_sources(inputs, staging, world, observer, workspace.partial)
+    """Read the sources; ``ledger`` is the file beside which lies what is remembered of them."""
+    with _timed(summary, "read"), ExitStack() as stack:
+        memo = None if ledger is None else partial(_open_memo, ledger, stack, world)
+        read = read_sources(inputs, staging, world, observer, workspace.partial, memo=memo)
         summary.warnings += read.warnings
         summary.transforms = [one._asdict() for one in read.transforms]
     return read
+
+
+@contextmanager
+def _forgetting_bugs(ledger: Path | None) -> Iterator[None]:
+    """Where importer is wrong, what it remembers may be: the next run judges every row."""
+    try:
+        yield
+    except BugFound:
+        if ledger is not None:
+            from importer.job.memo_file import memo_of  # noqa: PLC0415 - as below
+
+            with suppress(OSError):
+                memo_of(ledger).unlink(missing_ok=True)
+        raise
+
+
+def _open_memo(ledger: Path, stack: ExitStack, world: World) -> Memo:
+    # Only a large input has one.
+    from importer.job.memo_file import MemoFile  # noqa: PLC0415
+    from importer.rows.memo import Memo  # noqa: PLC0415
+
+    return Memo(stack.enter_context(MemoFile(ledger, writes=True)), world.draw)
 
 
 def _deliver(delivery: Delivery) -> Delivered:
