@@ -36,12 +36,12 @@ from importer.delivery.protocol import answers as a
 from importer.delivery.protocol.creating import Policy
 from importer.delivery.stopping import REASONS, stop_error
 from importer.errors import ImporterError, UsageError, printable
-from importer.job.other_accounts import doubt
 from importer.job.world import iso
 from importer.ledger import ledger_health as health
 from importer.ledger.account import Account
 from importer.ledger.interface import NoLedger, OlderLedger
 from importer.ledger.opening import open_ledger, read_accounts
+from importer.ledger.renamed import doubt
 from importer.ledger.sqlite.migrations import STEPS
 from importer.values import value
 from importer.way import Proxy, authorities, trust, way_to

@@ -12,7 +12,6 @@ from importer import __version__
 from importer.errors import UsageError
 from importer.job.finish import exit_code
 from importer.job.observer import Observer
-from importer.job.other_accounts import NEW_ACCOUNT, doubt
 from importer.job.plan_guard import (
     SavedPlan,
     contents_of,
@@ -28,7 +27,9 @@ from importer.job.world import World, iso, new_run_id
 from importer.ledger.account import NOTHING_YET, Account
 from importer.ledger.interface import NoLedger, OlderLedger
 from importer.ledger.opening import hold, open_ledger
-from importer.plan.forecast import Forecast, Sending, forecast
+from importer.ledger.renamed import NEW_ACCOUNT, doubt
+from importer.plan.decide import Sending
+from importer.plan.forecast import Forecast, forecast
 from importer.plan.make import make_plan, settle_duplicates
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
@@ -186,7 +187,7 @@ def _look(
             if not inputs.shard.is_whole:
                 read = replace(read, records=staging.keep(inputs.shard))
         rows_sha256 = digest_of(staging) if digests else ""
-        made = forecast(staging, ledger, delivery.updates)
+        made = forecast(staging, ledger)
         errors = tuple(staging.figures.error_codes())
         if digests and ledger is not None and ledger.version() != version:
             raise UsageError(

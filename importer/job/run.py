@@ -14,7 +14,7 @@ import anyio
 from importer import __version__
 from importer.clock import CLOCK_WRONG, behind, jumped
 from importer.delivery.around import loop_options
-from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
+from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import (
     NOT_TYPED,
@@ -29,7 +29,6 @@ from importer.job.finish import (
 from importer.job.job_settings import VANISHED
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
-from importer.job.other_accounts import NEW_ACCOUNT, doubt
 from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
@@ -38,6 +37,7 @@ from importer.job.world import iso, new_run_id, real_world
 from importer.ledger.account import Account
 from importer.ledger.interface import Share
 from importer.ledger.opening import hold, open_ledger, open_rate
+from importer.ledger.renamed import NEW_ACCOUNT, doubt
 from importer.plan.forecast import conflicts_by_field, forecast
 from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from importer.ledger.address import LedgerAddress
     from importer.ledger.interface import Lease, LedgerReader
     from importer.ledger.ledger import Ledger
+    from importer.rows.memo import Memo
     from importer.shard import Shard
 
 _DAY = 86_400.0
@@ -135,9 +136,18 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
+        remembers = delivery.ledger.path if shard.is_whole else None
+        stack.enter_context(_forgetting_bugs(remembers))
         # Shards share a ledger because they have one input: that is known once it was read.
         reading = partial(
-            _read, inputs, staging, workspace, summary, world=world, observer=observer
+            _read,
+            inputs,
+            staging,
+            workspace,
+            summary,
+            world=world,
+            observer=observer,
+            ledger=remembers,
         )
         read = None if shard.is_whole else reading()
         common = "" if read is None else digest_of(staging)
@@ -188,7 +198,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                 summary.vanished = volume.keep(shard, staging, look, common)
             if delivery.dry_run and delivered.stopped_by is None:
                 if delivery.updates.rules:
-                    foreseen = forecast(staging, reader, delivery.updates).updated_fields
+                    foreseen = forecast(staging, reader).updated_fields
                     summary.fields = by_field(would_update=foreseen)
                 would_deliver(staging, reader)
             counts = staging.counts()
@@ -305,12 +315,37 @@ def _read(
     *,
     world: World,
     observer: Observer,
+    ledger: Path | None,
 ) -> Input:
-    with _timed(summary, "read"):
-        read = read_sources(inputs, staging, world, observer, workspace.partial)
+    """Read the sources; ``ledger`` is the file beside which lies what is remembered of them."""
+    with _timed(summary, "read"), ExitStack() as stack:
+        memo = None if ledger is None else partial(_open_memo, ledger, stack, world)
+        read = read_sources(inputs, staging, world, observer, workspace.partial, memo=memo)
         summary.warnings += read.warnings
         summary.transforms = [one._asdict() for one in read.transforms]
     return read
+
+
+@contextmanager
+def _forgetting_bugs(ledger: Path | None) -> Iterator[None]:
+    """Where importer is wrong, what it remembers may be: the next run judges every row."""
+    try:
+        yield
+    except BugFound:
+        if ledger is not None:
+            from importer.job.memo_file import memo_of  # noqa: PLC0415 - as below
+
+            with suppress(OSError):
+                memo_of(ledger).unlink(missing_ok=True)
+        raise
+
+
+def _open_memo(ledger: Path, stack: ExitStack, world: World) -> Memo:
+    # Only a large input has one.
+    from importer.job.memo_file import MemoFile  # noqa: PLC0415
+    from importer.rows.memo import Memo  # noqa: PLC0415
+
+    return Memo(stack.enter_context(MemoFile(ledger, writes=True)), world.draw)
 
 
 def _deliver(delivery: Delivery) -> Delivered:

@@ -1,6 +1,7 @@
 """ISO 4217 currency codes: which are active, their minor units, and what a wrong one meant. Pure.
 
-Source: ISO 4217 list one (active codes, funds, metals, ``XTS`` and ``XXX``) as of 1 January 2026.
+Source: ISO 4217 list one (active codes, funds, metals, ``XTS`` and ``XXX``) as of 1 January 2026
+(after amendment 179: Bulgaria has the euro).
 """
 
 from __future__ import annotations
@@ -9,9 +10,6 @@ from __future__ import annotations
 def _codes(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
-
-AS_OF = "2026-01-01"
-"""The date of the list: after amendment 179; Bulgaria has the euro."""
 
 ACTIVE = frozenset(
     _codes("""

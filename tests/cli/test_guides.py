@@ -18,7 +18,8 @@ import pytest
 from importer.cli import main
 from importer.cli.app import app
 from importer.cli.settings import command_of
-from importer.sandbox import SandboxConfig, running
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

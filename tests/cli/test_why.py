@@ -55,7 +55,8 @@ from importer.ledger.opening import open_ledger
 from importer.ledger.run_table import Entry, History, Run
 from importer.outcomes import Outcome
 from importer.results.sightings import Sighting, sightings
-from importer.sandbox import SandboxConfig, running
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 from tests.job.conftest import HEADER, Job, customers
 from tests.ledger.samples import ACCOUNT, done, sent
 from tests.ledger.test_copying import fill

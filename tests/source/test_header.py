@@ -265,6 +265,7 @@ def test_an_end_mark_of_dos_is_no_record(read: Callable[..., Content]) -> None:
         (b"{\\rtf1 x}\n", "RTF"),
         (b"ARROW1\0\0x", "Feather"),
         (b"Obj\x01x", "Avro"),
+        (b"PARE\x1e\0\0\0\xf3", "encrypted Parquet"),
         (b"a,b\n1,2\n" + bytes(4096), "line 3 and what follows is nothing but NUL bytes"),
         (b"a,b\n1,2\n" + bytes(4096) + b"x", "binary file"),
     ],
@@ -356,6 +357,7 @@ def test_who_names_the_header_row_is_believed(read: Callable[..., Content]) -> N
 def test_names_that_only_look_like_another_format(read: Callable[..., Content]) -> None:
     """ID;Phone is a header, and so is one name of several words, or in quotes of either kind."""
     assert read(b"ID;Phone\n1;x\n").cells == [("1", "x")]
+    assert read(b"PARENT;Phone\n1;x\n").cells == [("1", "x")]
     assert read(b"customer no\n1\n").cells == [("1",)]
     assert read(b"'t Hooft,b\n1,2\n").cells == [("1", "2")]
     assert read(b'"a"\n"1"\n').cells == [("1",)]
