@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from importer import __version__
+from importer.clock import CLOCK_WRONG, behind, jumped
 from importer.delivery.around import loop_options
 from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
@@ -117,7 +118,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
     """
     world, observer = world or real_world(inputs.ca_bundle), observer or Observer()
     account = Account(delivery.base_url, key.mode, delivery.account)
-    began = world.clock.now()
+    began, since = world.clock.now(), world.monotonic()
     shard = inputs.shard
     refuse_alone(shard, delivery.ledger)
     run_id = new_run_id(began, shard)
@@ -171,6 +172,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         if (doubted := doubt(ledger, open_other, key.secret)) is not None:
             _settle(doubted, delivery, confirm_account, observer)
         plan.check_ledger(ledger, observer)
+        last_began = max((one.started_at for one in ledger.runs(1)), default=began)
+        _tell_clock(summary, observer, behind(began, last_began))
         read = read or reading()
         with _timed(summary, "plan"):
             settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
@@ -253,6 +256,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         summary.stages["results"] = time.time()
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
+        wall, steady = world.clock.now() - began, world.monotonic() - since
+        _tell_clock(summary, observer, jumped(wall, steady))
         _fill_in(staging, reader, delivered, delivery.limit)
         with suppress(LedgerFailed):  # Told by then: it cannot be read at all.
             if to_deliver and (shared := doubt_shared_ids(staging, reader, run_id)):
@@ -264,6 +269,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             delivered,
             staging.counts(),
             now=world.clock.now(),
+            # A clock that is years ahead once must not take the history away.
+            keep_since=min(began, last_began) - delivery.keep_history * _DAY,
             delivery=delivery,
             # After a canary (--limit) most references are still new: it is no measure.
             measure=volume.measure if is_whole and not delivery.dry_run else None,
@@ -282,6 +289,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             read,
             summary,
             world.clock,
+            elapsed=lambda: world.monotonic() - since,
             observer=observer,
             typed=typed,
             vanished=volume.listed(staging) if summary.vanished else None,
@@ -290,6 +298,13 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         )
     observer.finished(summary, str(results))
     return Finished(summary, results, delivered.stopped_by)
+
+
+def _tell_clock(summary: Summary, observer: Observer, text: str) -> None:
+    """Warn of the clock, where there is something to be said."""
+    if text:
+        summary.warnings.append(text)
+        observer.warning(CLOCK_WRONG, text)
 
 
 def _read(
@@ -521,6 +536,7 @@ def _note_end(
     counts: dict[str, int],
     *,
     now: float,
+    keep_since: float,
     delivery: DeliverySettings,
     measure: dict[str, Any] | None,
     marks: dict[str, int],
@@ -554,7 +570,7 @@ def _note_end(
             volume=measure if _went_through(delivered) else None,
             stopped_by=_stopped_by(delivered),
         )
-        ledger.forget_attempts(now - delivery.keep_history * _DAY)
+        ledger.forget_attempts(keep_since)
     except LedgerFailed as failed:
         delivered.stopped_by = delivered.stopped_by or failed
         code = _exit_code(delivered, outcomes, fail_on, cut=cut)
