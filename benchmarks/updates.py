@@ -26,9 +26,12 @@ from benchmarks.data import customers, write
 from benchmarks.peers.payload import KEY
 from benchmarks.process import ROOT, run
 from importer.delivery.protocol.states import NEW, Done, Origin, Transition
-from importer.ledger import Account, open_ledger
-from importer.rows import judge_batch, map_columns, parts_of
-from importer.source import SourceOptions, open_source
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
+from importer.rows.header_fields import map_columns
+from importer.rows.judged import judge_batch, parts_of
+from importer.source.opened import open_source
+from importer.source.source_options import SourceOptions
 
 RUN = "20260101T000000Z-seeded"
 PORT = 8977

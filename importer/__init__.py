@@ -30,22 +30,25 @@ if TYPE_CHECKING:
     from importer.job.limit import ErrorLimit, parse_limit
     from importer.job.observer import Observer, Progress
     from importer.job.run import Finished, run
-    from importer.ledger import Account, Ledger, LedgerAddress, open_ledger
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
+    from importer.ledger.ledger import Ledger
+    from importer.ledger.opening import open_ledger
     from importer.outcomes import OnDuplicate
     from importer.results.summary import GroupReport, Summary
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Account": "importer.ledger",
+    "Account": "importer.ledger.account",
     "ApiKey": "importer.delivery.credentials",
     "DeliverySettings": "importer.job.job_settings",
     "ErrorLimit": "importer.job.limit",
     "Finished": "importer.job.run",
     "GroupReport": "importer.results.summary",
     "InputSettings": "importer.job.job_settings",
-    "Ledger": "importer.ledger",
-    "LedgerAddress": "importer.ledger",
+    "Ledger": "importer.ledger.ledger",
+    "LedgerAddress": "importer.ledger.address",
     "Observer": "importer.job.observer",
     "OnDuplicate": "importer.outcomes",
     "Progress": "importer.job.observer",
@@ -53,7 +56,7 @@ _HOMES = {
     "check": "importer.job.check",
     "check_base_url": "importer.base_url",
     "idempotency_key": "importer.delivery.protocol.keys",
-    "open_ledger": "importer.ledger",
+    "open_ledger": "importer.ledger.opening",
     "parse_limit": "importer.job.limit",
     "read_api_key": "importer.delivery.credentials",
     "run": "importer.job.run",

@@ -58,7 +58,7 @@ OUTCOME_WORDS: dict[str, str] = {
     "unchanged": "was settled by an earlier run, and the row is the same",
     "changed": "was settled by an earlier run, and is not in step with its row; nothing was sent",
     "updated": "was changed in Moment as the source says",
-    "conflict": "differs where somebody else wrote at Moment, or in its currency; left alone",
+    "conflict": "differs where others wrote, or in its currency, or has another's id; left alone",
     "missing": "is not in Moment any more; it is not created again by itself",
     "duplicate": "repeats a reference of this input",
     "would_create": "is valid and would be delivered",

@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from importlib import import_module
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 T = TypeVar("T")
 TupleT = TypeVar("TupleT", bound=tuple[Any, ...])
 
 _METHODS = ("__init__", "__repr__", "__eq__", "__hash__")
-_FIELDS = "__dataclass_fields__"
-_PARAMETERS = "__dataclass_params__"
-_OUTSIDE = ("__dict__", "__weakref__")
+_FACTS = ("__dataclass_fields__", "__dataclass_params__", "__match_args__")
+_OF_NO_SLOTS = ("__dict__", "__weakref__")
 _ONE_THREAD = RLock()
 
 
@@ -31,8 +29,8 @@ _ONE_THREAD = RLock()
 def value(cls: type[T]) -> type[T]:
     """As ``@dataclass(frozen=True, slots=True)``, but that only the type checker forbids changes.
 
-    Equal, hashed, matched, shown, copied and pickled like one. ``dataclass`` itself makes each
-    method, when it is called first.
+    Equal, hashed, matched, shown, copied and pickled like one. ``dataclass`` makes each method when
+    it is used first, so what is wrong with a declaration is raised then.
     """
     return _made(cls, _METHODS)
 
@@ -40,70 +38,64 @@ def value(cls: type[T]) -> type[T]:
 @dataclass_transform(field_specifiers=(field,))
 def record(cls: type[T]) -> type[T]:
     """As ``@dataclass(slots=True)``: what a ``value`` is, but that it changes and has no hash."""
-    made = _made(cls, _METHODS[:-1])
-    made.__hash__ = None  # type: ignore[assignment]
-    return made
+    return _made(cls, _METHODS[:-1])
 
 
 def _made(cls: type[T], methods: tuple[str, ...]) -> type[T]:
+    """The class with slots, and with what ``dataclass`` would add still to be made."""
     own = [name for name, kind in cls.__annotations__.items() if "ClassVar" not in str(kind)]
     inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "__slots__", ())}
-    fresh = [name for name in own if name not in inherited]
-    names = {
-        name: one for name, one in vars(cls).items() if name not in own and name not in _OUTSIDE
+    body = {
+        name: one for name, one in vars(cls).items() if name not in own and name not in _OF_NO_SLOTS
     }
+    # None stands where Python has taken away the hash of a class with an ``__eq__`` of its own.
+    late = [name for name in (*methods, *_FACTS) if body.get(name) is None]
+    body |= {name: _Late(cls) for name in late}
+    body["__slots__"] = tuple(name for name in own if name not in inherited)
     metaclass: Callable[..., type[T]] = type(cls)
-    made = metaclass(
-        cls.__name__, cls.__bases__, {**names, "__slots__": tuple(fresh), _FIELDS: _Fields(cls)}
-    )
-    for name in methods:
-        if name not in names or (name == "__hash__" and names[name] is None):
-            setattr(made, name, _on_first_call(made, name))
-    by_place = [*getattr(made.__mro__[1], "__match_args__", ()), *own]
-    keyword = {name for name in own if getattr(vars(cls).get(name), "kw_only", False) is True}
-    setattr(made, "__match_args__", tuple(name for name in by_place if name not in keyword))  # noqa: B010 - mypy
+    made = metaclass(cls.__name__, cls.__bases__, body)
+    made.__qualname__ = cls.__qualname__
     return made
 
 
-class _Fields:
-    """The fields of a value, for ``dataclasses.fields`` and ``replace``, and for its methods."""
+class _Late:
+    """Stands in a value's class for what ``dataclass`` makes there once somebody asks."""
 
     def __init__(self, declared: type[Any]) -> None:
-        declared.__doc__ = declared.__doc__ or declared.__name__  # Else dataclass writes some.
         self._declared = declared
-        self._known: type[Any] | None = None
+        """The class without slots, which has the defaults of the fields."""
 
-    def __get__(self, _: object, made: type[Any]) -> Any:
-        # A class that inherits this one finds its own first, as each value has one.
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._owner, self._name = owner, name
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
         with _ONE_THREAD:
-            if self._known is None:
-                self._known = dataclass(init=False, repr=False, eq=False)(self._declared)
-        for name in (_FIELDS, _PARAMETERS):
-            setattr(made, name, vars(self._known)[name])
-        return vars(self._known)[_FIELDS]
+            if vars(self._owner)[self._name] is self:
+                make = self._fact if self._name in _FACTS else self._method
+                setattr(self._owner, self._name, make())
+        made = vars(self._owner)[self._name]
+        return made.__get__(instance, owner) if callable(made) else made
 
+    def _fact(self) -> Any:
+        declared = self._declared
+        if self._name not in vars(declared):
+            declared.__doc__ = declared.__doc__ or declared.__name__  # Else dataclass writes some.
+            dataclass(init=False, repr=False, eq=False)(declared)
+        return vars(declared)[self._name]
 
-def _on_first_call(made: type[Any], name: str) -> Callable[..., Any]:
-    def method(self: Any, /, *positional: Any, **named: Any) -> Any:
-        if vars(made)[name] is method:  # Another thread may have been first.
-            setattr(made, name, _method(made, name))
-        return getattr(made, name)(self, *positional, **named)
-
-    return method
-
-
-def _method(made: type[Any], name: str) -> Any:
-    """What ``dataclass`` makes, taken from a class that inherits all fields and has none."""
-    metaclass: Callable[..., type[Any]] = type(made)
-    words = made.__doc__ or made.__name__  # As above.
-    heir = metaclass(made.__name__, (made,), {"__slots__": (), "__doc__": words})
-    dataclass(
-        init=name == "__init__",
-        repr=name == "__repr__",
-        eq=name == "__eq__",
-        unsafe_hash=name == "__hash__",
-    )(heir)
-    return vars(heir)[name]
+    def _method(self) -> Any:
+        """Taken from a class that inherits all fields and has none: each can be made alone."""
+        owner, name = self._owner, self._name
+        metaclass: Callable[..., type[Any]] = type(owner)
+        words = owner.__doc__ or owner.__name__  # As above.
+        heir = metaclass(owner.__name__, (owner,), {"__slots__": (), "__doc__": words})
+        dataclass(
+            init=name == "__init__",
+            repr=name == "__repr__",
+            eq=name == "__eq__",
+            unsafe_hash=name == "__hash__",
+        )(heir)
+        return vars(heir)[name]
 
 
 def quick(cls: type[TupleT]) -> type[TupleT]:
@@ -133,10 +125,10 @@ def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
 
     For a long one that few runs need: the longest take as long as the import of a small library.
     """
-    return cast("re.Pattern[str]", _Late(text, flags))
+    return cast("re.Pattern[str]", _LatePattern(text, flags))
 
 
-class _Late:
+class _LatePattern:
     def __init__(self, text: str, flags: int) -> None:
         self._given = text, flags
         self.pattern = text  # Others are made of it.
@@ -145,19 +137,3 @@ class _Late:
         found = getattr(re.compile(*self._given), name)
         setattr(self, name, found)  # Found without this method from now on.
         return found
-
-
-def names_of(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """The ``__getattr__`` of a package whose names are loaded when they are first used.
-
-    Args:
-        package: its ``__name__``.
-        homes: each name with the module of the package that has it.
-    """
-
-    def find(name: str) -> Any:
-        if name not in homes:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{homes[name]}"), name)
-
-    return find

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.pathlib import import_path
 from hypothesis import HealthCheck, settings
 
 from importer.ledger.address import LedgerAddress
@@ -28,6 +30,22 @@ settings.register_profile(
     "importer", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("importer")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Each process begins with its share of the files: what one rewrites, the others read.
+
+    On a fresh machine pytest rewrites the asserts of every file, and in the same order each
+    process would do that of all of them at the same time, for longer than the import takes.
+    """
+    worker, root = os.environ.get("PYTEST_XDIST_WORKER", ""), session.config.rootpath
+    if worker and session.config.args_source is session.config.ArgsSource.TESTPATHS:
+        processes = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        files = sorted((root / "tests").rglob("test_*.py"))
+        for path in files[int(worker.removeprefix("gw")) :: processes]:
+            with suppress(Exception):  # is told where the file is collected
+                import_path(path, mode="importlib", root=root, consider_namespace_packages=False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

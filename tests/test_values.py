@@ -5,14 +5,18 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, field, fields, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from importer.delivery.protocol.events import Begin, Woken
 from importer.delivery.protocol.states import Done, Origin, Sent
 from importer.values import pattern, quick, record, value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Plain(NamedTuple):
@@ -88,6 +92,54 @@ def test_a_value_is_what_a_dataclass_would_be() -> None:
     match whole:
         case Whole(one, some):
             assert (one, some) == (1, (2,))
+
+
+def _bare(kind: type[Any]) -> Any:
+    """An instance as unpickling makes it: without its ``__init__``."""
+    made: Any = object.__new__(kind)
+    made.note, made.one = "x", 1
+    return made
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda kind: kind("x", 1),
+        lambda kind: _bare(kind) == _bare(kind),
+        lambda kind: hash(_bare(kind)),
+        lambda kind: repr(_bare(kind)),
+        lambda kind: kind.__match_args__,
+        fields,
+        lambda kind: replace(_bare(kind), one=2),
+    ],
+)
+def test_a_value_is_whole_whatever_is_asked_of_it_first(first: Callable[[type[Any]], Any]) -> None:
+    """Also where all threads ask at once; a method that it declares itself stays."""
+
+    @value
+    class Above:
+        note: str = ""
+
+        def __repr__(self) -> str:
+            return f"<{self.note}>"
+
+    @value
+    class Below(Above):
+        one: int = 0
+
+        def with_super(self) -> bool:
+            return Above.__eq__(self, self)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len({str(one) for one in threads.map(first, [Below] * 8)}) == 1
+    assert Below("x", 1) == _bare(Below) != Below("x", 2)
+    assert repr(Above("x")) == "<x>"
+    assert repr(Below("x", 1)).endswith("Below(note='x', one=1)")
+    assert Below("x", 1).with_super()
+    assert Below.__qualname__.endswith("<locals>.Below")
+    match _bare(Below):
+        case Below(note, one):
+            assert (note, one) == ("x", 1)
 
 
 @record

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.process import BenchmarkError
 from benchmarks.rounds import alternate, spread
 from importer.delivery.protocol.states import NEW, Done, Origin, Sent, Transition
-from importer.ledger import Account, LedgerAddress, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
+from importer.ledger.opening import open_ledger
 from tests.postgres_server import PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.bench import Bench
-    from importer.ledger import Ledger
+    from importer.ledger.ledger import Ledger
 
 ACCOUNT = Account("https://api.example.com", "test")
 SIZES = (64, 512)

@@ -50,6 +50,11 @@ OptionalSources = Annotated[
     list[str] | None, typer.Argument(metavar="SOURCE...", help=_READS, show_default=False)
 ]
 
+AccountName = Annotated[
+    str | None, typer.Option("--account", help="Only of this account name.", show_default=False)
+]
+"""Of a command that looks at all accounts of a ledger."""
+
 
 def _preset_names() -> list[str]:
     from importer.mapping.presets import names  # noqa: PLC0415
@@ -324,7 +329,7 @@ def init(
     from importer.cli.init_command import InitSettings  # noqa: PLC0415
     from importer.cli.init_command import init as init_file  # noqa: PLC0415
     from importer.mapping.proposing.proposal import Answers  # noqa: PLC0415
-    from importer.source import SourceOptions  # noqa: PLC0415
+    from importer.source.source_options import SourceOptions, names_in  # noqa: PLC0415
 
     answers = Answers(
         reference=tuple(reference or ()),
@@ -342,6 +347,7 @@ def init(
         encoding=inputs.encoding,
         sheet=inputs.sheet,
         header_row=inputs.header_row,
+        header=names_in(inputs.header) if inputs.header else None,
         find_header=True,
         ca_bundle=inputs.ca_bundle,
     )
@@ -441,6 +447,7 @@ def status(
         str | None, typer.Argument(help="Show the history of one external_reference.")
     ] = None,
     *,
+    account: AccountName = None,
     as_json: JsonFlag = False,
     given: Given,
 ) -> None:
@@ -449,8 +456,8 @@ def status(
 
     ledger = given.delivery().ledger
     if reference is None:
-        show_ledger(ledger, as_json=as_json)
-    elif code := show_customer(ledger, reference, as_json=as_json):
+        show_ledger(ledger, account, as_json=as_json)
+    elif code := show_customer(ledger, reference, account, as_json=as_json):
         raise typer.Exit(int(code))
 
 
@@ -462,13 +469,15 @@ def why(
         str, typer.Argument(metavar="REFERENCE", help="The external_reference of a customer.")
     ],
     *,
+    account: AccountName = None,
     as_json: JsonFlag = False,
     given: Given,
 ) -> None:
     """Say what happened to one customer, in sentences, and what to type next."""
     from importer.cli.why_command import show_why  # noqa: PLC0415
 
-    code = show_why(given.delivery().ledger, reference, given.inputs([]).out, as_json=as_json)
+    ledger, out = given.delivery().ledger, given.inputs([]).out
+    code = show_why(ledger, reference, out, account, as_json=as_json)
     if code:
         raise typer.Exit(int(code))
 
@@ -478,9 +487,7 @@ def why(
 def runs(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
     *,
-    account: Annotated[
-        str | None, typer.Option("--account", help="Only of this account name.")
-    ] = None,
+    account: AccountName = None,
     series: Annotated[
         str | None,
         typer.Option("--series", metavar="NAME|FILE", help="Only of this nightly file."),
@@ -543,9 +550,7 @@ def export(
     context: typer.Context,  # noqa: ARG001 - settings are read from it
     file: Annotated[Path, typer.Argument(help="Where to: .csv, .parquet or .jsonl.")],
     *,
-    account: Annotated[
-        str | None, typer.Option("--account", help="Only this account name.")
-    ] = None,
+    account: AccountName = None,
     given: Given,
 ) -> None:
     """Write the whole mapping from external_reference to bcus_ id."""
@@ -562,9 +567,7 @@ def copy_ledger(
         str, typer.Argument(metavar="TO", help="The same; it is made if it is not there.")
     ],
     *,
-    account: Annotated[
-        str | None, typer.Option("--account", help="Only this account name.")
-    ] = None,
+    account: AccountName = None,
 ) -> None:
     """Copy a ledger, and hold both sides against each other; again: goes on where it ended."""
     from importer.cli.ledger_command import show_copied  # noqa: PLC0415
@@ -633,7 +636,8 @@ def sandbox(
     """Run the sandbox: a faithful Moment on this machine, for rehearsals."""
     if context.invoked_subcommand is not None:
         return
-    from importer.sandbox import SandboxConfig, serve  # noqa: PLC0415
+    from importer.sandbox.config import SandboxConfig  # noqa: PLC0415
+    from importer.sandbox.entry import serve  # noqa: PLC0415
 
     config = SandboxConfig(
         seed=seed,

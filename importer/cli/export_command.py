@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError
-from importer.ledger import open_ledger, read_accounts
+from importer.ledger.opening import open_ledger, read_accounts
 from importer.results.workspace import PRIVATE_FILE
 from importer.source.fed_back import escape_formula
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from importer.ledger import Account, LedgerAddress
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
 
 
 Entry = tuple[str, str, str, str, str, str]
@@ -32,11 +33,7 @@ def export_mapping(ledger: LedgerAddress, file: Path, account_name: str | None) 
         UsageError: no such ledger, no such account, an unknown file type, or the file exists.
     """
     write = _writer(file)
-    accounts = [
-        one for one in read_accounts(ledger) if account_name is None or one.name == account_name
-    ]
-    if account_name is not None and not accounts:
-        raise UsageError(f"the ledger {ledger} knows no account {account_name!r}")
+    accounts = read_accounts(ledger, account_name)
     with _replacing(file) as partial:
         return write(partial, _entries(ledger, accounts))
 

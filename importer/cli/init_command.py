@@ -24,7 +24,8 @@ import typer
 from importer.cli.next_commands import pasted
 from importer.cli.questions import on_terminal
 from importer.errors import UsageError, printable
-from importer.mapping import bind, presets
+from importer.mapping import presets
+from importer.mapping.bound import bind
 from importer.mapping.load import load_mapping
 from importer.mapping.money.money_text import FORMATS
 from importer.mapping.proposing.facts import gather
@@ -35,8 +36,9 @@ from importer.mapping.toml_text import WIDTH
 from importer.mapping.toml_text import entry as entry_line
 from importer.rows.currencies import ACTIVE, currency_hint
 from importer.rows.header_fields import PREFIX
-from importer.rows.text import mask_email, mask_phone, mask_words, shown
-from importer.source import open_source
+from importer.rows.text import mask_email, mask_phone, mask_words, shown, trim
+from importer.source.opened import open_source
+from importer.source.source_options import names_text
 from importer.source.text.encodings import UTF8
 
 if TYPE_CHECKING:
@@ -46,9 +48,9 @@ if TYPE_CHECKING:
     from importer.mapping.model import Mapping
     from importer.mapping.proposing.facts import Facts
     from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question
-    from importer.source import SourceOptions
     from importer.source.opened import SourceKind
     from importer.source.records import RecordBatch
+    from importer.source.source_options import SourceOptions
 
 
 def list_presets() -> None:
@@ -133,6 +135,7 @@ def preview(
     width = max(len(_target(one)) for one in choices)
     after = dict(zip(mapped.batch.lines, mapped.batch.frame.iter_rows(named=True), strict=True))
     skipped = {one.line: one.text for one in mapped.skipped}
+    header = list(map(trim, facts.layout.columns))
     wrong: dict[int, dict[str, str]] = {}
     for fault in mapped.batch.faults:
         wrong.setdefault(mapped.batch.lines[fault.index], {})[fault.column] = fault.message
@@ -141,10 +144,10 @@ def preview(
         if line in skipped:
             yield f"    skipped: {skipped[line]}"
             continue
-        cells = dict(zip(facts.layout.columns, before, strict=True))
+        cells = dict(zip(header, before, strict=True))
         for choice in choices:
             column = _target(choice)
-            names = sorted(columns_of(choice.entry) & cells.keys(), key=facts.layout.columns.index)
+            names = sorted(columns_of(choice.entry) & cells.keys(), key=header.index)
             harmless = choice.key[0] == "metadata" and set(names) <= groups
             plain = (harmless or column in _OPEN_FIELDS) and not personal & set(names)
             shown_cells = [
@@ -327,6 +330,10 @@ def _reading(
         found["sheet"] = options.sheet
     if facts.nothing:
         found["empty"] = [text for text, _ in facts.nothing]
+    if facts.text_formulas:
+        found["text_formulas"] = True
+    if options.header is not None:
+        found["header"] = names_text(options.header)
     if facts.layout.header_row is not None:
         found["header_row"] = facts.layout.header_row
     return found

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict
 
     from importer.errors import ImporterError
-    from importer.results import Summary
+    from importer.results.summary import Summary
 
 PROGRESS_EVERY = 120
 """Calls of ``delivering`` (four a second) between two progress events: half a minute."""

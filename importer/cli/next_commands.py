@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from importer.ledger.address import DEFAULT_LEDGER, LedgerAddress
 
 if TYPE_CHECKING:
-    from importer.results import Summary
+    from importer.results.summary import Summary
 
 NextCommands = Callable[["Summary", str], list[str]]
 _ONCE = ("accept_drift", "accept_new_account", "dry_run", "key_changed", "log_format", "quiet")

@@ -39,7 +39,7 @@ def begin(
     Raises:
         UsageError: an address is given, and what sends to it is not installed.
     """
-    from importer.source import shown_source  # noqa: PLC0415 - needs polars
+    from importer.source.remote import shown_source  # noqa: PLC0415 - needs polars
 
     if outward.notify and not has_apprise():
         raise UsageError("alerts need Apprise", hint="pip install 'importer[notify]'")

@@ -13,15 +13,15 @@ from importer.cli.next_commands import after_plan, no_flags
 from importer.cli.terminal import SENDING_WORDS
 from importer.errors import printable
 from importer.outcomes import MARK_WORDS, OUTCOME_WORDS, VANISHED_WORDS
-from importer.plan.forecast import Sending
+from importer.plan.decide import Sending
 
 if TYPE_CHECKING:
     from collections import Counter
 
     from importer.cli.next_commands import Flags
     from importer.job.planning import Planning
-    from importer.ledger import LedgerAddress
-    from importer.mapping import Transformed
+    from importer.ledger.address import LedgerAddress
+    from importer.mapping.transform_report import Transformed
     from importer.plan.forecast import Example
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from importer.clock import WallClock
 from importer.errors import UsageError, printable
 from importer.job.world import iso
-from importer.ledger import open_ledger, read_accounts
+from importer.ledger.opening import open_ledger, read_accounts
 from importer.results.html_report import (
     REPORT,
     AccountLines,
@@ -25,7 +25,9 @@ from importer.results.workspace import RUN_ID, results_folders
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from importer.ledger import Account, LedgerAddress, Run
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
+    from importer.ledger.run_table import Run
     from importer.results.timeline import Interval
 
 INDEX = "index.html"

@@ -16,13 +16,15 @@ from rich.table import Table
 from importer.cli.json_output import emit
 from importer.errors import UsageError, printable
 from importer.job.world import iso
-from importer.ledger import open_ledger, read_accounts
+from importer.ledger.opening import open_ledger, read_accounts
 from importer.ledger.run_table import series_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from importer.ledger import Account, LedgerAddress, Run
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
+    from importer.ledger.run_table import Run
 
 USUAL_LIMIT = 20
 _WIDE = 110
@@ -99,15 +101,7 @@ def runs_of(address: LedgerAddress, wanted: Wanted) -> list[Listed]:
     Raises:
         UsageError: there is no ledger, or no account of that name in it.
     """
-    accounts = read_accounts(address)
-    if wanted.account is not None:
-        known = sorted({one.name for one in accounts})
-        accounts = [one for one in accounts if one.name == wanted.account]
-        if not accounts:
-            raise UsageError(
-                f"the ledger {address} holds no account called {wanted.account}",
-                hint=f"it has {', '.join(known)}" if known else "it is empty",
-            )
+    accounts = read_accounts(address, wanted.account)
     each = [_of_account(address, account, wanted) for account in accounts]
     both = merge(*each, key=lambda one: -one.run.started_at)
     return list(islice(both, wanted.limit))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from importer.job.job_settings import Setting
     from importer.job.plan_guard import SavedPlan
-    from importer.mapping import Mapping
+    from importer.mapping.model import Mapping
 
 BY_NAME = {one.name: one for one in TABLE}
 IN_FILE = {name: one for name, one in BY_NAME.items() if set(one.commands) & set(READS)}

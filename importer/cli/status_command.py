@@ -13,11 +13,13 @@ from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, Rejected, Updating, generation, kind
 from importer.errors import ExitCode, UsageError, printable
 from importer.job.world import iso
-from importer.ledger import open_ledger, read_accounts
+from importer.ledger.opening import open_ledger, read_accounts
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.states import UpdateState
-    from importer.ledger import Account, Entry, History, LedgerAddress, Run
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
+    from importer.ledger.run_table import Entry, History, Run
 
 
 LAST_RUNS = 10
@@ -39,15 +41,15 @@ class Known(NamedTuple):
     """The run that was about it last."""
 
 
-def known_customers(address: LedgerAddress, reference: str) -> list[Known]:
-    """What each account of the ledger knows of a reference; [] where none knows it.
+def known_customers(address: LedgerAddress, reference: str, name: str | None = None) -> list[Known]:
+    """What each account of the ledger, or of that name, knows of a reference; [] where none does.
 
     Raises:
         NoLedger: there is none.
-        UsageError: an account is half a copy.
+        UsageError: an account is half a copy, or none has that name.
     """
     found = []
-    for account in read_accounts(address):
+    for account in read_accounts(address, name):
         with open_ledger(address, account, read_only=True) as ledger:
             if (history := ledger.history(reference)) is not None:
                 update = ledger.updates([reference]).get(reference)
@@ -56,12 +58,18 @@ def known_customers(address: LedgerAddress, reference: str) -> list[Known]:
     return found
 
 
+def not_known(address: LedgerAddress, reference: str, name: str | None) -> str:
+    """That a ledger, or an account of it, does not know a reference."""
+    whose = f" for account {name}" if name else ""
+    return f"the ledger {address} does not know {reference!r}{whose}"
+
+
 # All of it ---------------------------------------------------------------------------------------
 
 
-def show_ledger(address: LedgerAddress, *, as_json: bool = False) -> None:
-    """Print totals and last runs of every account in the ledger."""
-    accounts = read_accounts(address)
+def show_ledger(address: LedgerAddress, name: str | None = None, *, as_json: bool = False) -> None:
+    """Print totals and last runs of every account in the ledger, or of those of that name."""
+    accounts = read_accounts(address, name)
     if as_json:
         told = [_account_document(address, account) for account in accounts]
         emit("status", {"ledger": str(address), "accounts": told})
@@ -109,9 +117,11 @@ def _account_document(address: LedgerAddress, account: Account) -> dict[str, Any
 # One customer ------------------------------------------------------------------------------------
 
 
-def show_customer(address: LedgerAddress, reference: str, *, as_json: bool = False) -> ExitCode:
-    """Print the history of one reference in every account; the exit code is 1 if none knows it."""
-    known = known_customers(address, reference)
+def show_customer(
+    address: LedgerAddress, reference: str, name: str | None = None, *, as_json: bool = False
+) -> ExitCode:
+    """Print the history of one reference, by account; the exit code is 1 if none knows it."""
+    known = known_customers(address, reference, name)
     code = ExitCode.OK if known else ExitCode.ROWS_LEFT
     if as_json:
         customers = [customer_document(one) for one in known]
@@ -122,8 +132,7 @@ def show_customer(address: LedgerAddress, reference: str, *, as_json: bool = Fal
     for one in known:
         _show_history(console, one)
     if not known:
-        shown = printable(f"the ledger {address} does not know {reference!r}")
-        console.print(escape(shown))
+        console.print(escape(printable(not_known(address, reference, name))))
     return code
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import TaskID
 
-    from importer.results import GroupReport, Summary
+    from importer.results.summary import GroupReport, Summary
 
 
 SENDING_WORDS: dict[str, str] = {

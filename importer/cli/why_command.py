@@ -16,13 +16,19 @@ from rich.table import Table
 from importer.base_url import DEFAULT_BASE_URL, normalised
 from importer.cli.json_output import emit
 from importer.cli.next_commands import STDIN, command_for
-from importer.cli.status_command import Known, customer_document, known_customers
-from importer.clock import WallClock
+from importer.cli.status_command import (
+    Known,
+    customer_document,
+    known_customers,
+    not_known,
+)
+from importer.clock import WallClock, span
 from importer.delivery.protocol.flight import Policy
 from importer.delivery.protocol.states import Done, Origin, Rejected, Sent, Updating
 from importer.errors import ExitCode, printable
 from importer.job.world import iso
-from importer.ledger import NoLedger, open_ledger, read_accounts
+from importer.ledger.interface import NoLedger
+from importer.ledger.opening import open_ledger, read_accounts
 from importer.ledger.run_table import tries_of
 from importer.outcomes import NOT_FAILED, Outcome
 from importer.results.sightings import MOST_FOLDERS, mapping_of, sightings
@@ -32,7 +38,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.delivery.protocol.states import UpdateState
-    from importer.ledger import Account, Entry, LedgerAddress
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
+    from importer.ledger.run_table import Entry
     from importer.results.sightings import Sighting
 
 _HOUR = 3600.0
@@ -193,8 +201,14 @@ def _unsettled(known: Known, state: Sent, now: float) -> Iterator[str]:
         yield "It may have been created: at least one request had no answer that says otherwise."
     else:
         yield "As far as is known, no request of it was carried out."
-    stale = Policy().stale_after
-    if now - state.first_sent_at > stale:
+    stale, age = Policy().stale_after, now - state.first_sent_at
+    if age < -Policy().clock_slack:
+        yield (
+            f"By this machine's clock it was sent in {span(-age)}: the clock is behind, or was"
+            " ahead then. So the next run asks Moment for it first, and sends it only if it is not"
+            " there."
+        )
+    elif age > stale:
         hours = stale / _HOUR
         yield (
             f"Its idempotency key is older than {hours:.0f} hours, and Moment forgets keys after"
@@ -280,7 +294,11 @@ def next_for(
         return f"{made}  (pipe the same input in again)" if STDIN in named else made
 
     errors = [f"{one.folder}/{one.errors_file}" for one in seen if one.errors_file]
-    unsettled = any(one.outcome == Outcome.UNSETTLED for one in seen)
+    # What a run did to it since is the truth, though that run's results may be gone.
+    settled_since = known.run.run_id if known.run is not None else ""
+    unsettled = any(
+        one.outcome == Outcome.UNSETTLED and one.run_id >= settled_since for one in seen
+    )
     match state:
         case Rejected() if errors:
             return Next(make("run", errors[:1]), "once its row is corrected in that file")
@@ -295,7 +313,9 @@ def next_for(
             why = "what a run would write if the source is right"
             return Next(make("plan", (), "--update", fields), why)
         case Done() if not isinstance(update, Updating) and not unsettled:
-            told = command_for("status", [known.history.reference], ledger=address)
+            told = command_for(
+                "status", [known.history.reference], ledger=address, more=_named(known.account)
+            )
             return Next(told, "nothing is to be done; this shows keys, ids and requests")
         case _:
             return Next(make("run"), "goes on with it; nothing is sent twice")
@@ -303,12 +323,16 @@ def next_for(
 
 def _account_words(account: Account, command: str, base_url: str) -> list[str]:
     """What a command needs to mean this account."""
-    words = [] if account.name == "default" else ["--account", account.name]
+    words = _named(account)
     if account.base_url != base_url:
         words += ["--base-url", account.base_url]
     if account.mode == "live" and command in {"run", "plan"}:
         words.append("--live")
     return words
+
+
+def _named(account: Account) -> list[str]:
+    return [] if account.name == "default" else ["--account", account.name]
 
 
 def next_for_unknown(
@@ -333,10 +357,12 @@ def next_for_unknown(
 # Together ----------------------------------------------------------------------------------------
 
 
-def similar_references(address: LedgerAddress, reference: str) -> list[str]:
+def similar_references(
+    address: LedgerAddress, reference: str, name: str | None = None
+) -> list[str]:
     """References that the ledger knows and that may be meant: an id, other letters, no zeros."""
     found: list[str] = []
-    for account in read_accounts(address):
+    for account in read_accounts(address, name):
         with open_ledger(address, account, read_only=True) as ledger:
             if reference.startswith("bcus_") and (meant := ledger.reference_of(reference)):
                 found.append(meant)
@@ -346,16 +372,26 @@ def similar_references(address: LedgerAddress, reference: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def show_why(address: LedgerAddress, reference: str, out: Path, *, as_json: bool) -> ExitCode:
-    """Print what is known of a reference; the exit code is 1 where nobody knows it."""
+def show_why(
+    address: LedgerAddress,
+    reference: str,
+    out: Path,
+    name: str | None = None,
+    *,
+    as_json: bool,
+) -> ExitCode:
+    """Print what is known of a reference; the exit code is 1 where nobody knows it.
+
+    ``name`` is that of the accounts that are meant; None for all of them.
+    """
     known: list[Known] = []
     similar: list[str] = []
-    missing = f"the ledger {address} does not know {reference!r}"
+    missing = not_known(address, reference, name)
     seen = sightings(out, reference)
     try:
-        known = known_customers(address, reference)
+        known = known_customers(address, reference, name)
         if not known and not seen:
-            similar = similar_references(address, reference)
+            similar = similar_references(address, reference, name)
     except NoLedger as error:
         missing = error.message
     base_url = normalised(os.environ.get("MOMENT_BASE_URL") or DEFAULT_BASE_URL)

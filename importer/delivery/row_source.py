@@ -60,7 +60,7 @@ class Iterated:
             if len(taken) == before or self.ended:
                 break
         # Not before: until they are taken up, rows that were made are still to come.
-        self.ended = len(taken) < most
+        self.ended = self.ended or len(taken) < most
         return taken
 
     def close(self) -> None:
@@ -133,7 +133,7 @@ class Spread:
         self._rows = rows
         self._batch = batch
         self._taken: deque[Planned] = deque()
-        self._begun = False
+        self._begun = self._closed = False
         self._taking = anyio.Lock()
 
     @property
@@ -160,9 +160,11 @@ class Spread:
         async with self._taking:
             if not self._taken:
                 rows = await self._rows.take(max(most, self._batch))
-                self._taken.extend(row for first in range(APART) for row in rows[first::APART])
+                if not self._closed:  # while they were made
+                    self._taken.extend(row for first in range(APART) for row in rows[first::APART])
 
     def close(self) -> None:
         """As ``Rows.close``; what was taken up here is dropped, and nothing of it was sent."""
+        self._closed = True
         self._taken.clear()
         self._rows.close()

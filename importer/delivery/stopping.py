@@ -174,8 +174,12 @@ REASONS: dict[str, StopReason] = {
     ),
     "scheduler_untrusted": StopReason(
         "the Dask scheduler and this machine do not trust each other's certificates",
-        "give all machines certificates of one authority, and name its file in"
+        "give all machines valid certificates of one authority, and name its file in"
         " DASK_DISTRIBUTED__COMM__TLS__CA_FILE",
+    ),
+    "scheduler_tls": StopReason(
+        "the Dask scheduler speaks TLS, and was asked without it, or the other way round",
+        "dask+tls://HOST:PORT is with TLS, dask://HOST:PORT without",
     ),
     "worker_failed": StopReason(
         "a worker cannot take part",

@@ -15,7 +15,10 @@ from __future__ import annotations
 import hmac
 import logging
 import os
+import re
 import secrets
+import socket
+import ssl
 import threading
 import time
 import warnings
@@ -37,7 +40,7 @@ from importer.engine.coordinator import Coordinator, WorkerLost
 from importer.engine.row_batch import Answer, OwnDoing, RowBatch, Standing, Stop
 from importer.engine.session import Session
 from importer.errors import ExitCode, UsageError
-from importer.ledger import joined, open_ledger, open_rate
+from importer.ledger.opening import joined, open_ledger, open_rate
 from importer.values import value
 from importer.way import check_way
 
@@ -51,7 +54,8 @@ if TYPE_CHECKING:
     from importer.engine.row_batch import RunReader
     from importer.engine.seam import EngineSettings
     from importer.errors import RunStopped
-    from importer.ledger import Account, LedgerAddress
+    from importer.ledger.account import Account
+    from importer.ledger.address import LedgerAddress
 
 
 _TLS = "DASK_DISTRIBUTED__COMM__TLS__"
@@ -231,6 +235,8 @@ T = TypeVar("T")
 
 CONNECTS = 10.0
 """Seconds for the scheduler to answer."""
+LISTENS = 2.0
+"""Seconds for its word against our certificate, which comes after our side of TLS is done."""
 CLOSES = 5.0
 """Seconds for saying goodbye to it."""
 
@@ -308,10 +314,12 @@ class DaskCarrier:
                     timeout=CONNECTS,
                     name="importer",
                 )
-            except self._distributed.comm.core.FatalCommClosedError:
-                said = f"the Dask scheduler at {_shown(self._address)} is not trusted, or does"
-                raise stop_error("scheduler_untrusted", message=f"{said} not trust us") from None
             except (OSError, ImportError, ValueError, RuntimeError) as error:
+                # Whether certificates are in the way nobody learns for sure from Dask: it writes
+                # before it has read their refusal, which is then often lost to a reset.
+                told = await run_sync(tls_trouble, self._address)
+                if told is not None:
+                    raise told from None
                 raise self._unreachable("cannot be reached", error) from None
         for other in ("print", "warn"):
             # What other users of the cluster print would appear in our output.
@@ -430,18 +438,60 @@ class DaskCarrier:
 
     def _unreachable(self, what: str, error: Exception | None) -> RunStopped:
         why = f" ({type(error).__name__})" if error is not None else ""
-        where = _shown(self._address)
-        if self._client is None and isinstance(error, OSError):
-            is_tls = where.startswith("dask+tls://")
-            why += (
-                "; it may not trust our certificate" if is_tls else "; with TLS it is dask+tls://"
-            )
-        return stop_error("scheduler_lost", message=f"the Dask scheduler at {where} {what}{why}")
+        said = f"the Dask scheduler at {_shown(self._address)} {what}{why}"
+        return stop_error("scheduler_lost", message=said)
 
 
 def _shown(address: str) -> str:
     """The address as a user types it."""
     return address.replace("tcp://", "dask://", 1).replace("tls://", "dask+tls://", 1)
+
+
+_NO_CERTIFICATES = re.compile("ALERT_(INTERNAL_ERROR|USER_CANCELL?ED|NO_RENEGOTIATION)")
+"""Alerts that say nothing of certificates (RFC 8446, section 6.2)."""
+
+
+def tls_trouble(address: str) -> RunStopped | None:
+    """What TLS has against a scheduler, asked by a connection of our own; None if that is nothing.
+
+    Args:
+        address: of the scheduler, as Dask takes it.
+    """
+    scheme, _, place = address.partition("://")
+    host, _, port = place.rpartition(":")
+    wants_tls = scheme == "tls"
+    if wants_tls:
+        context = load_dask().Security().get_connection_args("client")["ssl_context"]
+    else:
+        # Only whether it speaks TLS at all: nothing is sent to it that would have to be trusted.
+        context = ssl._create_unverified_context()  # noqa: S323, SLF001
+    speaks_tls, why = False, ""
+    try:
+        with (
+            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECTS) as plain,
+            context.wrap_socket(plain) as secure,
+        ):
+            speaks_tls = True
+            if wants_tls:
+                secure.settimeout(LISTENS)
+                secure.recv(1)
+    except ssl.SSLCertVerificationError as error:
+        why = f"has a certificate that is not trusted here ({error.verify_message})"
+    except ssl.SSLError as error:  # its end is one, too, and says nothing
+        reason = error.reason or ""
+        if "ALERT" in reason and not _NO_CERTIFICATES.search(reason):
+            speaks_tls = True
+            alert = reason.partition("ALERT_")[2].lower().replace("_", " ")
+            why = f"refuses our certificate ({alert})"
+        elif wants_tls and reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}:
+            said = f"the Dask scheduler at {_shown(address)} speaks no TLS"
+            return stop_error("scheduler_tls", message=said)
+    except (OSError, ValueError):
+        pass  # It is away, or says nothing more: who asked knows that already.
+    where = f"the Dask scheduler at {_shown(address)}"
+    if speaks_tls and not wants_tls:
+        return stop_error("scheduler_tls", message=f"{where} speaks TLS")
+    return stop_error("scheduler_untrusted", message=f"{where} {why}") if why else None
 
 
 def check_cluster(address: str) -> None:

@@ -17,7 +17,7 @@ from importer.values import record, value
 
 if TYPE_CHECKING:
     from importer.errors import ImporterError
-    from importer.results import Summary
+    from importer.results.summary import Summary
 
 _UNSETTLED = "unsettled"
 _VOLUME_GUARD = "volume_guard"
@@ -101,6 +101,8 @@ class RunEnd:
     began: float
     """Seconds since the epoch."""
     ended: float
+    seconds: float = 0.0
+    """How long it took, by a watch that nobody sets."""
     account: str = ""
     """Its name; "" where no settings could be read."""
     mode: str = ""

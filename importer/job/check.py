@@ -15,10 +15,11 @@ from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
 from importer.job.volume import VOLUME_GUARD
 from importer.job.world import World, iso, new_run_id
-from importer.plan import Staging
 from importer.plan.make import settle_duplicates, would_create
+from importer.plan.staging import Staging
 from importer.plan.volume_guard import empty_input
-from importer.results import Summary, Workspace, report
+from importer.results.summary import Summary, report
+from importer.results.workspace import Workspace
 
 if TYPE_CHECKING:
     from importer.job.finish import Typed
@@ -46,7 +47,7 @@ def check(
         Interrupted: a signal came.
     """
     world, observer = world or World(), observer or Observer()
-    began = world.clock.now()
+    began, since = world.clock.now(), world.monotonic()
     run_id = new_run_id(began)
     summary = Summary(run_id, "check", "", began, iso(began), inputs.shown_sources)
     summary.mapping = mapping_file(inputs.config)
@@ -79,6 +80,7 @@ def check(
             read,
             summary,
             world.clock,
+            elapsed=lambda: world.monotonic() - since,
             observer=observer,
             typed=typed,
             with_report=not inputs.no_report,

@@ -14,8 +14,8 @@ import anyio
 from importer.delivery.stopping import one_cause
 from importer.errors import RunStopped
 from importer.job.signals import Interrupted, watched
-from importer.plan import rows_to_deliver
-from importer.results import Timeline
+from importer.plan.make import rows_to_deliver
+from importer.results.timeline import Timeline
 from importer.values import record
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from importer.delivery.pool import PoolSettings
     from importer.delivery.protocol.flight import Planned, Settled
     from importer.delivery.protocol.updating import UpdatePolicy
-    from importer.engine import Engine, EngineSettings
+    from importer.engine.seam import Engine, EngineSettings
     from importer.job.job_settings import DeliverySettings
     from importer.job.observer import Observer, Progress
     from importer.job.world import World
     from importer.ledger.interface import LedgerReader, LedgerWriter
     from importer.ledger.rate_bucket import RateLedger
-    from importer.plan import Staging
+    from importer.plan.staging import Staging
 
 TELL_EVERY = 0.25
 """Seconds between two looks at the progress."""
@@ -112,8 +112,8 @@ class Delivery:
         shared: RateLedger | None = None,
     ) -> None:
         # Loaded when something is delivered: a check or a plan starts without HTTP.
-        from importer.engine import EngineSettings as Settings  # noqa: PLC0415
-        from importer.engine import LocalEngine  # noqa: PLC0415
+        from importer.engine.local_engine import LocalEngine  # noqa: PLC0415
+        from importer.engine.seam import EngineSettings as Settings  # noqa: PLC0415
 
         staged = islice(rows_to_deliver(staging, reader), settings.limit)
         self._work = work or Work(staged, staging.record, settings.updates)

@@ -12,15 +12,9 @@ from importer.job.world import iso
 from importer.ledger.run_table import LONGEST_TRY, MOST_TRIES, SETTLED
 from importer.outcomes import NOT_FAILED, Outcome
 from importer.plan.decide import differing
-from importer.results import (
-    errors_name,
-    report,
-    write_errors,
-    write_pace,
-    write_results,
-    write_summary,
-    write_vanished,
-)
+from importer.results.record_files import errors_name, write_errors, write_results, write_vanished
+from importer.results.summary import report, write_summary
+from importer.results.timeline import write_pace
 from importer.values import value
 
 if TYPE_CHECKING:
@@ -31,12 +25,13 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.job.observer import Observer
     from importer.job.source_reading import Input
-    from importer.ledger import Ledger
     from importer.ledger.interface import LedgerReader
-    from importer.plan import Page, Staging
-    from importer.plan.frames import Pending
-    from importer.results import Summary, Timeline, Workspace
-    from importer.results.timeline import Interval
+    from importer.ledger.ledger import Ledger, SharedId
+    from importer.plan.frames import Page, Pending
+    from importer.plan.staging import Staging
+    from importer.results.summary import Summary
+    from importer.results.timeline import Interval, Timeline
+    from importer.results.workspace import Workspace
 
 
 def fill_in_from_ledger(staging: Staging, ledger: LedgerReader, *, why: str) -> LedgerFailed | None:
@@ -99,6 +94,42 @@ def _outcome(
         case _:
             # A refusal of another version says nothing about this one, which was never sent.
             return Outcome.UNSETTLED, "", "not_reached", why
+
+
+SHARED_ID = "shared_id"
+"""Error code of a row whose id Moment gave to another reference of the account as well."""
+_FEW = 500
+"""Ids that are looked for one by one; more are found by grouping all that the account has."""
+
+
+def doubt_shared_ids(staging: Staging, ledger: Ledger, run_id: str) -> str:
+    """Make conflicts of rows whose ids are others' too; what is to be said of it, "" for nothing.
+
+    Two references with one id are one customer at Moment: at least one of them is not there, and
+    what is written for one of them changes the other.
+
+    Raises:
+        LedgerFailed: the ledger cannot be read.
+    """
+    found = ledger.shared_ids(run_id, staging.ids_settled(_FEW))
+    shared = [
+        (one.customer_id, f"Moment gave the id of this row to {_sharers(one)}") for one in found
+    ]
+    if not shared:
+        return ""
+    rows, number = staging.doubt(shared, SHARED_ID), len(shared)
+    ids = "1 id" if number == 1 else f"{number:,} ids"
+    told = "1 row" if rows == 1 else f"{rows:,} rows"
+    return (
+        f"Moment gave {ids} to several references each, which cannot all be in Moment: {told} of"
+        f" this input ({SHARED_ID} in results.csv); nothing is sent again by itself, ask Moment"
+    )
+
+
+def _sharers(shared: SharedId) -> str:
+    if shared.references == 2:  # noqa: PLR2004 - both are named
+        return f"{shared.first} and {shared.last}"
+    return f"{shared.references:,} references, {shared.first} to {shared.last}"
 
 
 def exit_code(
@@ -191,6 +222,7 @@ def write_all(
     summary: Summary,
     clock: Clock,
     *,
+    elapsed: Callable[[], float],
     observer: Observer,
     typed: Typed = NOT_TYPED,
     vanished: Iterable[tuple[str, str, str]] | None = None,
@@ -205,6 +237,7 @@ def write_all(
         read: what was read.
         summary: how the job went.
         clock: tells when it ended.
+        elapsed: seconds since it began, by a watch that nobody sets.
         observer: hears of a report that could not be written; the results are published then, too.
         typed: what they tell of the command.
         vanished: (reference, customer id, marked), if there are any to be written.
@@ -246,7 +279,7 @@ def write_all(
             write_pace(workspace, intervals)
         ended = clock.now()
         summary.ended_at = iso(ended)
-        summary.seconds["total"] = round(ended - summary.began, 3)
+        summary.seconds["total"] = round(elapsed(), 3)
         summary.settings = list(typed.settings)
         summary.next = typed.next_commands(summary, str(workspace.final))
         if with_report:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from importer.delivery.protocol.updating import UpdatePolicy
-    from importer.mapping import Mapping as FileMapping
+    from importer.mapping.model import Mapping as FileMapping
 
 
 T = TypeVar("T")
@@ -178,7 +178,7 @@ def parse_delimiter(text: str) -> str:
     Raises:
         UsageError: it is not one usable ASCII character.
     """
-    from importer.source import SourceOptions  # noqa: PLC0415 - needs polars
+    from importer.source.source_options import SourceOptions  # noqa: PLC0415 - needs polars
 
     given = _NAMED_DELIMITERS.get(text, text)
     if given.isalnum():
@@ -196,6 +196,18 @@ def parse_encoding(text: str) -> str:
     from importer.source.text.encodings import label_of  # noqa: PLC0415 - most are "auto"
 
     label_of(text)
+    return text
+
+
+def parse_header(text: str) -> str:
+    """The names of columns that ``--header`` gives.
+
+    Raises:
+        UsageError: there is none, or one is there twice.
+    """
+    from importer.source.source_options import names_in  # noqa: PLC0415 - needs polars
+
+    names_in(text)
     return text
 
 
@@ -404,6 +416,15 @@ class InputSettings:
         section="source",
         least=1,
     )
+    header: str | None = setting(
+        None,
+        "Names of the columns, joined by commas, where no line has them (CSV, Excel).",
+        kind=str,
+        commands=(*READS, "init", "verify"),
+        parse=parse_header,
+        section="source",
+        metavar="NAMES",
+    )
     edges: str | None = setting(
         None,
         "Lines such as totals, that look like no customers: stop (default), keep or skip.",
@@ -453,7 +474,7 @@ class InputSettings:
     @property
     def shown_sources(self) -> list[str]:
         """The sources as messages and results call them: URLs without what they may hide."""
-        from importer.source import shown_source  # noqa: PLC0415 - needs polars
+        from importer.source.remote import shown_source  # noqa: PLC0415 - needs polars
 
         return [shown_source(name) for name in self.sources]
 

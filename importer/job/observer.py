@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from importer.values import record
 
 if TYPE_CHECKING:
-    from importer.results import Summary
+    from importer.results.summary import Summary
 
 
 @record

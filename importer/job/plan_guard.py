@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from importer import __version__
 from importer.base_url import normalised
 from importer.errors import UsageError
-from importer.ledger import Standing
+from importer.ledger.account import Standing
 from importer.plan.plan_digest import digest_of
 from importer.results.workspace import PRIVATE_FILE
-from importer.source import shown_source
+from importer.source.remote import shown_source
 from importer.values import value
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.observer import Observer
-    from importer.ledger import Ledger
-    from importer.plan import Staging
+    from importer.ledger.ledger import Ledger
+    from importer.plan.staging import Staging
 
 
 FORMAT = 1

@@ -29,7 +29,8 @@ from importer.job import metrics
 from importer.job.alerts import Change, RunEnd, State, body, change, scope, title
 from importer.job.courier import Courier, Message, Ping, Span, Telemetry, telemetry_wanted
 from importer.job.signals import watch
-from importer.ledger import Account, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
 from importer.ledger.run_table import series_of
 from importer.results.workspace import PRIVATE_FILE
 from importer.values import record
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from importer.job.courier import Errand
     from importer.job.job_settings import DeliverySettings, InputSettings, OutwardSettings
     from importer.job.run import Finished
-    from importer.ledger import Ledger
+    from importer.ledger.ledger import Ledger
 
 ASIDE = ".news.json"
 """A file in the folder of all results that notes what was told where the ledger cannot."""
@@ -91,12 +92,13 @@ class RunNews:
     """Hears (code, text) of what went wrong; standard error by default."""
     _rid: str = field(default_factory=lambda: str(uuid4()))
     _began: float = 0.0
+    _since: float = field(default_factory=time.monotonic)
     _start: Courier | None = None
     _couriers: list[Courier] = field(default_factory=list)
 
     def start(self) -> RunNews:
         """The run begins; nobody waits for the ping."""
-        self._began = self.now()
+        self._began, self._since = self.now(), time.monotonic()
         if base := self.settings.ping_url:
             url = ping_url(base, "start", self._rid)
             self._start = self._courier([Ping(url)])
@@ -116,6 +118,10 @@ class RunNews:
         self.mode = "live" if delivery.live else "test"
         for text in self.settings.warnings:
             warn("notify_open", text)
+        path = self.settings.metrics
+        if path is not None and path.suffix != ".prom":
+            text = f"--metrics {path}: node_exporter reads only files that end in .prom"
+            warn("metrics_name", text)
 
     def end(self, exit_code: int, error: ImporterError | None) -> None:
         """The process is about to leave with this exit code. Raises nothing."""
@@ -180,6 +186,7 @@ class RunNews:
             exit_code,
             self._began,
             self.now(),
+            time.monotonic() - self._since,
             account=delivery.account if delivery is not None else "",
             mode=self.mode,
             series=summary.series if summary is not None else series_of(self.sources, named),
@@ -341,7 +348,7 @@ def telemetry_of(end: RunEnd, made: Sequence[metrics.Sample]) -> Telemetry:
             stages.append(Span(name, int(began * _NANO), int(ended * _NANO)))
     why = f"exit code {end.exit_code}" + (f": {state.reason}" if state.reason else "")
     return Telemetry(
-        Span("importer run", int(end.began * _NANO), int(end.ended * _NANO)),
+        Span("importer run", int(end.began * _NANO), int((end.began + end.seconds) * _NANO)),
         stages,
         {name: value for name, value in attributes.items() if value != ""},
         "" if state.is_ok else why,

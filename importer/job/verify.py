@@ -36,10 +36,10 @@ from importer.job.run import check_key
 from importer.job.signals import Interrupted, watched
 from importer.job.source_reading import read_sources
 from importer.job.world import World, iso, new_run_id, real_world
-from importer.ledger import Account, Ledger, open_ledger
-from importer.plan import Staging
-from importer.results import Workspace
-from importer.results.workspace import PRIVATE_DIR, PRIVATE_FILE
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
+from importer.plan.staging import Staging
+from importer.results.workspace import PRIVATE_DIR, PRIVATE_FILE, Workspace
 from importer.source.fed_back import escape_formula
 from importer.values import record
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from importer.delivery.credentials import ApiKey
     from importer.delivery.protocol.states import Hashes, UpdateState
     from importer.job.job_settings import DeliverySettings, InputSettings
+    from importer.ledger.ledger import Ledger
 
 MODEST_RATE = 50.0
 """GETs a second unless ``--rate`` says otherwise: others need the API more."""
@@ -278,8 +279,9 @@ class _Verify:
                 case u.Shown(seen):
                     self._troubled.discard(reference)
                     return Finding(reference, customer_id, *compare(states[reference], seen))
-                case u.Gone():
-                    other = await self._by_reference(trail, reference)
+                case u.Gone() | a.LookUpFailed("not_our_customer"):
+                    # Gone, or another reference's now.
+                    other = await self._by_reference(trail, reference, customer_id)
                     if other is not None:
                         return Finding(reference, customer_id, other)
                     failures += 1
@@ -294,13 +296,13 @@ class _Verify:
                 return Finding(reference, customer_id, NOT_CHECKED)
             await anyio.sleep(full_jitter(max(1, failures), self._world.draw()))
 
-    async def _by_reference(self, trail: Trail, reference: str) -> str | None:
-        """What a look-up by reference says of a customer that is gone by its id."""
+    async def _by_reference(self, trail: Trail, reference: str, customer_id: str) -> str | None:
+        """What a look-up by reference says of a customer that is not there by its id."""
         sent_at = await self._enter(trail)
         answer, hint = await self._client.look_up(reference, "{}")
         self._leave(trail, sent_at, answer, hint)
         match answer:
-            case a.Found():
+            case a.Found(other) if other != customer_id:
                 return "another_id"
             case a.Absent():
                 return "missing"

@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.flight import Planned, Settled
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
-    from importer.ledger import Ledger
     from importer.ledger.interface import LedgerReader
-    from importer.plan import Staging
+    from importer.ledger.ledger import Ledger
     from importer.plan.make import Met
+    from importer.plan.staging import Staging
     from importer.shard import Shard
 
 

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 from importer.base_url import DEFAULT_BASE_URL
 from importer.errors import UsageError
 from importer.job.signals import leave_at_once, watch
-from importer.ledger import Account, OlderLedger, hold, open_tables, read_accounts
+from importer.ledger.account import Account
 from importer.ledger.copying import Copy
+from importer.ledger.interface import OlderLedger
+from importer.ledger.opening import hold, open_tables, read_accounts
 from importer.ledger.renamed import move, to_move
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from importer.clock import Clock
-    from importer.ledger import LedgerAddress
+    from importer.ledger.address import LedgerAddress
     from importer.ledger.copying import Copied
     from importer.ledger.renamed import Moved
     from importer.ledger.statements import Database

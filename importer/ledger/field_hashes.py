@@ -34,7 +34,7 @@ _NAMES = dict(enumerate(_PLAIN, start=1))
 _NAMED = 0
 REMEMBERED = 4096
 """Payloads whose hashes are known until their answers come."""
-_Values = tuple[list[Any], dict[str, Any], list[type]]
+_Values = tuple[list[Any], list[tuple[str, Any]], list[type]]
 _UNKNOWN: tuple[_Values | None, Hashes] = (None, ())
 _EXACT = frozenset({str, int, bool, type(None)})
 """Types whose values are equal only if they are the same to the last bit."""
@@ -96,9 +96,9 @@ def _values(document: Mapping[str, Any]) -> _Values | None:
     metadata = document.get("metadata")
     if not isinstance(metadata, dict):
         metadata = {}
-    # With their types, because ``True == 1``.
+    # With their types, because ``True == 1``; in their order, so that each stands by its own.
     types = [*map(type, plain), *map(type, metadata.values())]
-    return (plain, metadata, types) if _EXACT.issuperset(types) else None
+    return (plain, [*metadata.items()], types) if _EXACT.issuperset(types) else None
 
 
 def _said(value: Any) -> bytes | None:

@@ -9,6 +9,7 @@ import hmac
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
+from functools import partial
 from itertools import islice, takewhile
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -35,7 +36,9 @@ from importer.ledger.sync_table import (
     Synchronised,
     encode,
     fold_updates,
+    read_known,
     read_state,
+    select_known,
     select_records,
 )
 
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
         UpdateTransition,
     )
     from importer.ledger.applying import AttemptColumns
-    from importer.ledger.interface import Hasher
+    from importer.ledger.interface import Hasher, Known
     from importer.ledger.statements import Database, Reads, Transaction
     from importer.ledger.sync_table import Record
 
@@ -79,6 +82,23 @@ _NOTE = (
 )
 _FIRST_KEPT = "SELECT id FROM attempt WHERE at >= ? ORDER BY id LIMIT 1"
 _FORGET = "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ? LIMIT ?)"
+
+
+_SHARED = (
+    "SELECT customer_id, count(*), min(reference), max(reference) FROM customer"
+    " WHERE account = ? AND customer_id {} AND state = 'done'"
+    " GROUP BY customer_id HAVING count(*) > 1 AND max(last_run) >= {} ORDER BY customer_id LIMIT ?"
+)
+
+
+class SharedId(NamedTuple):
+    """An id that several references of an account have."""
+
+    customer_id: str
+    references: int
+    first: str
+    """By code point, as ``last``."""
+    last: str
 
 
 class Mapped(NamedTuple):
@@ -202,13 +222,22 @@ class Ledger(ABC):
         account = self._known_account()
         return {} if account is None else self._updates(self._db, account, references)
 
+    def known(self, references: Sequence[str]) -> dict[str, Known]:
+        """``states`` and ``updates`` of these references, read at once."""
+        account = self._known_account()
+        if account is None:
+            return {}
+        return dict(map(read_known, self._among(self._db, select_known, account, references)))
+
     def open_updates(self) -> int:
         """How many customers have an update whose outcome nobody knows yet."""
         sql = "SELECT count(*) FROM sync WHERE account = ? AND ours IS NOT NULL"
         return int(self._db.read(sql, (self._known_account(),))[0][0])
 
-    def hasher(self) -> Hasher:
-        """Makes field hashes as this ledger keeps them, of payloads and of Moment's answers."""
+    def hasher(self, *, remember: bool = True) -> Hasher:
+        """See ``LedgerReader``."""
+        if not remember:
+            return partial(hashes_of, salt=self._key())
         if self._hasher is None:
             self._hasher = FieldHasher(self._key())
         return self._hasher
@@ -475,6 +504,35 @@ class Ledger(ABC):
             run_id,
             references,
         )
+
+    def shared_ids(self, run_id: str, ids: Sequence[str] | None = None) -> Iterator[SharedId]:
+        """Ids that several references have, one of them settled by this run, ordered.
+
+        What runs settled that were killed since the last one that ended belongs to it. There is
+        no index on ids, which would cost every row: each look reads the whole account once.
+
+        Args:
+            run_id: a run that has begun.
+            ids: those that it settled, where they are few; None where they are not known.
+        """
+        account, last = self._known_account(), ""
+        if account is None:
+            return
+        run = run_table.number_of(self._db, account, run_id)
+        since = run_table.first_since(self._db, account, run)
+        if ids is not None and since == run:
+
+            def select(among: str) -> str:
+                return _SHARED.format(among, run).replace(" LIMIT ?", "")
+
+            yield from map(SharedId._make, self._among(self._db, select, account, ids))
+            return
+        sql = _SHARED.format("> ?", since)
+        while found := self._db.read(sql, (account, last, PAGE)):
+            yield from map(SharedId._make, found)
+            if len(found) < PAGE:
+                return
+            last = found[-1][0]
 
     def updated_by(self, run_id: str, references: Sequence[str]) -> set[str]:
         """Those of the references whose record of updates this run changed last."""

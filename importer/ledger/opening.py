@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+from importer.errors import UsageError
 from importer.ledger.address import LedgerAddress
 from importer.ledger.sqlite.connection import open_database
 from importer.ledger.sqlite.lock import RunLock
@@ -166,22 +167,33 @@ def open_rate(
 
 
 def read_accounts(
-    address: LedgerAddress | Path, *, connect: Connect = sqlite3.connect
+    address: LedgerAddress | Path, name: str | None = None, *, connect: Connect = sqlite3.connect
 ) -> list[Account]:
-    """All accounts of a ledger, the oldest first; for who names none.
+    """All accounts of a ledger, or those of that name, the oldest first.
 
     Raises:
         NoLedger: there is none.
         LedgerFailed: it could not be read.
+        UsageError: it holds no account of that name.
     """
     path = _path_of(address)
     if path is not None:
-        return read_accounts_of_file(path, connect=connect)
-    from importer.ledger.postgres.postgres_ledger import (  # noqa: PLC0415 - as above
-        read_accounts_of_database,
-    )
+        accounts = read_accounts_of_file(path, connect=connect)
+    else:
+        from importer.ledger.postgres.postgres_ledger import (  # noqa: PLC0415 - as above
+            read_accounts_of_database,
+        )
 
-    return read_accounts_of_database(_address_of(address))
+        accounts = read_accounts_of_database(_address_of(address))
+    if name is None:
+        return accounts
+    if not (named := [one for one in accounts if one.name == name]):
+        known = sorted({one.name for one in accounts})
+        raise UsageError(
+            f"the ledger {address} holds no account called {name}",
+            hint=f"it has {', '.join(known)}" if known else "it is empty",
+        )
+    return named
 
 
 def open_tables(address: LedgerAddress | Path, *, create: bool, lease: Lease) -> Database:

@@ -206,6 +206,27 @@ def run_row(db: Transaction, account: int, run_id: str, now: float) -> int:
     return int(db.read(NUMBER, (account, run_id))[0][0])
 
 
+def number_of(db: Reads, account: int, run_id: str) -> int:
+    """The number of a run that has begun; 0 if it has not."""
+    found = db.read(NUMBER, (account, run_id))
+    return int(found[0][0]) if found else 0
+
+
+def first_since(db: Reads, account: int, run: int) -> int:
+    """The first of the runs before this one that have not ended since the last that did, or it."""
+    sql = (
+        "SELECT coalesce(max(id), 0) + 1 FROM run WHERE account = ? AND id < ?"
+        " AND ended_at IS NOT NULL AND command NOT LIKE 'dry run%'"
+    )
+    between = (
+        "SELECT coalesce(min(id), ?) FROM run WHERE account = ? AND id BETWEEN ? AND ?"
+        " AND command NOT LIKE 'dry run%'"
+    )
+    [(after,)] = db.read(sql, (account, run))
+    [(first,)] = db.read(between, (run, account, after, run))
+    return int(first)
+
+
 def write_beginning(
     db: Transaction,
     run: int,

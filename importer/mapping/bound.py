@@ -425,7 +425,8 @@ class Bound:
             batch.malformed,
             (*unread, *_faults(made)),
         )
-        origins = trimmed.select(self._origin().hash(0).reinterpret(signed=True)).to_series()
+        written = self._as_written(trimmed, cells)
+        origins = written.select(self._origin().hash(0).reinterpret(signed=True)).to_series()
         return Mapped(mapped, skipped, cells, origins)
 
     def amounts(self, batch: RecordBatch) -> tuple[pl.Series, Sequence[int]]:
@@ -477,11 +478,32 @@ class Bound:
 
     def _trimmed(self, cells: pl.DataFrame) -> pl.DataFrame:
         trimmed = cells.with_columns(pl.all().str.strip_chars(TRIMMED))
+        if self._mapping.source.text_formulas:
+            trimmed = trimmed.with_columns(texts.text_of_formula(pl.all()))
         empty = self._mapping.source.empty
         if not empty:
             return trimmed
         cell = pl.all()
         return trimmed.with_columns(pl.when(~cell.is_in(empty)).then(cell).otherwise(pl.lit("")))
+
+    def _as_written(self, trimmed: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
+        """The reference's cells with what ``text_formulas`` takes away: no two become one."""
+        if not self._mapping.source.text_formulas:
+            return trimmed
+        names = dict.fromkeys(map(trim, self._mapping.fields.external_reference.names))
+        where = [str(self._where[name]) for name in names]
+        return pl.DataFrame(
+            [
+                pl.select(
+                    pl.when(trimmed[at] != "")
+                    .then(cells[at].str.strip_chars(TRIMMED))
+                    .otherwise(pl.lit(""))
+                )
+                .to_series()
+                .alias(at)
+                for at in where
+            ]
+        )
 
     def _without_named(self, batch: RecordBatch) -> RecordBatch:
         """The batch without the faults of cells that the mapping says are empty: ``#N/A``."""

@@ -16,6 +16,7 @@ import re
 import polars as pl
 
 from importer.rows.api_limits import MAX_REFERENCE
+from importer.rows.text import TRIMMED
 from importer.values import value
 
 
@@ -90,7 +91,6 @@ def _replaced(before: pl.Series, after: pl.Series) -> Converted:
 
 TOO_LONG = "reference_too_long"
 _STAYS = "[a-zA-Z0-9-]"
-_ESCAPED = re.compile(r"_((?:[0-9a-f]{2})+)_")
 _OTHER = re.compile("[^a-zA-Z0-9-]")
 
 
@@ -122,6 +122,21 @@ def escape(text: pl.Series) -> Converted:
     return Converted(values.alias(text.name), errors, changed)
 
 
+_TEXT_FORMULA = r'^="((?:[^"]|"")*)"$'
+"""What keeps spreadsheets from rewriting a text: ``="0042"``, the quotes within it doubled."""
+
+
+def is_text_formula(cell: pl.Expr) -> pl.Expr:
+    """Whether a trimmed cell is one text as a spreadsheet's formula."""
+    return cell.str.contains(_TEXT_FORMULA)
+
+
+def text_of_formula(cell: pl.Expr) -> pl.Expr:
+    """A trimmed cell as the text that it shows, trimmed, where it is such a formula."""
+    text = cell.str.extract(_TEXT_FORMULA).str.replace_all('""', '"', literal=True)
+    return pl.when(is_text_formula(cell)).then(text.str.strip_chars(TRIMMED)).otherwise(cell)
+
+
 def without_apostrophe(text: pl.Series) -> Converted:
     """Each cell without the one apostrophe in front that keeps spreadsheets from rewriting it."""
     values = text.str.replace("^'", "")
@@ -135,15 +150,3 @@ SANITISE = {"escape": escape, "apostrophe": without_apostrophe}
 def escaped_one(text: str) -> str:
     """One reference."""
     return _OTHER.sub(lambda match: f"_{match.group().encode().hex()}_", text)
-
-
-def unescape(reference: str) -> str:
-    """The text that ``escape`` was given.
-
-    Raises:
-        ValueError: ``escape`` never wrote this.
-    """
-    text = _ESCAPED.sub(lambda match: bytes.fromhex(match.group(1)).decode(), reference)
-    if escaped_one(text) != reference:
-        raise ValueError("this is no escaped reference")
-    return text

@@ -277,8 +277,12 @@ class SourceSection(Strict):
     sheet: StrictStr | None = None
     header_row: Annotated[StrictInt, Field(ge=1)] | None = None
     """The line of the header; None = the first that holds anything."""
+    header: StrictStr | None = None
+    """The names of the columns, joined by commas, where no line of the file has them."""
     empty: tuple[Annotated[StrictStr, Field(min_length=1)], ...] = ()
     """Texts that stand for an empty cell, such as ``NULL``."""
+    text_formulas: StrictBool = False
+    """Whether a cell ``="0042"`` is the text ``0042``."""
 
 
 Texts = StrictStr | tuple[StrictStr, ...]

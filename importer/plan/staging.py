@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.delivery.protocol.flight import Settled
-    from importer.rows import ColumnMap, Judged
+    from importer.rows.header_fields import ColumnMap
+    from importer.rows.judged import Judged
     from importer.rows.row import Row
     from importer.shard import Shard
 
@@ -109,6 +110,7 @@ _SETTLE = (
     f"INSERT INTO outcome ({', '.join(OUTCOME)})"  # noqa: S608 - constant names
     f" VALUES ({', '.join('?' * len(OUTCOME))})"
 )
+_SETTLED = "WHERE outcome IN ('created', 'found') AND customer_id <> ''"
 _NOT_FAILED = sorted(one.value for one in NOT_FAILED)
 
 
@@ -133,6 +135,11 @@ _INVALID = {
 _NOT_OF_INVALID = _absent({**{name: OUTCOME[name] for name in _UNKNOWN}, "at": pl.UInt32})
 _NONE_INVALID = pl.DataFrame(schema=_INVALID).with_columns(*_NOT_OF_INVALID)
 _NONE_SETTLED = pl.DataFrame(schema=OUTCOME)
+
+
+def _as_pending(rows: pl.DataFrame) -> list[Pending]:
+    columns = rows["position", "reference", "fingerprint", "payload"]
+    return [Pending(*row) for row in columns.iter_rows()]
 
 
 class Staging:
@@ -216,6 +223,16 @@ class Staging:
         with self._file.transaction() as db:
             self._store_unchanged(db, segment, column.scatter(at, ids))
 
+    def foresee(self, segment: int, frame: pl.DataFrame) -> None:
+        """Note why rows of a segment would be sent: see ``frames.foreseen``."""
+        with self._file.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO foreseen VALUES (?, ?)", (segment, pack(frame)))
+
+    def foreseen(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """What ``foresee`` noted, by segment, in input order."""
+        for (first,) in self._file.read("SELECT first FROM foreseen ORDER BY first"):
+            yield first, self._file.frame("foreseen", first)
+
     def settle_rest(self, outcome: Outcome) -> None:
         """Give every row without an outcome this one."""
         with self._file.transaction() as db:
@@ -240,6 +257,33 @@ class Staging:
                     for one in settled
                 ),
             )
+
+    def ids_settled(self, most: int) -> list[str] | None:
+        """The ids of the customers that were created or found; None if they are more than that."""
+        query = f"SELECT DISTINCT customer_id FROM outcome {_SETTLED} LIMIT ?"  # noqa: S608 - constant
+        found = [one for (one,) in self._file.read(query, (most + 1,))]
+        return found if len(found) <= most else None
+
+    def doubt(self, shared: Iterable[tuple[str, str]], code: str) -> int:
+        """Make a conflict of each row that was created or found with one of these ids.
+
+        Args:
+            shared: (customer id, text) of each.
+            code: the error code of those rows.
+
+        Returns:
+            How many rows that are.
+        """
+        with self._file.transaction() as db:
+            db.execute("CREATE TEMPORARY TABLE shared (id TEXT PRIMARY KEY, error TEXT NOT NULL)")
+            db.executemany("INSERT INTO shared VALUES (?, ?)", shared)
+            rows = db.execute(
+                "UPDATE outcome SET outcome = ?, error_code = ?, error = shared.error FROM shared"  # noqa: S608 - constant
+                f" {_SETTLED} AND customer_id = shared.id",
+                (Outcome.CONFLICT.value, code),
+            ).rowcount
+            db.execute("DROP TABLE shared")
+        return rows
 
     def keep(self, shard: Shard) -> int:
         """Drop every record that falls to another shard; how many are left.
@@ -276,13 +320,14 @@ class Staging:
         )
         others = {*keys["position"].filter(~mine)}
         unchanged = self._unchanged(first)
+        foreseen = self._file.read("SELECT frame FROM foreseen WHERE first = ?", (first,))
         height = kept["keys"].height
         with self._file.transaction() as db:
             db.executemany(
                 "DELETE FROM outcome WHERE position = ?",
                 [one for one in settled if one[0] in others],
             )
-            for name in (*kept, "unchanged"):
+            for name in (*kept, "unchanged", "foreseen"):
                 db.execute(f"DELETE FROM {name} WHERE first = ?", (first,))  # noqa: S608 - our own names
             if not height:
                 db.execute("DELETE FROM segment WHERE first = ?", (first,))
@@ -292,6 +337,11 @@ class Staging:
                 self._file.store(name, first, pack(frame, "lz4" if name == "body" else ""))
             if unchanged is not None:
                 self._store_unchanged(db, first, unchanged.filter(mine))
+            for (packed,) in foreseen:
+                frame = unpack(packed)
+                frame = frame.filter(mine[frame["at"]])
+                moved = (mine.cum_sum() - 1).cast(pl.UInt32)[frame["at"]]
+                self._file.store("foreseen", first, pack(frame.with_columns(at=moved)))
 
     # Rows go out --------------------------------------------------------------------------------
 
@@ -312,10 +362,14 @@ class Staging:
         """Valid rows without an outcome, in input order, in chunks; writes may go on meanwhile."""
         for waiting in self.waiting():
             frame = waiting.frame.sort("at")
-            columns = frame[["position", "reference", "fingerprint"]]
             payloads = self.payloads(waiting.segment, frame["at"])
-            for chunk in columns.hstack([payloads]).iter_slices(most):
-                yield [Pending(*row) for row in chunk.iter_rows()]
+            for chunk in frame.with_columns(payload=payloads).iter_slices(most):
+                yield _as_pending(chunk)
+
+    def some(self, segment: int, at: pl.Series) -> list[Pending]:
+        """Some of a segment's rows, by their indexes."""
+        keys = self._file.frame("keys", segment)[at]
+        return _as_pending(keys.with_columns(payload=self.payloads(segment, at)))
 
     def pages(self) -> Iterator[Page]:
         """Every staged record in input order, many at a time."""

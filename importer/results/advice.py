@@ -95,13 +95,13 @@ _NOT_AS_IT_WAS: dict[str, str] = {
         " (pandas: dtype str or Int64)"
     ),
     Mistake.SHORTENED: "export again with the column as text: these digits are lost",
-    Mistake.WRAPPED: 'export the column as plain text, without the =""',
     Mistake.GROUPED: (
         "export the column as text, without thousands separators; only if they are part of the"
         ' reference, sanitise = "escape" in [fields.external_reference]'
     ),
 }
 """Where the file was damaged before we saw it no setting gives the value back."""
+_TEXT_FORMULAS = Setting("source", "text_formulas", "true", '="0042" is then 0042')
 _MAY_BE_MAJOR = {Mistake.GROUPED, Mistake.BRACKETS, Mistake.MINUS, Mistake.NOT_ONLY_DIGITS}
 
 
@@ -111,6 +111,8 @@ def advice_on(cause: Cause) -> Advice:
         return _refused(cause)
     if cause.outcome != "invalid":
         return _left(cause)
+    if cause.detail == Mistake.WRAPPED:
+        return _with(cause, "", _TEXT_FORMULAS)
     special = _SPECIAL.get(cause.code)
     return special(cause) if special else _with(cause, _fix_of(cause))
 

@@ -16,8 +16,8 @@ from importer.values import record, value
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from importer.plan import Failure
-    from importer.rows import Row
+    from importer.plan.frames import Failure
+    from importer.rows.row import Row
 
 MAX_GROUPS = 500
 """Groups that are told apart by their detail; twice as many by their column."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import os
 import re
 import sys
 from contextlib import suppress
@@ -112,28 +113,42 @@ def _templates() -> Environment:
     return made
 
 
+def compile_templates() -> None:
+    """Keep all of them compiled, where whoever runs importer later may not write."""
+    for one in TEMPLATES.glob("*.jinja"):
+        _templates().get_template(one.name)
+
+
 def _compiled() -> BytecodeCache:
     """Keeps compiled templates where Python keeps compiled modules, and under the same conditions.
 
     To compile them is a twentieth of a run of ten rows.
     """
-    from jinja2 import FileSystemBytecodeCache, compiler  # noqa: PLC0415 - as above
+    from jinja2 import BytecodeCache, compiler  # noqa: PLC0415 - as above
 
-    class Cache(FileSystemBytecodeCache):
+    folder = Path(cache_from_source(str(TEMPLATES / Path(__file__).name))).parent
+    # Jinja2 looks whether a template has changed, and not whether it or our settings of it have.
+    # Whole seconds and sizes, as Python does: a container's image keeps no more.
+    made_by = [Path(one).stat() for one in (compiler.__file__, __file__)]
+    ending = "".join(f"-{one.st_mtime_ns // 10**9}-{one.st_size}" for one in made_by) + ".pyc"
+
+    class Cache(BytecodeCache):
         def load_bytecode(self, bucket: Bucket) -> None:
-            with suppress(Exception):  # Damaged or not ours to read: the template is compiled.
-                super().load_bytecode(bucket)
+            # Damaged or not ours to read: the template is compiled.
+            with suppress(Exception), (folder / f"{bucket.key}{ending}").open("rb") as kept:
+                bucket.load_bytecode(kept)
 
         def dump_bytecode(self, bucket: Bucket) -> None:
             if not sys.dont_write_bytecode:
+                kept = folder / f"{bucket.key}{ending}"
                 with suppress(OSError):
-                    Path(self.directory).mkdir(parents=True, exist_ok=True)
-                    super().dump_bytecode(bucket)
+                    folder.mkdir(parents=True, exist_ok=True)
+                    # Jinja2's own cache of files keeps them from every other user.
+                    whole = kept.with_suffix(f".{os.getpid()}")
+                    whole.write_bytes(bucket.bytecode_to_string())
+                    whole.replace(kept)
 
-    # Jinja2 looks whether a template has changed, and not whether it or our settings of it have.
-    made_by = "-".join(f"{Path(one).stat().st_mtime_ns:x}" for one in (compiler.__file__, __file__))
-    folder = Path(cache_from_source(str(TEMPLATES / "template.py"))).parent
-    return Cache(str(folder), f"%s-{made_by}.pyc")
+    return Cache()
 
 
 def _shown(value: Any) -> Any:

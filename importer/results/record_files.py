@@ -30,7 +30,7 @@ from importer.source.fed_back import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from importer.plan import Page, StagedRow
+    from importer.plan.frames import Page, StagedRow
     from importer.results.workspace import Workspace
     from importer.source.records import Layout
 
@@ -97,11 +97,13 @@ class _ErrorsFile:
         added = [str(row.line), row.error_code or "", escape_formula(error), digest]
         if self._extra:
             added.append(beyond)
-        kept = [escape_cell(cells[i]) if i < len(cells) else "" for i in self._kept]
-        self._write([*kept, *added, *self._format])
+        given = len(cells)
+        kept = [escape_cell(cells[i]) for i in self._kept if i < given]
+        absent = [""] * (len(self._kept) - len(kept))  # of a short record, the last columns
+        self._write([*kept, *absent, *added, *self._format])
 
     def _write(self, cells: list[str]) -> None:
-        writer = self._quoted if any("\r" in cell for cell in cells) else self._plain
+        writer = self._quoted if "\r" in "".join(cells) else self._plain
         writer.writerow(cells)
 
 

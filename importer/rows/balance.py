@@ -75,6 +75,8 @@ def _fault(text: str, currency: str) -> tuple[Mistake, str]:  # noqa: PLR0911 - 
         if damage is Mistake.FLOAT:
             return damage, f"{hint}; or export {text} as a whole number, if it is one"
         return Mistake.DECIMALS, hint
+    if damage is Mistake.WRAPPED:
+        return damage, 'leave out the ="", which is for a spreadsheet'
     if damage is Mistake.SHORTENED:
         return Mistake.SHORTENED, "write all digits; a spreadsheet has shortened this number"
     brackets = _IN_BRACKETS.match(text)

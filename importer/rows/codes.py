@@ -249,7 +249,8 @@ _BY_THE_SOURCE = {
     "number_inexact": Code(
         "A number has lost digits: Excel keeps 15 of them, and floating point loses zeros.",
         "holds numbers that have lost digits",
-        "format the column as text and enter the values again, or export them as text",
+        "export the column as text or as integers (pandas: dtype str or Int64); in a workbook,"
+        " format it as text and enter the values again",
     ),
     "cell_error": Code(
         "A cell has no value: an Excel error such as #N/A, a formula that was never calculated,"
@@ -302,6 +303,12 @@ _BY_DELIVERY = {
         "Moment took the row, and stored a value in another form, or another value.",
         "Moment stored another form of the value",
         "compare the fields that are named; one is sent again only when the source changes",
+    ),
+    "shared_id": _record(
+        "Moment gave the row's id to another external_reference as well: they are one customer"
+        " there, so one of them is not in Moment.",
+        "Moment gave one id to several references",
+        "ask Moment which reference has the id; nothing is sent again by itself",
     ),
     "differs": _record(
         "The customer was in Moment already, and holds other values.",

@@ -58,18 +58,18 @@ _SHORT = 3
 
 
 def number_damage(value: str) -> Mistake | None:
-    """What a program made of a number before it came here: ``900.0``, ``1.23E+15``."""
+    """What a program made of a number before it came here: ``900.0``, ``1.23E+15``, ``="9"``."""
     if _FLOAT.match(value):
         return Mistake.FLOAT
+    if _WRAPPED.match(value):
+        return Mistake.WRAPPED
     return Mistake.SHORTENED if _SCIENTIFIC.match(value) else None
 
 
 def reference_damage(value: str) -> Mistake | None:
-    """What a program made of a reference: as ``number_damage``, ``'007``, ``="007"``, ``1,234``."""
+    """What a program made of a reference: as ``number_damage``, ``'007``, ``1,234``."""
     if _MARKED.match(value):
         return Mistake.MARKED
-    if _WRAPPED.match(value):
-        return Mistake.WRAPPED
     return Mistake.GROUPED if _GROUPED.match(value) else number_damage(value)
 
 

@@ -74,7 +74,7 @@ def explain_reference(value: str) -> Iterator[Finding]:
             f"only a-z, A-Z, 0-9, _ and - are; here is {wrong}",
             reference_damage(value) or "",
         )
-    yield from _too_long("reference_too_long", value, rules.MAX_REFERENCE, shown(value))
+    yield from _too_long("reference_too_long", value, rules.MAX_REFERENCE, shown)
 
 
 def reference_missing() -> Finding:
@@ -86,7 +86,7 @@ def reference_missing() -> Finding:
 
 def explain_name(value: str) -> Iterator[Finding]:
     """Length."""
-    yield from _too_long("name_too_long", value, rules.MAX_NAME, mask_text(value))
+    yield from _too_long("name_too_long", value, rules.MAX_NAME, mask_text)
 
 
 def explain_email(value: str) -> Iterator[Finding]:
@@ -95,7 +95,7 @@ def explain_email(value: str) -> Iterator[Finding]:
     if fault:
         mistake, hint = fault
         yield Finding("email_syntax", f"is no e-mail address: {mask_email(value)}", hint, mistake)
-    yield from _too_long("email_too_long", value, rules.MAX_EMAIL, mask_email(value))
+    yield from _too_long("email_too_long", value, rules.MAX_EMAIL, mask_email)
     local = value.partition("@")[0]
     if "@" in value and len(local) > rules.MAX_EMAIL_LOCAL:
         yield Finding(
@@ -130,7 +130,7 @@ def explain_metadata_value(value: object) -> Iterator[Finding]:
         yield Finding("metadata_value_not_text", f"is {kind_of(value)} instead of a text", hint)
     elif is_unicode(value):
         limit = rules.MAX_METADATA_VALUE
-        yield from _too_long("metadata_value_too_long", value, limit, mask_text(value))
+        yield from _too_long("metadata_value_too_long", value, limit, mask_text)
     else:
         yield not_unicode()
 
@@ -139,7 +139,7 @@ def explain_metadata_key(key: str) -> Iterator[Finding]:
     """At most 40 characters."""
     if is_unicode(key):
         limit = rules.MAX_METADATA_KEY
-        yield from _too_long("metadata_key_too_long", key, limit, shown(key), what="the key ")
+        yield from _too_long("metadata_key_too_long", key, limit, shown, what="the key ")
     else:
         yield not_unicode()
 
@@ -187,14 +187,16 @@ TEXT_FIELDS: dict[str, Callable[[str], Iterator[Finding]]] = {
 
 
 def _too_long(
-    code: str, value: str, limit: int, as_shown: str, *, what: str = ""
+    code: str, value: str, limit: int, as_shown: Callable[[str], str], *, what: str = ""
 ) -> Iterator[Finding]:
     if len(value) > limit:
-        message = f"{what}has {len(value)} characters, {limit} are allowed: {as_shown}"
+        message = f"{what}has {len(value)} characters, {limit} are allowed: {as_shown(value)}"
         yield Finding(code, message, "shorten it")
 
 
 def _email_fault(value: str) -> tuple[Mistake, str] | None:  # noqa: PLR0911 - one return per rule
+    if value.startswith('="') and number_damage(value):
+        return Mistake.WRAPPED, _DAMAGED[Mistake.WRAPPED]
     if value.count("@") != 1:
         several = "@" in value
         if several and re.search(r"[,;\s]", value):
@@ -245,13 +247,18 @@ def _domain_fault(domain: str) -> tuple[Mistake, str] | None:
     return None
 
 
+_DAMAGED = {
+    Mistake.WRAPPED: 'leave out the ="", which is for a spreadsheet',
+    Mistake.SHORTENED: "a spreadsheet has shortened this number",
+    Mistake.FLOAT: "a program has put .0 behind this number",
+}
+
+
 def _phone_fault(value: str) -> tuple[Mistake, str]:
     example = f"write it in E.164, for example {PHONE_EXAMPLE}"
     damage = number_damage(value)
-    if damage is Mistake.SHORTENED:
-        return damage, f"a spreadsheet has shortened this number; {example}"
-    if damage is Mistake.FLOAT:
-        return damage, f"a program has put .0 behind this number; {example}"
+    if damage is not None:
+        return damage, f"{_DAMAGED[damage]}; {example}"
     foreign = next((one for one in value if one.isdigit() and not one.isascii()), "")
     if foreign:
         return Mistake.FOREIGN_DIGITS, f"use the digits 0 to 9; {example}"

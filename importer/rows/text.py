@@ -133,8 +133,9 @@ def trim(text: str) -> str:
 
 def shown(text: str, limit: int = SHOWN) -> str:
     """``text`` in double quotes, at most ``limit`` characters, what cannot be printed escaped."""
-    cut = text[:limit]
-    escaped = "".join(_visible(character) for character in cut)
+    escaped = text[:limit]
+    if not escaped.isprintable() or '"' in escaped:
+        escaped = "".join(_visible(character) for character in escaped)
     return f'"{escaped}…"' if len(text) > limit else f'"{escaped}"'
 
 

@@ -148,7 +148,9 @@ def open_source(
             from importer.source.excel.xlsx_source import XlsxSource  # noqa: PLC0415
 
             _check_seekable(shown, file, "Excel")
-            said = options.sheet is not None or options.header_row is not None
+            said = any(
+                one is not None for one in (options.sheet, options.header_row, options.header)
+            )
             if said and _is_errors_workbook(path, index, options):
                 options = options.by_its_own_rules()
             reader = XlsxSource(shown, index, options, file)

@@ -80,9 +80,42 @@ def refuse_record(name: str, cells: Sequence[str], line: int) -> None:
         raise SourceError(
             f"{source_name(name)}: line {line} seems to be a record and no header: what stands in"
             f" column {wrong[0]} is an address, a number or an amount",
-            hint=f"add a first line that names the columns; if line {line} does, say so with"
-            f" --header-row {line}",
+            hint=f'name its {len(cells)} columns: --header "ID,NAME,...", or header = "..." under'
+            f" [source] of the mapping; if line {line} names them, --header-row {line}",
         )
+
+
+def refuse_header(name: str, rows: Sequence[Sequence[str]], line: int) -> None:
+    """Refuse a first record that names the columns, where the user names them: it is no customer.
+
+    It is one if numbers, dates or addresses stand below it in some columns, and words in it.
+
+    Args:
+        name: the source.
+        rows: the first records.
+        line: where the first of them stands.
+
+    Raises:
+        SourceError: it is one.
+    """
+    first, others = rows[0], rows[1:]
+    told = [
+        at
+        for at in range(len(first))
+        if (below := [row[at].strip() for row in others if at < len(row) and row[at].strip()])
+        and 2 * sum(map(bool, map(_VALUE.fullmatch, below))) > len(below)
+    ]
+    if told and all(_WORDS.fullmatch(first[at].strip()) for at in told):
+        raise SourceError(
+            f"{source_name(name)}: line {line} seems to name the columns, and it is said that no"
+            " line does",
+            hint="leave the header out (--header, or header under [source]); if line"
+            f" {line} is a customer, put a line with the names above it instead",
+        )
+
+
+_WORDS = re.compile(r"(?!(?i:null|none|nan|n/?a)\Z)[^\W\d][\w .#()/%-]*")
+"""What may name a column, and stands for no empty cell."""
 
 
 def _keys(columns: tuple[str, ...]) -> tuple[str, ...]:

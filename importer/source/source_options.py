@@ -5,6 +5,8 @@ The bounds keep one broken file from costing unbounded memory.
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from importer.source.text.encodings import AUTO, label_of
 from importer.values import value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -36,6 +39,35 @@ def numbered_column(columns: tuple[str, ...], index: int) -> str:
     if index < len(columns):
         return f"column {column_name(columns[index])}"
     return f"cell {index + 1}"
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The names of columns that a text gives, joined by commas, with quotes where a name has one.
+
+    An empty name is one of a column that nobody needs.
+
+    Raises:
+        UsageError: no name is given, one is given twice, or the quotes are broken.
+    """
+    try:
+        (found,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (ValueError, csv.Error):
+        found = []
+    names = tuple(one.strip() for one in found)
+    twice = next((one for one in names if one and names.count(one) > 1), "")
+    if not any(names) or twice:
+        raise UsageError(
+            f"the header names {column_name(twice)} twice" if twice else "the header has no names",
+            hint='join the names of the columns by commas: --header "id,name,email"',
+        )
+    return names
+
+
+def names_text(names: Iterable[str]) -> str:
+    """The inverse of ``names_in``."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(names)
+    return text.getvalue()
 
 
 def called(encoding: str) -> str:
@@ -88,6 +120,8 @@ class SourceOptions:
     header_row: int | None = None
     """The physical line (in Excel the row number) that names the columns; None = the first that
     holds anything. What stands above it is passed over. CSV and Excel only."""
+    header: tuple[str, ...] | None = None
+    """The names of the columns, where no line of the source has them; CSV and Excel only."""
     find_header: bool = False
     """Whether a header below a title is taken as such; else that is an error, which names it."""
     folder: Path | None = None
@@ -107,7 +141,14 @@ class SourceOptions:
             raise UsageError(
                 f"there is no header row {self.header_row}", hint="lines are counted from 1"
             )
+        if self.header_row is not None and self.header is not None:
+            raise UsageError(
+                "a header row is named, and a header for want of one",
+                hint="keep one of --header-row and --header",
+            )
 
     def by_its_own_rules(self) -> SourceOptions:
         """The options for an errors file: what is said of its source does not hold for it."""
-        return replace(self, delimiter=None, encoding=AUTO, sheet=None, header_row=None)
+        return replace(
+            self, delimiter=None, encoding=AUTO, sheet=None, header_row=None, header=None
+        )

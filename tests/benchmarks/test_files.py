@@ -13,9 +13,12 @@ from benchmarks.seeding import seed
 from importer.delivery.protocol.states import Done
 from importer.job.check import check
 from importer.job.job_settings import InputSettings
-from importer.ledger import Account, open_ledger
-from importer.rows import judge_batch, map_columns
-from importer.source import SourceOptions, open_source
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
+from importer.rows.header_fields import map_columns
+from importer.rows.judged import judge_batch
+from importer.source.opened import open_source
+from importer.source.source_options import SourceOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from importer.cli.app import app
 from importer.cli.settings import BY_NAME, Given, command_of
 from importer.errors import ExitCode
 from importer.job.job_settings import TABLE
-from importer.ledger import LedgerAddress
+from importer.ledger.address import LedgerAddress
 from importer.shard import Shard
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from importer.cli import main
 from importer.cli.logs import MOST_GROUPS, LogObserver, configure
 from importer.cli.next_commands import after_run
 from importer.cli.terminal import SHOWN, print_groups
-from importer.ledger import LedgerAddress
-from importer.results import GroupReport, Summary
+from importer.ledger.address import LedgerAddress
+from importer.results.summary import GroupReport, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from importer.cli.init_command import InitSettings, init
 from importer.cli.next_commands import pasted
 from importer.errors import ImporterError
-from importer.mapping import bind, load_mapping
+from importer.mapping.bound import bind
+from importer.mapping.load import load_mapping
 from importer.mapping.proposing.facts import gather
 from importer.mapping.proposing.proposal import Answers
 from importer.mapping.proposing.propose import propose
-from importer.source import SourceOptions, open_source
+from importer.source.opened import open_source
+from importer.source.source_options import SourceOptions
 from tests.source.workbooks import write_workbook
 
 if TYPE_CHECKING:

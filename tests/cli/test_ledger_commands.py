@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.cli import main
-from importer.ledger import Account, RunLock, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
+from importer.ledger.sqlite.lock import RunLock
 from tests.ledger.samples import raw
 from tests.ledger.test_copying import fill, told
 
@@ -89,6 +91,34 @@ def test_the_status_of_half_a_copy_is_told(typed: Typed, tmp_path: Path) -> None
     assert "holds only a part of" in shown
     assert "importer ledger copy command again" in shown
     assert "in Moment" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "common"),
+    [
+        (("status",), "in Moment"),
+        (("status", "night-1 0 é"), "idempotency key"),
+        (("why", "night-1 0 é"), "It is in Moment"),
+        (("runs",), "night-1"),
+        (("export", "x.csv"), "night-1 0 é"),
+    ],
+)
+def test_every_look_at_a_ledger_takes_the_name_of_an_account(
+    typed: Typed, tmp_path: Path, words: tuple[str, ...], common: str
+) -> None:
+    """It tells of that account alone; one that is not there is refused, with those that are."""
+    ledger = tmp_path / "importer-ledger.db"
+    fill(ledger, ACCOUNT, customers=2)
+    fill(ledger, Account(OLD, "live", "shop"), customers=2)
+
+    def told(*more: str, code: int = 0) -> str:
+        shown = typed(*words, *more, code=code)
+        return (tmp_path / "x.csv").read_text() if words[0] == "export" and not code else shown
+
+    assert told().count(common) == 2 * told("--account", "shop").count(common) > 0
+    refused = told("--account", "shoq", code=2)
+    assert "holds no account called shoq" in refused
+    assert "it has default, shop" in refused
 
 
 def test_an_account_is_moved(typed: Typed, tmp_path: Path) -> None:

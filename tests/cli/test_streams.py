@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from importer.ledger import Account, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
 
 PROGRAM = [sys.executable, "-m", "importer"]
 

@@ -8,7 +8,8 @@ import pytest
 
 from importer.errors import ExitCode
 from importer.job.world import World
-from importer.ledger import Account, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
 from tests.delivery.fake_api import PAGE, Reply, problem, serving
 from tests.job.conftest import Job, customers, outcomes, results
 

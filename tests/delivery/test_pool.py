@@ -21,6 +21,7 @@ from importer.delivery.protocol.events import Settle
 from importer.delivery.protocol.flight import Flight, Planned, Settled
 from importer.delivery.protocol.states import NEW, Done, Origin, Sent, Synced, Transition
 from importer.delivery.protocol.updating import Rule, UpdatePolicy
+from importer.delivery.row_source import AT_A_TIME, Iterated, Spread
 from importer.delivery.stopping import one_cause
 from importer.errors import BugFound, ExitCode, LedgerFailed, RunStopped
 from importer.outcomes import Outcome
@@ -412,6 +413,24 @@ def test_a_first_row_that_another_importer_settled_is_no_canary() -> None:
     with pytest.raises(RunStopped):
         deliver(api, 50, ledger=Contended())
     assert api.posts.total() == 1
+
+
+@pytest.mark.parametrize("checkpoints", range(4))
+def test_a_source_that_is_closed_while_it_makes_rows_gives_none_of_them(checkpoints: int) -> None:
+    """Rows that nobody took are as they were: none is written ahead once a stop was asked for."""
+    made = (Planned(at, f"R{at}", b"f", "{}", NEW) for at in range(100))
+    rows = Spread(Iterated(made), 2 * AT_A_TIME)
+
+    async def main() -> list[Planned]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(rows.prepare)
+            for _ in range(checkpoints):
+                await anyio.lowlevel.checkpoint()
+            rows.close()
+        return await rows.take(1)
+
+    assert anyio.run(main) == []
+    assert rows.ended
 
 
 # One row must never stop the others --------------------------------------------------------------

@@ -19,6 +19,7 @@ NAMES = st.sampled_from(
         "X-RateLimit-Limit",
         "X-RateLimit-Remaining",
         "x-ratelimit-reset",
+        "X-Rate-Limit-Remaining",
         "Date",
     ]
 )
@@ -70,6 +71,14 @@ VALUES = st.one_of(st.text(max_size=40), st.lists(PIECES, max_size=12).map("".jo
             RateLimitHint(limit=10, window=60.0),
         ),
         ({"RateLimit": "limit=100, remaining=9, reset=5"}, RateLimitHint(9, 5.0, 100)),
+        (
+            {
+                "X-Rate-Limit-Limit": "600",
+                "X-Rate-Limit-Remaining": "0",
+                "X-Rate-Limit-Reset": "7",
+            },
+            RateLimitHint(0, 7.0, 600),
+        ),
         (
             {
                 "RateLimit-Limit": "100, 100;w=10",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,16 +24,19 @@ import pytest
 from importer.delivery.around import Around, loop_options
 from importer.delivery.protocol.flight import Planned
 from importer.delivery.protocol.states import NEW
-from importer.engine.dask_carrier import Errand, dask_engine, greet
+from importer.engine.dask_carrier import Errand, dask_engine, greet, tls_trouble
 from importer.engine.seam import EngineSettings
 from importer.errors import ExitCode, RunStopped, UsageError
 from importer.job.job_settings import DeliverySettings, parse_engine
 from importer.job.run import check_engine
-from importer.ledger import Account, LedgerAddress, hold, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
+from importer.ledger.opening import hold, open_ledger
 from tests.delivery.fake_api import FakeApi, serving
+from tests.delivery.test_connecting import certificate, served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from importer.delivery.protocol.flight import Settled
 
@@ -212,6 +218,89 @@ def test_tls_that_is_not_set_up_is_told_before_anything_is_read(
         check_engine(DeliverySettings(ledger=shared, engine=f"{address}://127.0.0.1:9"))
 
     assert says in f"{refused.value.message} {refused.value.hint}"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
+    """Certificates that sign themselves, with their keys."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("theirs", "ours", "expired")}
+    whens = {"expired": "past"}
+    return {
+        name: certificate(folder, when=whens.get(name, "now"), subject=name)
+        for name, folder in folders.items()
+    }
+
+
+@contextmanager
+def scheduler_like(held: Sequence[tuple[Path, Path]]) -> Iterator[int]:
+    """A server with a certificate of its own, and another that it asks for; a port.
+
+    Without any it speaks no TLS.
+    """
+    context = None
+    if held:
+        context = served(held[0])
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(held[1][0])
+
+    def serve(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                plain, _ = listener.accept()
+                with suppress(OSError), plain:
+                    if context is None:
+                        plain.recv(9)
+                        plain.sendall(b"\0" * 64)
+                    else:
+                        with context.wrap_socket(plain, server_side=True) as secure:
+                            secure.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "scheduler", "ours", "says"),
+    [
+        ("tls", ("theirs", "ours"), ("ours", "theirs"), None),
+        ("tls", ("theirs", "theirs"), ("ours", "theirs"), "our certificate (unknown ca)"),
+        ("tls", ("theirs", "expired"), ("expired", "theirs"), "(certificate expired)"),
+        ("tls", ("theirs", "ours"), ("ours", "ours"), "is not trusted here (self-signed"),
+        ("tls", None, ("ours", "theirs"), "speaks no TLS"),
+        ("tcp", ("theirs", "ours"), ("ours", "theirs"), "speaks TLS"),
+        ("tcp", None, ("ours", "theirs"), None),
+    ],
+)
+def test_what_tls_has_against_a_scheduler_never_passes_by_itself(  # noqa: PLR0917 - a table
+    certificates: dict[str, tuple[Path, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    scheduler: tuple[str, str] | None,
+    ours: tuple[str, str],
+    says: str | None,
+) -> None:
+    """A certificate that either side refuses, and TLS on one side only: 3, each time, in words.
+
+    Each side has its own certificate, and the one that it trusts.
+    """
+    monkeypatch.setattr("importer.engine.dask_carrier.LISTENS", 0.1)
+    files = {
+        "ca-file": certificates[ours[1]][0],
+        "client.cert": certificates[ours[0]][0],
+        "client.key": certificates[ours[0]][1],
+    }
+    given = {f"distributed.comm.tls.{name}": str(one) for name, one in files.items()}
+    held = [certificates[one] for one in scheduler or ()]
+
+    with dask.config.set(given), scheduler_like(held) as port:
+        told = tls_trouble(f"{scheme}://127.0.0.1:{port}")
+
+    assert (told is None) == (says is None), told
+    if told is not None and says is not None:
+        assert says in told.message
+        assert told.exit_code is ExitCode.STOPPED
 
 
 @pytest.mark.slow

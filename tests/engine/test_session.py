@@ -15,15 +15,16 @@ from importer.delivery.protocol.states import NEW, Sent, Transition
 from importer.engine.row_batch import CREATING, Answer, CarriedRow, RowBatch
 from importer.engine.seam import EngineSettings
 from importer.engine.session import Session
-from importer.ledger import Account, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
 from tests.delivery.fake_api import FakeApi, Reply, problem, serving
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-    from importer.ledger import Ledger
     from importer.ledger.interface import Hasher
+    from importer.ledger.ledger import Ledger
 
 RUN = "20261126T010000Z-000001"
 FINGERPRINT = b"f" * 16

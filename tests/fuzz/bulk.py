@@ -10,9 +10,10 @@ from random import Random
 
 import polars as pl
 
-from importer.rows import judge_batch, map_columns
+from importer.rows.header_fields import map_columns
 from importer.rows.judge import judge
-from importer.source import Layout, RecordBatch
+from importer.rows.judged import judge_batch
+from importer.source.records import Layout, RecordBatch
 
 ROWS = 2_000
 COLUMNS = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from importer.rows import ACTIVE
+from importer.rows.currencies import ACTIVE
 from importer.sandbox.contract import field_errors, load_contract
 from tests.fuzz.records import PAYLOAD
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from hypothesis import strategies as st
 
-from importer.rows import Row, map_columns, problems_of, rows_of
-from importer.source import Layout, RecordBatch
+from importer.rows.header_fields import map_columns
+from importer.rows.problems import problems_of
+from importer.source.records import Layout, RecordBatch
+from tests.rows.one_by_one import rows_of
+
+if TYPE_CHECKING:
+    from importer.rows.row import Row
 
 COLUMNS = (
     "external_reference", "name", "email", "phone", "currency", "balance", "metadata",

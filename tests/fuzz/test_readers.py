@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from importer.errors import ImporterError, SourceError
 from importer.job.check import check
 from importer.job.job_settings import InputSettings
-from importer.source import SourceOptions, open_source
 from importer.source.csv.careful import Framer
+from importer.source.opened import open_source
 from importer.source.raw import RawStream
+from importer.source.source_options import SourceOptions
 from tests.fuzz.inputs import (
     COMPRESSED,
     CSV_BYTES,

@@ -19,8 +19,10 @@ from importer.cli.terminal import TerminalObserver
 from importer.errors import ImporterError, printable
 from importer.job.check import check
 from importer.job.job_settings import InputSettings
-from importer.ledger import Account, LedgerAddress, open_ledger
-from importer.results import Summary
+from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
+from importer.ledger.opening import open_ledger
+from importer.results.summary import Summary
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\r\n\u202e\x9b31m\udcff[red]"
 NAMES = [

@@ -9,7 +9,7 @@ from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.observer import Observer
 from importer.job.plan_guard import PlanGuard, load_plan
 from importer.job.planning import Planning, plan
-from importer.ledger import LedgerAddress
+from importer.ledger.address import LedgerAddress
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,10 @@ import pytest
 
 from importer.job.doctor import OFF_FAIL, Examined, doctor
 from importer.job.job_settings import DeliverySettings, InputSettings
-from importer.ledger import Account, LedgerAddress, hold, open_ledger
 from importer.ledger import ledger_health as health
+from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
+from importer.ledger.opening import hold, open_ledger
 from tests.delivery.test_connecting import certificate, served
 from tests.fuzz.hostile_server import last_turns
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from importer.errors import SourceError
-from importer.mapping import load_mapping
+from importer.mapping.load import load_mapping
 from tests.job.conftest import outcomes
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from importer.job.check import check
 from importer.job.job_settings import InputSettings
 from importer.job.limit import parse_limit
 from importer.job.world import World
-from importer.mapping import load_mapping
-from importer.source import open_source
+from importer.mapping.load import load_mapping
+from importer.source.opened import open_source
 from tests.job.conftest import outcomes, results
 
 if TYPE_CHECKING:

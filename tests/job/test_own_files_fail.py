@@ -10,8 +10,10 @@ import pytest
 from importer.errors import ExitCode, LedgerFailed, RunStopped, SourceError, UsageError
 from importer.job.observer import Observer, Progress
 from importer.job.world import World
-from importer.ledger import Account, Ledger, open_ledger
-from importer.plan import Staging
+from importer.ledger.account import Account
+from importer.ledger.ledger import Ledger
+from importer.ledger.opening import open_ledger
+from importer.plan.staging import Staging
 from tests.job.conftest import Job, customers, results
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import pytest
 from importer.errors import ExitCode, SourceError, UsageError
 from importer.job.limit import parse_limit
 from importer.job.plan_guard import load_plan
-from importer.ledger import RunLock
+from importer.ledger.sqlite.lock import RunLock
 from importer.ledger.sqlite.migrations import STEPS, migrate
-from importer.rows import OnDuplicate
+from importer.outcomes import OnDuplicate
 from tests.job.conftest import HEADER, customers, outcomes
 from tests.job.planning import Heard, Planner
 

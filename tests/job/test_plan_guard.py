@@ -15,7 +15,7 @@ from importer.errors import UsageError
 from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.plan_guard import DECIDING, FREE, PlanGuard, load_plan, settings_of
 from importer.job.planning import plan
-from importer.rows import OnDuplicate
+from importer.outcomes import OnDuplicate
 from tests.job.conftest import customers, outcomes
 from tests.job.planning import Heard, Planner
 

@@ -13,13 +13,15 @@ from importer.cli.export_command import export_mapping
 from importer.cli.status_command import show_customer, show_ledger
 from importer.errors import ExitCode, LedgerInUse
 from importer.job.observer import Observer, Progress
-from importer.ledger import Account, LedgerAddress, hold
+from importer.ledger.account import Account
+from importer.ledger.opening import hold
 from importer.ledger.postgres.postgres_connection import open_postgres
 from tests.job.conftest import Job, customers, outcomes, results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from importer.ledger.address import LedgerAddress
     from tests.job.planning import Planner
     from tests.postgres_server import PostgresServer
 

@@ -14,7 +14,9 @@ from importer.errors import ImporterError, LedgerInUse
 from importer.job import courier, metrics, run_news
 from importer.job.job_settings import DeliverySettings, InputSettings, OutwardSettings
 from importer.job.run_news import RunNews
-from importer.ledger import Account, LedgerAddress, hold, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
+from importer.ledger.opening import hold, open_ledger
 from tests.job.conftest import customers
 from tests.outside import AtHome, Outside, outside
 
@@ -317,3 +319,8 @@ def test_a_metrics_file_is_shared_and_read_by_another_user(tmp_path: Path, job: 
     nights.settings = OutwardSettings(metrics=tmp_path / "nowhere" / "x.prom")
     assert nights.night(well) == 0
     assert nights.warnings[-1].startswith("metrics_failed: the metrics were not written")
+    assert not [one for one in nights.warnings if one.startswith("metrics_name")]
+    nights.settings = OutwardSettings(metrics=tmp_path / "x.txt")
+    assert nights.night(well) == 0
+    assert nights.warnings[-1].startswith("metrics_name: --metrics")
+    assert "importer_" in (tmp_path / "x.txt").read_text()

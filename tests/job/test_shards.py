@@ -15,7 +15,9 @@ import pytest
 from importer.errors import ExitCode, LedgerInUse, UsageError
 from importer.job import planning
 from importer.job import run as running
-from importer.ledger import Account, Share, hold
+from importer.ledger.account import Account
+from importer.ledger.interface import Share
+from importer.ledger.opening import hold
 from importer.shard import Shard
 from tests.job.conftest import KEY, Job, customers, outcomes, results
 from tests.job.test_vanished import RULE, listed, marks, rule
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.job.run import Finished
-    from importer.ledger import LedgerAddress
+    from importer.ledger.address import LedgerAddress
     from tests.job.planning import Planner
 
 N = 3

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from importer.errors import ExitCode
-from importer.ledger import Account, open_ledger
+from importer.ledger.account import Account
 from importer.ledger.field_hashes import short_hashes_of
+from importer.ledger.opening import open_ledger
 from importer.rows.payload import canonical
 from tests import plain_http
 from tests.job.conftest import HEADER, Job, outcomes, results

@@ -15,7 +15,7 @@ from importer.errors import ExitCode, UsageError
 from importer.job import volume as marking
 from importer.job.limit import parse_bound
 from importer.job.world import World
-from importer.mapping import load_mapping
+from importer.mapping.load import load_mapping
 from tests import plain_http
 from tests.job.conftest import HEADER, Job, customers, outcomes
 from tests.job.test_updates import edit, held

@@ -17,7 +17,7 @@ from importer.errors import ExitCode, UsageError
 from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.verify import Verified, compare, verify
 from importer.job.world import World
-from importer.ledger import LedgerAddress
+from importer.ledger.address import LedgerAddress
 from tests import plain_http
 from tests.job.conftest import KEY, Job, customers
 
@@ -132,6 +132,19 @@ def test_a_reference_of_another_id_is_named(job: Job) -> None:
         db.execute("UPDATE customer SET customer_id = 'bcus_Before' WHERE reference = 'C-0'")
     db.close()
     assert listed(verified(job)) == [("C-0", "another_id", "")]
+
+
+def test_an_id_that_is_another_references_is_no_reason_to_try_again(job: Job) -> None:
+    """Moment shows somebody else by it: the reference is asked for, and a person is needed."""
+    job.run(customers(range(3)))
+    held = job.held()
+    db = sqlite3.connect(job.folder / "ledger.db")
+    with db:
+        db.execute("UPDATE customer SET customer_id = ? WHERE reference = 'C-0'", (held["C-1"],))
+    db.close()
+    found = verified(job)
+    assert listed(found) == [("C-0", "another_id", "")]
+    assert found.exit_code is ExitCode.ROWS_LEFT
 
 
 def test_sources_and_samples_ask_for_a_part(job: Job) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.ledger import LedgerAddress
+from importer.ledger.address import LedgerAddress
 
 if TYPE_CHECKING:
     from pathlib import Path

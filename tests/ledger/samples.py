@@ -15,10 +15,12 @@ from importer.delivery.protocol.states import (
     State,
     Transition,
 )
-from importer.ledger import Account, LedgerAddress
+from importer.ledger.account import Account
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from importer.ledger.address import LedgerAddress
 
 ACCOUNT = Account("https://api.example.com", "test")
 PRINT_A, PRINT_B = b"a" * 32, b"b" * 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from importer.errors import UsageError
-from importer.ledger import Account
+from importer.ledger.account import Account
 
 
 @pytest.mark.parametrize(

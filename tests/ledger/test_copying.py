@@ -22,15 +22,11 @@ from importer.delivery.protocol.states import (
     Updating,
 )
 from importer.errors import LedgerFailed, UsageError
-from importer.ledger import (
-    Account,
-    LedgerAddress,
-    copying,
-    joined,
-    open_ledger,
-    open_tables,
-)
+from importer.ledger import copying
+from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
 from importer.ledger.copying import Copied, Copy
+from importer.ledger.opening import joined, open_ledger, open_tables
 from tests.ledger.samples import ACCOUNT, PRINT_A, PRINT_B, attempt, raw
 
 if TYPE_CHECKING:

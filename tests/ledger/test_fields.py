@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from importer.delivery.http.answer_reading import COMPARED
 from importer.delivery.protocol.states import Done, Origin, Transition
-from importer.ledger import open_ledger
 from importer.ledger.field_hashes import (
     FIELDS,
     SHORT_WIDTH,
@@ -24,6 +23,7 @@ from importer.ledger.field_hashes import (
     short_hashes_of,
     unpacked,
 )
+from importer.ledger.opening import open_ledger
 from importer.rows.payload import canonical
 from tests.ledger.samples import ACCOUNT, PRINT_A, PRINT_B, SENT, Place, done, raw, sent
 
@@ -75,6 +75,9 @@ EQUAL_VALUES: tuple[Any, ...] = (
     {"a": True},
 )
 
+SWAPPED: list[dict[str, Any]] = [{"a": True, "b": 1}, {"b": True, "a": 1}]
+"""Equal, and of the same types in this order."""
+
 
 @given(
     st.lists(
@@ -83,11 +86,17 @@ EQUAL_VALUES: tuple[Any, ...] = (
             optional={
                 "name": st.sampled_from(EQUAL_VALUES),
                 "balance": st.sampled_from(EQUAL_VALUES),
-                "metadata": st.sampled_from([None, 5, {}, *({"a": one} for one in EQUAL_VALUES)]),
+                "metadata": st.sampled_from(
+                    [
+                        *(None, 5, {}, *SWAPPED),
+                        *({"a": one} for one in EQUAL_VALUES),
+                    ]
+                ),
             },
         )
     )
 )
+@example([{"external_reference": "A", "metadata": one} for one in SWAPPED])
 def test_what_is_remembered_of_a_payload_changes_no_hash(documents: list[dict[str, Any]]) -> None:
     """Values that are equal but not the same, as True and 1, keep their own hashes."""
     hasher = FieldHasher(SALT)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import LedgerFailed, UsageError
-from importer.ledger import RunLock, open_ledger, read_accounts
+from importer.ledger.opening import open_ledger, read_accounts
+from importer.ledger.sqlite.lock import RunLock
 from tests.ledger.samples import ACCOUNT, SENT, done, raw, sent
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import importer.ledger.ledger as module
 from importer.delivery.protocol.states import NEW, Attempt, Done, Origin, Rejected, Sent, Transition
-from importer.ledger import Entry, open_ledger
+from importer.ledger.opening import open_ledger
+from importer.ledger.run_table import Entry
 from tests.ledger.samples import (
     ACCOUNT,
     DONE,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.ledger import RunLock, open_ledger
+from importer.ledger.opening import open_ledger
+from importer.ledger.sqlite.lock import RunLock
 from tests.ledger.samples import ACCOUNT, raw
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ WRITER = """
 import sys
 from itertools import count
 from pathlib import Path
-from importer.ledger import RunLock, open_ledger
+from importer.ledger.opening import open_ledger
+from importer.ledger.sqlite.lock import RunLock
 from tests.ledger.samples import ACCOUNT, attempt, done, sent
 path, name = Path(sys.argv[1]), sys.argv[2]
 with RunLock(path), open_ledger(path, ACCOUNT) as ledger:

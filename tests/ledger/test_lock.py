@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import ExitCode, LedgerInUse, UsageError
-from importer.ledger import RunLock, open_ledger
+from importer.ledger.opening import open_ledger
+from importer.ledger.sqlite.lock import RunLock
 from tests.ledger.samples import ACCOUNT
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from importer.ledger import RunLock
+from importer.ledger.sqlite.lock import RunLock
 with RunLock(Path(sys.argv[1]), run_id="the-first", started_at=1.0):
     print("held", flush=True)
     time.sleep(60)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from importer.errors import UsageError
-from importer.ledger import Account, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
 from importer.ledger.sqlite import connection
 from importer.ledger.sqlite.migrations import APPLICATION_ID, STEPS, migrate, version_of
 from tests.ledger.samples import ACCOUNT, SENT, raw, sent

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -17,9 +18,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from importer.delivery.protocol.safeguards import ALL_ON
 from importer.delivery.protocol.states import NEW, State, Transition, kind
 from importer.errors import LedgerFailed
-from importer.ledger import Ledger, open_ledger
+from importer.ledger.opening import open_ledger
 from tests.ledger.samples import ACCOUNT, EVERY_STATE, Failing, attempt
 from tests.ledger.test_rules import goes_back, oracle
+
+if TYPE_CHECKING:
+    from importer.ledger.ledger import Ledger
 
 REFERENCES = ["A", "B", "a", "A-1", "Z_9"]
 states_of = st.sampled_from(EVERY_STATE)

@@ -14,17 +14,10 @@ import psycopg
 import pytest
 
 from importer.errors import ExitCode, LedgerFailed, LedgerInUse, UsageError
-from importer.ledger import (
-    Account,
-    LeaseLost,
-    LedgerAddress,
-    OlderLedger,
-    Share,
-    hold,
-    joined,
-    open_ledger,
-    read_accounts,
-)
+from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
+from importer.ledger.interface import LeaseLost, OlderLedger, Share
+from importer.ledger.opening import hold, joined, open_ledger, read_accounts
 from importer.ledger.postgres import account_lease, schema
 from importer.ledger.postgres.account_lease import AccountLease
 from importer.ledger.postgres.postgres_connection import (
@@ -440,7 +433,9 @@ def test_without_the_driver_the_error_names_the_package(tmp_path: Path) -> None:
         "import sys; sys.modules['psycopg'] = None\n"
         "from pathlib import Path\n"
         "from importer.errors import UsageError\n"
-        "from importer.ledger import Account, LedgerAddress, open_ledger\n"
+        "from importer.ledger.account import Account\n"
+        "from importer.ledger.address import LedgerAddress\n"
+        "from importer.ledger.opening import open_ledger\n"
         "account = Account('https://api.example.com', 'test')\n"
         "open_ledger(Path(sys.argv[1]), account).close()\n"
         "try: open_ledger(LedgerAddress.parse('postgresql://h/d'), account)\n"

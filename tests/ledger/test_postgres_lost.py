@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import LedgerFailed
-from importer.ledger import Ledger, LedgerAddress, NoLedger, open_ledger
+from importer.ledger.address import LedgerAddress
+from importer.ledger.interface import NoLedger
+from importer.ledger.opening import open_ledger
 from importer.ledger.postgres import postgres_connection as module
 from tests.ledger.cutting_proxy import Cut, CuttingProxy
 from tests.ledger.samples import ACCOUNT, DONE, SENT, attempt, done, sent
@@ -18,6 +20,7 @@ from tests.postgres_server import PASSWORD, PostgresServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from importer.ledger.ledger import Ledger
     from importer.ledger.postgres.postgres_connection import PostgresTransaction
 
 

@@ -6,9 +6,11 @@ import polars as pl
 import pytest
 
 from importer.delivery.protocol.states import NEW, Transition
-from importer.ledger import Account, Mapped, open_ledger, read_accounts
 from importer.ledger import ledger as module
+from importer.ledger.account import Account
 from importer.ledger.known_versions import FINGERPRINT, Range, of_range
+from importer.ledger.ledger import Mapped
+from importer.ledger.opening import open_ledger, read_accounts
 from tests.ledger.samples import (
     ACCOUNT,
     DONE,

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import UsageError
-from importer.ledger import Account, LedgerAddress, joined, open_ledger, open_tables
+from importer.ledger.account import Account
+from importer.ledger.opening import joined, open_ledger, open_tables
 from importer.ledger.renamed import Known, look_alikes, move, refusal, to_move
 from tests.ledger.samples import done, raw, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from importer.ledger.address import LedgerAddress
 
 OLD, NEW = "https://api.momentco.io", "https://api.momentpay.net"
 LOOPBACK = "http://127.0.0.1:8787"

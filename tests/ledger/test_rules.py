@@ -17,7 +17,7 @@ from importer.delivery.protocol.states import (
     Transition,
     generation,
 )
-from importer.ledger import open_ledger
+from importer.ledger.opening import open_ledger
 from tests.ledger.samples import ACCOUNT, DONE, EVERY_STATE, PRINT_B, REJECTED, SENT, Place
 
 

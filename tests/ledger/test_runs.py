@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from importer.delivery.protocol.states import Attempt
-from importer.ledger import Ledger, Run, open_ledger, run_table
-from importer.ledger.run_table import tries_of
-from tests.ledger.samples import ACCOUNT, Place, sent
+from importer.ledger import ledger as ledger_module
+from importer.ledger import run_table
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
+from importer.ledger.run_table import Run, tries_of
+from tests.ledger.samples import ACCOUNT, Place, done, sent
+
+if TYPE_CHECKING:
+    from importer.ledger.ledger import Ledger
 
 KEY = "sk_test_obviously_fictional"
 
 
-def begin(ledger: Ledger, run_id: str, at: float, digest: str) -> None:
+def begin(ledger: Ledger, run_id: str, at: float, digest: str, command: str = "run") -> None:
     """Begin a run of two sources."""
     ledger.begin_run(
         run_id,
         started_at=at,
-        command="run",
+        command=command,
         version="0.1.0",
         key_digest=digest,
         sources=["a.csv", "b.csv"],
@@ -51,6 +58,42 @@ def test_many_runs_are_read_some_at_a_time(place: Place, monkeypatch: pytest.Mon
         for number in range(5):
             begin(ledger, f"r{number}", float(number), "aa")
         assert [run.run_id for run in ledger.every_run()] == ["r4", "r3", "r2", "r1", "r0"]
+
+
+def test_ids_that_several_references_have_are_found_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the run that settled one of them, or by the next after it was killed; a dry run is none.
+
+    Also where ids are more than are read at once, and for a run that names its own.
+    """
+    monkeypatch.setattr(ledger_module, "PAGE", 2)
+    with open_ledger(place(), ACCOUNT) as ledger:
+
+        def settle(run_id: str, *rows: tuple[str, str], command: str = "run") -> None:
+            begin(ledger, run_id, 1.0, "aa", command)
+            changes = [change for ref, one in rows for change in (sent(ref), done(ref, one))]
+            ledger.apply(changes, [], run_id=run_id, now=1.0)
+
+        def found(run_id: str, ids: list[str] | None = None) -> list[tuple[str, int, str, str]]:
+            return [one[:] for one in ledger.shared_ids(run_id, ids)]
+
+        assert found("r0") == []
+        settle("r1", ("A", "bcus_1"), ("B", "bcus_1"), ("C", "bcus_3"), ("F", "bcus_6"))
+        assert found("r1") == found("r1", ["bcus_1", "bcus_3"]) == [("bcus_1", 2, "A", "B")]
+        ledger.end_run("r1", ended_at=2.0, exit_code=1)
+        settle("r2", ("D", "bcus_4"))
+        assert found("r2") == found("r2", ["bcus_4"]) == []
+        ledger.end_run("r2", ended_at=2.0, exit_code=0)
+        settle("killed", ("E", "bcus_1"), ("G", "bcus_4"))
+        settle("dry", command="dry run")
+        ledger.end_run("dry", ended_at=2.0, exit_code=0)
+        settle("r3", ("H", "bcus_6"))
+        three = [("bcus_1", 3, "A", "E"), ("bcus_4", 2, "D", "G"), ("bcus_6", 2, "F", "H")]
+        assert found("r3") == found("r3", ["bcus_6"]) == three
+        with open_ledger(place(), Account("https://api.example.com", "live")) as other:
+            begin(other, "r4", 1.0, "aa")
+            assert list(other.shared_ids("r4")) == []
 
 
 def vain_run(ledger: Ledger, number: int, at: float, *events: str) -> None:

@@ -28,13 +28,16 @@ from importer.delivery.protocol.states import (
     hashes,
 )
 from importer.errors import BugFound
-from importer.ledger import Ledger, open_ledger, sync_table
+from importer.ledger import sync_table
+from importer.ledger.opening import open_ledger
 from importer.ledger.sync_table import decode, encode, fold_updates
 from importer.outcomes import Outcome
 from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, Place, raw, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from importer.ledger.ledger import Ledger
 
 ROW = {"name": "Ada", "balance": 5, "metadata": {"plan": "gold"}}
 FIELD = st.sampled_from(["name", "balance", "metadata.plan", "metadata.\u00e9"])
@@ -89,6 +92,10 @@ def test_what_moment_confirmed_at_creation_is_the_base(place: Place) -> None:
         ledger.apply([Transition("C", SENT, found, seen=some)], [], run_id="r", now=2.0)
         ledger.apply([sent("D")], [], run_id="r", now=2.0)
         assert ledger.updates(["C", "D", "E"]) == {"C": Synced("bcus_3", 0, some)}
+        states, updates = ledger.states([*"ABCDE"]), ledger.updates([*"ABCDE"])
+        known = {one: (state, updates.get(one)) for one, state in states.items()}
+        assert ledger.known([*"ABCDE"]) == known
+        assert [*known] == [*"ABCD"]
 
 
 @pytest.mark.parametrize("counted", [True, False])
@@ -148,6 +155,7 @@ def test_an_update_is_open_until_it_is_closed(place: Place) -> None:
         ]
         versions.append(ledger.version())
         assert ledger.updates(["A", "B"])["A"] == open_now
+        assert ledger.known(["A"])["A"][1] == open_now
         assert ledger.open_updates() == 1
         # An open update is not in step with any version.
         [frame] = ledger.versions(["A"])

@@ -6,12 +6,15 @@ import shutil
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.states import NEW, Transition
-from importer.ledger import Account, Ledger, Standing, open_ledger
+from importer.ledger.account import Account, Standing
+from importer.ledger.opening import open_ledger
 from importer.ledger.sqlite.migrations import STEPS, migrate
 from tests.ledger.samples import ACCOUNT, DONE, REJECTED, SENT, Place, attempt, done, raw, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from importer.ledger.ledger import Ledger
 
 PLAN, OTHER_PLAN = "d" * 64, "e" * 64
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.job.source_reading import Judge
-from importer.mapping import Bound, Mapped, Mapping, bind
+from importer.mapping.bound import Bound, Mapped, bind
+from importer.mapping.model import Mapping
 from importer.source.records import CellFault, Layout, Malformed, RecordBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from importer.mapping.money.money_text import NumberFormat
-    from importer.rows import Judged
+    from importer.rows.judged import Judged
 
 REFERENCE = '[fields.external_reference]\ncolumn = "Nr"\n'
 

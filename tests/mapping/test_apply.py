@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.errors import SourceError
-from importer.mapping import Mapping, bind
+from importer.mapping.bound import bind
+from importer.mapping.model import Mapping
 from importer.source.records import Layout, RecordBatch
 
 if TYPE_CHECKING:
-    from importer.mapping import Bound, Mapped
+    from importer.mapping.bound import Bound, Mapped
 
 REFERENCE = {"external_reference": {"column": "No"}}
 

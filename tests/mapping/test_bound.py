@@ -218,6 +218,30 @@ def test_a_cell_that_nothing_looks_at_may_hold_anything() -> None:
     assert found.invalid == ()
 
 
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('="0042"', "0042"),
+        (' =" 0042 " ', "0042"),
+        ('="A ""B"" C"', 'A "B" C'),
+        ('=""', ""),
+        ('="NULL"', ""),
+        ("0042", "0042"),
+        ('="a"&"b"', '="a"&"b"'),
+        ("=0042", "=0042"),
+        ('"0042"', '"0042"'),
+        ('="it"s"', '="it"s"'),
+    ],
+)
+def test_a_text_formula_is_its_text(cell: str, text: str) -> None:
+    """Only one text as a whole, and only where the mapping says so; any other formula stays."""
+    source = '[source]\nempty = ["NULL"]\ntext_formulas = true\n'
+    toml = f'{REFERENCE}{source}[fields.name]\ncolumn = "Who"\n'
+    batch = batch_of(("Nr", "Who"), ("1", cell))
+    assert values(toml, batch, "name") == [text]
+    assert values(toml.replace("true", "false"), batch, "name") == [cell.strip()]
+
+
 def test_an_error_that_the_mapping_calls_empty_is_an_empty_cell() -> None:
     """``empty = ["#N/A"]`` says so of an Excel error as of a text, in fields and in filters."""
     toml = f'{REFERENCE}[source]\nempty = ["#N/A"]\n[fields.name]\ncolumn = "Who"\n'

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.outcomes import Outcome
-from importer.plan import Staging
+from importer.outcomes import OnDuplicate, Outcome
 from importer.plan.make import settle_duplicates, would_create
-from importer.rows import OnDuplicate
+from importer.plan.staging import Staging
 from tests.mapping.applying import apply, batch_of, judged
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 PLAIN = '[fields.external_reference]\ncolumn = "Nr"\n'
 NFC = f"{PLAIN}nfc = true\n"
 MARKED = f'{PLAIN}sanitise = "apostrophe"\n'
+FORMULAS = f"{PLAIN}[source]\ntext_formulas = true\n"
 MAPPED = f'{PLAIN}values = {{ old = "C-1" }}\n'
 JOINED = '[fields.external_reference]\ntemplate = "{Nr}{Sub}"\n'
 EITHER = '[fields.external_reference]\ncolumns = ["Nr", "Sub"]\n'
@@ -48,6 +48,7 @@ def told(
     [
         (MAPPED, ("old", ""), ("C-1", "")),
         (MARKED, ("'0042", ""), ("0042", "")),
+        (FORMULAS, ('="0042"', ""), ("0042", "")),
         (JOINED, ("A1", "2"), ("A", "12")),
         (EITHER, ("7", ""), ("", "7")),
     ],

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.mapping import load_mapping
 from importer.mapping import model as models
+from importer.mapping.load import load_mapping
 from importer.mapping.money.money_format import FORMATS
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import UsageError
-from importer.mapping import load_mapping, presets
-from importer.mapping.load import place_of
+from importer.mapping import presets
+from importer.mapping.load import load_mapping, place_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -541,13 +541,27 @@ def test_a_reference_of_anything_is_asked_about(name: str, taken: bool) -> None:
 
 def test_a_reference_that_a_program_changed_is_pointed_out() -> None:
     """Escaping is offered for other signs, never for what a spreadsheet wrote about a number."""
-    wrapped = {"Customer No": [f'="{number:04}"' for number in range(ROWS)]}
-    found = choice(propose(facts_of(wrapped), Answers()), "fields", "external_reference")
-    assert any('wrapped in =""' in warning for warning in found.warnings)
+    changed = {"Customer No": [f"{number * 7}.0" for number in range(ROWS)]}
+    found = choice(propose(facts_of(changed), Answers()), "fields", "external_reference")
+    assert any("written with .0" in warning for warning in found.warnings)
     assert found.instead == ()
     other = {"Customer No": [f"A/{number}" for number in range(ROWS)]}
     found = choice(propose(facts_of(other), Answers()), "fields", "external_reference")
     assert "sanitise" in found.instead[0]
+
+
+def test_a_text_that_is_wrapped_for_a_spreadsheet_is_that_text() -> None:
+    """Numbers in ``=""`` are numbers to dial and references, and the mapping says how."""
+    wrapped = {
+        "Customer No": [f'="{number * 7:04}"' for number in range(ROWS)],
+        "Cell": [f'="08212345{number:02}"' for number in range(ROWS)],
+    }
+    facts = facts_of(wrapped)
+    assert facts.text_formulas == 2 * ROWS
+    proposal = propose(facts, Answers(region="ZA"))
+    assert choice(proposal, "fields", "external_reference").warnings == ()
+    assert choice(proposal, "fields", "phone").entry == {"column": "Cell", "region": "ZA"}
+    assert any("text_formulas" in note for note in proposal.notes)
 
 
 def test_a_firm_and_its_contact_are_asked_about() -> None:
@@ -603,3 +617,136 @@ def test_moments_daily_file_says_its_country_too() -> None:
     columns = customers(Tel=[f"08200000{number:02d}" for number in range(ROWS)])
     proposal = propose(facts_of(columns, "ZA_acme_dailyfile_2026-01-02.csv"), Answers())
     assert choice(proposal, "fields", "phone").entry["region"] == "ZA"
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "unit"),
+    [
+        ("balance", ["1200.5000", "0.0000"], "major"),
+        ("Amount", ["12.5", "7"], "major"),
+        ("balance_cents", ["1200", "-45"], "minor"),
+        ("AmountInCents", ["1200", "0"], "minor"),
+        ("Saldo (cent)", ["1200", "0"], "minor"),
+        ("balance_cents", ["12.50", "1"], None),
+        ("balance", ["1200", "0"], None),
+        ("Central balance", ["1200", "0"], None),
+    ],
+)
+def test_the_unit_is_what_values_and_name_say(
+    name: str, cells: list[str], unit: str | None
+) -> None:
+    """Decimals make whole units, a name of cents minor ones; where both are it is asked."""
+    proposal = propose(facts_of(amounts(name, cells)), Answers(balance=(name,), positive="debit"))
+    assert choice(proposal, "fields", "balance").entry.get("unit") == unit
+    assert open_answers(proposal) == ([] if unit else ["unit"])
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "answer", "code", "looks"),
+    [
+        ("Saldo EUR", ["12.50"], None, "EUR", 0),
+        ("Balance (ZAR)", ["12.50"], None, "ZAR", 0),
+        ("BALANCE_USD", ["12.50"], None, "USD", 0),
+        ("Saldo EUR", ["12.50"], "EUR", "EUR", 0),
+        ("Saldo EUR", ["12.50"], "ZAR", "ZAR", 1),
+        ("Balance", ["€ 12.50"], "ZAR", "ZAR", 1),
+        ("Saldo EUR", ["USD 12.50"], "ZAR", "ZAR", 2),
+        ("Saldo EUR", ["USD 12.50"], None, None, 0),
+        ("Balance", ["R 12.50"], None, None, 0),
+        ("BALANCE ALL", ["12.50"], None, None, 0),
+        ("Balance all", ["12.50"], None, None, 0),
+    ],
+)
+def test_the_currency_in_the_name_of_an_amount(
+    name: str, cells: list[str], answer: str | None, code: str | None, looks: int
+) -> None:
+    """It counts as a sign in the amounts does; who says another one is told."""
+    columns = customers(**{name: cells * ROWS})
+    said = Answers(balance=(name,), currency=answer, positive="debit")
+    proposal = propose(facts_of(columns), said)
+    assert open_answers(proposal) == ([] if code else ["currency"])
+    if code:
+        found = choice(proposal, "fields", "currency")
+        assert (found.entry, len(found.warnings)) == ({"constant": code}, looks)
+    elif "USD" in cells[0] or "R" in cells[0]:
+        (question,) = proposal.questions
+        first = {"Balance": "ZAR"}.get(name, "USD")
+        assert question.suggestions[0].answer == first
+
+
+def test_a_text_that_names_no_currency_is_asked_about() -> None:
+    """Where it is all that stands there; it alone then means the answer."""
+    columns = customers(**{"Balance": ["12.50"] * ROWS, "Currency Code": ["0"] * ROWS})
+    proposal = propose(facts_of(columns), Answers(positive="debit"))
+    assert open_answers(proposal) == ["currency"]
+    proposal = propose(facts_of(columns), Answers(positive="debit", currency="ZAR"))
+    entry = {"column": "Currency Code", "values": {"0": "ZAR"}, "default": "ZAR"}
+    assert choice(proposal, "fields", "currency").entry == entry
+    for cells in (["0", "1"], ["South African Rand"]):
+        columns["Currency Code"] = (cells * ROWS)[:ROWS]
+        found = choice(propose(facts_of(columns), Answers(positive="debit")), "fields", "currency")
+        assert found.entry == {"column": "Currency Code"}
+        assert len(found.warnings) == len(cells)
+
+
+def test_blanks_around_the_name_of_a_column_are_no_part_of_it() -> None:
+    """As SQL*Plus pads them: proposals and answers name the column without."""
+    numbers = {"CUSTNO    ": [f"C-{number * 7}" for number in range(ROWS)]}
+    facts = facts_of({**numbers, "NAME          ": ["Ada"] * ROWS})
+    for said in (Answers(), Answers(reference=("CUSTNO",)), Answers(reference=("CUSTNO    ",))):
+        proposal = propose(facts, said)
+        assert choice(proposal, "fields", "external_reference").entry == {"column": "CUSTNO"}
+        assert choice(proposal, "fields", "name").entry == {"column": "NAME"}
+
+
+def test_what_a_column_is_called_and_holds_in_another_form_is_not_left_out() -> None:
+    """Several addresses in a cell are for check to tell of; an apostrophe is a spreadsheet's."""
+    columns = customers(
+        **{
+            "Person - Email - Work": ["ada@example.com, bo@example.com"] * ROWS,
+            "Phone Number": ["'+27821234567"] * ROWS,
+        }
+    )
+    proposal = propose(facts_of(columns), Answers())
+    assert choice(proposal, "fields", "email").entry == {"column": "Person - Email - Work"}
+    assert choice(proposal, "fields", "phone").entry == {"column": "Phone Number", "region": "ZA"}
+
+
+def test_initials_stand_in_for_a_first_name() -> None:
+    """Beside a first name they are nothing."""
+    columns = customers(INITIALS=["T J"] * ROWS, SURNAME=["Nkosi"] * ROWS)
+    found = choice(propose(facts_of(columns), Answers()), "fields", "name")
+    assert found.entry == {"template": "{INITIALS} {SURNAME}"}
+    columns["First Name"] = ["Thabo"] * ROWS
+    found = choice(propose(facts_of(columns), Answers()), "fields", "name")
+    assert found.entry == {"template": "{First Name} {SURNAME}"}
+
+
+def test_the_mobile_phone_comes_first() -> None:
+    """Of two numbers of one customer it is the one that takes messages."""
+    columns = customers(Telephone=["+27115551234"] * ROWS, Cell=["+27821234567"] * ROWS)
+    found = choice(propose(facts_of(columns), Answers()), "fields", "phone")
+    assert found.entry == {"columns": ["Cell", "Telephone"]}
+
+
+@pytest.mark.parametrize(
+    ("more", "note"),
+    [
+        ({"Mobile": ["2.78E+10"] * ROWS}, "shortened 30 numbers"),
+        ({"Email": ["NA", "ada@example.com"] * 15}, '"NA" stands in 15 cells'),
+        (
+            {"Email": ["NA", "ada@example.com"] * 15, "Country": ["NA", "ZA"] * 15},
+            "may be Namibia",
+        ),
+        ({"Description": ["Acme CC"] * ROWS}, "no column is taken for the name"),
+        (
+            {"30 Days": ["0.00"] * ROWS, "Total": ["12.50", "0.00"] * 15},
+            '"Total", "30 Days" may hold amounts: --balance',
+        ),
+    ],
+)
+def test_what_is_lost_is_said(more: dict[str, list[str]], note: str) -> None:
+    """Numbers that a spreadsheet shortened, NA of R, and a name that no column has."""
+    assert any(note in one for one in propose(facts_of(customers(**more)), Answers()).notes)
+    fine = customers(Name=["Ada"] * ROWS, Mobile=["+27821234567"] * ROWS, Country=["NA"] * ROWS)
+    assert propose(facts_of(fine), Answers()).notes == []

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from importer.errors import UsageError
-from importer.mapping import Mapping
+from importer.mapping.model import Mapping
 from importer.mapping.updates import parse_updates, updates_text
 
 START = 'version = 1\n[fields.external_reference]\ncolumn = "No"\n[update]\n'

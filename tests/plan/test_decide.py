@@ -6,7 +6,7 @@ import pytest
 
 from importer.delivery.protocol.states import NEW, Done, Origin, Rejected, Sent, State
 from importer.outcomes import Outcome
-from importer.plan import decide
+from importer.plan.decide import decide
 
 SAME, OTHER = b"s" * 32, b"o" * 32
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.outcomes import Outcome
-from importer.plan import Staging
 from importer.plan.frames import position
 from importer.plan.plan_digest import digest_of
-from importer.rows import Problem, Row
+from importer.plan.staging import Staging
 from importer.rows.payload import fingerprint
+from importer.rows.row import Problem, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.delivery.protocol.states import NEW, Done, Origin, Rejected, Sent, State, Transition
-from importer.ledger import Account, Ledger, open_ledger
-from importer.plan import Staging, make_plan
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
 from importer.plan.forecast import EXAMPLES, Example, Forecast, forecast, masked_fields
-from importer.rows import Row
+from importer.plan.make import make_plan
+from importer.plan.staging import Staging
 from importer.rows.payload import canonical, fingerprint
+from importer.rows.row import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from importer.ledger.ledger import Ledger
 
 ACCOUNT = Account("https://api.example.com", "test")
 OTHER = fingerprint("another version")

@@ -23,15 +23,17 @@ from importer.delivery.protocol.states import (
     Transition,
     UpdateState,
 )
-from importer.ledger import Account, open_ledger
+from importer.ledger.account import Account
 from importer.ledger.field_hashes import hashes_of
 from importer.ledger.known_versions import COLUMNS
+from importer.ledger.opening import open_ledger
 from importer.ledger.sqlite import sqlite_ledger
-from importer.outcomes import Outcome
-from importer.plan import Staging, decide, make_plan, rows_to_deliver
-from importer.plan.make import settle_duplicates
-from importer.rows import OnDuplicate, Problem, Row
+from importer.outcomes import OnDuplicate, Outcome
+from importer.plan.decide import decide
+from importer.plan.make import make_plan, rows_to_deliver, settle_duplicates
+from importer.plan.staging import Staging
 from importer.rows.payload import fingerprint
+from importer.rows.row import Problem, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,8 +79,14 @@ class Known:
         done = {one: state for one, state in known.items() if isinstance(state, Done)}
         return {one: Synced(state.customer_id, 0) for one, state in done.items()}
 
-    def hasher(self) -> Hasher:
+    def known(self, references: Sequence[str]) -> dict[str, tuple[State, UpdateState | None]]:
+        """As ``Ledger.known``."""
+        updates = self.updates(references)
+        return {one: (state, updates.get(one)) for one, state in self.states(references).items()}
+
+    def hasher(self, *, remember: bool = True) -> Hasher:
         """As ``Ledger.hasher``."""
+        del remember
         return lambda reference, document: hashes_of(reference, document, b"salt")
 
     def changed_fields(self, payloads: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

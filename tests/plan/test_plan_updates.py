@@ -22,17 +22,20 @@ from importer.delivery.protocol.states import (
     Verdict,
 )
 from importer.delivery.protocol.updating import Rule, UpdatePolicy
-from importer.ledger import Account, Ledger, open_ledger
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
 from importer.outcomes import Outcome
-from importer.plan import Staging, make_plan, rows_to_deliver
 from importer.plan.forecast import forecast
-from importer.plan.make import would_deliver
-from importer.rows import Row
+from importer.plan.make import make_plan, rows_to_deliver, would_deliver
+from importer.plan.staging import Staging
 from importer.rows.payload import canonical, fingerprint
+from importer.rows.row import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from importer.ledger.ledger import Ledger
 
 ACCOUNT = Account("https://api.example.com", "test")
 BEFORE = {"name": "Ada", "balance": 5, "currency": "ZAR", "metadata": {"tier": "gold"}}
@@ -135,7 +138,7 @@ def test_a_forecast_counts_fields_and_requests(ledger: Ledger) -> None:
     staging.add([row(2, "A", {**LATER, "metadata": {"tier": "x"}}), row(3, "B", BEFORE)])
     policy = UpdatePolicy((*MONEY.rules, ("metadata", Rule.IF_UNTOUCHED)))
     met = make_plan(staging, ledger, retry_rejected=False, updates=policy)
-    made = forecast(staging, ledger, policy)
+    made = forecast(staging, ledger)
     assert (met.to_update, met.new) == (1, 1)
     assert made.outcomes == {"would_create": 1, "would_update": 1}
     assert dict(made.updated_fields) == {"name": 1, "balance": 1, "metadata.tier": 1}

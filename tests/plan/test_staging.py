@@ -10,11 +10,13 @@ import polars as pl
 import pytest
 
 from importer.errors import BugFound, UsageError
-from importer.outcomes import Outcome
-from importer.plan import Staging
+from importer.outcomes import OnDuplicate, Outcome
 from importer.plan.frames import position, source_and_line
-from importer.rows import OnDuplicate, Problem, Row, judge_batch, map_columns
+from importer.plan.staging import Staging
+from importer.rows.header_fields import map_columns
+from importer.rows.judged import judge_batch
 from importer.rows.payload import fingerprint
+from importer.rows.row import Problem, Row
 from importer.shard import Shard
 from importer.source.records import Layout, RecordBatch
 

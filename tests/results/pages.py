@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from importer.results import GroupReport, Summary, Timeline
 from importer.results.html_report import AccountLines, RunLine
+from importer.results.summary import GroupReport, Summary
+from importer.results.timeline import Timeline
 
 if TYPE_CHECKING:
     from importer.results.timeline import Interval

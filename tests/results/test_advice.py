@@ -12,8 +12,9 @@ from importer.mapping.toml_text import quoted
 from importer.results.advice import Setting, advice_on, as_toml
 from importer.results.groups import Cause, Group, Groups
 from importer.results.summary import MOST_GROUPS, report
-from importer.rows import CODES, Problem, Row
+from importer.rows.codes import CODES
 from importer.rows.mistakes import Mistake, reference_damage, shown_currency
+from importer.rows.row import Problem, Row
 
 
 def invalid(code: str, detail: str = "", column: str = "c") -> Cause:
@@ -89,25 +90,25 @@ def test_lost_digits_are_no_matter_of_the_mapping(detail: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "mistake"),
+    ("value", "mistake", "setting"),
     [
-        ('="0042"', Mistake.WRAPPED),
-        ("1,234", Mistake.GROUPED),
-        ("12 345 678", Mistake.GROUPED),
-        ("42.0", Mistake.FLOAT),
-        ("1.2E+15", Mistake.SHORTENED),
-        ("12,34", None),
-        ("10.200", None),
-        ("A 100", None),
+        ('="0042"', Mistake.WRAPPED, ["text_formulas"]),
+        ("1,234", Mistake.GROUPED, []),
+        ("12 345 678", Mistake.GROUPED, []),
+        ("42.0", Mistake.FLOAT, []),
+        ("1.2E+15", Mistake.SHORTENED, []),
+        ("12,34", None, ["sanitise"]),
+        ("10.200", None, ["sanitise"]),
+        ("A 100", None, ["sanitise"]),
     ],
 )
 def test_a_reference_that_a_program_changed_is_not_escaped(
-    value: str, mistake: Mistake | None
+    value: str, mistake: Mistake | None, setting: list[str]
 ) -> None:
     """Escaped it would be another customer's; whatever else it holds can be escaped."""
     assert reference_damage(value) is mistake
     advice = advice_on(invalid("reference_charset", mistake or ""))
-    assert bool(advice.settings) is (mistake is None)
+    assert [one.key for one in advice.settings] == setting
 
 
 @pytest.mark.parametrize("detail", [Mistake.FLOAT, Mistake.SHORTENED])

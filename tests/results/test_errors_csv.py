@@ -10,11 +10,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from importer.outcomes import Outcome
-from importer.plan import StagedRow, Staging
-from importer.plan.frames import position
-from importer.results import Workspace, write_errors
-from importer.rows import Problem, Row
-from importer.source import Layout, SourceOptions, open_source
+from importer.plan.frames import StagedRow, position
+from importer.plan.staging import Staging
+from importer.results.record_files import write_errors
+from importer.results.workspace import Workspace
+from importer.rows.row import Problem, Row
+from importer.source.opened import open_source
+from importer.source.records import Layout
+from importer.source.source_options import SourceOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

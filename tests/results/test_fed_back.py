@@ -15,17 +15,16 @@ from hypothesis import strategies as st
 
 from importer.job.check import check
 from importer.job.job_settings import InputSettings
-from importer.mapping import load_mapping
-from importer.source import Layout, RecordBatch
+from importer.mapping.load import load_mapping
 from importer.source.fed_back import ADDED, Digester, ErrorsFile, escape_cell
-from importer.source.records import Kind, SourceFault, Unseen, kind_series
+from importer.source.records import Kind, Layout, RecordBatch, SourceFault, Unseen, kind_series
 from tests.source.workbooks import Raw, error, write_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from importer.mapping import Mapping
+    from importer.mapping.model import Mapping
 
 HEADER = ["external_reference", "name", "email", "currency", "balance"]
 Table = list[list[str]]

@@ -7,11 +7,10 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.plan import Failure
-from importer.plan.frames import position
+from importer.plan.frames import Failure, position
 from importer.results import groups
 from importer.results.groups import MAX_DETAIL, MAX_GROUPS, MAX_LINES, Groups, field_named
-from importer.rows import Problem, Row
+from importer.rows.row import Problem, Row
 
 
 def row(line: int, *problems: Problem, source: int = 0) -> Row:

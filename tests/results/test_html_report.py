@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import os
 import re
+import shutil
+import stat
 import sys
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -14,11 +17,13 @@ import pytest
 from jinja2 import Environment
 
 from importer.outcomes import Outcome
+from importer.results import html_report
 from importer.results.chart import bar, ceiling, ticks
 from importer.results.html_report import (
     MARKS,
     TEMPLATES,
     _templates,
+    compile_templates,
     in_one_sentence,
     render_run,
     render_runs,
@@ -277,6 +282,8 @@ def test_templates_are_compiled_once_and_what_is_damaged_again(
         assert bool(compiled) is compiles
 
     page = render_run(day_two(), [])
+    umask, real_file = os.umask(0o022), html_report.__file__
+    os.umask(umask)
     monkeypatch.setattr(Environment, "compile", compile_)
     monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "kept"))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -285,11 +292,27 @@ def test_templates_are_compiled_once_and_what_is_damaged_again(
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     renders(compiles=True)
     renders(compiles=False)
-    kept = [*(tmp_path / "kept").rglob("*.pyc")]
+    kept = [one for one in (tmp_path / "kept").rglob("*") if one.is_file()]
+    assert {one.suffix for one in kept} == {".pyc"}
+    # Who installed it may be another user than who runs it.
+    assert {stat.S_IMODE(one.stat().st_mode) for one in kept} == {0o666 & ~umask}
     for one in kept:
         one.write_bytes(one.read_bytes()[:100])
     renders(compiles=True)
     renders(compiles=False)
+    # A layer of a container's image keeps times in whole seconds.
+    monkeypatch.setattr(html_report, "__file__", str(tmp_path / "in_a_layer.py"))
+    shutil.copy(real_file, tmp_path / "in_a_layer.py")
+    for digits in (999_999_999, 0):
+        os.utime(tmp_path / "in_a_layer.py", ns=(0, 10**18 + digits))
+        renders(compiles=digits > 0)
+    # As an image is made by one user, and used by another who may write nothing.
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "image"))
+    _templates.cache_clear()
+    compile_templates()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    renders(compiles=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setattr(sys, "pycache_prefix", str(kept[0]))
     renders(compiles=True)
     _templates.cache_clear()

@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.outcomes import Outcome
-from importer.plan import Staging
-from importer.results import Workspace, write_results
-from importer.results.record_files import COLUMNS
-from importer.rows import Problem, Row
+from importer.plan.staging import Staging
+from importer.results.record_files import COLUMNS, write_results
+from importer.results.workspace import Workspace
 from importer.rows.payload import fingerprint
+from importer.rows.row import Problem, Row
 from importer.source.fed_back import escape_formula
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from importer.plan import StagedRow
+    from importer.plan.frames import StagedRow
 
 TEXT = st.text(
     st.sampled_from("=+-@\t\r\n'\",; 0159aé\U0001f600\u2028")

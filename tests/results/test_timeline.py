@@ -13,8 +13,16 @@ from importer.delivery.pacing import outage
 from importer.delivery.pacing.pace import Kind, PaceSettings, Sample, adapt, explain, start
 from importer.delivery.pacing.server_hints import RateLimitHint
 from importer.delivery.pacing.valve import Valve
-from importer.results import Workspace, write_pace
-from importer.results.timeline import MOST, OTHER_REASON, Timeline, coarser, read_pace, reason_of
+from importer.results.timeline import (
+    MOST,
+    OTHER_REASON,
+    Timeline,
+    coarser,
+    read_pace,
+    reason_of,
+    write_pace,
+)
+from importer.results.workspace import Workspace
 
 
 def sampled(samples: list[tuple[float, int, int, str]]) -> Timeline:

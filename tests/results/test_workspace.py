@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import UsageError
-from importer.results import Workspace
+from importer.results.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     """The next run removes a killed run's folder, but not that of a run that still works."""
     kill = (
         "import os, signal, sys; from pathlib import Path;"
-        "from importer.results import Workspace;"
+        "from importer.results.workspace import Workspace;"
         "w = Workspace(Path(sys.argv[1]), 'killed'); w.open_text('personal').write('x');"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

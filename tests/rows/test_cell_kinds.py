@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from importer.rows import judge_batch, map_columns
+from importer.rows.header_fields import map_columns
+from importer.rows.judged import judge_batch
 from importer.source.records import (
     CellFault,
     Kind,

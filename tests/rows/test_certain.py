@@ -14,10 +14,11 @@ from importer.rows.certain import PAYLOAD, certain_payloads
 from importer.rows.currencies import ACTIVE
 from importer.rows.header_fields import ColumnMap, map_columns
 from importer.rows.judge import judge
-from importer.rows.judged import judge_batch, rows_of
+from importer.rows.judged import judge_batch
 from importer.rows.payload import carried_fields
 from importer.rows.text import TRIMMED
 from importer.source.records import Layout, RecordBatch
+from tests.rows.one_by_one import rows_of
 
 FIELDS = ("external_reference", "name", "email", "phone", "currency", "balance")
 NAMES = (*FIELDS, "metadata", "metadata.b", 'metadata.a "quoted" \\', "metadata.é", "colour")
@@ -231,7 +232,8 @@ def test_a_clean_file_needs_no_pydantic() -> None:
     """Loading the model takes longer than checking a small file, so it waits for a doubtful row."""
     script = (
         "import sys, polars as pl\n"
-        "from importer.rows import judge_batch, map_columns\n"
+        "from importer.rows.header_fields import map_columns\n"
+        "from importer.rows.judged import judge_batch\n"
         "from importer.source.records import Layout, RecordBatch\n"
         "columns = map_columns(Layout('a.csv', ('external_reference',)), strict=False)\n"
         "for cell in ('A1', 'a b'):\n"

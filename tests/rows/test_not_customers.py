@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.rows import judge_batch, map_columns
+from importer.rows.header_fields import map_columns
+from importer.rows.judged import judge_batch
 from importer.rows.not_customers import EdgeLines
 from importer.source.records import Layout, Malformed, RecordBatch
 

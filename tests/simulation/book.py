@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,19 +9,21 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import SourceError
-from importer.rows import certain, judge_batch, map_columns
+from importer.rows import certain
+from importer.rows.certain import PAYLOAD
+from importer.rows.header_fields import map_columns
+from importer.rows.judged import SCHEMA, Judged, judge_batch
+from importer.rows.row import Row
 from importer.source.records import Layout, RecordBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from importer.rows import Judged
     from importer.rows.header_fields import ColumnMap
     from tests.simulation.luck import Luck
 
 HEADER = ("external_reference", "name", "email", "currency", "balance")
 COLUMNS = map_columns(Layout("customers.csv", HEADER), strict=False)
-_SCHEMA = dict.fromkeys(HEADER, pl.String)
 REFUSED = "Refused"
 """Moment's own rule in this simulation: it refuses a customer whose name begins with this word."""
 
@@ -97,23 +98,45 @@ class File:
         }
 
 
-@functools.lru_cache(maxsize=1024)
+_JUDGED: dict[Entry, Row | tuple[str, bytes, str]] = {}
+"""What the product's own rules say of each entry: invalid, or its reference, fingerprint, payload.
+
+Kept for all histories of a process: of batches of a few rows hardly two are the same."""
+_PAYLOADS: dict[tuple[str, ...], str] = {}
+"""Payloads by their cells, as the product makes them again."""
+
+
 def _judged(entries: tuple[Entry, ...], line: int) -> Judged:
-    """Entries from a line on, by the product's own rules; what was judged before is kept."""
-    frame = pl.DataFrame([one.cells for one in entries], schema=_SCHEMA, orient="row")
-    return judge_batch(RecordBatch(0, frame, range(line, line + len(entries))), COLUMNS)
+    """Entries from a line on, by the product's own rules."""
+    if new := tuple({one: None for one in entries if one not in _JUDGED}):
+        judged = judge_batch(RecordBatch(0, _frame(new, HEADER), range(len(new))), COLUMNS)
+        if judged.columns is not COLUMNS:
+            raise AssertionError("a payload does not follow from its cells")
+        _JUDGED.update({new[row.line]: row for row in judged.invalid})
+        _JUDGED.update({new[at]: (*said,) for at, *said in judged.valid.iter_rows()})
+    told = [(at, one, _JUDGED[one]) for at, one in enumerate(entries, start=line)]
+    valid = [(at, one, said) for at, one, said in told if not isinstance(said, Row)]
+    return Judged(
+        0,
+        pl.DataFrame([(at, *said) for at, _, said in valid], schema=SCHEMA, orient="row"),
+        _frame([one for _, one, _ in valid], map(str, range(len(HEADER)))),
+        tuple(replace(said, line=at) for at, _, said in told if isinstance(said, Row)),
+        columns=COLUMNS,
+    )
+
+
+def _frame(entries: Iterable[Entry], names: Iterable[str]) -> pl.DataFrame:
+    schema = dict.fromkeys(names, pl.String)
+    return pl.DataFrame([one.cells for one in entries], schema=schema, orient="row")
 
 
 def payloads_again(cells: pl.DataFrame, columns: ColumnMap) -> pl.Series:
     """As the staging makes them from the cells of a file; what was made before is kept."""
-    del columns
-    return _payloads(tuple(cells.iter_rows()), tuple(cells.columns))
-
-
-@functools.lru_cache(maxsize=1024)
-def _payloads(rows: tuple[tuple[str, ...], ...], names: tuple[str, ...]) -> pl.Series:
-    frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
-    return certain.payloads_again(frame, COLUMNS)
+    rows = cells.rows()
+    if new := [one for one in rows if one not in _PAYLOADS]:
+        frame = pl.DataFrame(new, schema=cells.schema, orient="row")
+        _PAYLOADS.update(zip(new, certain.payloads_again(frame, columns), strict=True))
+    return pl.Series(PAYLOAD, [_PAYLOADS[one] for one in rows], dtype=pl.String)
 
 
 class Book:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from importer.plan import StagedRow
+    from importer.plan.frames import StagedRow
     from tests.simulation.book import Book
     from tests.simulation.moment import Customer, Moment
     from tests.simulation.process import Importer

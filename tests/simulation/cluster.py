@@ -9,7 +9,7 @@ import trio
 
 from importer.engine.coordinator import WorkerLost
 from importer.engine.session import Session
-from importer.ledger import open_ledger
+from importer.ledger.opening import open_ledger
 from tests.simulation.disk import connector
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from importer.engine.row_batch import Answer, RowBatch, Standing, Stop
     from importer.engine.seam import EngineSettings
     from importer.job.world import World as Seams
-    from importer.ledger import Account, Ledger
+    from importer.ledger.account import Account
+    from importer.ledger.ledger import Ledger
     from tests.simulation.process import Importer
 
 FRESH_READ = True

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from importer.ledger import Ledger
+    from importer.ledger.ledger import Ledger
     from importer.ledger.statements import Database
     from tests.simulation.process import Importer
 

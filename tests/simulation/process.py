@@ -19,10 +19,11 @@ from importer.job.finish import fill_in_from_ledger
 from importer.job.job_settings import DeliverySettings
 from importer.job.observer import Observer, Progress
 from importer.job.world import World as Seams
-from importer.ledger import Account, Ledger, open_ledger
-from importer.plan import StagedRow, Staging, make_plan
-from importer.plan.make import settle_duplicates
-from importer.rows import OnDuplicate
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
+from importer.outcomes import OnDuplicate
+from importer.plan.make import make_plan, settle_duplicates
+from importer.plan.staging import Staging
 from tests.simulation.checkers import RUN_WRONG
 from tests.simulation.cluster import Cluster
 from tests.simulation.disk import connector, lose_connections
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     import httpx
 
     from importer.delivery.protocol.flight import Settled
-    from importer.engine import EngineSettings
+    from importer.engine.seam import EngineSettings
+    from importer.ledger.ledger import Ledger
+    from importer.plan.frames import StagedRow
     from tests.simulation.book import File
     from tests.simulation.world import World
 

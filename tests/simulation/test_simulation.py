@@ -19,7 +19,7 @@ from importer.delivery.protocol.safeguards import UPDATES_ALL_ON, Safeguards
 from importer.delivery.protocol.updating import UpdatePolicy
 from importer.engine import coordinator
 from importer.job import deliver
-from importer.plan import StagedRow, Staging
+from importer.plan.staging import Staging
 from tests.simulation.ablations import (
     ABLATIONS,
     ENGINE_ABLATIONS,
@@ -35,6 +35,8 @@ from tests.simulation.sweep import die_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from importer.plan.frames import StagedRow
 
 SEEDS = range(200)
 """With a safeguard of ``ABLATIONS`` off, one of the first 138 breaks a promise, or none of the

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from importer.errors import SourceError
-from importer.source import SourceOptions
+from importer.source.source_options import SourceOptions
 from tests.source.reading import Content, content_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from importer.source import Kind, Layout, Malformed, RecordBatch, SourceOptions, open_source
+from importer.source.opened import open_source
+from importer.source.records import Kind, Layout, Malformed, RecordBatch
+from importer.source.source_options import SourceOptions
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -16,7 +18,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from importer.source import CellFault
+    from importer.source.records import CellFault
 
 
 __all__ = ["Content", "content_of", "lines_of_records", "zstd"]

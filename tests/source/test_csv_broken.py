@@ -11,9 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.errors import SourceError
-from importer.source import SourceOptions
 from importer.source.csv.careful import Framer
-from importer.source.source_options import MAX_FIELD, MAX_LINE_BYTES, MAX_RECORD, MAX_RECORD_LINES
+from importer.source.source_options import (
+    MAX_FIELD,
+    MAX_LINE_BYTES,
+    MAX_RECORD,
+    MAX_RECORD_LINES,
+    SourceOptions,
+)
 from tests.source.reading import content_of, lines_of_records
 
 if TYPE_CHECKING:

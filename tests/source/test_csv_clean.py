@@ -13,9 +13,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from importer.source import SourceOptions, open_source
 from importer.source.csv.careful import Framer
 from importer.source.csv.csv_source import parse_fast
+from importer.source.opened import open_source
+from importer.source.source_options import SourceOptions
 from tests.source.reading import content_of, lines_of_records
 
 if TYPE_CHECKING:

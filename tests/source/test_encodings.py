@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.errors import SourceError, UsageError
-from importer.source import SourceOptions, open_source
-from importer.source.source_options import SAMPLE_BYTES
+from importer.source.opened import open_source
+from importer.source.source_options import SAMPLE_BYTES, SourceOptions
 from importer.source.text.detect import Sample, detect
 from importer.source.text.encodings import codec_of, label_of
 from tests.source.names_of_people import NAMES as PEOPLE

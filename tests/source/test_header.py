@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from importer.errors import UsageError
+from importer.source.source_options import names_in, names_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -262,6 +265,7 @@ def test_an_end_mark_of_dos_is_no_record(read: Callable[..., Content]) -> None:
         (b"{\\rtf1 x}\n", "RTF"),
         (b"ARROW1\0\0x", "Feather"),
         (b"Obj\x01x", "Avro"),
+        (b"PARE\x1e\0\0\0\xf3", "encrypted Parquet"),
         (b"a,b\n1,2\n" + bytes(4096), "line 3 and what follows is nothing but NUL bytes"),
         (b"a,b\n1,2\n" + bytes(4096) + b"x", "binary file"),
     ],
@@ -285,14 +289,82 @@ def test_a_file_without_a_header_loses_no_record(
     assert not any(cell in error.message for cell in line.split(",")[2:])
 
 
+@pytest.mark.parametrize(
+    ("data", "header", "rows"),
+    [
+        (b"1,Ann,a@b.co\n2,Ben,c@d.co\n", "id,name,mail", [1, 2]),
+        (b"\n1,Ann,a@b.co\n", "id,name,mail", [2]),
+        (b"1;Ann\r\n2;Ben\r\n", "id,name", [1, 2]),
+        (b"1,Ann,\n2,Ben,\n", "id,name", [1, 2]),  # a delimiter at the end of every record
+        (b"1,\\N,x\n2,Ben,y\n", "id,name,", [1, 2]),  # a column that nobody needs
+        (b'1,"a\nb"\n2,c\n', "id,name", [1, 3]),
+        ("1\tZo\u00eb\n".encode("utf-16-le"), "id,name", [1]),
+        (b"A,null\nB,5\nC,6\n", "id,balance", [1, 2, 3]),  # no name of a column
+        (b"Ann,x\nBen,y\n", "name,kind", [1, 2]),
+    ],
+)
+def test_a_file_without_a_header_is_read_with_the_names_that_are_given(
+    read: Callable[..., Content], data: bytes, header: str, rows: list[int]
+) -> None:
+    """All of its lines are records, and keep their numbers."""
+    content = read(data, header=names_in(header))
+    assert [line for line, _ in content.rows] == rows
+    assert content.layout.columns[0] == names_in(header)[0]
+    assert (content.codes, content.layout.header_row) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (b"1,Ann,x\n", "line 1 has 3 cells, and the header that is given names 2"),
+        (b"1\n", "line 1 has 1 cell,"),
+        (b"no,balance\nC1,5.00\nC2,\n", "line 1 seems to name the columns"),
+        (b"\nno,mail\nC1,a@b.co\nC2,\\N\nC3,c@d.co\n", "line 2 seems to name the columns"),
+    ],
+)
+def test_names_that_do_not_fit_the_file_are_refused(
+    refused: Callable[..., SourceError], data: bytes, part: str
+) -> None:
+    """No cell gets another column's name, and a header is no customer."""
+    assert part in refused(data, header=("id", "balance")).message
+
+
+@pytest.mark.parametrize("text", ["", " , ", "id,id", 'id,"name'])
+def test_names_that_name_no_columns(text: str) -> None:
+    """None at all, the same twice, or broken quotes."""
+    with pytest.raises(UsageError):
+        names_in(text)
+
+
+def test_names_are_written_as_they_are_read() -> None:
+    """A comma in one is quoted, blanks about one are nothing."""
+    names = names_in(' id, "Name, first", ,mail')
+    assert names == ("id", "Name, first", "", "mail")
+    assert names_in(names_text(names)) == names
+
+
+def test_an_errors_file_has_a_header_of_its_own(read: Callable[..., Content]) -> None:
+    """What is said of its source does not hold for it."""
+    data = b"id,name,_line,_error_code,_error,_digest\nC1,Ann,1,x,y,ok\n"
+    assert read(data, header=("id", "name")).layout.columns[:2] == ("id", "name")
+
+
 def test_who_names_the_header_row_is_believed(read: Callable[..., Content]) -> None:
     """A column may be called 10.50, where somebody says that its line is the header."""
     assert read(b"no,10.50\n1,2\n", header_row=1).layout.columns == ("no", "10.50")
 
 
+def test_the_mark_above_a_list_of_myob_is_a_title(read: Callable[..., Content]) -> None:
+    """It is no JSON object, and the names stand on the line below it."""
+    data = b"{}\r\nCo./Last Name\tCard ID\r\nNkosi\tC1\r\nBotha\tC2\r\n"
+    content = read(data, find_header=True)
+    assert (content.layout.header_row, content.cells) == (2, [("Nkosi", "C1"), ("Botha", "C2")])
+
+
 def test_names_that_only_look_like_another_format(read: Callable[..., Content]) -> None:
     """ID;Phone is a header, and so is one name of several words, or in quotes of either kind."""
     assert read(b"ID;Phone\n1;x\n").cells == [("1", "x")]
+    assert read(b"PARENT;Phone\n1;x\n").cells == [("1", "x")]
     assert read(b"customer no\n1\n").cells == [("1",)]
     assert read(b"'t Hooft,b\n1,2\n").cells == [("1", "2")]
     assert read(b'"a"\n"1"\n').cells == [("1",)]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from importer.errors import SourceError, UsageError
-from importer.source import SourceOptions, https_file
+from importer.source import https_file
+from importer.source.source_options import SourceOptions
 from tests.delivery.test_connecting import certificate, served
 from tests.source.reading import content_of
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.errors import SourceError
-from importer.source import Kind, SourceOptions, open_source
 from importer.source.json_lines.json_source import cell_of, dumped, parse_record
-from importer.source.source_options import MAX_FIELD, MAX_RECORD
+from importer.source.opened import open_source
+from importer.source.records import Kind
+from importer.source.source_options import MAX_FIELD, MAX_RECORD, SourceOptions
 from tests.source.reading import content_of
 
 if TYPE_CHECKING:

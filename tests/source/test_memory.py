@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 PROGRAM = """
 import resource, sys
-from importer.source import SourceOptions, open_source
+from importer.source.opened import open_source
+from importer.source.source_options import SourceOptions
 with open_source(sys.argv[1], 0, SourceOptions()) as source:
     rows = sum(batch.frame.height for batch in source.batches())
 try:  # what getrusage says begins with what the parent holds

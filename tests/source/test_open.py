@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from importer.errors import SourceError, UsageError
-from importer.source import SourceOptions, open_source
+from importer.source.opened import open_source
+from importer.source.source_options import SourceOptions
 from tests.source.reading import content_of
 
 if TYPE_CHECKING:

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.errors import SourceError
-from importer.source import Kind, SourceOptions, open_source
+from importer.source.opened import open_source
 from importer.source.parquet.parquet_source import text_column
+from importer.source.records import Kind
+from importer.source.source_options import SourceOptions
 from tests.source.reading import Content, content_of
 
 if TYPE_CHECKING:

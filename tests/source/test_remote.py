@@ -13,7 +13,9 @@ import pytest
 from importer.errors import SourceError, UsageError
 from importer.job.check import check
 from importer.job.job_settings import InputSettings
-from importer.source import SourceOptions, open_source, shown_source
+from importer.source.opened import open_source
+from importer.source.remote import shown_source
+from importer.source.source_options import SourceOptions
 from tests.source.reading import content_of
 
 if TYPE_CHECKING:

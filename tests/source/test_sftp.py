@@ -13,8 +13,10 @@ import asyncssh
 import pytest
 
 from importer.errors import SourceError, UsageError
-from importer.source import SourceOptions, open_source, shown_source
+from importer.source.opened import open_source
+from importer.source.remote import shown_source
 from importer.source.sftp_file import place_of
+from importer.source.source_options import SourceOptions
 from tests.source.reading import content_of
 
 if TYPE_CHECKING:

@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.errors import SourceError, UsageError
-from importer.source import Kind, SourceOptions, open_source
 from importer.source.excel.xlsx_parts import Cell, cell_text, unescaped
+from importer.source.opened import open_source
+from importer.source.records import Kind
+from importer.source.source_options import SourceOptions
 from tests.source.reading import content_of
 from tests.source.workbooks import MAIN, RELATIONS, Raw, error, styled, write_workbook
 
@@ -401,7 +403,8 @@ def test_a_workbook_from_a_pipe() -> None:
 BOMB = """
 import resource, sys
 from importer.errors import SourceError, UsageError
-from importer.source import SourceOptions, open_source
+from importer.source.opened import open_source
+from importer.source.source_options import SourceOptions
 try:
     with open_source(sys.argv[1], 0, SourceOptions()) as source:
         print(sum(batch.frame.height for batch in source.batches()))
@@ -486,3 +489,18 @@ def test_a_title_above_the_header(tmp_path: Path, row: int) -> None:
         ]
     with pytest.raises(SourceError, match="no header on line 2"):
         content_of(str(path), SourceOptions(header_row=2))
+
+
+def test_a_sheet_without_a_header(tmp_path: Path) -> None:
+    """Its first row is a record where the names are given, and no name of a column is."""
+    path = tmp_path / "book.xlsx"
+    rows: dict[int, list[Value]] = {2: ["R-1", 951.89], 3: ["R-2", 7]}
+    write_workbook(path, {"S": rows})
+    with pytest.raises(SourceError, match="line 2 seems to be a record"):
+        content_of(str(path), SourceOptions(folder=tmp_path))
+    content = content_of(str(path), SourceOptions(header=("no", "balance")))
+    assert content.layout.columns == ("no", "balance")
+    assert content.rows == [(2, ("R-1", "951.89")), (3, ("R-2", "7"))]
+    write_workbook(path, {"S": {1: ["nr", "due"], **rows}})
+    with pytest.raises(SourceError, match="line 1 seems to name the columns"):
+        content_of(str(path), SourceOptions(header=("no", "balance")))

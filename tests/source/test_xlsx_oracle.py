@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import openpyxl
 import pytest
 
-from importer.source import SourceOptions
 from importer.source.excel.xlsx_parts import unescaped
+from importer.source.source_options import SourceOptions
 from tests.source.reading import content_of
 from tests.source.workbooks import MAIN, RELATIONS
 

@@ -26,7 +26,7 @@ from importer.delivery.http import answer_reading as reading
 from importer.delivery.http.connecting import explain
 from importer.delivery.http.network import Answer, Head, head_of, line_of, origin_of
 from importer.delivery.pacing.server_hints import parse as parse_hint
-from importer.delivery.pacing.server_hints import retry_after
+from importer.delivery.pacing.server_hints import retry_after, speaks_of_rate
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as u
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
@@ -586,7 +586,7 @@ def _is_read(name: bytes) -> bool:
 
 
 def _about_rate(name: bytes) -> bool:
-    return b"ratelimit" in name.lower()
+    return speaks_of_rate(name.decode("latin-1"))
 
 
 def _error_code(error: BaseException) -> str:

@@ -4,7 +4,8 @@ Rate limit response headers, all dialects, as one tolerant pure function.
 
 Read are the current IETF draft (draft-ietf-httpapi-ratelimit-headers-10: ``RateLimit`` and
 ``RateLimit-Policy``, lists of structured fields, RFC 9651), its older forms (``RateLimit-Limit``,
-``-Remaining``, ``-Reset``, the dictionary ``limit=, remaining=, reset=``) and ``X-RateLimit-*``.
+``-Remaining``, ``-Reset``, the dictionary ``limit=, remaining=, reset=``), ``X-RateLimit-*`` and
+``X-Rate-Limit-*``.
 What makes no sense is None, never an exception: a header is advice, not data.
 """
 
@@ -63,15 +64,19 @@ def parse(headers: Mapping[str, str], now: float | None = None) -> RateLimitHint
             asked, which also leaves a wrong local clock out of the matter.
     """
     values = {name.lower(): value for name, value in headers.items() if _is_read(name, value)}
-    if not any("ratelimit" in name for name in values):
+    if not any(map(speaks_of_rate, values)):
         return None
     hint = _structured(values) or _separate(values, now)
     return hint if hint != RateLimitHint() else None
 
 
+def speaks_of_rate(name: str) -> bool:
+    """Whether a header of this name is one of the dialects'."""
+    return "ratelimit" in name.lower().replace("-", "")
+
+
 def _is_read(name: str, value: str) -> bool:
-    lowered = name.lower()
-    return len(value) <= LONGEST_VALUE and ("ratelimit" in lowered or lowered == "date")
+    return len(value) <= LONGEST_VALUE and (speaks_of_rate(name) or name.lower() == "date")
 
 
 # The current draft ------------------------------------------------------------------------------

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from importer.mapping.money import money_text as money
-from importer.mapping.proposing.headers import OWED, fold
+from importer.mapping.proposing.headers import OWED, counts_cents, currencies_in, fold
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, counted, most_of
 from importer.mapping.toml_text import entry as entry_line
-from importer.rows.currencies import ACTIVE, code_of_country, meant, sure_code
+from importer.rows.currencies import (
+    ACTIVE,
+    SIGNS,
+    code_of_country,
+    is_known,
+    meant,
+    sure_code,
+)
 from importer.rows.text import shown
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ _UNIT_REASONS = {
     "major": "its values have decimals",
     "minor": "the columns are named as on the API page, where it counts minor units",
 }
+_IN_CENTS = "it says itself that it counts minor units"
 
 
 NO_BALANCE = "none"
@@ -78,18 +86,25 @@ def propose_currency(
 ) -> tuple[Choice | None, Question | None]:
     """A column of codes, one sign in all amounts, or a question; nothing where no amount is."""
     column = parts.best("currency")
-    if column is not None:
+    if column is not None and not _is_one_unknown(column):
         return _by_column(parts, column, answers), None
+    named = " and ".join(shown(one.name) for one in amounts)
+    sign = _around(_cells(parts, amounts)) if amounts else ""
+    in_name = frozenset[str]().union(*(currencies_in(one.name) for one in amounts))
+    by_sign = sign if sign in ACTIVE else sure_code(sign)
+    said = {by_sign: f"the amounts of {named} say"} if by_sign else {}
+    said |= {code: f"the name of {named} says" for code in sorted(in_name) if code not in said}
     if answers.currency:
-        return Choice(CURRENCY, {"constant": answers.currency}, "high", "you chose it"), None
+        looks = tuple(f"{why} {code}" for code, why in said.items() if code != answers.currency)
+        entry = _of_all(column, answers.currency)
+        return Choice(CURRENCY, entry, "medium" if looks else "high", "you chose it", looks), None
     if not amounts:
         return None, None
-    named = " and ".join(shown(one.name) for one in amounts)
-    found = _written(_cells(parts, amounts))
-    if found:
-        reason = f"the amounts of {named} say so"
-        return Choice(CURRENCY, {"constant": found}, "medium", reason), None
-    likely = _suggested(region)
+    if len(said) == 1:
+        ((found, why),) = said.items()
+        return Choice(CURRENCY, _of_all(column, found), "medium", f"{why} so"), None
+    likely = tuple(Suggestion(code, f"{why} so") for code, why in said.items())
+    likely = likely or _suggested(region, sign)
     return None, Question(
         "currency",
         f"In which currency are the amounts of {named}?",
@@ -105,9 +120,28 @@ def _cells(parts: Parts, columns: tuple[ColumnFacts, ...]) -> pl.Series:
     return cells.filter(cells != "")
 
 
-def _suggested(region: str | None) -> tuple[Suggestion, ...]:
+def _is_one_unknown(column: ColumnFacts) -> bool:
+    """Whether all cells of a column hold one text that names no currency, as a number of it."""
+    texts = [value for value, _ in column.top]
+    return len(texts) == 1 and not (texts[0] in ACTIVE or is_known(texts[0]) or meant(texts[0]))
+
+
+def _of_all(column: ColumnFacts | None, code: str) -> dict[str, Any]:
+    """The currency of all records; where a column says the same text of each, of that text only.
+
+    Another text there, one night, is then an error of its record and not taken for the same.
+    """
+    if column is None:
+        return {"constant": code}
+    return {"column": column.name, "values": {column.top[0][0]: code}, "default": code}
+
+
+def _suggested(region: str | None, sign: str) -> tuple[Suggestion, ...]:
     code = code_of_country(region or "")
-    return (Suggestion(code, f"the currency of {region}"),) if code else ()
+    found = [Suggestion(code, f"the currency of {region}")] if code else []
+    by_sign = SIGNS.get(sign.upper(), ())
+    found += [Suggestion(one, f"{shown(sign)} may stand for it") for one in by_sign if one != code]
+    return tuple(found)
 
 
 def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
@@ -131,15 +165,10 @@ def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
     return Choice(CURRENCY, entry, confidence, reason, tuple(warnings), tuple(instead))
 
 
-def _written(cells: pl.Series) -> str | None:
-    """The one currency that every amount names by its sign or code; None where any differs."""
-    if not len(cells):
-        return None
+def _around(cells: pl.Series) -> str:
+    """The one sign or code that stands at every amount; "" where any differs, or none does."""
     around = cells.str.replace_all(r"[\d\s.,'()+\-\x{a0}\x{202f}\x{2019}]", "").unique()
-    if len(around) != 1:
-        return None
-    sign = str(around[0])
-    return sign if sign in ACTIVE else sure_code(sign) or None
+    return str(around[0]) if len(around) == 1 else ""
 
 
 def propose_balance(
@@ -164,10 +193,11 @@ def propose_balance(
     named = " and ".join(shown(one.name) for one in columns)
     unit = answers.unit or _unit(columns, contract=contract)
     if unit is None:
-        questions.append(_which_unit(named))
+        questions.append(_which_unit(columns, named))
     else:
         entry["unit"] = unit
-        reasons.append(f"you chose {unit}" if answers.unit else _UNIT_REASONS[unit])
+        why = _IN_CENTS if unit == "minor" and not contract else _UNIT_REASONS[unit]
+        reasons.append(f"you chose {unit}" if answers.unit else why)
     if unit != "minor":
         questions += _number_format(parts, columns, answers, entry, reasons)
     owed = contract or fold(column.name) in OWED
@@ -221,16 +251,20 @@ def _api_names(parts: Parts) -> bool:
 
 
 def _unit(columns: tuple[ColumnFacts, ...], *, contract: bool) -> str | None:
+    cents = [counts_cents(one.name) for one in columns]
     if any(one.shapes["decimals"] for one in columns):
-        return "major"
-    return "minor" if contract else None
+        return None if any(cents) else "major"
+    return "minor" if contract or all(cents) else None
 
 
-def _which_unit(named: str) -> Question:
+def _which_unit(columns: tuple[ColumnFacts, ...], named: str) -> Question:
+    decimals = any(one.shapes["decimals"] for one in columns)
     return Question(
         "unit",
         f"Are the amounts of {named} whole units (rand) or minor ones (cents)?",
-        "none of them has decimals, so 1500 may be 1500 rand or 15 rand",
+        "the name says minor units, and there are decimals"
+        if decimals
+        else "none of them has decimals, so 1500 may be 1500 rand or 15 rand",
         "--unit minor",
         (
             Suggestion("major", "1500 is 1500 rand"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import SourceError
+from importer.mapping.converted import is_text_formula, text_of_formula
 from importer.mapping.filters import is_totals_label
 from importer.mapping.proposing.headers import roles
 from importer.rows.currencies import ACTIVE
@@ -48,6 +49,7 @@ NOTHING = (
     "N/A",
     "n/a",
     "<NA>",
+    "*None",
 )
 """What programs write for an empty cell. (``NA`` is Namibia, and ``Null`` a family name.)"""
 _FIRST_NUMBERS = (0, 1, 2)
@@ -58,6 +60,7 @@ _OF_A_CUSTOMER = {"reference", "email", "phone"}
 
 _SHAPES = {
     "email": r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+    "at": "@",
     "integer": r"^\d+$",
     # Digits in groups, perhaps with signs, parentheses and a currency sign or code about them.
     "amount": (
@@ -66,10 +69,11 @@ _SHAPES = {
         r"[-)\s]*(?:[a-z]{2,3}\.?|[a-z]{0,3}\p{Sc})?[-)\s]*$"
         r"|^(?:[a-z]{1,3}|[a-z]{0,3}\p{Sc})?\s*[-\x{2013}-\x{2015}]$"
     ),
-    "decimals": r"\d[.,](?:\d{1,3}\D*|[-\x{2013}-\x{2015}]+\D*)$",
+    "decimals": r"\d[.,](?:\d+\D*|[-\x{2013}-\x{2015}]+\D*)$",
+    "shortened": r"(?i)^\d(?:[.,]\d+)?e\+?\d+$",
     "date": r"^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?:[T ]\d.*)?$",
-    "phone": r"^(?:\+|00)?[\s(]*\d(?:[\s()/.\-]*\d){6,14}$",
-    "international": r"^[\s(]*(?:\+|00)",
+    "phone": r"^'?(?:\+|00)?[\s(]*\d(?:[\s()/.\-]*\d){6,14}$",
+    "international": r"^'?[\s(]*(?:\+|00)",
     "country": r"^[A-Z]{2}$",
     "api_reference": r"^[a-zA-Z0-9_-]{1,255}$",
     "uppercase_domain": r"@[^@]*[A-Z]",
@@ -126,9 +130,11 @@ class Facts:
     """Lines that repeat the header, as where files were joined; no records."""
     nothing: tuple[tuple[str, int], ...] = ()
     """(text, cells) of what stands for an empty cell; such cells are empty here."""
+    text_formulas: int = 0
+    """Cells that are a text as a spreadsheet's formula, ``="0042"``; here they are that text."""
 
     def column(self, name: str) -> ColumnFacts:
-        """One column by its exact name."""
+        """One column by its name."""
         return next(one for one in self.columns if one.name == name)
 
 
@@ -144,6 +150,7 @@ class _Seen:
     hashes: dict[str, list[pl.Series]] = field(default_factory=dict)
     repeated: list[int] = field(default_factory=list)
     nothing: Counter[str] = field(default_factory=Counter)
+    text_formulas: int = 0
 
 
 def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
@@ -153,8 +160,9 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
         SourceError: no column can be told from the others.
     """
     # A name that stands there twice names no column; spaces around it make no other name.
-    count = Counter(map(trim, layout.columns))
-    names = [name for name in layout.columns if name and count[trim(name)] == 1]
+    header = list(map(trim, layout.columns))
+    count = Counter(header)
+    names = [name for name in header if name and count[name] == 1]
     if not names:
         raise SourceError(
             f"{layout.name}: no column has a name of its own, so none can be mapped",
@@ -165,7 +173,7 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
         seen.malformed += len(batch.malformed)
         seen.unreadable = seen.unreadable or next(iter(batch.malformed), None)
         if batch.frame.height:
-            _look(seen, batch, [layout.columns.index(name) for name in names], names)
+            _look(seen, batch, [header.index(name) for name in names], names)
     totals, cells_of_totals = _totals(seen.tail, names)
     for name in cells_of_totals:
         seen.filled[name] -= 1
@@ -185,6 +193,7 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
         totals,
         tuple(seen.repeated),
         tuple((text, seen.nothing[text]) for text in NOTHING if seen.nothing[text]),
+        seen.text_formulas,
     )
 
 
@@ -198,6 +207,10 @@ def _look(seen: _Seen, batch: RecordBatch, where: list[int], names: list[str]) -
         if again.any():
             seen.repeated += [lines[at] for at in again.arg_true()]
             frame, lines = frame.filter(~again), [lines[at] for at in (~again).arg_true()]
+    formulas = sum(frame.select(is_text_formula(pl.all()).sum()).row(0))
+    if formulas:
+        seen.text_formulas += formulas
+        frame = frame.with_columns(text_of_formula(pl.all()).name.keep())
     frame = _without_nothing(seen, frame)
     seen.records += frame.height
     if seen.kept_rows < SAMPLE_ROWS:

@@ -11,6 +11,8 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
+from importer.rows.currencies import ACTIVE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -48,6 +50,8 @@ _NAMES: dict[Role, str] = {
         |client no|client number|client code|account no|account number|account code|account id
         |account ref|external reference|external id|contact id|card code|a c|reference|reference no
         |member no|member number
+        |cust no|cust nr|cust num|cust number|cust id|cust code|cus no|acc no|acc number|acct no
+        |acct number|a c no|card id
         |membership number|debtor no|debtor number|debtor code|ucr|policy number|id|record id|code
         |kundennr|kundennummer|kunden nr|kunden id|kdnr|kd nr|debitor|debitorennr|debitorennummer
         |mitgliedsnummer|mitgliedsnr|vertragsnummer|referenz|referenznummer
@@ -73,7 +77,8 @@ _NAMES: dict[Role, str] = {
     """,
     "full_name": """
         name|full name|fullname|customer name|client name|contact name|contactname|display name
-        |customer|account name|debtor name
+        |customer|account name|debtor name|account holder|payer name|cust name|cus name|cusnam
+        |customer description|client description|account description|debtor description
         |kunde|kundenname|bezeichnung|nom|nom complet|nom du client|nombre completo
         |nombre del cliente|cliente|klantnaam|naam|volledige naam|nome|nome completo
         |nome do cliente|klient|klientnaam|volle naam
@@ -93,7 +98,8 @@ _NAMES: dict[Role, str] = {
     "phone": """
         phone|phone number|telephone|tel|tel no|tel nr|mobile|mobile number|mobile phone
         |mobile phone number|cell|cell no|cell number|cellphone|contact number|msisdn|home phone
-        |business phone|billing phone|mobilephone|mobilenumber|phonenumber
+        |business phone|billing phone|mobilephone|mobilenumber|phonenumber|phn|cellular|tel cell
+        |mob|mob no|cell phone|cus phn
         |telefon|telefonnummer|telefonnr|handy|handynummer|mobil|mobilfunk|mobiltelefon|mobilnummer|festnetz
         |numero de telephone|portable|tel portable|telephone portable|gsm
         |telefono|numero de telefono|movil|celular|telefono movil
@@ -110,7 +116,9 @@ _NAMES: dict[Role, str] = {
         balance|balance due|amount due|amount owed|amount owing|amount outstanding|outstanding
         |outstanding balance|account balance|current balance|closing balance|open balance|due
         |arrears|owing|receivable|total receivable|accounts receivable|amount receivable
-        |outstanding receivable|outstanding receivable amount
+        |outstanding receivable|outstanding receivable amount|bal|bal amt|cur bal|acc bal
+        |amt due|amt owing|amt outstanding|total due|total owing|total outstanding
+        |outstanding amount|balance outstanding|balance owing
         |saldo|kontostand|offener betrag|offen|offener saldo|offene posten|forderung|restbetrag
         |solde|solde du|montant du|montant a payer|encours|reste a payer
         |saldo pendiente|importe pendiente|importe|deuda|monto adeudado|monto
@@ -182,7 +190,9 @@ _NAMES: dict[Role, str] = {
 OWED = _listed("""
     amountdue amountowed amountowing amountoutstanding outstanding outstandingbalance balancedue
     openbalance due arrears owing receivable totalreceivable accountsreceivable amountreceivable
-    outstandingreceivable outstandingreceivableamount offenerbetrag offen offenersaldo
+    outstandingreceivable outstandingreceivableamount amtdue amtowing amtoutstanding totaldue
+    totalowing totaloutstanding outstandingamount balanceoutstanding balanceowing offenerbetrag
+    offen offenersaldo
     offeneposten forderung restbetrag soldedu montantdu montantapayer resteapayer encours
     saldopendiente
     importependiente deuda montoadeudado openstaand openstaandsaldo openstaandbedrag
@@ -191,6 +201,15 @@ OWED = _listed("""
 """)
 """Folded names of amounts that say themselves that the customer owes what is positive."""
 
+_INITIALS = _listed("initial initials inits voorletter voorletters iniciales iniciais iniziali")
+"""Folded names of what stands for a first name where there is none: ``T. Mokoena``."""
+_TO = _listed("bill sold ship")
+_CENTS = _listed("cent cents pence minor centavos centimes centesimi centimos sent")
+"""Folded words that say that an amount counts minor units: ``balance_cents``."""
+_MOBILE = _listed(
+    "mobile cell cellphone cellular handy mobil movil celular gsm selfoon sel telemovel"
+)
+"""Folded words that make a phone number one that takes messages."""
 _ALSO = _listed("""
     secondary second alternative alternate alt other additional extra work home private business
     personal mobile office main primary zweite zweites weitere privat geschaftlich dienstlich
@@ -268,11 +287,11 @@ def roles(name: str) -> dict[Role, float]:
     (``Saldo EUR``), both if it is about the customer; 0.3 for a reference of anything
     (``PO Reference``), 0.1 for an amount of the past.
     """
-    words = _words(name)
+    words = _without_bill_to(_words(name))
     if not words:
         return {}
     whole = "".join(words)
-    found: dict[Role, float] = {}
+    found: dict[Role, float] = {"first_name": 0.5} if whole in _INITIALS else {}
     elsewhere = not ELSEWHERE.isdisjoint(words)
     ends = ["".join(words[cut:]) for cut in range(1, len(words))]
     ends += _without_owner(words)
@@ -296,6 +315,11 @@ def roles(name: str) -> dict[Role, float]:
     return found
 
 
+def _without_bill_to(words: list[str]) -> list[str]:
+    """``Bill To: Mobile Phone`` is the customer's, and not of a bill."""
+    return words[2:] if words[1:2] == ["to"] and words[0] in _TO else words
+
+
 def _without_owner(words: list[str]) -> tuple[str, ...]:
     """``email`` for ``Person - Email - Work``, ``customerid`` for ``customers.id``."""
     owner = words[0].removesuffix("s")
@@ -311,6 +335,26 @@ def is_further(name: str, role: Role) -> bool:
     """
     own = [word for word in _words(name) if not word.isdigit() and word not in _ALSO]
     return "".join(own) in _folded(role) or "".join(_words(name)) in _folded(role)
+
+
+def counts_cents(name: str) -> bool:
+    """Whether a column's name says that its amounts are minor units: ``balance_cents``."""
+    return not _CENTS.isdisjoint(_words(name))
+
+
+def is_mobile(name: str) -> bool:
+    """Whether a column's name says that its numbers are of mobile phones: ``Cell No``."""
+    return not _MOBILE.isdisjoint(_words(name))
+
+
+_ALSO_WORDS = _listed("ALL BAM BOB COP CUP DOP GEL MAD MOP PEN RON SOS TOP TRY")
+"""Codes that stand in a name written in capitals as words, too."""
+
+
+def currencies_in(name: str) -> frozenset[str]:
+    """The ISO 4217 codes that a column's name holds, in capitals: ``Saldo EUR``."""
+    codes = ACTIVE & set(re.findall(r"[A-Z]+", name.replace("_", " ")))
+    return codes - _ALSO_WORDS if name.isupper() else frozenset(codes)
 
 
 def _is_the_customers(words: list[str]) -> bool:

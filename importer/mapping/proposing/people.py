@@ -11,7 +11,7 @@ import polars as pl
 
 from importer.mapping.phone import to_e164
 from importer.mapping.proposing.countries import region_of
-from importer.mapping.proposing.headers import fold, is_further
+from importer.mapping.proposing.headers import fold, is_further, is_mobile
 from importer.mapping.proposing.parts import BY_VALUES, SURE, share_within
 from importer.mapping.proposing.proposal import Choice, Question, Suggestion, most_of
 from importer.rows.text import shown
@@ -173,7 +173,11 @@ def _named(parts: Parts, role: Role) -> tuple[list[ColumnFacts], tuple[str, ...]
     A further column may be somebody else's (a teacher, an account manager), so only one whose name
     says the same as a whole is taken; one whose values alone look so stands only for want of any.
     """
-    found = sorted(parts.all(role), key=lambda one: (-parts.weight(role, one), -one.filled))
+    found = sorted(
+        parts.all(role),
+        # Moment writes to mobile phones: of two numbers of one customer theirs comes first.
+        key=lambda one: (-parts.weight(role, one), not is_mobile(one.name), -one.filled),
+    )
     named = [one for one in found if parts.weight(role, one) > BY_VALUES and one.filled]
     if not named:
         return found[:1], ()
@@ -196,7 +200,7 @@ def propose_phone(parts: Parts, answers: Answers) -> tuple[Choice | None, Questi
     entry: dict[str, Any] = _column_or_columns(found)
     numbers = pl.concat([parts.facts.sample[one.name].alias("number") for one in found])
     numbers = numbers.filter(numbers != "").unique(maintain_order=True)
-    national = numbers.filter(~numbers.str.contains(r"^[\s(]*(?:\+|00)"))
+    national = numbers.filter(~numbers.str.contains(r"^'?[\s(]*(?:\+|00)"))
     country, regions, unknown = _country_column(parts)
     region = answers.region or _region_of_file(parts.facts.layout.name)
     reason = "its name says so, and its values are numbers to dial"
@@ -245,7 +249,7 @@ def _all_e164(numbers: pl.Series) -> bool:
 
 def _region_of(international: pl.Series) -> str:
     """The country of the first number that has one; ZA where none has."""
-    for text in international.head(TRIED_NUMBERS):
+    for text in international.head(TRIED_NUMBERS).str.strip_prefix("'"):
         try:
             number = phonenumbers.parse(text.replace("00", "+", 1) if text[0] == "0" else text)
         except phonenumbers.NumberParseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from importer.errors import UsageError
@@ -20,7 +21,7 @@ from importer.mapping.proposing.amounts import (
 )
 from importer.mapping.proposing.facts import FEW, NEARLY_ALL
 from importer.mapping.proposing.headers import INACTIVE, fold, roles
-from importer.mapping.proposing.parts import SURE, assign
+from importer.mapping.proposing.parts import assign
 from importer.mapping.proposing.people import propose_email, propose_name, propose_phone
 from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question, counted
 from importer.mapping.proposing.reference import is_usable, propose_reference
@@ -29,7 +30,7 @@ from importer.mapping.toml_text import entry as entry_line
 from importer.mapping.updates import FIELDS
 from importer.rows.api_limits import MAX_METADATA_KEY
 from importer.rows.header_fields import PREFIX, nearest
-from importer.rows.text import shown
+from importer.rows.text import shown, trim
 
 if TYPE_CHECKING:
     from importer.mapping.proposing.facts import ColumnFacts, Facts
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 
 _LISTED = 5
+_NAMED = 0.6
+"""The weight of a name that says what a column holds."""
 _NAMES = {"full_name", "company", "first_name", "last_name"}
 MAX_KEYS = 10
 """Metadata keys that Moment takes."""
@@ -143,9 +146,10 @@ def _why(column: ColumnFacts, role: Role | None, *, taken: bool) -> str:
         (taken, f"another column is used as {(role or '').replace('_', ' ')}"),
         (column.share("date") > NEARLY_ALL, _LEFT_OUT["date"]),
         (role == "reference", "no certain customer number"),
+        (role == "currency", "its values are no ISO 4217 codes"),
         (role is not None, nothing),
         (
-            called in said and said[called] >= SURE,
+            called in said and said[called] >= _NAMED,
             f"its name says {called.replace('_', ' ')}, and its values say no such thing",
         ),
     )
@@ -249,6 +253,7 @@ def propose(facts: Facts, answers: Answers, preset: dict[str, Any] | None = None
     Raises:
         UsageError: an answer names a column that the file does not have.
     """
+    answers = _trimmed(answers)
     _check(facts, answers)
     proposal = Proposal()
     parts = assign(facts)
@@ -273,8 +278,23 @@ def propose(facts: Facts, answers: Answers, preset: dict[str, Any] | None = None
     used = _used(proposal)
     metadata, proposal.left_out = propose_metadata(parts, used)
     proposal.choices += [one for one in metadata if proposal.entry(*one.key) is None]
-    proposal.notes += _notes(parts)
+    proposal.notes += _notes(parts, proposal, answers)
+    if proposal.entry("fields", "name") is None and name is None:
+        proposal.notes.append('no column is taken for the name: --name "COLUMN" says which')
     return proposal
+
+
+def _trimmed(answers: Answers) -> Answers:
+    """Blanks around a column's name make no other name, as in a mapping."""
+    reference, balance = (tuple(map(trim, one)) for one in (answers.reference, answers.balance))
+    name = answers.name
+    if name is not None:
+        name = trim(name) if "{" not in name else _PLACEHOLDER.sub(_trim_placeholder, name)
+    return replace(answers, reference=reference, balance=balance, name=name)
+
+
+def _trim_placeholder(found: re.Match[str]) -> str:
+    return f"{{{trim(found[1])}}}"
 
 
 def _check(facts: Facts, answers: Answers) -> None:
@@ -356,20 +376,64 @@ def _replace(proposal: Proposal, choice: Choice) -> None:
     proposal.choices.append(choice)
 
 
-def _notes(parts: Parts) -> list[str]:
+def _notes(parts: Parts, proposal: Proposal, answers: Answers) -> list[str]:
     notes = [
         f"{shown(column.name)} holds dates, {_date_habit(column.shapes)}"
         for column in parts.facts.columns
         if column.share("date") > NEARLY_ALL
     ]
+    asked = any(one.answer == "balance" for one in proposal.questions)
+    if not (answers.balance or asked or proposal.entry("fields", "balance")):
+        # The total of an age analysis is the balance, and stands behind its parts.
+        columns = sorted(parts.facts.columns, key=lambda one: "total" not in roles(one.name))
+        listed = [
+            shown(one.name)
+            for one in columns
+            if one.share("amount") > NEARLY_ALL and one.share("decimals") > NEARLY_ALL
+        ]
+        if listed:
+            notes.append(
+                f"no column is taken for the balance; {', '.join(listed[:_LISTED])} may hold"
+                ' amounts: --balance "COLUMN" says which'
+            )
+    for column in parts.facts.columns:
+        lost = column.shapes["shortened"]
+        if lost and "phone" in roles(column.name):
+            notes.append(
+                f"{shown(column.name)}: a spreadsheet has shortened {counted(lost, 'number')}, as"
+                " 2.78E+10; their digits are lost: export again with the column as text"
+            )
+    notes += _not_available(parts)
     for text, count in parts.facts.nothing:
         notes.append(
             f"{shown(text)} stands in {counted(count, 'cell')} and is read as an empty cell:"
             " empty in [source]"
         )
+    if parts.facts.text_formulas:
+        notes.append(
+            f'{counted(parts.facts.text_formulas, "cell")} such as ="0042", which keeps'
+            " spreadsheets from rewriting a text: read without it by text_formulas in [source]"
+        )
     if parts.facts.malformed:
         notes.append(f"{parts.facts.malformed:,} records cannot be read; check will name them")
     return notes
+
+
+def _not_available(parts: Parts) -> list[str]:
+    """Where NA stands for no value, as R writes it; it is Namibia too, so nothing is taken."""
+    found = 0
+    for role in _HAVE_SHAPES:
+        for column in parts.all(role):
+            found += int((parts.facts.sample[column.name] == "NA").sum())
+    if not found:
+        return []
+    land = [shown(one.name) for one in parts.all("country") if any(t == "NA" for t, _ in one.top)]
+    but = f" (but {land[0]} has it too, where it may be Namibia)" if land else ""
+    cells = f'"NA" stands in {counted(found, "cell")} of e-mails, numbers or amounts; if it means'
+    return [f'{cells} an empty cell, write empty = ["NA"] under [source]{but}']
+
+
+_HAVE_SHAPES: tuple[Role, ...] = ("email", "phone", "balance", "debit", "credit")
 
 
 def _date_habit(shapes: dict[str, int]) -> str:

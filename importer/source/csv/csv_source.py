@@ -32,6 +32,7 @@ from importer.source.records import (
     Unnamed,
     find_header,
     header_of,
+    refuse_header,
     refuse_record,
     split_header,
     title_above,
@@ -364,6 +365,8 @@ class CsvSource:
             delimiter = delimiter or match[1]
             used += 1
         delimiter = delimiter or (delimiter_of_errors(lines[used]) if used < len(lines) else "")
+        if self._options.header is not None:
+            return self._named(self._options.header, head, lines, used, delimiter)
         delimiter, used = self._header_at(lines, used, delimiter)
         split = split_header(lines[used:], delimiter) if used < len(lines) else ([], 0)
         if split is None:
@@ -375,12 +378,45 @@ class CsvSource:
         _refuse_odd_header(self._name, lines[used : used + 1], cells)
         if self._options.header_row is None:
             refuse_record(self._name, cells, used + 1)
-        used += header_lines
-        size = sum(len(one.encode(errors="surrogateescape")) for one in lines[:used])
         header = header_of(self._name, self._utf8(cells))
-        self._surplus = _surplus(lines[used : used + SAMPLE_LINES], delimiter, len(cells))
+        self._begin(head, lines, used + header_lines, delimiter, len(cells))
+        return delimiter, header
+
+    def _begin(self, head: bytes, lines: list[str], used: int, delimiter: str, width: int) -> None:
+        """Go on with the records, behind the lines that were used."""
+        size = sum(len(one.encode(errors="surrogateescape")) for one in lines[:used])
+        self._surplus = _surplus(lines[used : used + SAMPLE_LINES], delimiter, width)
         self._blocks.put_back(head[size:])
         self._line = 1 + used
+
+    def _named(
+        self,
+        names: Sequence[str],
+        head: bytes,
+        lines: list[str],
+        used: int,
+        delimiter: str | None,
+    ) -> tuple[str, Header]:
+        """The delimiter, and the header that the user gives for want of one.
+
+        Raises:
+            SourceError: the first record has another number of cells, or names the columns.
+        """
+        delimiter = delimiter or detect_delimiter(self._name, lines[used:])
+        rows = _rows(lines[used:], delimiter)
+        if rows:
+            width = max(len(rows[0]) - _surplus(lines[used:], delimiter, len(names)), 0)
+            if width != len(names):
+                raise SourceError(
+                    f"{source_name(self._name)}: line {used + 1} has"
+                    f" {len(rows[0])} cell{'s' if len(rows[0]) > 1 else ''}, and the header that"
+                    f" is given names {len(names)}",
+                    hint="name each column, also those that nobody needs (they may be empty:"
+                    ' --header "id,,email"); check the delimiter',
+                )
+            refuse_header(self._name, rows, used + 1)
+        header = header_of(self._name, names)
+        self._begin(head, lines, used, delimiter, len(names))
         return delimiter, header
 
     def _header_at(self, lines: list[str], first: int, delimiter: str | None) -> tuple[str, int]:
@@ -505,16 +541,21 @@ _BY_BLANKS = re.compile(r"\S {3,}\S|\S {2,}\S+(?: \S+)* {2,}\S")
 _IN_SINGLE_QUOTES = re.compile(r"\s*'[^']+'\s*")
 
 
+def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    """The first records that hold anything, up to one whose quotes are broken."""
+    rows: list[list[str]] = []
+    with suppress(csv.Error):
+        reader = csv.reader(lines[:SAMPLE_LINES], delimiter=delimiter, strict=True)
+        rows.extend(cells for cells in reader if any(map(str.strip, cells)))
+    return rows
+
+
 def _surplus(lines: Sequence[str], delimiter: str, width: int) -> int:
     """How many empty cells most of the first records have beyond the header; 0 for none."""
-    widths: list[int] = []
-    with suppress(csv.Error):
-        for cells in csv.reader(lines, delimiter=delimiter, strict=True):
-            if not any(map(str.strip, cells)):
-                continue
-            if any(map(str.strip, cells[width:])):
-                return 0
-            widths.append(len(cells))
+    rows = _rows(lines, delimiter)
+    if any(any(map(str.strip, cells[width:])) for cells in rows):
+        return 0
+    widths = [len(cells) for cells in rows]
     wide = [one for one in widths if one > width]
     return max(wide) - width if 2 * len(wide) > len(widths) else 0
 

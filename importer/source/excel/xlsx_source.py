@@ -38,6 +38,7 @@ from importer.source.records import (
     find_header,
     header_of,
     kind_series,
+    refuse_header,
     refuse_record,
     title_above,
 )
@@ -230,8 +231,8 @@ class XlsxSource:
                         hint="the first row must name the columns",
                     )
                 names, header_row = self._header_in(head, options)
-                self._header_row = header_row or head[0][0]
-                if options.header_row is None:
+                self._header_row = 0 if options.header else header_row or head[0][0]
+                if options.header_row is None and options.header is None:
                     refuse_record(name, names, self._header_row)
             self._header = header_of(name, names)
             self._resources = stack.pop_all()
@@ -350,6 +351,10 @@ class XlsxSource:
             SourceError: a title stands above the header and nobody has said so, or there is no
                 such row.
         """
+        if options.header is not None:
+            refuse_header(self._name, [self._names(cells) for _, cells in head], head[0][0])
+            self._rows = itertools.chain(head, self._rows)
+            return list(options.header), None
         wanted = options.header_row
         if wanted is not None:
             for number, cells in itertools.chain(head, self._rows):
