@@ -99,7 +99,7 @@ def _outcome(
 SHARED_ID = "shared_id"
 """Error code of a row whose id Moment gave to another reference of the account as well."""
 _FEW = 50_000
-"""Ids that are looked for one by one; more are found by grouping all that the account has."""
+"""Ids that are looked for among all; of more, all that the account has are grouped."""
 
 
 def doubt_shared_ids(staging: Staging, ledger: Ledger, run_id: str) -> str:
