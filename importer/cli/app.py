@@ -636,7 +636,8 @@ def sandbox(
     """Run the sandbox: a faithful Moment on this machine, for rehearsals."""
     if context.invoked_subcommand is not None:
         return
-    from importer.sandbox import SandboxConfig, serve  # noqa: PLC0415
+    from importer.sandbox.config import SandboxConfig  # noqa: PLC0415
+    from importer.sandbox.entry import serve  # noqa: PLC0415
 
     config = SandboxConfig(
         seed=seed,

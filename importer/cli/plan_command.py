@@ -13,7 +13,7 @@ from importer.cli.next_commands import after_plan, no_flags
 from importer.cli.terminal import SENDING_WORDS
 from importer.errors import printable
 from importer.outcomes import MARK_WORDS, OUTCOME_WORDS, VANISHED_WORDS
-from importer.plan.forecast import Sending
+from importer.plan.decide import Sending
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -22,7 +22,7 @@ from importer.cli.status_command import (
     known_customers,
     not_known,
 )
-from importer.clock import WallClock
+from importer.clock import WallClock, span
 from importer.delivery.protocol.flight import Policy
 from importer.delivery.protocol.states import Done, Origin, Rejected, Sent, Updating
 from importer.errors import ExitCode, printable
@@ -201,8 +201,14 @@ def _unsettled(known: Known, state: Sent, now: float) -> Iterator[str]:
         yield "It may have been created: at least one request had no answer that says otherwise."
     else:
         yield "As far as is known, no request of it was carried out."
-    stale = Policy().stale_after
-    if now - state.first_sent_at > stale:
+    stale, age = Policy().stale_after, now - state.first_sent_at
+    if age < -Policy().clock_slack:
+        yield (
+            f"By this machine's clock it was sent in {span(-age)}: the clock is behind, or was"
+            " ahead then. So the next run asks Moment for it first, and sends it only if it is not"
+            " there."
+        )
+    elif age > stale:
         hours = stale / _HOUR
         yield (
             f"Its idempotency key is older than {hours:.0f} hours, and Moment forgets keys after"
@@ -288,7 +294,11 @@ def next_for(
         return f"{made}  (pipe the same input in again)" if STDIN in named else made
 
     errors = [f"{one.folder}/{one.errors_file}" for one in seen if one.errors_file]
-    unsettled = any(one.outcome == Outcome.UNSETTLED for one in seen)
+    # What a run did to it since is the truth, though that run's results may be gone.
+    settled_since = known.run.run_id if known.run is not None else ""
+    unsettled = any(
+        one.outcome == Outcome.UNSETTLED and one.run_id >= settled_since for one in seen
+    )
     match state:
         case Rejected() if errors:
             return Next(make("run", errors[:1]), "once its row is corrected in that file")

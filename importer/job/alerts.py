@@ -101,6 +101,8 @@ class RunEnd:
     began: float
     """Seconds since the epoch."""
     ended: float
+    seconds: float = 0.0
+    """How long it took, by a watch that nobody sets."""
     account: str = ""
     """Its name; "" where no settings could be read."""
     mode: str = ""

@@ -47,7 +47,7 @@ def check(
         Interrupted: a signal came.
     """
     world, observer = world or World(), observer or Observer()
-    began = world.clock.now()
+    began, since = world.clock.now(), world.monotonic()
     run_id = new_run_id(began)
     summary = Summary(run_id, "check", "", began, iso(began), inputs.shown_sources)
     summary.mapping = mapping_file(inputs.config)
@@ -80,6 +80,7 @@ def check(
             read,
             summary,
             world.clock,
+            elapsed=lambda: world.monotonic() - since,
             observer=observer,
             typed=typed,
             with_report=not inputs.no_report,

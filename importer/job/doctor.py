@@ -27,7 +27,7 @@ import httpx
 
 from importer import __version__
 from importer.base_url import is_loopback
-from importer.clock import WallClock
+from importer.clock import WallClock, span
 from importer.delivery.credentials import read_api_key
 from importer.delivery.http.client import MomentClient, Timeouts
 from importer.delivery.http.connecting import Failure, explain
@@ -36,12 +36,12 @@ from importer.delivery.protocol import answers as a
 from importer.delivery.protocol.creating import Policy
 from importer.delivery.stopping import REASONS, stop_error
 from importer.errors import ImporterError, UsageError, printable
-from importer.job.other_accounts import doubt
 from importer.job.world import iso
 from importer.ledger import ledger_health as health
 from importer.ledger.account import Account
 from importer.ledger.interface import NoLedger, OlderLedger
 from importer.ledger.opening import open_ledger, read_accounts
+from importer.ledger.renamed import doubt
 from importer.ledger.sqlite.migrations import STEPS
 from importer.values import value
 from importer.way import Proxy, authorities, trust, way_to
@@ -861,13 +861,8 @@ def _space_check(name: str, folder: Path, what: str) -> Check:
 
 
 def _ago(seconds: float) -> str:
-    """``3 minutes ago``."""
-    seconds = max(0.0, seconds)
-    for size, unit in ((_DAY, "day"), (3600.0, "hour"), (60.0, "minute")):
-        if seconds >= size:
-            number = int(seconds // size)
-            return f"{number:,} {unit}{'s' * (number != 1)} ago"
-    return f"{seconds:.0f} seconds ago"
+    """``3 minutes ago``; where the clock says so, ``in 3 minutes``."""
+    return f"in {span(-seconds)}, by this clock" if seconds < -OFF_WARN else f"{span(seconds)} ago"
 
 
 # Folders and files ----------------------------------------------------------------------------

@@ -222,6 +222,7 @@ def write_all(
     summary: Summary,
     clock: Clock,
     *,
+    elapsed: Callable[[], float],
     observer: Observer,
     typed: Typed = NOT_TYPED,
     vanished: Iterable[tuple[str, str, str]] | None = None,
@@ -236,6 +237,7 @@ def write_all(
         read: what was read.
         summary: how the job went.
         clock: tells when it ended.
+        elapsed: seconds since it began, by a watch that nobody sets.
         observer: hears of a report that could not be written; the results are published then, too.
         typed: what they tell of the command.
         vanished: (reference, customer id, marked), if there are any to be written.
@@ -277,7 +279,7 @@ def write_all(
             write_pace(workspace, intervals)
         ended = clock.now()
         summary.ended_at = iso(ended)
-        summary.seconds["total"] = round(ended - summary.began, 3)
+        summary.seconds["total"] = round(elapsed(), 3)
         summary.settings = list(typed.settings)
         summary.next = typed.next_commands(summary, str(workspace.final))
         if with_report:

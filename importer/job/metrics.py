@@ -108,7 +108,7 @@ def _of_any(end: RunEnd, success: float | None) -> _Figures:
     found: _Figures = [
         ("last_run_timestamp_seconds", {}, end.ended),
         ("last_run_exit_code", {}, end.exit_code),
-        ("last_run_duration_seconds", {}, round(end.ended - end.began, 3)),
+        ("last_run_duration_seconds", {}, round(end.seconds, 3)),
     ]
     if success is not None:
         found.append(("last_success_timestamp_seconds", {}, success))

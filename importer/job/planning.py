@@ -12,7 +12,6 @@ from importer import __version__
 from importer.errors import UsageError
 from importer.job.finish import exit_code
 from importer.job.observer import Observer
-from importer.job.other_accounts import NEW_ACCOUNT, doubt
 from importer.job.plan_guard import (
     SavedPlan,
     contents_of,
@@ -20,7 +19,7 @@ from importer.job.plan_guard import (
     save_plan,
     settings_of,
 )
-from importer.job.run import refuse_alone, stop_rule
+from importer.job.run import open_memo, refuse_alone, stop_rule
 from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
@@ -28,7 +27,9 @@ from importer.job.world import World, iso, new_run_id
 from importer.ledger.account import NOTHING_YET, Account
 from importer.ledger.interface import NoLedger, OlderLedger
 from importer.ledger.opening import hold, open_ledger
-from importer.plan.forecast import Forecast, Sending, forecast
+from importer.ledger.renamed import NEW_ACCOUNT, doubt
+from importer.plan.decide import Sending
+from importer.plan.forecast import Forecast, forecast
 from importer.plan.make import make_plan, settle_duplicates
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
@@ -155,7 +156,9 @@ def _look(
         version = ledger.version() if ledger is not None else NOTHING_YET
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
-        read = read_sources(inputs, staging, world, observer, workspace.partial)
+        path = delivery.ledger.path if inputs.shard.is_whole else None
+        memo = None if path is None else partial(open_memo, path, stack, world, writes=False)
+        read = read_sources(inputs, staging, world, observer, workspace.partial, memo=memo)
         settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
         observer.verified(read.records, staging.counts().get("invalid", 0))
         stopped_by = stop_rule(inputs, read, staging)
@@ -186,7 +189,7 @@ def _look(
             if not inputs.shard.is_whole:
                 read = replace(read, records=staging.keep(inputs.shard))
         rows_sha256 = digest_of(staging) if digests else ""
-        made = forecast(staging, ledger, delivery.updates)
+        made = forecast(staging, ledger)
         errors = tuple(staging.figures.error_codes())
         if digests and ledger is not None and ledger.version() != version:
             raise UsageError(

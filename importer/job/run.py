@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from importer import __version__
+from importer.clock import CLOCK_WRONG, behind, jumped
 from importer.delivery.around import loop_options
-from importer.errors import ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
+from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import (
     NOT_TYPED,
@@ -28,7 +29,6 @@ from importer.job.finish import (
 from importer.job.job_settings import VANISHED
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer, Progress
-from importer.job.other_accounts import NEW_ACCOUNT, doubt
 from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
@@ -37,6 +37,7 @@ from importer.job.world import iso, new_run_id, real_world
 from importer.ledger.account import Account
 from importer.ledger.interface import Share
 from importer.ledger.opening import hold, open_ledger, open_rate
+from importer.ledger.renamed import NEW_ACCOUNT, doubt
 from importer.plan.forecast import conflicts_by_field, forecast
 from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from importer.ledger.address import LedgerAddress
     from importer.ledger.interface import Lease, LedgerReader
     from importer.ledger.ledger import Ledger
+    from importer.rows.memo import Memo
     from importer.shard import Shard
 
 _DAY = 86_400.0
@@ -116,7 +118,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
     """
     world, observer = world or real_world(inputs.ca_bundle), observer or Observer()
     account = Account(delivery.base_url, key.mode, delivery.account)
-    began = world.clock.now()
+    began, since = world.clock.now(), world.monotonic()
     shard = inputs.shard
     refuse_alone(shard, delivery.ledger)
     run_id = new_run_id(began, shard)
@@ -134,9 +136,18 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         workspace = stack.enter_context(Workspace(inputs.out, run_id))
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
+        remembers = delivery.ledger.path if shard.is_whole else None
+        stack.enter_context(_forgetting_bugs(remembers))
         # Shards share a ledger because they have one input: that is known once it was read.
         reading = partial(
-            _read, inputs, staging, workspace, summary, world=world, observer=observer
+            _read,
+            inputs,
+            staging,
+            workspace,
+            summary,
+            world=world,
+            observer=observer,
+            ledger=remembers,
         )
         read = None if shard.is_whole else reading()
         common = "" if read is None else digest_of(staging)
@@ -161,6 +172,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         if (doubted := doubt(ledger, open_other, key.secret)) is not None:
             _settle(doubted, delivery, confirm_account, observer)
         plan.check_ledger(ledger, observer)
+        last_began = max((one.started_at for one in ledger.runs(1)), default=began)
+        _tell_clock(summary, observer, behind(began, last_began))
         read = read or reading()
         with _timed(summary, "plan"):
             settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
@@ -185,7 +198,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                 summary.vanished = volume.keep(shard, staging, look, common)
             if delivery.dry_run and delivered.stopped_by is None:
                 if delivery.updates.rules:
-                    foreseen = forecast(staging, reader, delivery.updates).updated_fields
+                    foreseen = forecast(staging, reader).updated_fields
                     summary.fields = by_field(would_update=foreseen)
                 would_deliver(staging, reader)
             counts = staging.counts()
@@ -243,6 +256,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         summary.stages["results"] = time.time()
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
+        wall, steady = world.clock.now() - began, world.monotonic() - since
+        _tell_clock(summary, observer, jumped(wall, steady))
         _fill_in(staging, reader, delivered, delivery.limit)
         with suppress(LedgerFailed):  # Told by then: it cannot be read at all.
             if to_deliver and (shared := doubt_shared_ids(staging, reader, run_id)):
@@ -254,6 +269,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             delivered,
             staging.counts(),
             now=world.clock.now(),
+            # A clock that is years ahead once must not take the history away.
+            keep_since=min(began, last_began) - delivery.keep_history * _DAY,
             delivery=delivery,
             # After a canary (--limit) most references are still new: it is no measure.
             measure=volume.measure if is_whole and not delivery.dry_run else None,
@@ -272,6 +289,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             read,
             summary,
             world.clock,
+            elapsed=lambda: world.monotonic() - since,
             observer=observer,
             typed=typed,
             vanished=volume.listed(staging) if summary.vanished else None,
@@ -282,6 +300,13 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
     return Finished(summary, results, delivered.stopped_by)
 
 
+def _tell_clock(summary: Summary, observer: Observer, text: str) -> None:
+    """Warn of the clock, where there is something to be said."""
+    if text:
+        summary.warnings.append(text)
+        observer.warning(CLOCK_WRONG, text)
+
+
 def _read(
     inputs: InputSettings,
     staging: Staging,
@@ -290,12 +315,38 @@ def _read(
     *,
     world: World,
     observer: Observer,
+    ledger: Path | None,
 ) -> Input:
-    with _timed(summary, "read"):
-        read = read_sources(inputs, staging, world, observer, workspace.partial)
+    """Read the sources; ``ledger`` is the file beside which lies what is remembered of them."""
+    with _timed(summary, "read"), ExitStack() as stack:
+        memo = None if ledger is None else partial(open_memo, ledger, stack, world, writes=True)
+        read = read_sources(inputs, staging, world, observer, workspace.partial, memo=memo)
         summary.warnings += read.warnings
         summary.transforms = [one._asdict() for one in read.transforms]
     return read
+
+
+@contextmanager
+def _forgetting_bugs(ledger: Path | None) -> Iterator[None]:
+    """Where importer is wrong, what it remembers may be: the next run judges every row."""
+    try:
+        yield
+    except BugFound:
+        if ledger is not None:
+            from importer.job.memo_file import memo_of  # noqa: PLC0415 - as below
+
+            with suppress(OSError):
+                memo_of(ledger).unlink(missing_ok=True)
+        raise
+
+
+def open_memo(ledger: Path, stack: ExitStack, world: World, *, writes: bool) -> Memo:
+    """What the run before remembers; closed with the stack. Who holds the ledger writes."""
+    # Only a large input has one.
+    from importer.job.memo_file import MemoFile  # noqa: PLC0415
+    from importer.rows.memo import Memo  # noqa: PLC0415
+
+    return Memo(stack.enter_context(MemoFile(ledger, writes=writes)), world.draw)
 
 
 def _deliver(delivery: Delivery) -> Delivered:
@@ -486,6 +537,7 @@ def _note_end(
     counts: dict[str, int],
     *,
     now: float,
+    keep_since: float,
     delivery: DeliverySettings,
     measure: dict[str, Any] | None,
     marks: dict[str, int],
@@ -519,7 +571,7 @@ def _note_end(
             volume=measure if _went_through(delivered) else None,
             stopped_by=_stopped_by(delivered),
         )
-        ledger.forget_attempts(now - delivery.keep_history * _DAY)
+        ledger.forget_attempts(keep_since)
     except LedgerFailed as failed:
         delivered.stopped_by = delivered.stopped_by or failed
         code = _exit_code(delivered, outcomes, fail_on, cut=cut)

@@ -92,12 +92,13 @@ class RunNews:
     """Hears (code, text) of what went wrong; standard error by default."""
     _rid: str = field(default_factory=lambda: str(uuid4()))
     _began: float = 0.0
+    _since: float = field(default_factory=time.monotonic)
     _start: Courier | None = None
     _couriers: list[Courier] = field(default_factory=list)
 
     def start(self) -> RunNews:
         """The run begins; nobody waits for the ping."""
-        self._began = self.now()
+        self._began, self._since = self.now(), time.monotonic()
         if base := self.settings.ping_url:
             url = ping_url(base, "start", self._rid)
             self._start = self._courier([Ping(url)])
@@ -185,6 +186,7 @@ class RunNews:
             exit_code,
             self._began,
             self.now(),
+            time.monotonic() - self._since,
             account=delivery.account if delivery is not None else "",
             mode=self.mode,
             series=summary.series if summary is not None else series_of(self.sources, named),
@@ -346,7 +348,7 @@ def telemetry_of(end: RunEnd, made: Sequence[metrics.Sample]) -> Telemetry:
             stages.append(Span(name, int(began * _NANO), int(ended * _NANO)))
     why = f"exit code {end.exit_code}" + (f": {state.reason}" if state.reason else "")
     return Telemetry(
-        Span("importer run", int(end.began * _NANO), int(end.ended * _NANO)),
+        Span("importer run", int(end.began * _NANO), int((end.began + end.seconds) * _NANO)),
         stages,
         {name: value for name, value in attributes.items() if value != ""},
         "" if state.is_ok else why,

@@ -26,7 +26,6 @@ from importer.rows.judged import (
     with_unseen,
 )
 from importer.rows.not_customers import NOT_A_CUSTOMER, EdgeLines, Edges
-from importer.rows.payload import carried_fields
 from importer.rows.row import Problem, Row
 from importer.source.opened import open_source
 from importer.source.raw import scratch_file, writing
@@ -35,7 +34,7 @@ from importer.source.source_options import SourceOptions, names_in
 from importer.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -49,11 +48,14 @@ if TYPE_CHECKING:
     from importer.mapping.transform_report import Transformed
     from importer.plan.staging import Staging
     from importer.rows.judged import Judged
+    from importer.rows.memo import Memo, MemoOfSource
     from importer.rows.not_customers import NoCustomer
     from importer.shard import Shard
     from importer.source.records import Layout, RecordBatch
 
 
+_LEAST_REMEMBERED = 4096
+"""Rows of a batch for which it pays to ask what is remembered of them."""
 LEFT_OUT = "left out"
 """The name under which a mapping counts values that it drops."""
 
@@ -74,13 +76,23 @@ def mapping_bound(
 class Judge:
     """The rules for one source; ``bound`` is its mapping, None where the header says it all."""
 
-    def __init__(self, layout: Layout, bound: Bound | None, *, strict: bool) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        bound: Bound | None,
+        *,
+        strict: bool,
+        memo: Callable[[], Memo] | None = None,
+    ) -> None:
+        """``memo`` opens what the run before remembers; None to judge every row."""
         self._bound = bound
         self._columns = map_columns(
             layout if bound is None else bound.layout, strict=strict and bound is None
         )
         self._needed = self._columns.needed if bound is None else bound.needed
         self._damaged = DamagedText(layout.name)
+        self._open_memo = memo
+        self._memo: MemoOfSource | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -103,12 +115,10 @@ class Judge:
 
     def _judged(self, batch: RecordBatch) -> Judged:
         if self._bound is None:
-            self._look(batch)
-            return judge_batch(batch, self._columns)
+            return self._validated(batch, payloads=False)
         mapped = self._bound.apply(batch)
-        self._look(mapped.batch)
         judged = in_file_columns(
-            judge_batch(mapped.batch, self._columns),
+            self._validated(mapped.batch, payloads=True),
             mapped.original,
             mapped.batch.lines,
             mapped.origins,
@@ -118,11 +128,41 @@ class Judge:
         skipped = tuple(_skipped(batch.source, one) for one in mapped.skipped)
         return replace(judged, skipped=skipped)
 
-    def _look(self, batch: RecordBatch) -> None:
+    def _validated(self, batch: RecordBatch, *, payloads: bool) -> Judged:
+        if self._open_memo is None or batch.frame.height < _LEAST_REMEMBERED:
+            self._look(batch, None)
+            return judge_batch(batch, self._columns)
+        if self._memo is None:
+            self._memo = self._open_memo().of(self._columns)
+        recalled = self._memo.recall(batch.frame)
+        known = recalled.rows["fingerprint"].is_not_null()
+        is_believed = known.any() and not recalled.rechecked
+        odd = self._look(batch, known if is_believed else None)
+        rows = recalled.rows if is_believed else recalled.rows.clear(batch.frame.height)
+        judged = judge_batch(batch, self._columns, rows, payloads=payloads)
+        if judged.certain is None:
+            return judged
+        found = judged.certain
+        if odd is not None:
+            # What is to be said of it is said every night.
+            odd_ones = odd.arg_true()
+            found = found.with_columns(found["fingerprint"].scatter(odd_ones, None))
+        self._memo.note(recalled, found)
+        return judged
+
+    def _look(self, batch: RecordBatch, known: pl.Series | None) -> pl.Series | None:
+        """Look at the rows that are not known; which of all rows are odd, None where none is."""
         columns = [
             (self._columns.names[at], batch.frame.to_series(at)) for at in self._columns.free_texts
         ]
-        self._damaged.look(columns, batch.lines)
+        if known is None:
+            return self._damaged.look(columns, batch.lines)
+        if known.all():
+            return None
+        at = (~known).arg_true()
+        some = [(name, cells.filter(~known)) for name, cells in columns]
+        odd = self._damaged.look(some, [batch.lines[row] for row in at])
+        return None if odd is None else ~known & (~known).scatter(at, odd)
 
 
 def _skipped(source: int, one: Skipped) -> Row:
@@ -214,11 +254,18 @@ class Input:
 
 
 def read_sources(
-    settings: InputSettings, staging: Staging, world: World, observer: Observer, folder: Path
+    settings: InputSettings,
+    staging: Staging,
+    world: World,
+    observer: Observer,
+    folder: Path,
+    *,
+    memo: Callable[[], Memo] | None = None,
 ) -> Input:
     """Read every source to its end, or (``fail_fast``) up to the first invalid record.
 
-    Private temporary files are kept in ``folder``.
+    Private temporary files are kept in ``folder``. ``memo`` opens what the run before remembers
+    of the rows that it judged, when a large input is read; None to judge every row.
 
     Raises:
         SourceError: a source cannot be read as a customer file.
@@ -226,18 +273,35 @@ def read_sources(
     """
     _check_names(settings.sources)
     options = _options(settings, folder)
-    reading = _Reading(settings, staging, observer)
+    opened: list[Memo] = []
+
+    def open_once() -> Memo:
+        if not opened and memo is not None:
+            opened.append(memo())
+        return opened[0]
+
+    reading = _Reading(settings, staging, observer, open_once if memo is not None else None)
     for index, name in enumerate(settings.sources):
         stdin = world.standard_input() if name == "-" else None
         if not reading.read(index, name, options, stdin):
             break
+    else:
+        for one in opened:
+            one.end()
     return reading.result()
 
 
 class _Reading:
     """What has been read so far."""
 
-    def __init__(self, settings: InputSettings, staging: Staging, observer: Observer) -> None:
+    def __init__(
+        self,
+        settings: InputSettings,
+        staging: Staging,
+        observer: Observer,
+        memo: Callable[[], Memo] | None,
+    ) -> None:
+        self._memo = memo
         self._settings = settings
         self._staging = staging
         self._observer = observer
@@ -271,7 +335,7 @@ class _Reading:
                     number_format, parts = stack.enter_context(looked)
                     bound = mapping_bound(mapping, source.layout, number_format)
                     layout = replace(layout, number_format=str(number_format))
-            judge = Judge(source.layout, bound, strict=self._settings.strict)
+            judge = Judge(source.layout, bound, strict=self._settings.strict, memo=self._memo)
             for text in judge.warnings:
                 self._warn("column_ignored", text)
             self._layouts.append(layout)
@@ -354,7 +418,7 @@ class _Reading:
             self._sizes[-1] += part.frame.height + len(part.malformed)
         self._skipped[-1] += len(judged.skipped)
         self._staging.add_batch(judged)
-        self._carried.update(judged.carried or carried_fields(judged.valid["payload"]))
+        self._carried.update(judged.carried_fields())
         shard = self._settings.shard
         # Each error is told by one shard, as its row is.
         self._groups.add_invalid(row for row in judged.invalid if _is_of(row, shard))

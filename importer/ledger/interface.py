@@ -32,6 +32,10 @@ Hasher = Callable[[str, Mapping[str, Any]], Hashes]
 """(reference, payload or customer as Moment answered it) -> its fields' hashes; asks no file."""
 
 
+Known = tuple["State", "UpdateState | None"]
+"""The state of a row, and how its customer is kept in step if it is ``Done``."""
+
+
 class NoLedger(UsageError):
     """There is no ledger at this address yet."""
 
@@ -105,6 +109,10 @@ class LedgerReader(Protocol):
         """
         ...
 
+    def known(self, references: Sequence[str]) -> dict[str, Known]:
+        """``states`` and ``updates`` of these references, read at once."""
+        ...
+
     def versions(self, references: Sequence[str] | pl.Series) -> Iterator[pl.DataFrame]:
         """What is known of many references, in columns: nothing is paid for each in Python.
 
@@ -120,8 +128,11 @@ class LedgerReader(Protocol):
         """
         ...
 
-    def hasher(self) -> Hasher:
-        """Makes field hashes as this ledger keeps them, of payloads and of Moment's answers."""
+    def hasher(self, *, remember: bool = True) -> Hasher:
+        """Makes field hashes as this ledger keeps them, of payloads and of Moment's answers.
+
+        ``remember`` where the customer of each payload is soon seen in an answer.
+        """
         ...
 
     def changed_fields(self, payloads: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

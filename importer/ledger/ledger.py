@@ -9,6 +9,7 @@ import hmac
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
+from functools import partial
 from itertools import islice, takewhile
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -35,7 +36,9 @@ from importer.ledger.sync_table import (
     Synchronised,
     encode,
     fold_updates,
+    read_known,
     read_state,
+    select_known,
     select_records,
 )
 
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
         UpdateTransition,
     )
     from importer.ledger.applying import AttemptColumns
-    from importer.ledger.interface import Hasher
+    from importer.ledger.interface import Hasher, Known
     from importer.ledger.statements import Database, Reads, Transaction
     from importer.ledger.sync_table import Record
 
@@ -219,13 +222,22 @@ class Ledger(ABC):
         account = self._known_account()
         return {} if account is None else self._updates(self._db, account, references)
 
+    def known(self, references: Sequence[str]) -> dict[str, Known]:
+        """``states`` and ``updates`` of these references, read at once."""
+        account = self._known_account()
+        if account is None:
+            return {}
+        return dict(map(read_known, self._among(self._db, select_known, account, references)))
+
     def open_updates(self) -> int:
         """How many customers have an update whose outcome nobody knows yet."""
         sql = "SELECT count(*) FROM sync WHERE account = ? AND ours IS NOT NULL"
         return int(self._db.read(sql, (self._known_account(),))[0][0])
 
-    def hasher(self) -> Hasher:
-        """Makes field hashes as this ledger keeps them, of payloads and of Moment's answers."""
+    def hasher(self, *, remember: bool = True) -> Hasher:
+        """See ``LedgerReader``."""
+        if not remember:
+            return partial(hashes_of, salt=self._key())
         if self._hasher is None:
             self._hasher = FieldHasher(self._key())
         return self._hasher

@@ -1,12 +1,14 @@
 """Accounts of one merchant under two names: a host that was renamed, a name that was forgotten.
 
 An account is found by its base URL, mode and name. Under another one the ledger knows nobody, and a
-run would send every row again; so it asks first (``look_alikes``), and ``move`` gives an account
-its new base URL with all that is known of it.
+run would send every row again, in silence; so it asks first (``doubt``), and ``move`` gives an
+account its new base URL with all that is known of it.
 """
 
 from __future__ import annotations
 
+import hmac
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,9 +17,13 @@ from importer.errors import UsageError
 from importer.ledger.account import Account, refuse_half
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from importer.ledger.ledger import Ledger
     from importer.ledger.statements import Database, Transaction
+
+NEW_ACCOUNT = "new_account"
+"""The code of the warning."""
 
 
 class Known(NamedTuple):
@@ -28,6 +34,36 @@ class Known(NamedTuple):
     """In any state."""
     same_key: bool
     """Whether its last run used the API key of the run that asks."""
+
+
+def doubt(
+    ledger: Ledger, open_other: Callable[[Account], Ledger], api_key: str | None
+) -> UsageError | None:
+    """Why this account may be another one of the ledger; None where nothing says so.
+
+    Args:
+        ledger: the account's.
+        open_other: opens the ledger of another account, to read.
+        api_key: of the run; None where there is none yet.
+    """
+    if sum(ledger.totals().values()):
+        return None
+    known = []
+    for account in ledger.accounts():
+        # One that is half a copy is no run's business, and says so to who asks for it.
+        with suppress(UsageError), open_other(account) as other:
+            known.append(Known(account, sum(other.totals().values()), _used_with(other, api_key)))
+    found = look_alikes(ledger.account, known)
+    return refusal(ledger.account, found) if found else None
+
+
+def _used_with(ledger: Ledger, api_key: str | None) -> bool:
+    last = ledger.last_key_digest()
+    return (
+        api_key is not None
+        and last is not None
+        and hmac.compare_digest(last, ledger.key_digest(api_key))
+    )
 
 
 def look_alikes(account: Account, known: Sequence[Known]) -> list[Known]:

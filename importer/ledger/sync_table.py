@@ -13,6 +13,7 @@ from importer.delivery.protocol.states import (
     NOTHING,
     Attempt,
     Conflict,
+    Done,
     Hashes,
     Memory,
     Origin,
@@ -24,6 +25,7 @@ from importer.delivery.protocol.states import (
 )
 from importer.errors import BugFound
 from importer.ledger.codec import Row, confirmed_of
+from importer.ledger.codec import decode as decode_row
 from importer.ledger.field_hashes import packed, unpacked
 from importer.outcomes import Outcome
 from importer.values import record
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from importer.delivery.protocol.safeguards import Safeguards
     from importer.delivery.protocol.states import UpdateTransition
+    from importer.ledger.interface import Known
 
 
 class Record(NamedTuple):
@@ -65,24 +68,39 @@ _SELECT = (
     f" {', '.join(f'sync.{name}' for name in Record._fields)}"
     " FROM customer LEFT JOIN sync"
     " ON sync.account = customer.account AND sync.reference = customer.reference"
-    " WHERE customer.account = ? AND customer.state = 'done' AND customer.reference {}"
+    " WHERE customer.account = ? AND customer.state {} AND customer.reference {}"
 )
+_WIDTH = len(Row._fields)
+
+
+def read_known(columns: Sequence[Any]) -> tuple[str, Known]:
+    """The reference of one row of ``select_known``, and what is known of it."""
+    row = Row._make(columns[:_WIDTH])
+    state = decode_row(row)
+    return row.reference, (state, _update(row, columns) if isinstance(state, Done) else None)
 
 
 def read_state(columns: Sequence[Any]) -> tuple[str, UpdateState]:
-    """The reference and the state of one row of ``select``."""
-    row = Row._make(columns[: len(Row._fields)])
-    if columns[len(Row._fields)] is not None:
-        return row.reference, decode(Record._make(columns[len(Row._fields) :]))
+    """The reference and the state of one row of ``select_records``."""
+    row = Row._make(columns[:_WIDTH])
+    return row.reference, _update(row, columns)
+
+
+def _update(row: Row, columns: Sequence[Any]) -> UpdateState:
+    if columns[_WIDTH] is not None:
+        return decode(Record._make(columns[_WIDTH:]))
     base = confirmed_of(row)
     # Whole where Moment confirmed every field of the version: an empty base stands for that.
     version = row.fingerprint if row.base == b"" and row.differs is None else None
-    memory = Memory(_taken(row, base)) if row.origin != Origin.FOUND else NOTHING
-    return row.reference, Synced(row.customer_id or "", 0, base, version or b"", memory)
+    taken = _taken(row, base) if row.origin != Origin.FOUND else ()
+    memory = Memory(taken) if taken else NOTHING
+    return Synced(row.customer_id or "", 0, base, version or b"", memory)
 
 
 def _taken(row: Row, base: Hashes) -> Hashes:
     """What Moment took when the customer was made, without showing in what form it holds it."""
+    if row.base == b"":
+        return ()  # it showed all of it
     known = {name for name, _ in base}
     other = set((row.differs or "").split("\n"))
     return tuple(
@@ -228,4 +246,9 @@ def select_records(among: str) -> str:
 
     ``among`` says which: ``IN (?, ?)`` or ``= ANY(?)``. It takes the account first.
     """
-    return _SELECT.format(among)
+    return _SELECT.format("= 'done'", among)
+
+
+def select_known(among: str) -> str:
+    """The same for all of these references of which something is known."""
+    return _SELECT.format("<> 'new'", among)

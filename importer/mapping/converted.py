@@ -91,7 +91,6 @@ def _replaced(before: pl.Series, after: pl.Series) -> Converted:
 
 TOO_LONG = "reference_too_long"
 _STAYS = "[a-zA-Z0-9-]"
-_ESCAPED = re.compile(r"_((?:[0-9a-f]{2})+)_")
 _OTHER = re.compile("[^a-zA-Z0-9-]")
 
 
@@ -151,15 +150,3 @@ SANITISE = {"escape": escape, "apostrophe": without_apostrophe}
 def escaped_one(text: str) -> str:
     """One reference."""
     return _OTHER.sub(lambda match: f"_{match.group().encode().hex()}_", text)
-
-
-def unescape(reference: str) -> str:
-    """The text that ``escape`` was given.
-
-    Raises:
-        ValueError: ``escape`` never wrote this.
-    """
-    text = _ESCAPED.sub(lambda match: bytes.fromhex(match.group(1)).decode(), reference)
-    if escaped_one(text) != reference:
-        raise ValueError("this is no escaped reference")
-    return text

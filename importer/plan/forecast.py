@@ -8,18 +8,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import field
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from importer.delivery.protocol.states import Done, Rejected, Sent
+from importer.delivery.protocol.states import Done
 from importer.delivery.protocol.updating import conflicting
 from importer.ledger.field_hashes import METADATA
 from importer.outcomes import Outcome
-from importer.plan.decide import decide_update
+from importer.plan.decide import Sending
 from importer.plan.frames import source_and_line
-from importer.plan.make import NO_UPDATES, known_rows
 from importer.plan.staging import CHUNK
 from importer.rows.text import mask_email, mask_phone, mask_text
 from importer.values import record
@@ -27,7 +25,6 @@ from importer.values import record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from importer.delivery.protocol.states import State
     from importer.delivery.protocol.updating import UpdatePolicy
     from importer.ledger.interface import LedgerReader
     from importer.plan.frames import Page
@@ -55,16 +52,6 @@ def masked_fields(payload: str) -> dict[str, str]:
 
 EXAMPLES = 3
 """Examples of each field that has changed."""
-
-
-class Sending(StrEnum):
-    """Why a row would be sent."""
-
-    NEW = "would_create"
-    IN_FLIGHT = "in_flight"
-    CORRECTED = "corrected"
-    RETRIED = "retried"
-    UPDATE = "would_update"
 
 
 class Example(NamedTuple):
@@ -100,17 +87,17 @@ class Forecast:
         return sum(self.outcomes.get(why, 0) for why in Sending)
 
 
-def forecast(
-    staging: Staging, ledger: LedgerReader | None, updates: UpdatePolicy = NO_UPDATES
-) -> Forecast:
+def forecast(staging: Staging, ledger: LedgerReader | None) -> Forecast:
     """The forecast of a plan that was made; ``ledger`` is None where there is none yet."""
     counts = staging.counts()
     to_send = counts.pop("", 0)
     made = Forecast()
-    if ledger is None or not to_send:
-        sending = Counter({Sending.NEW: to_send} if to_send else {})
-    else:
-        sending = _sending(staging, ledger, updates, made)
+    sending: Counter[str] = Counter()
+    for segment, frame in staging.foreseen():
+        sending.update(dict(frame["why"].value_counts().iter_rows()))
+        _foresee(segment, frame, staging, made)
+    if new := to_send - sending.total():
+        sending[Sending.NEW] = new
     made.outcomes = {**{why.value: sending[why] for why in Sending if sending[why]}, **counts}
     if ledger is not None and counts.get(Outcome.CHANGED):
         for page in staging.pages():
@@ -118,56 +105,24 @@ def forecast(
     return made
 
 
-def _sending(
-    staging: Staging, ledger: LedgerReader, updates: UpdatePolicy, made: Forecast
-) -> Counter[Sending]:
-    counts: Counter[Sending] = Counter()
-    for waiting in staging.waiting():
-        known = known_rows(waiting.frame, ledger)
-        counts[Sending.NEW] += waiting.frame.height - known.height
-        for rows in known.iter_slices(CHUNK):
-            states = ledger.states(rows["reference"].to_list())
-            for reference, fingerprint in rows.select("reference", "fingerprint").iter_rows():
-                counts[_why(states.get(reference), fingerprint)] += 1
-            settled = [one for one, state in states.items() if isinstance(state, Done)]
-            if settled:
-                differ = rows.filter(pl.col("reference").is_in(settled))
-                payloads = staging.payloads(waiting.segment, differ["at"])
-                _foresee(differ.with_columns(payload=payloads), ledger, updates, made)
-    return counts
-
-
-def _foresee(
-    rows: pl.DataFrame, ledger: LedgerReader, updates: UpdatePolicy, made: Forecast
-) -> None:
-    """Count what the updates of these rows would write, and what they cost."""
-    synced, hashed = ledger.updates(rows["reference"].to_list()), ledger.hasher()
-    columns = rows.select("position", "reference", "fingerprint", "payload")
-    for at, reference, fingerprint, payload in columns.iter_rows():
-        wanted = hashed(reference, json.loads(payload))
-        _, foreseen = decide_update(synced[reference], fingerprint, wanted, updates)
-        made.updated_fields.update(foreseen.fields)
-        made.update_reads += foreseen.reads
-        few = [
-            name for name in foreseen.fields if len(made.update_examples.get(name, ())) < EXAMPLES
-        ]
-        source, line = source_and_line(at)
-        for name, value in _masked(few, payload):
-            example = Example(source, line, reference, value)
-            made.update_examples.setdefault(name, []).append(example)
-
-
-def _why(state: State | None, fingerprint: bytes) -> Sending:
-    match state:
-        case Sent():
-            return Sending.IN_FLIGHT
-        case Rejected():
-            same = state.fingerprint == fingerprint
-            return Sending.RETRIED if same else Sending.CORRECTED
-        case Done():
-            return Sending.UPDATE
-        case _:
-            return Sending.NEW
+def _foresee(segment: int, frame: pl.DataFrame, staging: Staging, made: Forecast) -> None:
+    """Count what the updates among these rows would write, and what they cost."""
+    made.update_reads += int(frame["reads"].sum())
+    fields = frame.select("at", "fields").explode("fields", empty_as_null=False)
+    made.updated_fields.update(dict(fields["fields"].value_counts().iter_rows()))
+    # The first rows of each field that has too few examples yet.
+    enough = [name for name, shown in made.update_examples.items() if len(shown) >= EXAMPLES]
+    few = fields.filter(~pl.col("fields").is_in(enough))
+    few = few.group_by("fields", maintain_order=True).head(EXAMPLES)
+    if few.is_empty():
+        return
+    rows = staging.some(segment, few["at"])
+    for name, row in zip(few["fields"], rows, strict=True):
+        shown = made.update_examples.setdefault(name, [])
+        if len(shown) < EXAMPLES:
+            source, line = source_and_line(row.position)
+            for _, value in _masked([name], row.payload):
+                shown.append(Example(source, line, row.reference, value))
 
 
 def _compare(page: Page, staging: Staging, ledger: LedgerReader, made: Forecast) -> None:

@@ -20,6 +20,7 @@ from importer.values import value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from importer.plan.decide import Send
     from importer.rows.row import Row
 
 
@@ -149,6 +150,23 @@ class Page:
     frame: pl.DataFrame
     """``source``, ``line``, ``reference``, the columns of ``OUTCOME`` and ``at``: the index
     within the segment, null for a record that is invalid by itself."""
+
+
+SEND: dict[str, pl.DataType] = {
+    "why": pl.String(),
+    "fields": pl.List(pl.String),
+    "reads": pl.Boolean(),
+}
+"""The values of ``Send``."""
+
+
+def foreseen(sends: Sequence[tuple[int, Send]]) -> pl.DataFrame:
+    """``at``, the index of each within its segment, and the columns of ``SEND``."""
+    kinds: dict[Send, int] = {}
+    codes = [kinds.setdefault(send, len(kinds)) for _, send in sends]
+    alike = pl.DataFrame([*kinds], schema=SEND, orient="row")
+    at = pl.Series("at", [at for at, _ in sends], dtype=pl.UInt32)
+    return alike[codes].insert_column(0, at)
 
 
 def pack(frame: pl.DataFrame, compression: str = "uncompressed") -> memoryview:

@@ -14,19 +14,20 @@ from importer.delivery.protocol.states import NEW, Done, Sent
 from importer.delivery.protocol.updating import UpdatePolicy
 from importer.errors import printable
 from importer.outcomes import OnDuplicate, Outcome
-from importer.plan.decide import decide, decide_update
-from importer.plan.frames import source_and_line
+from importer.plan.decide import Decider, Send, Sending
+from importer.plan.frames import foreseen, source_and_line
 from importer.plan.staging import CHUNK
 from importer.rows.duplicates import Member, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from importer.ledger.interface import LedgerReader
+    from importer.ledger.interface import Known, LedgerReader
     from importer.plan.frames import Pending
     from importer.plan.staging import Staging
 
 NO_UPDATES = UpdatePolicy()
+_UNKNOWN: Known = (NEW, None)
 _NOTHING_KNOWN = {
     "known": pl.lit(None, pl.Binary),
     "customer_id": pl.lit(None, pl.String),
@@ -83,6 +84,7 @@ def make_plan(
     """
     met = Met()
     runs = pl.Series(list(series), dtype=pl.UInt32).implode()
+    decider = Decider(ledger.hasher(remember=False), updates, retry_rejected=retry_rejected)
     for waiting in staging.waiting():
         known = known_rows(waiting.frame, ledger)
         met = Met(
@@ -101,11 +103,12 @@ def make_plan(
         if others.is_empty():
             continue
         payloads = staging.payloads(waiting.segment, others["at"])
+        sends: list[tuple[int, Send]] = []
         for rows in others.with_columns(payload=payloads).iter_slices(CHUNK):
-            to_update = _decide_each(
-                rows, staging, ledger, retry_rejected=retry_rejected, updates=updates
-            )
-            met = met._replace(to_update=met.to_update + to_update)
+            sends += _decide_each(rows, staging, ledger, decider)
+        staging.foresee(waiting.segment, foreseen(sends))
+        to_update = sum(send.why is Sending.UPDATE for _, send in sends)
+        met = met._replace(to_update=met.to_update + to_update)
     return met
 
 
@@ -122,36 +125,28 @@ def known_rows(rows: pl.DataFrame, ledger: LedgerReader) -> pl.DataFrame:
 
 
 def _decide_each(
-    rows: pl.DataFrame,
-    staging: Staging,
-    ledger: LedgerReader,
-    *,
-    retry_rejected: bool,
-    updates: UpdatePolicy,
-) -> int:
-    """Decide row by row; how many of them are to be updated."""
-    references = rows["reference"].to_list()
-    known, synced = ledger.states(references), ledger.updates(references)
-    hashed = ledger.hasher()
+    rows: pl.DataFrame, staging: Staging, ledger: LedgerReader, decider: Decider
+) -> list[tuple[int, Send]]:
+    """Decide row by row; (index within the segment, what is foreseen) of those that are sent."""
+    known = ledger.known(rows["reference"].to_list())
     settled: list[tuple[int, Outcome, str, str, str]] = []
-    to_update = 0
-    for at, reference, fingerprint, payload in rows.select(
-        "position", "reference", "fingerprint", "payload"
-    ).iter_rows():
-        state, update = known.get(reference), synced.get(reference)
-        if state is None:
+    sends: list[tuple[int, Send]] = []
+    columns = rows.select("at", "position", "reference", "fingerprint", "payload")
+    for at, where, reference, fingerprint, payload in columns.iter_rows():
+        if reference not in known:
             continue
-        if update is not None and (updates.rules or update.serial):
-            wanted = hashed(reference, json.loads(payload))
-            decision, _ = decide_update(update, fingerprint, wanted, updates)
-            to_update += decision.outcome is None
-        else:
-            decision = decide(state, fingerprint, retry_rejected=retry_rejected)
+        decision, send = decider(reference, known[reference], fingerprint, payload)
+        if send is not None:
+            sends.append((at, send))
         if decision.outcome is not None:
-            one = (at, decision.outcome, decision.customer_id, decision.error_code, decision.error)
-            settled.append(one)
+            told = (decision.outcome, decision.customer_id, decision.error_code, decision.error)
+            settled.append((where, *told))
     staging.settle(settled)
-    return to_update
+    return sends
+
+
+AT_ONCE = 256
+"""Rows that are asked of the ledger without a break, while answers to others wait."""
 
 
 def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]:
@@ -161,14 +156,14 @@ def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]
     can never settle must not stand before the others, night after night.
     """
     sent = array("q")
-    for chunk in staging.pending():
+    for chunk in staging.pending(AT_ONCE):
         for row in with_states(chunk, ledger):
             if isinstance(row.state, Sent):
                 sent.append(row.position)
             else:
                 yield row
     if sent:
-        for chunk in staging.pending():
+        for chunk in staging.pending(AT_ONCE):
             yield from with_states([row for row in chunk if _holds(sent, row.position)], ledger)
 
 
@@ -179,18 +174,17 @@ def _holds(ascending: array[int], number: int) -> bool:
 
 def with_states(chunk: Sequence[Pending], ledger: LedgerReader) -> Iterator[Planned]:
     """The rows as delivery takes them, each with its state in the ledger."""
-    known, hashed = ledger.states([row.reference for row in chunk]), ledger.hasher()
-    settled = [one for one, state in known.items() if isinstance(state, Done)]
-    updates = ledger.updates(settled) if settled else {}
+    known, hashed = ledger.known([row.reference for row in chunk]), ledger.hasher()
     for row in chunk:
+        state, update = known.get(row.reference, _UNKNOWN)
         yield Planned(
             row.position,
             row.reference,
             row.fingerprint,
             row.payload,
-            known.get(row.reference, NEW),
+            state,
             hashed(row.reference, json.loads(row.payload)),
-            updates.get(row.reference),
+            update,
         )
 
 

@@ -137,6 +137,11 @@ _NONE_INVALID = pl.DataFrame(schema=_INVALID).with_columns(*_NOT_OF_INVALID)
 _NONE_SETTLED = pl.DataFrame(schema=OUTCOME)
 
 
+def _as_pending(rows: pl.DataFrame) -> list[Pending]:
+    columns = rows["position", "reference", "fingerprint", "payload"]
+    return [Pending(*row) for row in columns.iter_rows()]
+
+
 class Staging:
     """The staged rows of one run. Not thread-safe; its errors are those of ``StagingFile``.
 
@@ -217,6 +222,16 @@ class Staging:
         column = pl.repeat(None, height, dtype=pl.String, eager=True) if known is None else known
         with self._file.transaction() as db:
             self._store_unchanged(db, segment, column.scatter(at, ids))
+
+    def foresee(self, segment: int, frame: pl.DataFrame) -> None:
+        """Note why rows of a segment would be sent: see ``frames.foreseen``."""
+        with self._file.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO foreseen VALUES (?, ?)", (segment, pack(frame)))
+
+    def foreseen(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """What ``foresee`` noted, by segment, in input order."""
+        for (first,) in self._file.read("SELECT first FROM foreseen ORDER BY first"):
+            yield first, self._file.frame("foreseen", first)
 
     def settle_rest(self, outcome: Outcome) -> None:
         """Give every row without an outcome this one."""
@@ -305,13 +320,14 @@ class Staging:
         )
         others = {*keys["position"].filter(~mine)}
         unchanged = self._unchanged(first)
+        foreseen = self._file.read("SELECT frame FROM foreseen WHERE first = ?", (first,))
         height = kept["keys"].height
         with self._file.transaction() as db:
             db.executemany(
                 "DELETE FROM outcome WHERE position = ?",
                 [one for one in settled if one[0] in others],
             )
-            for name in (*kept, "unchanged"):
+            for name in (*kept, "unchanged", "foreseen"):
                 db.execute(f"DELETE FROM {name} WHERE first = ?", (first,))  # noqa: S608 - our own names
             if not height:
                 db.execute("DELETE FROM segment WHERE first = ?", (first,))
@@ -321,6 +337,11 @@ class Staging:
                 self._file.store(name, first, pack(frame, "lz4" if name == "body" else ""))
             if unchanged is not None:
                 self._store_unchanged(db, first, unchanged.filter(mine))
+            for (packed,) in foreseen:
+                frame = unpack(packed)
+                frame = frame.filter(mine[frame["at"]])
+                moved = (mine.cum_sum() - 1).cast(pl.UInt32)[frame["at"]]
+                self._file.store("foreseen", first, pack(frame.with_columns(at=moved)))
 
     # Rows go out --------------------------------------------------------------------------------
 
@@ -337,14 +358,18 @@ class Staging:
                 keys = keys.join(settled, on="position", how="anti")
             yield Waiting(first, keys.sort("reference"))
 
-    def pending(self) -> Iterator[list[Pending]]:
+    def pending(self, most: int = CHUNK) -> Iterator[list[Pending]]:
         """Valid rows without an outcome, in input order, in chunks; writes may go on meanwhile."""
         for waiting in self.waiting():
             frame = waiting.frame.sort("at")
-            columns = frame[["position", "reference", "fingerprint"]]
             payloads = self.payloads(waiting.segment, frame["at"])
-            for chunk in columns.hstack([payloads]).iter_slices(CHUNK):
-                yield [Pending(*row) for row in chunk.iter_rows()]
+            for chunk in frame.with_columns(payload=payloads).iter_slices(most):
+                yield _as_pending(chunk)
+
+    def some(self, segment: int, at: pl.Series) -> list[Pending]:
+        """Some of a segment's rows, by their indexes."""
+        keys = self._file.frame("keys", segment)[at]
+        return _as_pending(keys.with_columns(payload=self.payloads(segment, at)))
 
     def pages(self) -> Iterator[Page]:
         """Every staged record in input order, many at a time."""

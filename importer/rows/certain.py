@@ -29,10 +29,11 @@ PAYLOAD = "payload"
 """The columns of ``Certain.rows``."""
 
 _ESCAPED = r'[\x00-\x1f"\\]'
-"""What ``fingerprint.canonical`` writes with a backslash."""
+"""What ``payload.canonical`` writes with a backslash."""
 _BALANCE = "^[+-]?[0-9]{1,18}$"
 """Fits into 64 bits whatever its digits are."""
-_CARRIED = (*FIELDS[1:], METADATA)
+CARRIED = (*FIELDS[1:], METADATA)
+"""The optional fields, in the order of the bits that say which of them a payload carries."""
 _MOST_KEYS = 200
 """Metadata columns up to which a plan for all of them pays."""
 _BEFORE = ("balance", "currency", "email")
@@ -45,8 +46,8 @@ class Certain(NamedTuple):
 
     rows: pl.DataFrame
     """``reference`` and canonical ``payload`` of each row; null where it is not certainly valid."""
-    carried: dict[str, int]
-    """``payload.carried_fields`` of these payloads."""
+    given: pl.Series
+    """For each row a bit for each of ``CARRIED`` that its payload carries; UInt8."""
 
 
 def certain_payloads(cells: pl.DataFrame, columns: ColumnMap) -> Certain:
@@ -59,10 +60,24 @@ def certain_payloads(cells: pl.DataFrame, columns: ColumnMap) -> Certain:
     if len(columns.metadata_keys) > _MOST_KEYS:
         absent = pl.Series([None] * cells.height, dtype=pl.String)
         rows = pl.DataFrame([absent.alias(REFERENCE), absent.alias(PAYLOAD)])
-        return Certain(rows, dict.fromkeys(_CARRIED, 0))
+        return Certain(rows, pl.repeat(0, cells.height, dtype=pl.UInt8, eager=True))
     found, payload, names = _made(cells, columns)
     rows = found.select(pl.col("external_reference").alias(REFERENCE), payload)
-    return Certain(rows, _carried(found, rows[PAYLOAD].is_not_null(), names))
+    return Certain(rows, _given(found, names))
+
+
+def references_again(cells: pl.DataFrame, columns: ColumnMap) -> pl.Series:
+    """The references of rows that are known to be certainly valid."""
+    return cells.select(_trimmed(columns.reference).alias(REFERENCE)).to_series()
+
+
+def carried_by(given: pl.Series) -> dict[str, int]:
+    """``payload.carried_fields`` of rows, of which ``given`` has the bits of ``Certain``."""
+    # One question for all fields: each costs more than its answer.
+    asked = [
+        (pl.lit(given) & (1 << bit) > 0).sum().alias(field) for bit, field in enumerate(CARRIED)
+    ]
+    return {field: int(n) for field, n in pl.select(asked).row(0, named=True).items()}
 
 
 def payloads_again(cells: pl.DataFrame, columns: ColumnMap) -> pl.Series:
@@ -89,16 +104,17 @@ def _made(cells: pl.DataFrame, columns: ColumnMap) -> tuple[pl.DataFrame, pl.Exp
     return found, pl.when(valid).then(_payload(found, where, names)).alias(PAYLOAD), names
 
 
-def _carried(found: pl.DataFrame, valid: pl.Series, keys: list[str]) -> dict[str, int]:
-    """``payload.carried_fields`` of the valid rows, without looking at each text once more."""
-    given = {}
-    for field in _CARRIED:
+def _given(found: pl.DataFrame, keys: list[str]) -> pl.Series:
+    """Which of ``CARRIED`` each row carries, without looking at each text once more."""
+    bits = []
+    for bit, field in enumerate(CARRIED):
         inside = keys if field == METADATA else [key for key in keys if _reads_as(field, key)]
         names = [field] * (field in found.columns) + [_value(key) for key in inside]
         filled = [pl.col(name).is_not_null() for name in names]
-        given[field] = functools.reduce(operator.or_, filled, pl.lit(value=False)) & valid
-    # One question for all fields: each costs more than its answer.
-    return {field: int(n) for field, n in found.select(**given).sum().row(0, named=True).items()}
+        if filled:
+            bits.append(functools.reduce(operator.or_, filled).cast(pl.UInt8) * (1 << bit))
+    given = functools.reduce(operator.or_, bits, pl.lit(0, pl.UInt8))
+    return found.select(pl.repeat(0, pl.len(), dtype=pl.UInt8) | given).to_series()
 
 
 def _reads_as(field: str, key: str) -> bool:
@@ -166,7 +182,7 @@ _OPTIONAL: dict[str, Callable[[pl.Expr], pl.Expr]] = {
 
 
 def _payload(rows: pl.DataFrame, where: Iterable[str], keys: list[str]) -> pl.Expr:
-    """The text of ``fingerprint.canonical``: what is null leaves nothing behind."""
+    """The text of ``payload.canonical``: what is null leaves nothing behind."""
     parts = [pl.lit("{")]
     for field in _BEFORE:
         if field in where and field == "balance":

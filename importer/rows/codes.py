@@ -249,7 +249,8 @@ _BY_THE_SOURCE = {
     "number_inexact": Code(
         "A number has lost digits: Excel keeps 15 of them, and floating point loses zeros.",
         "holds numbers that have lost digits",
-        "format the column as text and enter the values again, or export them as text",
+        "export the column as text or as integers (pandas: dtype str or Int64); in a workbook,"
+        " format it as text and enter the values again",
     ),
     "cell_error": Code(
         "A cell has no value: an Excel error such as #N/A, a formula that was never calculated,"

@@ -1,6 +1,7 @@
 """ISO 4217 currency codes: which are active, their minor units, and what a wrong one meant. Pure.
 
-Source: ISO 4217 list one (active codes, funds, metals, ``XTS`` and ``XXX``) as of 1 January 2026.
+Source: ISO 4217 list one (active codes, funds, metals, ``XTS`` and ``XXX``) as of 1 January 2026
+(after amendment 179: Bulgaria has the euro).
 """
 
 from __future__ import annotations
@@ -9,9 +10,6 @@ from __future__ import annotations
 def _codes(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
-
-AS_OF = "2026-01-01"
-"""The date of the list: after amendment 179; Bulgaria has the euro."""
 
 ACTIVE = frozenset(
     _codes("""
@@ -63,20 +61,28 @@ _WITHDRAWN = {
 """Codes that were active once, and what replaced them."""
 
 _WORDS = {
+    "BOTSWANA PULA": "BWP",
+    "BRITISH POUND": "GBP",
+    "BRITISH POUNDS": "GBP",
     "DOLLAR": "USD",
     "DOLLARS": "USD",
     "EU": "EUR",
     "EUROS": "EUR",
     "NAIRA": "NGN",
     "POUND": "GBP",
+    "POUND STERLING": "GBP",
     "POUNDS": "GBP",
     "PULA": "BWP",
     "R": "ZAR",
     "RANDS": "ZAR",
     "RUR": "RUB",
+    "SOUTH AFRICAN RAND": "ZAR",
+    "SOUTH AFRICAN RANDS": "ZAR",
     "STERLING": "GBP",
     "UK": "GBP",
     "US": "USD",
+    "US DOLLAR": "USD",
+    "US DOLLARS": "USD",
     "YEN": "JPY",
     "YUAN": "CNY",
     "ZA": "ZAR",

@@ -2,9 +2,10 @@ r"""Finds names and metadata that look damaged before they came here; nothing is
 
 Text that was read in a wrong encoding once (``MÃ¼ller``), letters that are lost for good (U+FFFD,
 ``M?ller``), control characters (U+0092, an apostrophe of Windows-1252 that was read as Latin-1),
-what a web page writes for a character (``&amp;``, ``%C3%AB``, ``\u00eb``), and what a program
-writes for no value (``NULL``, ``\N``, ``nan``). They are valid texts, and people are called None
-and Null: so this is a warning, and an error for who is strict.
+what a web page or a database writes for a character (``&amp;``, ``%C3%AB``, ``\u00eb``, ``\'``),
+characters that nobody sees (U+200B), and what a program writes for no value (``NULL``, ``\N``,
+``nan``). They are valid texts, and people are called None and Null: so this is a warning, and an
+error for who is strict.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ _ESCAPED = (
     r"|[A-Za-z]{1,6}(?:acute|grave|circ|uml|tilde|cedil|caron|slash|ring|lig));"
     r"|%C[2-9A-F]%[89AB][0-9A-F]|\\u[0-9A-Fa-f]{4}"
 )
+_BACKSLASH = r"""\\[tnr'"\\]"""
+"""As MySQL and PostgreSQL write an apostrophe or a tab: ``O\\'Brien``."""
+_INVISIBLE = r"[\x{ad}\x{200b}\x{202a}-\x{202e}\x{2060}-\x{2064}\x{2066}-\x{2069}\x{feff}\x{3164}]"
+"""Not the joiners and marks of direction that Persian, Hebrew and emoji need."""
 _ERROR = (
     r"^(?:#(?:REF|VALUE|DIV/0|NUM|NULL|NAME|SPILL|CALC|FIELD|ERROR|BEZUG|WERT|ZAHL|VALEUR|NOM"
     r"|NOMBRE|VERW|WAARDE|GETAL|[\x{a1}\x{bf}](?:REF|VALOR|NUM|NOMBRE|DIV/0))[!?]|#NV|#N/[ABD]"
@@ -89,6 +94,16 @@ _KINDS = (
         "export them again as plain text",
     ),
     (
+        "backslash",
+        "hold what a database writes for a character, such as \\' or \\t",
+        "export them again without backslashes, as CSV with double quotes",
+    ),
+    (
+        "invisible",
+        "hold a character that nobody sees, such as a zero-width space (U+200B)",
+        "remove it: with and without it they are two names",
+    ),
+    (
         "error",
         "are what a spreadsheet shows for an error, or where a column is too narrow (#REF!, ###)",
         "correct the formulas, and export them again",
@@ -108,11 +123,15 @@ _KINDS = (
 
 _PATTERNS = (
     ("control", _CONTROL),
+    ("invisible", _INVISIBLE),
     ("error", _ERROR),
     ("wrapped", r'^="[^"]*"$'),
     ("question", _QUESTION),
     ("escaped", _ESCAPED),
+    ("backslash", _BACKSLASH),
 )
+_OF_METADATA = 4
+"""So many of them are looked for in metadata, too."""
 _NO_VALUE = f"{_NOTHING}|{_WITHIN}"
 _QUICK = r"[?&%\\#=:\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x{10ffff}]"
 """What all kinds but ``nothing`` hold: one look at each text."""
@@ -133,8 +152,14 @@ class DamagedText:
         self._source = source
         self._found: dict[tuple[str, str], _Found] = {}
 
-    def look(self, columns: Iterable[tuple[str, pl.Series]], lines: Sequence[int]) -> None:
-        """Look at the fields of some records; some kinds are looked for in names only."""
+    def look(
+        self, columns: Iterable[tuple[str, pl.Series]], lines: Sequence[int]
+    ) -> pl.Series | None:
+        """Look at the fields of some records; some kinds are looked for in names only.
+
+        Returns:
+            which of the records had to be looked at closely; None where none had to.
+        """
         looked_at = list(columns)
         # Two questions for all columns, of which a wide file has thousands: each costs more than
         # its answer.
@@ -143,10 +168,13 @@ class DamagedText:
             for at, (name, _) in enumerate(looked_at)
         )
         found = odd.select(pl.all().any()).row(0) if looked_at else ()
+        closely: pl.Series | None = None
         for at in (at for at, any_odd in enumerate(found) if any_odd):
             name, text = looked_at[at]
             here = odd.to_series(at).fill_null(value=False)
             self._look_closely(name, text.filter(here), [lines[n] for n in here.arg_true()])
+            closely = here if closely is None else closely | here
+        return closely
 
     def _look_closely(self, name: str, text: pl.Series, lines: Sequence[int]) -> None:
         if name == "name":
@@ -156,7 +184,7 @@ class DamagedText:
         misread = {at for at in may_be.arg_true() if _is_misread(text[at])}
         self._note_rows(name, "misread", sorted(misread), lines)
         # Addresses of web pages, in metadata, have question marks and escapes of their own.
-        for kind, pattern in _PATTERNS if name == "name" else _PATTERNS[:3]:
+        for kind, pattern in _PATTERNS if name == "name" else _PATTERNS[:_OF_METADATA]:
             hits = text.str.contains(pattern).arg_true()
             self._note_rows(name, kind, [at for at in hits if at not in misread], lines)
 

@@ -83,10 +83,6 @@ class ColumnMap:
         names = tuple(index for index, field in self.texts if field == "name")
         return (*names, *(index for index, _ in self.metadata_keys))
 
-    def column_of_key(self, key: str) -> str:
-        """The column that holds a metadata key: its own, else ``metadata``."""
-        return PREFIX + key if any(key == known for _, known in self.metadata_keys) else METADATA
-
 
 def map_columns(layout: Layout, *, strict: bool) -> ColumnMap:
     """Map the header of one source.

@@ -1,19 +1,22 @@
-"""Batches in, rows out: the entrance of the validation layer for who wants rows one by one.
-
-Judges a whole batch: what is certainly valid at once, the rest row by row.
-"""
+"""Judges a whole batch: what is certainly valid at once, the rest row by row."""
 
 from __future__ import annotations
 
 import hashlib
-import heapq
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from importer.rows.cell_kinds import CellKinds
-from importer.rows.certain import PAYLOAD, REFERENCE, certain_payloads
+from importer.rows.certain import (
+    PAYLOAD,
+    REFERENCE,
+    carried_by,
+    certain_payloads,
+    payloads_again,
+    references_again,
+)
 from importer.rows.payload import carried_fields
 from importer.rows.row import Problem, Row
 from importer.rows.text import trim
@@ -45,7 +48,8 @@ class Judged:
     source: int
     """Index of the source."""
     valid: pl.DataFrame
-    """The valid rows by line, with the columns of ``SCHEMA``; nothing in it is null."""
+    """The valid rows by line, with the columns of ``SCHEMA``; nothing in it is null, but payloads
+    that were not made where ``columns`` says that they can be."""
     cells: pl.DataFrame
     """Their cells, row by row: one String column per header column, null is ""."""
     invalid: tuple[Row, ...]
@@ -58,6 +62,18 @@ class Judged:
     """``carried_fields`` of the valid rows, where that came for nothing."""
     columns: ColumnMap | None = None
     """What ``cells`` are, where ``certain_payloads`` makes every payload of them again."""
+    certain: pl.DataFrame | None = None
+    """Of each row of the batch that came: ``fingerprint``, null where the cells are not certainly
+    valid, and ``given`` (``certain.Certain``); None where nobody said what is remembered."""
+
+    def carried_fields(self) -> Mapping[str, int]:
+        """How many of the valid rows have each optional field."""
+        if self.carried is not None:
+            return self.carried
+        payloads = self.valid[PAYLOAD]
+        if payloads.null_count() and self.columns is not None:
+            payloads = payloads_again(self.cells, self.columns)
+        return carried_fields(payloads)
 
 
 def parts_of(batch: RecordBatch) -> Iterator[RecordBatch]:
@@ -69,33 +85,68 @@ def parts_of(batch: RecordBatch) -> Iterator[RecordBatch]:
         yield batch.slice(start, PART)
 
 
-def judge_batch(batch: RecordBatch, columns: ColumnMap) -> Judged:
-    """Judge one batch; every record of it is in the result once."""
+def judge_batch(
+    batch: RecordBatch,
+    columns: ColumnMap,
+    recalled: pl.DataFrame | None = None,
+    *,
+    payloads: bool = True,
+) -> Judged:
+    """Judge one batch; every record of it is in the result once.
+
+    Args:
+        batch: the records.
+        columns: what their columns mean.
+        recalled: for each row of the batch ``fingerprint`` and ``given`` as they are remembered
+            (``memo.Recalled``), null where they are not: those rows are not judged again.
+        payloads: whether the payloads of such rows are needed here.
+    """
     cells = batch.frame.fill_null("")
     cells.columns = [str(index) for index in range(cells.width)]
     lines = pl.Series("line", batch.lines, dtype=pl.Int64)
     faults = _faults_by_index(batch, columns)
-    found, carried = certain_payloads(cells, columns)
-    certain = found[PAYLOAD].is_not_null()
-    if faults:
-        certain &= ~pl.int_range(cells.height, eager=True).is_in(list(faults))
+    faulty = pl.int_range(cells.height, eager=True).is_in(list(faults)) if faults else None
+    known = None if recalled is None else recalled["fingerprint"].is_not_null()
+    if known is not None and faulty is not None:
+        known &= ~faulty
+    if recalled is None or known is None or not known.any():
+        found = _certain_rows(cells, columns)
+    else:
+        found = _with_recalled(cells, columns, recalled, known)
+    certain = found["fingerprint"].is_not_null()
+    if faulty is not None:
+        certain &= ~faulty
     invalid: list[Row] = []
+    found.insert_column(0, lines)
+    given = found["given"]
     if certain.all():
-        valid = _certain_rows(found, lines)
+        valid = found.select(SCHEMA.keys())
+        if payloads and valid[PAYLOAD].null_count():
+            valid = valid.with_columns(payloads_again(cells, columns).alias(PAYLOAD))
+        carried = carried_by(given)
     else:
         slow, invalid = _judge_rest(batch, cells, ~certain, columns, faults)
-        fast = _certain_rows(found.filter(certain), lines.filter(certain))
-        valid = pl.concat([fast, slow]).sort("line") if slow.height else fast
-        if faults:
-            carried = carried_fields(valid["payload"])
-        elif slow.height:
-            others = carried_fields(slow["payload"])
+        valid = found.select(SCHEMA.keys()).filter(certain)
+        if valid[PAYLOAD].null_count() and (payloads or slow.height):
+            again = payloads_again(cells.filter(certain), columns)
+            valid = valid.with_columns(again.alias(PAYLOAD))
+        carried = carried_by(given.filter(certain))
+        if slow.height:
+            valid = pl.concat([valid, slow]).sort("line")
+            others = carried_fields(slow[PAYLOAD])
             carried = {field: number + others[field] for field, number in carried.items()}
         cells = cells.filter(lines.is_in(valid["line"].implode()))
     invalid += [_malformed_row(batch.source, one, columns) for one in batch.malformed]
     invalid.sort(key=_line)
-    again = columns if certain.sum() == valid.height else None
-    return Judged(batch.source, valid, cells, tuple(invalid), carried=carried, columns=again)
+    return Judged(
+        batch.source,
+        valid,
+        cells,
+        tuple(invalid),
+        carried=carried,
+        columns=columns if certain.sum() == valid.height else None,
+        certain=None if recalled is None else found.select("fingerprint", "given"),
+    )
 
 
 def in_file_columns(
@@ -219,18 +270,32 @@ def leave_out(judged: Judged, lines: Mapping[int, str], code: str) -> Judged:
     )
 
 
-def _certain_rows(found: pl.DataFrame, lines: pl.Series) -> pl.DataFrame:
+def _certain_rows(cells: pl.DataFrame, columns: ColumnMap) -> pl.DataFrame:
+    """``reference``, ``fingerprint``, ``payload`` and ``given``; null where not certainly valid."""
+    rows, given = certain_payloads(cells, columns)
     sha256 = hashlib.sha256
-    bodies = found[PAYLOAD].cast(pl.Binary).to_list()
-    fingerprints = [sha256(body).digest() for body in bodies]
-    return pl.DataFrame(
-        [
-            lines,
-            found[REFERENCE],
-            pl.Series("fingerprint", fingerprints, dtype=pl.Binary),
-            found[PAYLOAD],
-        ]
-    )
+    bodies = rows[PAYLOAD].cast(pl.Binary).to_list()
+    if rows[PAYLOAD].null_count():
+        found = [None if body is None else sha256(body).digest() for body in bodies]
+    else:
+        found = [sha256(body).digest() for body in bodies]
+    fingerprints = pl.Series("fingerprint", found, dtype=pl.Binary)
+    return pl.DataFrame([rows[REFERENCE], fingerprints, rows[PAYLOAD], given.alias("given")])
+
+
+def _with_recalled(
+    cells: pl.DataFrame, columns: ColumnMap, recalled: pl.DataFrame, known: pl.Series
+) -> pl.DataFrame:
+    """``_certain_rows``, of which those that are known have no payload."""
+    absent = pl.lit(None, pl.String).alias(PAYLOAD)
+    if known.all():
+        frame = recalled.select("fingerprint", absent, "given")
+        return frame.insert_column(0, references_again(cells, columns))
+    there = recalled.select("fingerprint", absent, "given").filter(known)
+    there.insert_column(0, references_again(cells.filter(known), columns))
+    others = _certain_rows(cells.filter(~known), columns)
+    at = pl.concat([known.arg_true(), (~known).arg_true()])
+    return pl.concat([there, others])[at.arg_sort()]
 
 
 def _judge_rest(
@@ -284,20 +349,3 @@ def _malformed_row(source: int, record: Malformed, columns: ColumnMap) -> Row:
 
 def _line(row: Row) -> int:
     return row.line
-
-
-def rows_of(batch: RecordBatch, columns: ColumnMap) -> Iterator[Row]:
-    """Judge one batch; rows come in line order, malformed records among them.
-
-    ``Row.cells`` are the cells as they were read (null is ""), in header order; a malformed
-    record may have fewer than the header.
-    """
-    judged = judge_batch(batch, columns)
-    yield from heapq.merge(_valid_rows(judged), judged.invalid, key=lambda row: row.line)
-
-
-def _valid_rows(judged: Judged) -> Iterator[Row]:
-    for (line, reference, fingerprint, payload), cells in zip(
-        judged.valid.iter_rows(), judged.cells.iter_rows(), strict=True
-    ):
-        yield Row(judged.source, line, reference, payload, fingerprint, (), cells)

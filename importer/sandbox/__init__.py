@@ -3,8 +3,3 @@
 It is a second, independent reading of the API page: nothing of importer's own validation or
 delivery is imported here, only the exceptions. Needs the extra ``sandbox`` to run.
 """
-
-from importer.sandbox.config import SandboxConfig
-from importer.sandbox.entry import create_app, running, serve
-
-__all__ = ["SandboxConfig", "create_app", "running", "serve"]

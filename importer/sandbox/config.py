@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import ceil, isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from importer.errors import UsageError
@@ -12,6 +11,7 @@ from importer.sandbox.faults import parse_faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 KEY_REUSE = ("replay", "422")
 DUPLICATE_STATUSES = (409, 422, 400)
@@ -88,80 +88,6 @@ class SandboxConfig:
     def bucket_size(self) -> int:
         """Tokens that an idle account has saved up."""
         return self.burst or max(1, ceil(self.rate or 1))
-
-    @classmethod
-    def from_options(  # one argument per command-line option
-        cls,
-        *,
-        seed: int = 0,
-        data: str | Path | None = None,
-        latency: float = 0.0,
-        jitter: float = 0.0,
-        rate: float | None = None,
-        burst: int | None = None,
-        faults: str | None = None,
-        keys: str | Path | None = None,
-        key_reuse: str = "replay",
-        duplicate_status: int = 409,
-        store_429: bool = False,
-        store_validation_failures: bool = True,
-        retry_after: str = "seconds",
-        ratelimit_headers: bool = False,
-        patch_metadata: str = "merge",
-        etags: bool = False,
-        lookup_lag: float = 0.0,
-    ) -> SandboxConfig:
-        """Build the settings from command-line values; latency, jitter and lag in milliseconds.
-
-        ``keys`` names a file with one ``KEY MERCHANT`` a line (``#`` starts a comment).
-
-        Raises:
-            UsageError: a value is wrong or the keys file cannot be read.
-        """
-        return cls(
-            seed=seed,
-            data=None if data is None else Path(data),
-            latency_ms=latency,
-            jitter_ms=jitter,
-            rate=rate,
-            burst=burst,
-            faults=faults or "",
-            keys=None if keys is None else read_keys(Path(keys)),
-            key_reuse=key_reuse,
-            duplicate_status=duplicate_status,
-            store_429=store_429,
-            store_validation_failures=store_validation_failures,
-            retry_after=retry_after,
-            ratelimit_headers=ratelimit_headers,
-            patch_metadata=patch_metadata,
-            etags=etags,
-            lookup_lag_ms=lookup_lag,
-        )
-
-
-def read_keys(path: Path) -> dict[str, str]:
-    """Read a keys file: API key -> merchant.
-
-    Raises:
-        UsageError: unreadable, or a line is not ``KEY MERCHANT``; the key is never repeated.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: the keys file cannot be read ({type(error).__name__})") from None
-    keys: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        words = line.partition("#")[0].split()
-        if not words:
-            continue
-        if len(words) != 2:  # noqa: PLR2004 - a pair
-            raise UsageError(
-                f"{path}, line {number}: {len(words)} words where KEY MERCHANT is expected"
-            )
-        if words[0] in keys:
-            raise UsageError(f"{path}, line {number}: this key is listed twice")
-        keys[words[0]] = words[1]
-    return keys
 
 
 def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:

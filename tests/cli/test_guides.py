@@ -18,7 +18,8 @@ import pytest
 from importer.cli import main
 from importer.cli.app import app
 from importer.cli.settings import command_of
-from importer.sandbox import SandboxConfig, running
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -180,6 +181,13 @@ def test_a_guide_that_is_wrong_is_noticed(page: str, told: str, reader: Reader) 
     """Another text, another exit code, and a block that nobody marked fail."""
     with pytest.raises(AssertionError, match=told):
         reader.read(page)
+
+
+def test_what_the_readme_says_of_a_messy_file_happens(reader: Reader) -> None:
+    """What it types and shows as on a terminal is held like a guide."""
+    shutil.copytree(ROOT / "sample_data", reader.folder / "sample_data")
+    blocks = BLOCK.finditer((ROOT / "README.md").read_text())
+    assert reader.read("\n".join(one[0] for one in blocks if one["kind"] == "console")) >= 3
 
 
 def test_the_readme_links_each_guide() -> None:

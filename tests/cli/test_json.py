@@ -17,7 +17,8 @@ from importer.cli import main
 from importer.cli.json_output import VERSIONS
 from importer.errors import ExitCode
 from importer.ledger.account import Account
-from importer.sandbox import SandboxConfig, running
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 from tests.ledger.samples import raw
 from tests.ledger.test_copying import fill
 

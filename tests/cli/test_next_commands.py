@@ -14,7 +14,8 @@ from importer.cli import main
 from importer.cli.next_commands import after_run
 from importer.ledger.address import DEFAULT_LEDGER
 from importer.results.summary import Summary
-from importer.sandbox import SandboxConfig, running
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 from tests import plain_http
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ import structlog
 from importer.cli import logs
 from importer.delivery.credentials import mode_of
 from importer.errors import UsageError
-from importer.sandbox import SandboxConfig, running
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 from tests import plain_http
 
 if TYPE_CHECKING:

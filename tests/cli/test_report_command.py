@@ -13,7 +13,8 @@ import pytest
 
 from importer.cli import main
 from importer.results import html_report
-from importer.sandbox import SandboxConfig, running
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -55,7 +55,8 @@ from importer.ledger.opening import open_ledger
 from importer.ledger.run_table import Entry, History, Run
 from importer.outcomes import Outcome
 from importer.results.sightings import Sighting, sightings
-from importer.sandbox import SandboxConfig, running
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 from tests.job.conftest import HEADER, Job, customers
 from tests.ledger.samples import ACCOUNT, done, sent
 from tests.ledger.test_copying import fill
@@ -231,6 +232,8 @@ WANTED = (("balance", b"1"),)
         ),
         (Rejected(0, PRINT, 400, "bad"), None, "refuses this row (HTTP 400, bad)", "run crm.csv"),
         (NEW, None, "Nothing of it has been sent", "run crm.csv"),
+        (Sent(0, PRINT, 1e6 - 2 * DAY), None, "asks Moment for it first", "run crm.csv"),
+        (Sent(0, PRINT, 1e6 + 9 * DAY), None, "it was sent in 9 days: the clock is", "run crm.csv"),
     ],
 )
 def test_how_it_stands_and_what_to_type(
@@ -242,6 +245,15 @@ def test_how_it_stands_and_what_to_type(
     following = next_for(told, [], LEDGER, RESULTS, ACCOUNT.base_url)
     assert following.command == f"importer {command}"
     assert following.why
+
+
+def test_results_from_before_a_customer_was_settled_are_no_news() -> None:
+    """A later run settled it, and its results are gone: nothing is to be done."""
+    settled = Run("r2", 9.0, 9.5, "run", "1", "", ("crm.csv",), 0, {}, "crm.csv", "")
+    for run, command in ((settled, "status C-1"), (RUN, "run crm.csv --config map.toml")):
+        told = known(DONE, run=run)
+        following = next_for(told, [sighting("unsettled")], LEDGER, RESULTS, ACCOUNT.base_url)
+        assert following.command == f"importer {command}"
 
 
 def sighting(outcome: str, errors_file: str = "", account: Account = ACCOUNT) -> Sighting:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from importer.errors import ImporterError
 from importer.rows.header_fields import map_columns
-from importer.rows.judged import rows_of
 from importer.source.opened import open_source
 from importer.source.source_options import SourceOptions
+from tests.rows.one_by_one import rows_of
 from tests.source.workbooks import Value, write_workbook
 
 if sys.version_info >= (3, 14):

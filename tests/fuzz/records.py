@@ -8,9 +8,9 @@ import polars as pl
 from hypothesis import strategies as st
 
 from importer.rows.header_fields import map_columns
-from importer.rows.judged import rows_of
 from importer.rows.problems import problems_of
 from importer.source.records import Layout, RecordBatch
+from tests.rows.one_by_one import rows_of
 
 if TYPE_CHECKING:
     from importer.rows.row import Row

@@ -11,7 +11,8 @@ from importer.delivery.http import answer_reading as reading
 from importer.delivery.http.client import patch_body
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as u
-from importer.sandbox import SandboxConfig, running
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 from tests.fuzz.answers import BODY, ENDLESS, MALFORMED, REFERENCE, UNBELIEVABLE, once
 from tests.fuzz.asking import LOOPS, asking, create, look_up, shown_values
 from tests.fuzz.hostile_server import response, serving

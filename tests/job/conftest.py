@@ -13,7 +13,8 @@ from importer.delivery.credentials import ApiKey
 from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.run import Finished, run
 from importer.ledger.address import LedgerAddress
-from importer.sandbox import SandboxConfig, running
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 from tests import plain_http
 
 if TYPE_CHECKING:

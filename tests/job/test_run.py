@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import stat
 import sys
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from importer.delivery.credentials import ApiKey
+from importer.delivery.protocol.states import Attempt
 from importer.errors import ExitCode, LedgerInUse, SourceError, UsageError
+from importer.job.world import real_world
+from importer.ledger.account import Account
+from importer.ledger.opening import open_ledger
 from importer.ledger.sqlite.lock import RunLock
 from importer.sandbox import customers as sandbox_customers
 from importer.sandbox import store as sandbox_store
 from tests import plain_http
 from tests.job.conftest import HEADER, Job, customers, outcomes, results
+from tests.ledger.samples import raw
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -293,6 +300,51 @@ def test_a_customer_that_moment_stores_with_other_values_is_told_of(
     (warning,) = json.loads((finished.results / "summary.json").read_text())["warnings"]
     assert warning.startswith("Moment stored other values than it was sent in 1 row:")
     assert finished.exit_code is ExitCode.OK
+
+
+class SetClock:
+    """The machine's clock with somebody who sets it: so many seconds off, by the time of day."""
+
+    def __init__(self, *off: float) -> None:
+        self._off = [*off]
+
+    def now(self) -> float:
+        """The next of them, the last one for good."""
+        return time.time() + (self._off.pop(0) if len(self._off) > 1 else self._off[0])
+
+
+def test_a_clock_that_is_set_harms_nothing_and_is_told_of(job: Job) -> None:
+    """Back, years ahead, and during a run: the same outcomes, a warning each, and true durations.
+
+    The history is not taken for old by a clock that is ahead once.
+    """
+    years = 10 * 365 * 86_400.0
+    told = []
+    for number, off in enumerate([(0.0,), (-years,), (0.0,), (years,), (0.0,), (0.0, years)]):
+        finished = job.run(
+            customers(range(number + 1)), world=replace(real_world(None), clock=SetClock(*off))
+        )
+        assert finished.exit_code is ExitCode.OK
+        assert finished.summary.outcomes["created"] == 1
+        assert 0 <= finished.summary.seconds["total"] < 600
+        if not number:
+            account = Account(job.base_url, "test")
+            with open_ledger(job.folder / "ledger.db", account) as ledger:
+                tried = Attempt("C-0", time.time(), "unknown", 0)
+                ledger.apply([], [tried], run_id=finished.summary.run_id, now=time.time())
+        told.append(
+            [text.partition(":")[0].partition(";")[0] for text in finished.summary.warnings]
+        )
+    last = "by this machine's clock the last run begins in 3,6"
+    assert [[text[: len(last)] for text in one] for one in told] == [
+        [],
+        [last],
+        [],
+        [],
+        [last],
+        ["this machine's clock was set ahead by 3,650 days w"],
+    ]
+    assert raw(job.folder / "ledger.db").execute("SELECT count(*) FROM attempt").fetchone() == (1,)
 
 
 def test_an_id_that_several_references_have_is_no_success(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.errors import ExitCode, LedgerFailed
+from importer.errors import ExitCode, LedgerFailed, UsageError
 from importer.ledger.opening import open_ledger
 from importer.ledger.sqlite.connection import ledger_failed
 from tests.ledger.samples import ACCOUNT, SENT, Failing, attempt, done, raw, sent
@@ -106,6 +106,17 @@ def test_a_failure_to_open_is_told(tmp_path: Path) -> None:
             outcomes.add("opened")
     assert outcomes == {"failed", "opened"}
     open_ledger(path, ACCOUNT).close()
+
+
+def test_a_library_that_is_too_old_is_told_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some systems' Python has one without UPDATE FROM: it would fail after the first requests."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
+    with pytest.raises(UsageError, match=r"needs SQLite 3\.33") as caught:
+        open_ledger(tmp_path / "ledger.db", ACCOUNT)
+    assert "Python" in caught.value.hint
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_connection_that_cannot_be_made_is_told(tmp_path: Path) -> None:

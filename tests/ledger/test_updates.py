@@ -92,6 +92,10 @@ def test_what_moment_confirmed_at_creation_is_the_base(place: Place) -> None:
         ledger.apply([Transition("C", SENT, found, seen=some)], [], run_id="r", now=2.0)
         ledger.apply([sent("D")], [], run_id="r", now=2.0)
         assert ledger.updates(["C", "D", "E"]) == {"C": Synced("bcus_3", 0, some)}
+        states, updates = ledger.states([*"ABCDE"]), ledger.updates([*"ABCDE"])
+        known = {one: (state, updates.get(one)) for one, state in states.items()}
+        assert ledger.known([*"ABCDE"]) == known
+        assert [*known] == [*"ABCD"]
 
 
 @pytest.mark.parametrize("counted", [True, False])
@@ -151,6 +155,7 @@ def test_an_update_is_open_until_it_is_closed(place: Place) -> None:
         ]
         versions.append(ledger.version())
         assert ledger.updates(["A", "B"])["A"] == open_now
+        assert ledger.known(["A"])["A"][1] == open_now
         assert ledger.open_updates() == 1
         # An open update is not in step with any version.
         [frame] = ledger.versions(["A"])

@@ -9,10 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importer.mapping.converted import TOO_LONG, escape, unescape
+from importer.mapping.converted import TOO_LONG, escape, escaped_one
 from importer.rows.api_limits import REFERENCE_PATTERN
 
+ESCAPED = re.compile(r"_((?:[0-9a-f]{2})+)_")
 TEXTS = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20), max_size=8)
+
+
+def unescape(reference: str) -> str:
+    """The text that ``escape`` was given; ValueError where it never wrote this."""
+    text = ESCAPED.sub(lambda match: bytes.fromhex(match.group(1)).decode(), reference)
+    if escaped_one(text) != reference:
+        raise ValueError("this is no escaped reference")
+    return text
 
 
 @given(TEXTS)

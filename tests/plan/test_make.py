@@ -79,8 +79,14 @@ class Known:
         done = {one: state for one, state in known.items() if isinstance(state, Done)}
         return {one: Synced(state.customer_id, 0) for one, state in done.items()}
 
-    def hasher(self) -> Hasher:
+    def known(self, references: Sequence[str]) -> dict[str, tuple[State, UpdateState | None]]:
+        """As ``Ledger.known``."""
+        updates = self.updates(references)
+        return {one: (state, updates.get(one)) for one, state in self.states(references).items()}
+
+    def hasher(self, *, remember: bool = True) -> Hasher:
         """As ``Ledger.hasher``."""
+        del remember
         return lambda reference, document: hashes_of(reference, document, b"salt")
 
     def changed_fields(self, payloads: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -138,7 +138,7 @@ def test_a_forecast_counts_fields_and_requests(ledger: Ledger) -> None:
     staging.add([row(2, "A", {**LATER, "metadata": {"tier": "x"}}), row(3, "B", BEFORE)])
     policy = UpdatePolicy((*MONEY.rules, ("metadata", Rule.IF_UNTOUCHED)))
     met = make_plan(staging, ledger, retry_rejected=False, updates=policy)
-    made = forecast(staging, ledger, policy)
+    made = forecast(staging, ledger)
     assert (met.to_update, met.new) == (1, 1)
     assert made.outcomes == {"would_create": 1, "would_update": 1}
     assert dict(made.updated_fields) == {"name": 1, "balance": 1, "metadata.tier": 1}

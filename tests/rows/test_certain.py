@@ -14,10 +14,11 @@ from importer.rows.certain import PAYLOAD, certain_payloads
 from importer.rows.currencies import ACTIVE
 from importer.rows.header_fields import ColumnMap, map_columns
 from importer.rows.judge import judge
-from importer.rows.judged import judge_batch, rows_of
+from importer.rows.judged import judge_batch
 from importer.rows.payload import carried_fields
 from importer.rows.text import TRIMMED
 from importer.source.records import Layout, RecordBatch
+from tests.rows.one_by_one import rows_of
 
 FIELDS = ("external_reference", "name", "email", "phone", "currency", "balance")
 NAMES = (*FIELDS, "metadata", "metadata.b", 'metadata.a "quoted" \\', "metadata.é", "colour")

@@ -97,6 +97,14 @@ def test_people_whose_names_begin_so(name: str) -> None:
         ("M&uuml;ller", "web page"),
         ("Zo%C3%AB", "web page"),
         ("Zo\\u00eb", "web page"),
+        ("O\\'Brien", "database writes"),
+        ('The \\"Big\\" One', "database writes"),
+        ("Ann\\tLee", "database writes"),
+        ("Ann\\\\Lee", "database writes"),
+        ("Ann\u200bLee", "nobody sees"),
+        ("\ufeffAnn", "nobody sees"),
+        ("\u202aAnn\u202c", "nobody sees"),
+        ("Ann\u00adLee", "nobody sees"),
     ],
 )
 def test_what_a_wrong_export_leaves_in_a_name(name: str, part: str) -> None:
@@ -122,6 +130,11 @@ def test_what_a_wrong_export_leaves_in_a_name(name: str, part: str) -> None:
         "50%C2",
         "Ann\tLee",
         "A\nB",
+        "AC\\DC",
+        "Smith \\ Sons",
+        "\u0645\u06cc\u200c\u062e",
+        "\u05d0\u200f",
+        "\U0001f468\u200d\U0001f469",
     ],
 )
 def test_signs_that_stand_in_names_of_firms(name: str) -> None:

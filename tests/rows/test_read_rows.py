@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from importer.rows import judged
 from importer.rows.header_fields import ColumnMap, map_columns
-from importer.rows.judged import judge_batch, parts_of, rows_of
+from importer.rows.judged import judge_batch, parts_of
 from importer.rows.problems import problems_of
 from importer.rows.row import Row
 from importer.source.records import CellFault, Layout, Malformed, RecordBatch
+from tests.rows.one_by_one import rows_of
 
 if TYPE_CHECKING:
     import pytest

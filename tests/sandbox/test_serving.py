@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from importer.errors import UsageError
-from importer.sandbox import SandboxConfig, create_app, running, serve
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import create_app, running, serve
 from tests import plain_http
 
 if TYPE_CHECKING:
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 
 PROGRAM = """
 import sys
-from importer.sandbox import SandboxConfig, serve
-config = SandboxConfig.from_options(data=sys.argv[1] or None, latency=float(sys.argv[2]))
+from pathlib import Path
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import serve
+data = Path(sys.argv[1]) if sys.argv[1] else None
+config = SandboxConfig(data=data, latency_ms=float(sys.argv[2]))
 serve(config, ready=lambda url: print(url, flush=True))
 print("stopped", flush=True)
 """
@@ -195,7 +199,8 @@ import sys
 sys.modules["httptools"] = None
 sys.modules["uvloop"] = None
 import httpx
-from importer.sandbox import SandboxConfig, running
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 from importer.sandbox.server import HttpProtocol
 assert HttpProtocol.__name__ == "H11Protocol", HttpProtocol
 with running(SandboxConfig(faults="ref:A=lost,ref:A=cut")) as url:
@@ -220,7 +225,8 @@ def test_a_missing_extra_is_explained(name: str) -> None:
 import sys
 sys.modules[{name!r}] = None
 from importer.errors import UsageError
-from importer.sandbox import SandboxConfig, serve
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import serve
 try:
     serve(SandboxConfig())
 except UsageError as error:

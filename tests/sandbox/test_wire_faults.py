@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from importer.sandbox import SandboxConfig, create_app
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import create_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable

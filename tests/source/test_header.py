@@ -265,6 +265,7 @@ def test_an_end_mark_of_dos_is_no_record(read: Callable[..., Content]) -> None:
         (b"{\\rtf1 x}\n", "RTF"),
         (b"ARROW1\0\0x", "Feather"),
         (b"Obj\x01x", "Avro"),
+        (b"PARE\x1e\0\0\0\xf3", "encrypted Parquet"),
         (b"a,b\n1,2\n" + bytes(4096), "line 3 and what follows is nothing but NUL bytes"),
         (b"a,b\n1,2\n" + bytes(4096) + b"x", "binary file"),
     ],
@@ -353,9 +354,17 @@ def test_who_names_the_header_row_is_believed(read: Callable[..., Content]) -> N
     assert read(b"no,10.50\n1,2\n", header_row=1).layout.columns == ("no", "10.50")
 
 
+def test_the_mark_above_a_list_of_myob_is_a_title(read: Callable[..., Content]) -> None:
+    """It is no JSON object, and the names stand on the line below it."""
+    data = b"{}\r\nCo./Last Name\tCard ID\r\nNkosi\tC1\r\nBotha\tC2\r\n"
+    content = read(data, find_header=True)
+    assert (content.layout.header_row, content.cells) == (2, [("Nkosi", "C1"), ("Botha", "C2")])
+
+
 def test_names_that_only_look_like_another_format(read: Callable[..., Content]) -> None:
     """ID;Phone is a header, and so is one name of several words, or in quotes of either kind."""
     assert read(b"ID;Phone\n1;x\n").cells == [("1", "x")]
+    assert read(b"PARENT;Phone\n1;x\n").cells == [("1", "x")]
     assert read(b"customer no\n1\n").cells == [("1",)]
     assert read(b"'t Hooft,b\n1,2\n").cells == [("1", "2")]
     assert read(b'"a"\n"1"\n').cells == [("1",)]

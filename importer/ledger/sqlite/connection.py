@@ -66,6 +66,8 @@ def ledger_failed(path: Path, error: sqlite3.Error) -> LedgerFailed:
     return LedgerFailed(f"the ledger {path} failed: {what}", hint=hint, passes=passes)
 
 
+OLDEST = (3, 33)
+"""The first SQLite with UPDATE FROM; each system's Python brings its own (Ubuntu 20.04's 3.31)."""
 BUSY_SECONDS = 30.0
 """How long SQLite waits for another program's lock before it gives up."""
 _LEAVING_MS = 1000
@@ -195,10 +197,16 @@ def open_database(
     """Open the ledger file, made or brought up to this version if need be.
 
     Raises:
-        UsageError: the file is missing, no ledger, or from a newer version.
+        UsageError: the file is missing, no ledger, or from a newer version; or SQLite is too old.
         OlderLedger: it is from an older version, and ``read_only``.
         LedgerFailed: SQLite could not open, read or write it.
     """
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise UsageError(
+            f"a ledger needs SQLite {'.'.join(map(str, OLDEST))}, this Python has"
+            f" {sqlite3.sqlite_version}",
+            hint="use a Python that brings a newer one (python.org's, uv's, an image's)",
+        )
     prepare(path, create=create, read_only=read_only)
     try:
         db = _connect(path, read_only=read_only, connect=connect)

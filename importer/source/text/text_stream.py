@@ -210,6 +210,11 @@ def check_format(name: str, head: bytes) -> None:
     Raises:
         SourceError: it is a known binary format, a web page, XML, or UTF-32.
     """
+    if head.startswith(b"PARE") and 0 in head[:_LONGEST_TAG]:  # PARENT may name a column
+        raise SourceError(
+            f"{source_name(name)}: is an encrypted Parquet file",
+            hint="export it without encryption",
+        )
     start = head[:SAMPLE_BYTES].removeprefix(UTF8_BOM).lstrip()[:_LONGEST_TAG].lower()
     for begins, known in ((head, _KNOWN), (start, _MARKED_UP)):
         for magic, what, hint in known:
