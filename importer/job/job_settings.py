@@ -418,7 +418,7 @@ class InputSettings:
     )
     header: str | None = setting(
         None,
-        "Names of the columns, joined by commas, where no line has them (CSV, Excel).",
+        "Names of the columns, joined by commas; for a file without, or in place of its own.",
         kind=str,
         commands=(*READS, "init", "verify"),
         parse=parse_header,
