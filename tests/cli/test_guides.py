@@ -183,6 +183,13 @@ def test_a_guide_that_is_wrong_is_noticed(page: str, told: str, reader: Reader) 
         reader.read(page)
 
 
+def test_what_the_readme_says_of_a_messy_file_happens(reader: Reader) -> None:
+    """What it types and shows as on a terminal is held like a guide."""
+    shutil.copytree(ROOT / "sample_data", reader.folder / "sample_data")
+    blocks = BLOCK.finditer((ROOT / "README.md").read_text())
+    assert reader.read("\n".join(one[0] for one in blocks if one["kind"] == "console")) >= 3
+
+
 def test_the_readme_links_each_guide() -> None:
     """Whoever reads README.md finds them."""
     readme = (ROOT / "README.md").read_text()

@@ -354,6 +354,13 @@ def test_who_names_the_header_row_is_believed(read: Callable[..., Content]) -> N
     assert read(b"no,10.50\n1,2\n", header_row=1).layout.columns == ("no", "10.50")
 
 
+def test_the_mark_above_a_list_of_myob_is_a_title(read: Callable[..., Content]) -> None:
+    """It is no JSON object, and the names stand on the line below it."""
+    data = b"{}\r\nCo./Last Name\tCard ID\r\nNkosi\tC1\r\nBotha\tC2\r\n"
+    content = read(data, find_header=True)
+    assert (content.layout.header_row, content.cells) == (2, [("Nkosi", "C1"), ("Botha", "C2")])
+
+
 def test_names_that_only_look_like_another_format(read: Callable[..., Content]) -> None:
     """ID;Phone is a header, and so is one name of several words, or in quotes of either kind."""
     assert read(b"ID;Phone\n1;x\n").cells == [("1", "x")]
