@@ -608,7 +608,7 @@ class DeliverySettings:
     key_changed: bool = setting(
         default=False,
         help="The new API key is the same merchant's.",
-        commands=ONLY_RUN,
+        commands=(*ONLY_RUN, "verify"),
         each_time=True,
     )
     """Another key than last time is meant: it is the same merchant's."""
