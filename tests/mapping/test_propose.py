@@ -750,3 +750,22 @@ def test_what_is_lost_is_said(more: dict[str, list[str]], note: str) -> None:
     assert any(note in one for one in propose(facts_of(customers(**more)), Answers()).notes)
     fine = customers(Name=["Ada"] * ROWS, Mobile=["+27821234567"] * ROWS, Country=["NA"] * ROWS)
     assert propose(facts_of(fine), Answers()).notes == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "number"),
+    [
+        (["C-10", "c-10"], 1),
+        (["C0010", "C10"], 1),
+        (["007", "7", "0007"], 2),
+        (["C-10", "C-100", "C-1", "D-1", "C-00", "0", "10", "1"], 0),
+    ],
+)
+def test_references_that_are_nearly_the_same_are_pointed_out(cells: list[str], number: int) -> None:
+    """In Moment each is a customer of its own, and nobody can be deleted there."""
+    columns = {"Customer No": [*cells, *(f"X{at * 7}" for at in range(ROWS))]}
+    found = choice(propose(facts_of(columns), Answers()), "fields", "external_reference")
+    told = [one for one in found.warnings if "only in capitals" in one]
+    assert [one.startswith(f'"Customer No": {number} value') for one in told] == [True] * (
+        number > 0
+    )
