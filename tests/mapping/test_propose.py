@@ -710,6 +710,32 @@ def test_what_a_column_is_called_and_holds_in_another_form_is_not_left_out() -> 
     proposal = propose(facts_of(columns), Answers())
     assert choice(proposal, "fields", "email").entry == {"column": "Person - Email - Work"}
     assert choice(proposal, "fields", "phone").entry == {"column": "Phone Number", "region": "ZA"}
+    columns["Phone Number"] = ["\u202a+49 30 901820\u202c"] * ROWS
+    proposal = propose(facts_of(columns), Answers())
+    assert choice(proposal, "fields", "phone").entry == {"column": "Phone Number", "region": "DE"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "answer", "values"),
+    [
+        (["zar"], None, {"zar": "ZAR"}),
+        (["zar", "usd", "EUR"], None, {"zar": "ZAR", "usd": "USD"}),
+        (["R"], "ZAR", {"R": "ZAR"}),
+        (["South African Rand"], "ZAR", {"South African Rand": "ZAR"}),
+        (["R"], None, None),
+        (["R"], "NAD", None),
+        (["R", "$"], "ZAR", None),
+        (["ZAR"], "ZAR", None),
+    ],
+)
+def test_texts_of_currencies_that_can_be_nothing_else(
+    cells: list[str], answer: str | None, values: dict[str, str] | None
+) -> None:
+    """A code in small letters, and what the user's answer is called, need no second look."""
+    columns = customers(Currency=(cells * ROWS)[:ROWS])
+    found = choice(propose(facts_of(columns), Answers(currency=answer)), "fields", "currency")
+    assert found.entry.get("values") == values
+    assert bool(found.warnings) is (values is None and cells != ["ZAR"])
 
 
 def test_initials_stand_in_for_a_first_name() -> None:
