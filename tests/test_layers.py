@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -82,6 +83,20 @@ def test_file_names_are_unique() -> None:
     """A traceback that names a file names its place."""
     names = [path.name for path in PACKAGE.rglob("*.py") if not path.name.startswith("__")]
     assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
+def test_a_file_that_is_spoken_of_is_there() -> None:
+    """Comments, docstrings and pages name files, which are renamed or folded now and then."""
+    root = PACKAGE.parent
+    places = [*PACKAGE.rglob("*.py"), *(root / "docs").glob("*.md"), root / "README.md"]
+    folders = ("importer", "tests", "benchmarks", "deploy", "sample_data", "man")
+    known = {path.name for folder in folders for path in (root / folder).rglob("*.py")}
+    spoken_of = {
+        (name, path.name)
+        for path in places
+        for name in re.findall(r"\b\w+\.py\b", path.read_text("utf-8"))
+    }
+    assert {one for one in spoken_of if one[0] not in known} == set()
 
 
 def test_no_file_imports_itself_by_a_detour() -> None:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from importer.delivery.protocol.states import Sent, Transition, generation
@@ -29,6 +30,8 @@ LINGER = 0.02
 """Seconds that a settled row may wait for others to share its commit."""
 ENOUGH = 256
 """Settled rows that are written without waiting for more."""
+AT_A_TIME = 16
+"""Rows that are told of their commit without a break: answers to others wait no longer."""
 MOST_SUBMITTED = 512
 """Submitted transitions that are not durable yet, beyond which ``submit`` waits."""
 
@@ -134,6 +137,11 @@ class Committer:
         if len(self._queue) >= ENOUGH:
             self._hurry.set()
 
+    @property
+    def room(self) -> int:
+        """How many transitions ``submit`` takes without waiting."""
+        return MOST_SUBMITTED - self._submitted
+
     def _must_wait(self, transition: Transition) -> bool:
         return self._write_ahead or not isinstance(transition.new, Sent)
 
@@ -195,7 +203,9 @@ class Committer:
             what = f"{len(transitions)} changes of the ledger have {len(results)} results"
             raise BugFound(what, safe="everything that was sent is in the ledger")
         found = iter(results)
-        for asked in batch:
+        for number, asked in enumerate(batch, 1):
             asked.then(list(islice(found, len(asked.transitions))))
+            if not number % AT_A_TIME:
+                await anyio.lowlevel.checkpoint()
         self._room.set()
         self._room = anyio.Event()

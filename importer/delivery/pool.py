@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from importer.delivery.history import AnyAnswer, attempt_of, attempt_of_update
 from importer.delivery.pacing.outage import FEWEST
@@ -27,7 +28,7 @@ from importer.delivery.protocol.flight import Planned, Settled
 from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, New, Rejected, Sent, State, Transition
 from importer.delivery.protocol.updating import UpdateFlight, UpdatePhase, UpdatePolicy
-from importer.delivery.row_source import Iterated, Spread, Stream
+from importer.delivery.row_source import AT_A_TIME, Iterated, Spread, Stream
 from importer.delivery.stopping import (
     Refusals,
     first_rows_failed,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.states import Attempt, Hashes, UpdateState, UpdateTransition
 
 AnswerT = TypeVar("AnswerT", bound=AnyAnswer)
+CameT = TypeVar("CameT", e.Answered, e.LookedUp)
+T = TypeVar("T")
 
 BASE = 0.5
 """Seconds; the ceiling of the first delay."""
@@ -88,6 +91,8 @@ so that memory is bounded and no number of such rows keeps an untried one from i
 IN_LEDGER = "everything that was sent is in the ledger"
 MOST_HUNG = 120.0
 """Seconds that requests of a row may hang in all before it is left, if its trouble is its own."""
+READ_AT_ONCE = 4
+"""Answers that are read without a break."""
 _ANY = 1 << 30
 
 
@@ -96,7 +101,7 @@ class Api(Protocol):
 
     async def create(
         self, reference: str, key: str, payload: str
-    ) -> tuple[a.Answer, RateLimitHint | None]:
+    ) -> tuple[a.Answer | a.Unread, RateLimitHint | None]:
         """POST one customer."""
         ...
 
@@ -187,7 +192,7 @@ class _Turns:
         self._back_share = back_share
         self._driving_back = 0
         self._idle: deque[anyio.Event] = deque()
-        self._closed = False
+        self.closed = False
 
     def put(self, rides: list[_Ride]) -> None:
         """Rows that were never tried."""
@@ -228,7 +233,7 @@ class _Turns:
 
     async def take(self) -> _Ride | None:
         """Wait for the next row; None when there will be none."""
-        while not self._closed:
+        while not self.closed:
             ride = self.pick()
             if len(self.untried) <= self.few:
                 self.low.set()
@@ -239,7 +244,7 @@ class _Turns:
 
     def close(self) -> None:
         """There is nothing left to do, or the run stops."""
-        self._closed = True
+        self.closed = True
         self.low.set()
         self.call(len(self._idle))
 
@@ -290,6 +295,10 @@ class Pool:
         self._told: set[int] = set()
         """Rows in succession that were told to wait for too long."""
         self._was_told = False
+        self._unread: deque[tuple[_Ride, a.Unread]] = deque()
+        """Rows whose answers let others go first, in the order in which they came."""
+        self._came = anyio.Event()
+        """There is one, or none will come any more."""
         self._any_settled = False
         """A request of this run has settled a row."""
         self._answers = 0
@@ -312,8 +321,13 @@ class Pool:
         """Take no new rows; ``deliver`` returns when what is in flight has finished."""
         self._stop.set()
         self._rows.close()
-        self._turns.close()
+        self._close()
         self._valve.close()
+
+    def _close(self) -> None:
+        """Nobody is driven any more."""
+        self._turns.close()
+        self._came.set()
 
     def _halt(self, error: RunStopped) -> None:
         self._stopped_by = self._stopped_by or error
@@ -357,6 +371,7 @@ class Pool:
                     await self._canary()
                 self._open = True
                 self._tasks.start_soon(self._feed)
+                self._tasks.start_soon(self._read_answers)
                 for _ in range(self._settings.workers):
                     self._tasks.start_soon(self._work)
             crew.cancel_scope.cancel()
@@ -428,19 +443,18 @@ class Pool:
     async def _take_up(self, count: int) -> list[_Ride]:
         """Take rows and write their ``Sent`` ahead in one group commit."""
         rows = await self._next_rows(count)
-        rides = [
-            _Ride(
-                planned,
-                protocol.Flight(
-                    planned.reference, planned.fingerprint, planned.state, fields=planned.fields
-                ),
-                Trail(planned.position, left=_was_left(planned)),
-                update=_update_of(planned),
-            )
-            for planned in rows
-        ]
-        self._alive += len(rides)
-        await self._write_ahead(rides)
+        self._alive += len(rows)
+        rides = []
+        ahead: list[tuple[_Ride, e.Commit]] = []
+        for number, planned in enumerate(rows, 1):
+            ride = _ride_of(planned)
+            rides.append(ride)
+            self._begin(ride, ahead)
+            if not number % AT_A_TIME:
+                await anyio.lowlevel.checkpoint()
+        lost = await self._committer.commit([command.transition for _, command in ahead])
+        for (ride, _), actual in zip(ahead, lost, strict=True):
+            ride.comes = _after_commit(actual)
         await self._write_updates_ahead([ride for ride in rides if ride.update is not None])
         return [ride for ride in rides if not _is_over(ride)]
 
@@ -453,19 +467,15 @@ class Pool:
         self._hungry = False
         return rows
 
-    async def _write_ahead(self, rides: list[_Ride]) -> None:
-        ahead: list[tuple[_Ride, e.Commit]] = []
-        for ride in rides:
-            if isinstance(ride.planned.state, New | Rejected):
-                begin = e.Begin(self._clock.now())
-                ride.flight, command = protocol.step(ride.flight, begin, self._policy)
-                if isinstance(command, e.Commit):
-                    ahead.append((ride, command))
-                elif isinstance(command, e.Settle):
-                    self._settle(ride, command)
-        lost = await self._committer.commit([command.transition for _, command in ahead])
-        for (ride, _), actual in zip(ahead, lost, strict=True):
-            ride.comes = _after_commit(actual)
+    def _begin(self, ride: _Ride, ahead: list[tuple[_Ride, e.Commit]]) -> None:
+        """Take the first step of a row that is not sent yet; what is to be written is added."""
+        if isinstance(ride.planned.state, New | Rejected):
+            begin = e.Begin(self._clock.now())
+            ride.flight, command = protocol.step(ride.flight, begin, self._policy)
+            if isinstance(command, e.Commit):
+                ahead.append((ride, command))
+            elif isinstance(command, e.Settle):
+                self._settle(ride, command)
 
     async def _write_updates_ahead(self, rides: list[_Ride]) -> None:
         """The same for updates that need not ask Moment before they write."""
@@ -500,6 +510,29 @@ class Pool:
         await self._drive(ride)
         self._turns.driven(returned=returned)
 
+    async def _read_answers(self) -> None:
+        """Read what came, a few answers at a time: requests that can leave do so in between."""
+        while self._unread or not self._turns.closed:
+            for _ in range(min(READ_AT_ONCE, len(self._unread))):
+                ride, unread = self._unread.popleft()
+                await self._read(ride, unread.read())
+            if self._unread:
+                await anyio.lowlevel.checkpoint()
+            else:
+                self._came = anyio.Event()
+                if not self._turns.closed:
+                    await self._came.wait()
+
+    async def _read(self, ride: _Ride, answer: a.Answer) -> None:
+        """Go on with a row whose answer had to be read first."""
+        self._learn(ride, answer, has_passed=True)
+        event = self._kept(ride, e.Answered(answer, self._clock.now()))
+        ride.comes = lambda _: event
+        if isinstance(answer, a.Created):
+            await self._drive(ride, finishing=True)
+        else:
+            self._tasks.start_soon(partial(self._drive, ride, finishing=True))
+
     # One row -------------------------------------------------------------------------------------
 
     async def _drive(self, ride: _Ride, *, finishing: bool = False) -> None:
@@ -523,7 +556,6 @@ class Pool:
             self._leave(ride)
 
     async def _steps(self, ride: _Ride, *, finishing: bool) -> None:
-        planned = ride.planned
         event = ride.comes(self._clock.now())
         while True:
             ride.flight, command = protocol.step(ride.flight, event, self._policy)
@@ -539,14 +571,11 @@ class Pool:
                         transition = _with_seen(transition, ride.seen)
                     [actual] = await self._committer.commit([transition])
                     event = _after_commit(actual)(self._clock.now())
-                case e.Send(generation):
-                    _check_written_ahead(ride.flight.state, generation)
-                    ride.key = idempotency_key(planned.reference, generation)
-                    event = await self._ask(ride, command, finishing=finishing)
-                    finishing = True
-                case e.LookUp():
-                    event = await self._ask(ride, command, finishing=finishing)
-                    finishing = True
+                case e.Send() | e.LookUp():
+                    came = await self._ask(ride, command, finishing=finishing)
+                    if came is None:
+                        return
+                    event, finishing = came, True
                 case e.Wait():
                     self._judge_refusal(ride, command)
                     self._set_aside(ride, command)
@@ -566,30 +595,37 @@ class Pool:
         self._judge_refusal(ride)
         change = _with_seen(transition, ride.seen)
         await self._committer.submit(change, partial(self._durable, ride))
-        if self._rows.ended and not (self._valve.in_flight or self._turns.untried):
+        is_last = not (self._valve.in_flight or self._turns.untried or self._unread)
+        if self._rows.ended and is_last:
             self._committer.hurry()
 
     async def _ask(
         self, ride: _Ride, command: e.Send | e.LookUp, *, finishing: bool
-    ) -> e.Answered | e.LookedUp:
-        """One exchange of a row that is to be created."""
+    ) -> e.Answered | e.LookedUp | None:
+        """One exchange of a row that is to be created; None where its answer is read later."""
         planned = ride.planned
-        event: e.Answered | e.LookedUp
-        if isinstance(command, e.Send):
-            created = await self._exchange(
-                ride,
-                partial(self._api.create, planned.reference, ride.key, planned.payload),
-                finishing=finishing,
-            )
-            self._number(ride)
-            event = e.Answered(created, self._clock.now())
-        else:
-            found = await self._exchange(
-                ride,
-                partial(self._api.look_up, planned.reference, planned.payload),
-                finishing=finishing,
-            )
-            event = e.LookedUp(found, self._clock.now())
+        if isinstance(command, e.LookUp):
+            look_up = partial(self._api.look_up, planned.reference, planned.payload)
+            found = await self._exchange(ride, look_up, finishing=finishing)
+            return self._kept(ride, e.LookedUp(found, self._clock.now()))
+        _check_written_ahead(ride.flight.state, command.generation)
+        ride.key = idempotency_key(planned.reference, command.generation)
+        create = partial(self._api.create, planned.reference, ride.key, planned.payload)
+        created, hint = await self._request(ride, create, finishing=finishing)
+        self._number(ride)
+        if isinstance(created, a.Unread):
+            if self._may_wait():
+                self._valve.passed(ride.sent_at)
+                self._refusals.looks_taken(ride.answer)
+                self._unread.append((ride, created))
+                self._came.set()
+                return None
+            created = created.read()
+        self._learn(ride, created, hint)
+        return self._kept(ride, e.Answered(created, self._clock.now()))
+
+    def _kept(self, ride: _Ride, event: CameT) -> CameT:
+        """The same, after what it shows and what is unusual in it was noted."""
         if isinstance(event.answer, a.Created | a.Found):
             ride.seen = event.answer.seen
         if attempt := attempt_of(ride.flight, event):
@@ -612,26 +648,55 @@ class Pool:
         *,
         finishing: bool,
     ) -> AnswerT:
-        """One request: through the valve, and what everybody learns from its answer."""
-        trail, valve = ride.trail, self._valve
-        sent_at = ride.sent_at = await valve.enter(trail, finishing=finishing)
-        answer: AnswerT | None = None
+        """One request, and what everybody learns from its answer."""
+        answer, hint = await self._request(ride, call, finishing=finishing)
+        self._learn(ride, answer, hint)
+        return answer
+
+    async def _request(
+        self, ride: _Ride, call: Callable[[], Awaitable[T]], *, finishing: bool
+    ) -> T:
+        """One request through the valve, whose place its answer still holds."""
+        ride.sent_at = await self._valve.enter(ride.trail, finishing=finishing)
+        came: T | None = None
         try:
-            answer, hint = await call()
+            came = await call()
         finally:
-            if answer is None:
-                valve.abandon()
+            if came is None:
+                self._valve.abandon()
+        return came
+
+    def _may_wait(self) -> bool:
+        """Whether an answer that looks well is read after the next request has left.
+
+        Not while anything is in trouble: then what the body says counts for the next one. Nor
+        where the ledger is behind: who reads would wait for it.
+        """
+        is_calm = self._open and self._valve.is_well and not self._turns.closed
+        return is_calm and len(self._unread) < min(self._settings.workers, self._committer.room)
+
+    def _learn(
+        self,
+        ride: _Ride,
+        answer: AnyAnswer,
+        hint: RateLimitHint | None = None,
+        *,
+        has_passed: bool = False,
+    ) -> None:
+        """What everybody learns from an answer."""
+        trail, valve = ride.trail, self._valve
         if isinstance(answer, a.Created | u.Patched):
             self._told.clear()  # others are taken, though their rows are not settled yet
         was_own = trail.own
         # Where rows in trouble of their own are about, few rows in trouble prove nothing.
         rows = self._alive if self._open and not self._own_seen else _ANY
         few = self._alive < FEWEST
-        if valve.leave(trail, sent_at, answer, hint, rows=rows, few=few):
+        if valve.leave(
+            trail, ride.sent_at, answer, hint, rows=rows, few=few, has_passed=has_passed
+        ):
             self._halt(stop_error(valve.trouble or "unreachable"))
         self._own += trail.own - was_own
         self._own_seen = self._own_seen or trail.own
-        return answer
 
     # One customer that is kept in step -----------------------------------------------------------
 
@@ -828,7 +893,7 @@ class Pool:
 
     def _end_if_done(self) -> None:
         if self._open and self._rows.ended and not self._alive:
-            self._turns.close()
+            self._close()
 
 
 def _with_seen(one: Transition, seen: Hashes) -> Transition:
@@ -841,6 +906,14 @@ def _after_commit(actual: State | None) -> Callable[[float], e.Event]:
 
 def _after_update(actual: UpdateState | None) -> u.UpdateEvent:
     return e.Committed(0.0) if actual is None else u.UpdateLost(actual)
+
+
+def _ride_of(planned: Planned) -> _Ride:
+    flight = protocol.Flight(
+        planned.reference, planned.fingerprint, planned.state, fields=planned.fields
+    )
+    trail = Trail(planned.position, left=_was_left(planned))
+    return _Ride(planned, flight, trail, update=_update_of(planned))
 
 
 def _update_of(planned: Planned) -> UpdateFlight | None:

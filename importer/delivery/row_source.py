@@ -37,7 +37,7 @@ class Rows(Protocol):
         ...
 
 
-AT_A_TIME = 16
+AT_A_TIME = 8
 """Rows that are made without a break: answers that come meanwhile are kept waiting no longer."""
 
 

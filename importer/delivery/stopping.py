@@ -271,9 +271,14 @@ class Refusals:
 
     def taken(self, answer: int) -> None:
         """A row was taken, by the answer of this number; 0 where none of ours took it."""
+        if not answer or answer > self._taken:
+            self.looks_taken(answer)
+        self._add("")
+
+    def looks_taken(self, answer: int) -> None:
+        """The answer of this number takes a row, as far as its status tells."""
         self._taken = max(self._taken, answer)
         self._streak = 0
-        self._add("")
 
     def refused(self, reference: str, note: tuple[int, str, str], answer: int) -> str:
         """Moment refuses a row with this status, code and message; its words, if to nearly all."""

@@ -290,8 +290,8 @@ def write_all(
     except OSError as error:
         raise UsageError(
             f"the results could not be written to {workspace.final}: {error.strerror or error}",
-            hint="nothing is lost: `importer export` writes every id from the ledger,"
-            " and the same command again writes the results",
+            hint="nothing is lost: the same command again writes the results, and"
+            " `importer export ids.csv` every id that the ledger has",
         ) from None
 
 

@@ -48,7 +48,7 @@ class MemoFile:
     """A ``memo.Store``. Opens what last time left; ``close`` drops what was not committed."""
 
     def __init__(self, ledger: Path, *, writes: bool) -> None:
-        """``writes`` is for who holds the ledger; without it nothing is changed."""
+        """``writes`` is for who holds the ledger; without it nothing new is noted."""
         self._path = memo_of(ledger)
         self._next = self._path.with_name(f"{self._path.name}.new")
         self._writes = writes
@@ -135,9 +135,8 @@ class MemoFile:
     def forget(self) -> None:
         """See ``memo.Store``."""
         self._drop()
-        if self._writes:
-            with suppress(OSError):
-                self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     def _drop(self) -> None:
         new, self._new = self._new, None

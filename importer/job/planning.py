@@ -19,7 +19,7 @@ from importer.job.plan_guard import (
     save_plan,
     settings_of,
 )
-from importer.job.run import refuse_alone, stop_rule
+from importer.job.run import open_memo, refuse_alone, stop_rule
 from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import VOLUME_GUARD, VolumeCheck
@@ -156,7 +156,9 @@ def _look(
         version = ledger.version() if ledger is not None else NOTHING_YET
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
-        read = read_sources(inputs, staging, world, observer, workspace.partial)
+        path = delivery.ledger.path if inputs.shard.is_whole else None
+        memo = None if path is None else partial(open_memo, path, stack, world, writes=False)
+        read = read_sources(inputs, staging, world, observer, workspace.partial, memo=memo)
         settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
         observer.verified(read.records, staging.counts().get("invalid", 0))
         stopped_by = stop_rule(inputs, read, staging)

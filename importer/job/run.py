@@ -319,7 +319,7 @@ def _read(
 ) -> Input:
     """Read the sources; ``ledger`` is the file beside which lies what is remembered of them."""
     with _timed(summary, "read"), ExitStack() as stack:
-        memo = None if ledger is None else partial(_open_memo, ledger, stack, world)
+        memo = None if ledger is None else partial(open_memo, ledger, stack, world, writes=True)
         read = read_sources(inputs, staging, world, observer, workspace.partial, memo=memo)
         summary.warnings += read.warnings
         summary.transforms = [one._asdict() for one in read.transforms]
@@ -340,12 +340,13 @@ def _forgetting_bugs(ledger: Path | None) -> Iterator[None]:
         raise
 
 
-def _open_memo(ledger: Path, stack: ExitStack, world: World) -> Memo:
+def open_memo(ledger: Path, stack: ExitStack, world: World, *, writes: bool) -> Memo:
+    """What the run before remembers; closed with the stack. Who holds the ledger writes."""
     # Only a large input has one.
     from importer.job.memo_file import MemoFile  # noqa: PLC0415
     from importer.rows.memo import Memo  # noqa: PLC0415
 
-    return Memo(stack.enter_context(MemoFile(ledger, writes=True)), world.draw)
+    return Memo(stack.enter_context(MemoFile(ledger, writes=writes)), world.draw)
 
 
 def _deliver(delivery: Delivery) -> Delivered:

@@ -146,6 +146,10 @@ def _decide_each(
     return sends
 
 
+AT_ONCE = 256
+"""Rows that are asked of the ledger without a break, while answers to others wait."""
+
+
 def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]:
     """The rows without an outcome, each with its state in the ledger.
 
@@ -153,14 +157,14 @@ def rows_to_deliver(staging: Staging, ledger: LedgerReader) -> Iterator[Planned]
     can never settle must not stand before the others, night after night.
     """
     sent = array("q")
-    for chunk in staging.pending():
+    for chunk in staging.pending(AT_ONCE):
         for row in with_states(chunk, ledger):
             if isinstance(row.state, Sent):
                 sent.append(row.position)
             else:
                 yield row
     if sent:
-        for chunk in staging.pending():
+        for chunk in staging.pending(AT_ONCE):
             yield from with_states([row for row in chunk if _holds(sent, row.position)], ledger)
 
 

@@ -378,12 +378,12 @@ class Staging:
                 keys = keys.join(settled, on="position", how="anti")
             yield Waiting(first, keys.sort("reference"))
 
-    def pending(self) -> Iterator[list[Pending]]:
+    def pending(self, most: int = CHUNK) -> Iterator[list[Pending]]:
         """Valid rows without an outcome, in input order, in chunks; writes may go on meanwhile."""
         for waiting in self.waiting():
             frame = waiting.frame.sort("at")
             payloads = self._payloads(waiting.segment, frame)
-            for chunk in frame.with_columns(payload=payloads).iter_slices(CHUNK):
+            for chunk in frame.with_columns(payload=payloads).iter_slices(most):
                 yield _as_pending(chunk)
 
     def some(self, segment: int, at: pl.Series) -> list[Pending]:

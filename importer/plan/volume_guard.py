@@ -186,7 +186,7 @@ def twin_keys(references: pl.Series) -> pl.Series:
 
 
 _SPELLINGS = (
-    # U+0020, U+0027, U+0060, U+00A0, U+2018, U+2019 as mapping.references writes them.
+    # U+0020, U+0027, U+0060, U+00A0, U+2018, U+2019 as mapping.converted writes them.
     ("_(?:20|27|60|c2a0|e28098|e28099)_", ""),
     ("_2e_0+$", ""),
     # The last, and it takes nothing but zeros away: ``_near_keys`` takes all of them.

@@ -126,7 +126,7 @@ def _compiled() -> BytecodeCache:
     """
     from jinja2 import BytecodeCache, compiler  # noqa: PLC0415 - as above
 
-    folder = Path(cache_from_source(str(TEMPLATES / "template.py"))).parent
+    folder = Path(cache_from_source(str(TEMPLATES / Path(__file__).name))).parent
     # Jinja2 looks whether a template has changed, and not whether it or our settings of it have.
     # Whole seconds and sizes, as Python does: a container's image keeps no more.
     made_by = [Path(one).stat() for one in (compiler.__file__, __file__)]

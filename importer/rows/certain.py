@@ -29,7 +29,7 @@ PAYLOAD = "payload"
 """The columns of ``Certain.rows``."""
 
 _ESCAPED = r'[\x00-\x1f"\\]'
-"""What ``fingerprint.canonical`` writes with a backslash."""
+"""What ``payload.canonical`` writes with a backslash."""
 _BALANCE = "^[+-]?[0-9]{1,18}$"
 """Fits into 64 bits whatever its digits are."""
 CARRIED = (*FIELDS[1:], METADATA)
@@ -182,7 +182,7 @@ _OPTIONAL: dict[str, Callable[[pl.Expr], pl.Expr]] = {
 
 
 def _payload(rows: pl.DataFrame, where: Iterable[str], keys: list[str]) -> pl.Expr:
-    """The text of ``fingerprint.canonical``: what is null leaves nothing behind."""
+    """The text of ``payload.canonical``: what is null leaves nothing behind."""
     parts = [pl.lit("{")]
     for field in _BEFORE:
         if field in where and field == "balance":

@@ -41,7 +41,7 @@ class Row:
     reference: str
     """``external_reference`` as found ("" where absent), trimmed."""
     payload: str | None
-    """The canonical JSON body of the POST (see ``fingerprint.canonical``)."""
+    """The canonical JSON body of the POST (see ``payload.canonical``)."""
     fingerprint: bytes | None
     """SHA-256 of ``payload`` in UTF-8, 32 bytes."""
     problems: tuple[Problem, ...] = ()

@@ -36,7 +36,9 @@ class Quick(Api):
         super().__init__(rule)
         self.latency = latency
 
-    async def create(self, reference: str, key: str, payload: str) -> tuple[a.Answer, None]:
+    async def create(
+        self, reference: str, key: str, payload: str
+    ) -> tuple[a.Answer | a.Unread, None]:
         """POST."""
         del key, payload
         self.posts[reference] += 1

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Api:
-    """Answers every POST by a rule, a tenth of a virtual second later."""
+    """Answers every POST by a rule, a tenth of a virtual second later; unread, as the client."""
 
     def __init__(self, rule: Callable[[str, int], a.Answer]) -> None:
         self.rule = rule
@@ -46,7 +46,9 @@ class Api:
         self.busy = 0
         self.most_busy = 0
 
-    async def create(self, reference: str, key: str, payload: str) -> tuple[a.Answer, None]:
+    async def create(
+        self, reference: str, key: str, payload: str
+    ) -> tuple[a.Answer | a.Unread, None]:
         """POST."""
         del key, payload
         self.posts[reference] += 1
@@ -54,7 +56,15 @@ class Api:
         self.most_busy = max(self.most_busy, self.busy)
         await anyio.sleep(0.1)
         self.busy -= 1
-        return self.rule(reference, self.posts[reference]), None
+        answer = self.rule(reference, self.posts[reference])
+        if isinstance(answer, a.Created | a.Unbelievable):
+            return a.Unread(lambda: self.read_body(reference, answer)), None
+        return answer, None
+
+    def read_body(self, reference: str, answer: a.Answer) -> a.Answer:
+        """What the body of an answer to a POST says."""
+        del reference
+        return answer
 
     async def read(self, customer_id: str, reference: str) -> tuple[u.ReadAnswer, None]:
         """Nothing is kept in step here."""
@@ -210,6 +220,51 @@ def test_the_first_row_goes_alone_and_then_the_pool_opens() -> None:
     deliver(api, 50, settings=PoolSettings(workers=8))
     assert order[0] == 1
     assert api.most_busy == 8
+
+
+class Told(Api):
+    """Notes in which order requests leave and answers are read."""
+
+    def __init__(self, rule: Callable[[str, int], a.Answer]) -> None:
+        super().__init__(rule)
+        self.order: list[str] = []
+
+    async def create(
+        self, reference: str, key: str, payload: str
+    ) -> tuple[a.Answer | a.Unread, None]:
+        """POST."""
+        self.order.append("request")
+        return await super().create(reference, key, payload)
+
+    async def look_up(self, reference: str, payload: str) -> tuple[a.LookUpAnswer, None]:
+        """GET."""
+        self.order.append("request")
+        return await super().look_up(reference, payload)
+
+    def read_body(self, reference: str, answer: a.Answer) -> a.Answer:
+        """Read."""
+        del reference
+        self.order.append("unbelievable" if isinstance(answer, a.Unbelievable) else "read")
+        return answer
+
+
+def test_the_next_request_leaves_before_an_answer_that_looks_well_is_read() -> None:
+    """Only the first row's answer is read before anything else leaves."""
+    api = Told(created)
+    settled = deliver(api, 4, settings=PoolSettings(workers=1))
+    alone, pairs = ["request", "read"], ["request", "read"]
+    assert api.order == [*alone, "request", *pairs, *pairs, "read"]
+    assert {one.settle.outcome for one in settled} == {Outcome.CREATED}
+
+
+def test_nothing_leaves_unread_answers_behind_while_there_is_trouble() -> None:
+    """Once a body was not to be believed, the next answer is read before anything leaves."""
+    api = Told(lambda ref, _: a.Unbelievable(200, "no") if ref == "R32" else created(ref, 1))
+    api.look_up_rule = lambda _: a.Found("bcus_1")
+    settled = deliver(api, 100, settings=PoolSettings(workers=1))
+    at = api.order.index("unbelievable")
+    assert api.order[at - 1 : at + 3] == ["request", "unbelievable", "read", "request"]
+    assert len(settled) == 100
 
 
 def test_a_refused_key_stops_after_the_canary() -> None:
@@ -492,7 +547,9 @@ def test_a_row_whose_requests_hang_is_left_after_minutes() -> None:
     """A server that drips keeps no run for eight deadlines of one row."""
 
     class Drips(Api):
-        async def create(self, reference: str, key: str, payload: str) -> tuple[a.Answer, None]:
+        async def create(
+            self, reference: str, key: str, payload: str
+        ) -> tuple[a.Answer | a.Unread, None]:
             if reference != "R7":
                 return await super().create(reference, key, payload)
             await anyio.sleep(75)

@@ -26,7 +26,7 @@ from tests.fuzz.answers import (
     WHOLE,
     once,
 )
-from tests.fuzz.asking import LOOPS, asking, create, look_up, shown_values
+from tests.fuzz.asking import LOOPS, asking, create, look_up, read, shown_values
 from tests.fuzz.hostile_server import LOOPBACK, customer, last_turns, response, serving
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ async def test_an_answer_means_the_same_through_httpx() -> None:
                 asking(server.port, as_bytes=as_bytes, hashes=shown_values) as client,
             ):
                 payload = f'{{"external_reference": "{REFERENCE}"}}'
-                created = await client.create(REFERENCE, "a-key", payload)
+                came, hint = await client.create(REFERENCE, "a-key", payload)
+                created = (read(came), hint)
                 patch = u.Patch("bcus_1", ("name",), etag='"v1"')
                 patched = await client.patch(patch, '{"name": "Ada"}', REFERENCE)
                 found = await client.look_up(REFERENCE, payload)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.rows.judged import Judged
+    from tests.job.planning import Planner
 
 PART = 100
 """Rows of a part here."""
@@ -377,6 +378,19 @@ def test_whole_runs_remember(job: Job, judged_again: list[int]) -> None:
     changed = [*rows[:50], rows[50].replace("Ada", "Eve"), *rows[51:]]
     assert outcomes(job.run("".join(changed))) == {"unchanged": 3 * PART - 1, "changed": 1}
     assert outcomes(job.run("".join(rows))) == {"unchanged": 3 * PART}
+
+
+def test_a_plan_remembers_and_notes_nothing(planner: Planner, judged_again: list[int]) -> None:
+    """A plan judges what the last run did not, leaves the memo as it is, and can be followed."""
+    rows = customers(range(3 * PART)).splitlines(keepends=True)
+    planner.job.run("".join(rows))
+    memo = planner.job.folder / "ledger.db.memo"
+    before = memo.read_bytes()
+    judged_again.clear()
+    made = planner.plan("".join([*rows, rows[-1].replace("C-299", "C-300")]))
+    assert (judged_again, made.forecast.outcomes["unchanged"]) == ([1], 3 * PART)
+    assert memo.read_bytes() == before
+    assert outcomes(planner.follow()) == {"unchanged": 3 * PART, "created": 1}
 
 
 def test_a_wrong_memo_sends_nothing(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,8 @@ from importer.mapping.proposing.headers import roles
         ("CUSPHN", "phone"),
         ("BALAMT", "balance"),
         ("Total Due", "balance"),
+        ("Bill To: Mobile Phone", "phone"),
+        ("Account Holder", "full_name"),
     ],
 )
 def test_a_header_is_understood_in_seven_languages(name: str, role: str) -> None:

@@ -674,15 +674,19 @@ def test_the_currency_in_the_name_of_an_amount(
         assert question.suggestions[0].answer == first
 
 
-def test_an_internal_number_of_a_currency_is_none() -> None:
-    """A column of 0 and 1 names no currency, so that it is asked for; words that mean one do."""
-    columns = customers(**{"Balance": ["12.50"] * ROWS, "Currency Code": ["0", "1"] * 15})
+def test_a_text_that_names_no_currency_is_asked_about() -> None:
+    """Where it is all that stands there; it alone then means the answer."""
+    columns = customers(**{"Balance": ["12.50"] * ROWS, "Currency Code": ["0"] * ROWS})
     proposal = propose(facts_of(columns), Answers(positive="debit"))
     assert open_answers(proposal) == ["currency"]
-    assert ("Currency Code", "its values are no ISO 4217 codes") in proposal.left_out
-    columns["Currency Code"] = ["Rand"] * ROWS
-    proposal = propose(facts_of(columns), Answers(positive="debit"))
-    assert choice(proposal, "fields", "currency").entry == {"column": "Currency Code"}
+    proposal = propose(facts_of(columns), Answers(positive="debit", currency="ZAR"))
+    entry = {"column": "Currency Code", "values": {"0": "ZAR"}, "default": "ZAR"}
+    assert choice(proposal, "fields", "currency").entry == entry
+    for cells in (["0", "1"], ["South African Rand"]):
+        columns["Currency Code"] = (cells * ROWS)[:ROWS]
+        found = choice(propose(facts_of(columns), Answers(positive="debit")), "fields", "currency")
+        assert found.entry == {"column": "Currency Code"}
+        assert len(found.warnings) == len(cells)
 
 
 def test_blanks_around_the_name_of_a_column_are_no_part_of_it() -> None:
@@ -693,6 +697,45 @@ def test_blanks_around_the_name_of_a_column_are_no_part_of_it() -> None:
         proposal = propose(facts, said)
         assert choice(proposal, "fields", "external_reference").entry == {"column": "CUSTNO"}
         assert choice(proposal, "fields", "name").entry == {"column": "NAME"}
+
+
+def test_what_a_column_is_called_and_holds_in_another_form_is_not_left_out() -> None:
+    """Several addresses in a cell are for check to tell of; an apostrophe is a spreadsheet's."""
+    columns = customers(
+        **{
+            "Person - Email - Work": ["ada@example.com, bo@example.com"] * ROWS,
+            "Phone Number": ["'+27821234567"] * ROWS,
+        }
+    )
+    proposal = propose(facts_of(columns), Answers())
+    assert choice(proposal, "fields", "email").entry == {"column": "Person - Email - Work"}
+    assert choice(proposal, "fields", "phone").entry == {"column": "Phone Number", "region": "ZA"}
+    columns["Phone Number"] = ["\u202a+49 30 901820\u202c"] * ROWS
+    proposal = propose(facts_of(columns), Answers())
+    assert choice(proposal, "fields", "phone").entry == {"column": "Phone Number", "region": "DE"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "answer", "values"),
+    [
+        (["zar"], None, {"zar": "ZAR"}),
+        (["zar", "usd", "EUR"], None, {"zar": "ZAR", "usd": "USD"}),
+        (["R"], "ZAR", {"R": "ZAR"}),
+        (["South African Rand"], "ZAR", {"South African Rand": "ZAR"}),
+        (["R"], None, None),
+        (["R"], "NAD", None),
+        (["R", "$"], "ZAR", None),
+        (["ZAR"], "ZAR", None),
+    ],
+)
+def test_texts_of_currencies_that_can_be_nothing_else(
+    cells: list[str], answer: str | None, values: dict[str, str] | None
+) -> None:
+    """A code in small letters, and what the user's answer is called, need no second look."""
+    columns = customers(Currency=(cells * ROWS)[:ROWS])
+    found = choice(propose(facts_of(columns), Answers(currency=answer)), "fields", "currency")
+    assert found.entry.get("values") == values
+    assert bool(found.warnings) is (values is None and cells != ["ZAR"])
 
 
 def test_initials_stand_in_for_a_first_name() -> None:
@@ -722,6 +765,10 @@ def test_the_mobile_phone_comes_first() -> None:
             "may be Namibia",
         ),
         ({"Description": ["Acme CC"] * ROWS}, "no column is taken for the name"),
+        (
+            {"30 Days": ["0.00"] * ROWS, "Total": ["12.50", "0.00"] * 15},
+            '"Total", "30 Days" may hold amounts: --balance',
+        ),
     ],
 )
 def test_what_is_lost_is_said(more: dict[str, list[str]], note: str) -> None:
@@ -729,3 +776,22 @@ def test_what_is_lost_is_said(more: dict[str, list[str]], note: str) -> None:
     assert any(note in one for one in propose(facts_of(customers(**more)), Answers()).notes)
     fine = customers(Name=["Ada"] * ROWS, Mobile=["+27821234567"] * ROWS, Country=["NA"] * ROWS)
     assert propose(facts_of(fine), Answers()).notes == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "number"),
+    [
+        (["C-10", "c-10"], 1),
+        (["C0010", "C10"], 1),
+        (["007", "7", "0007"], 2),
+        (["C-10", "C-100", "C-1", "D-1", "C-00", "0", "10", "1"], 0),
+    ],
+)
+def test_references_that_are_nearly_the_same_are_pointed_out(cells: list[str], number: int) -> None:
+    """In Moment each is a customer of its own, and nobody can be deleted there."""
+    columns = {"Customer No": [*cells, *(f"X{at * 7}" for at in range(ROWS))]}
+    found = choice(propose(facts_of(columns), Answers()), "fields", "external_reference")
+    told = [one for one in found.warnings if "only in capitals" in one]
+    assert [one.startswith(f'"Customer No": {number} value') for one in told] == [True] * (
+        number > 0
+    )

@@ -64,6 +64,7 @@ MOST_OF_AN_ID = 128
 _NOT_OF_AN_ID = re.compile(r"[^A-Za-z0-9._:/+=@-]+")
 _KEY = "metadata."
 _TRANSIENT = frozenset({408, 425})
+_WELL = frozenset({200, 201})
 _RUN_WRONG = {
     401: "unauthorised",
     407: "proxy_refused",
@@ -121,6 +122,12 @@ class _Reply(NamedTuple):
             if text := _NOT_OF_AN_ID.sub("", found.get(name, b"").decode("latin-1")):
                 return text[:MOST_OF_AN_ID]
         return ""
+
+    @property
+    def looks_well(self) -> bool:
+        """Whether status and headers say that this is a fresh success, and nothing of any limit."""
+        is_plain = self.hint is None and self.retry_after is None and not self.replayed
+        return is_plain and self.status in _WELL and self.body is not None
 
     @property
     def has_left(self) -> bool:
@@ -186,7 +193,7 @@ class MomentClient:
 
     async def create(
         self, reference: str, key: str, payload: str
-    ) -> tuple[a.Answer, RateLimitHint | None]:
+    ) -> tuple[a.Answer | a.Unread, RateLimitHint | None]:
         """POST one customer under an idempotency key.
 
         Args:
@@ -195,11 +202,13 @@ class MomentClient:
             payload: the canonical JSON body.
 
         Returns:
-            The answer, and what its headers say of a rate limit.
+            The answer, and what its headers say of a rate limit; the answer unread where nothing
+            but its body can say anything else than that all is well.
         """
         own = ((b"Idempotency-Key", key.encode("ascii")),)
         reply = await self._exchange("POST", self._create_url, own, payload.encode())
-        return self._told(reply, self._judge(reply, reference, payload)), reply.hint
+        read = partial(self._judged, reply, reference, payload)
+        return (a.Unread(read) if reply.looks_well else read()), reply.hint
 
     async def look_up(
         self, reference: str, payload: str
@@ -240,6 +249,9 @@ class MomentClient:
         return httpx.URL(f"{self._create_url}/{quote(customer, safe='')}")
 
     # What the answers mean ------------------------------------------------------------------------
+
+    def _judged(self, reply: _Reply, reference: str, payload: str) -> a.Answer:
+        return self._told(reply, self._judge(reply, reference, payload))
 
     def _judge(self, reply: _Reply, reference: str, payload: str) -> a.Answer:
         if reply.failure is not None:

@@ -164,6 +164,18 @@ class Gate:
         retry_after: float | None = None,
         hint: RateLimitHint | None = None,
     ) -> None:
+        """``hear`` how a request ended, and give its place back."""
+        self.hear(sample_kind, sent_at, retry_after=retry_after, hint=hint)
+        self.abandon()
+
+    def hear(
+        self,
+        sample_kind: str,
+        sent_at: float,
+        *,
+        retry_after: float | None = None,
+        hint: RateLimitHint | None = None,
+    ) -> None:
         """Report how a request that entered at ``sent_at`` ended.
 
         Args:
@@ -183,7 +195,6 @@ class Gate:
         self._pace = adapt(self._pace, sample, self._settings)
         if self._shared is not None and self._pace.hold_until > held_until:
             self._shared.tell()
-        self.abandon()
 
     def abandon(self) -> None:
         """Give the place back without a sample, for a request that was cancelled."""

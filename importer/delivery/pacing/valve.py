@@ -179,6 +179,18 @@ class Valve:
         self._changed.set()
         self._changed = anyio.Event()
 
+    @property
+    def is_well(self) -> bool:
+        """Nothing has been in trouble since the last sensible answer."""
+        return not self.health.troubled
+
+    def passed(self, sent_at: float) -> None:
+        """Give the place back to a request that status and headers say went well.
+
+        ``leave`` follows once its answer is read.
+        """
+        self.gate.leave(Kind.OK, sent_at)
+
     def abandon(self) -> None:
         """Give the place back without an answer, for a request that was cancelled."""
         self.gate.abandon()
@@ -192,11 +204,13 @@ class Valve:
         *,
         rows: int,
         few: bool = False,
+        has_passed: bool = False,
     ) -> bool:
         """Learn from the answer to a request that entered at ``sent_at``.
 
         ``hint`` is what its RateLimit headers said; ``rows`` is how many rows in trouble are all
-        that there are; ``few``: so few are in progress that they say nothing of each other.
+        that there are; ``few``: so few are in progress that they say nothing of each other;
+        ``has_passed``: it has given its place back already.
 
         Returns:
             Whether the run must stop, because row after row is turned away.
@@ -218,11 +232,14 @@ class Valve:
             self.health = h.troubled(
                 self.health, self._settings, now, trail.row, blocked=is_blocked, rows=rows
             )
-        if own:
+        kind, wait = _KINDS[what], self._wait_for_all(what, answer)
+        if has_passed:
+            if not (own or kind is Kind.OK):
+                self.gate.hear(kind, sent_at, retry_after=wait, hint=hint)
+        elif own:
             self.gate.abandon()
         else:
-            wait = self._wait_for_all(what, answer)
-            self.gate.leave(_KINDS[what], sent_at, retry_after=wait, hint=hint)
+            self.gate.leave(kind, sent_at, retry_after=wait, hint=hint)
         if held:
             self._tell()
         return h.gives_up(self.health, self._settings)

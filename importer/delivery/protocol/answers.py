@@ -6,11 +6,13 @@ The client (client.py) turns every response and every network failure into one o
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from importer.values import value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from importer.delivery.protocol.states import Hashes
 
 
@@ -139,6 +141,13 @@ Answer = (
     | Blocked
     | RunWrong
 )
+
+
+class Unread(NamedTuple):
+    """200 or 201, whole and fresh; whether the body is believed is told by whoever reads it."""
+
+    read: Callable[[], Answer]
+    """To be called once."""
 
 
 @value

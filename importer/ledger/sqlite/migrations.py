@@ -89,9 +89,9 @@ _FIRST: Step = (
 )
 
 _PLANS: Step = (
-    # Which fields a row had, a few bits of each (fields.py); NULL where nobody noted it.
+    # Which fields a row had, a few bits of each (field_hashes.py); NULL where nobody noted it.
     "ALTER TABLE customer ADD COLUMN fields BLOB",
-    # The ledger's version (version.py). Runs of one plan, begun at ``plan_base``, made it.
+    # The ledger's version (account.py). Runs of one plan, begun at ``plan_base``, made it.
     "ALTER TABLE account ADD COLUMN version BLOB NOT NULL DEFAULT x''",
     "ALTER TABLE account ADD COLUMN plan TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE account ADD COLUMN plan_base BLOB NOT NULL DEFAULT x''",

@@ -85,8 +85,8 @@ def propose_currency(
     parts: Parts, answers: Answers, region: str | None, amounts: tuple[ColumnFacts, ...]
 ) -> tuple[Choice | None, Question | None]:
     """A column of codes, one sign in all amounts, or a question; nothing where no amount is."""
-    column = next(filter(_has_codes, parts.all("currency")), None)
-    if column is not None:
+    column = parts.best("currency")
+    if column is not None and not _is_one_unknown(column):
         return _by_column(parts, column, answers), None
     named = " and ".join(shown(one.name) for one in amounts)
     sign = _around(_cells(parts, amounts)) if amounts else ""
@@ -96,13 +96,13 @@ def propose_currency(
     said |= {code: f"the name of {named} says" for code in sorted(in_name) if code not in said}
     if answers.currency:
         looks = tuple(f"{why} {code}" for code, why in said.items() if code != answers.currency)
-        entry = {"constant": answers.currency}
+        entry = _of_all(column, answers.currency)
         return Choice(CURRENCY, entry, "medium" if looks else "high", "you chose it", looks), None
     if not amounts:
         return None, None
     if len(said) == 1:
         ((found, why),) = said.items()
-        return Choice(CURRENCY, {"constant": found}, "medium", f"{why} so"), None
+        return Choice(CURRENCY, _of_all(column, found), "medium", f"{why} so"), None
     likely = tuple(Suggestion(code, f"{why} so") for code, why in said.items())
     likely = likely or _suggested(region, sign)
     return None, Question(
@@ -120,11 +120,20 @@ def _cells(parts: Parts, columns: tuple[ColumnFacts, ...]) -> pl.Series:
     return cells.filter(cells != "")
 
 
-def _has_codes(column: ColumnFacts) -> bool:
-    """Whether any value of a column names a currency; an internal number of it (0, 1) does not."""
-    return not column.sampled or bool(
-        column.shapes["currency"] or any(is_known(value) or meant(value) for value, _ in column.top)
-    )
+def _is_one_unknown(column: ColumnFacts) -> bool:
+    """Whether all cells of a column hold one text that names no currency, as a number of it."""
+    texts = [value for value, _ in column.top]
+    return len(texts) == 1 and not (texts[0] in ACTIVE or is_known(texts[0]) or meant(texts[0]))
+
+
+def _of_all(column: ColumnFacts | None, code: str) -> dict[str, Any]:
+    """The currency of all records; where a column says the same text of each, of that text only.
+
+    Another text there, one night, is then an error of its record and not taken for the same.
+    """
+    if column is None:
+        return {"constant": code}
+    return {"column": column.name, "values": {column.top[0][0]: code}, "default": code}
 
 
 def _suggested(region: str | None, sign: str) -> tuple[Suggestion, ...]:
@@ -142,6 +151,10 @@ def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
     wrong = [(value, count) for value, count in column.top if value not in ACTIVE]
     warnings: list[str] = []
     instead: list[str] = []
+    sure = {value: meant(value) for value, _ in wrong}
+    if wrong and all(code in {value.upper(), answers.currency} for value, code in sure.items()):
+        # "zar" can be nothing else, and "R" is what the user says.
+        entry["values"], wrong = sure, []
     for value, count in wrong:
         code = meant(value)
         likely = f"; is it {code}?" if code else "."
@@ -150,8 +163,8 @@ def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
     if wrong:
         pairs = {value: meant(value) or "..." for value, _ in wrong}
         instead.append(entry_line("values", pairs, "if that is what they mean"))
-    sure = column.share("currency") >= _PRESENT
-    confidence = parts.confidence("currency", column) if sure else "medium"
+    known = column.share("currency") >= _PRESENT
+    confidence = parts.confidence("currency", column) if known else "medium"
     reason = most_of(column.shapes["currency"], column.sampled, "ISO 4217 codes")
     return Choice(CURRENCY, entry, confidence, reason, tuple(warnings), tuple(instead))
 

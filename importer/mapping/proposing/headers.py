@@ -77,8 +77,8 @@ _NAMES: dict[Role, str] = {
     """,
     "full_name": """
         name|full name|fullname|customer name|client name|contact name|contactname|display name
-        |customer|account name|debtor name|cust name|cus name|cusnam|customer description
-        |client description|account description|debtor description
+        |customer|account name|debtor name|account holder|payer name|cust name|cus name|cusnam
+        |customer description|client description|account description|debtor description
         |kunde|kundenname|bezeichnung|nom|nom complet|nom du client|nombre completo
         |nombre del cliente|cliente|klantnaam|naam|volledige naam|nome|nome completo
         |nome do cliente|klient|klientnaam|volle naam
@@ -203,6 +203,7 @@ OWED = _listed("""
 
 _INITIALS = _listed("initial initials inits voorletter voorletters iniciales iniciais iniziali")
 """Folded names of what stands for a first name where there is none: ``T. Mokoena``."""
+_TO = _listed("bill sold ship")
 _CENTS = _listed("cent cents pence minor centavos centimes centesimi centimos sent")
 """Folded words that say that an amount counts minor units: ``balance_cents``."""
 _MOBILE = _listed(
@@ -286,7 +287,7 @@ def roles(name: str) -> dict[Role, float]:
     (``Saldo EUR``), both if it is about the customer; 0.3 for a reference of anything
     (``PO Reference``), 0.1 for an amount of the past.
     """
-    words = _words(name)
+    words = _without_bill_to(_words(name))
     if not words:
         return {}
     whole = "".join(words)
@@ -312,6 +313,11 @@ def roles(name: str) -> dict[Role, float]:
         # "sa_identification_number" is no reference, whatever else its name resembles.
         return {"personal_id": 1.0}
     return found
+
+
+def _without_bill_to(words: list[str]) -> list[str]:
+    """``Bill To: Mobile Phone`` is the customer's, and not of a bill."""
+    return words[2:] if words[1:2] == ["to"] and words[0] in _TO else words
 
 
 def _without_owner(words: list[str]) -> tuple[str, ...]:

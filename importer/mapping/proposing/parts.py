@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # The share of cells that must have the shape of a part, where the part has one.
 _NEEDED: dict[Role, tuple[str, float]] = {
-    "email": ("email", 0.5),
+    # Also several in one cell: check tells of them, and a column left out would lose all.
+    "email": ("at", 0.5),
     "phone": ("phone", 0.5),
     "balance": ("amount", 0.5),
     "debit": ("amount", 0.5),

@@ -21,7 +21,7 @@ from importer.mapping.proposing.amounts import (
 )
 from importer.mapping.proposing.facts import FEW, NEARLY_ALL
 from importer.mapping.proposing.headers import INACTIVE, fold, roles
-from importer.mapping.proposing.parts import SURE, assign
+from importer.mapping.proposing.parts import assign
 from importer.mapping.proposing.people import propose_email, propose_name, propose_phone
 from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question, counted
 from importer.mapping.proposing.reference import is_usable, propose_reference
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 
 _LISTED = 5
+_NAMED = 0.6
+"""The weight of a name that says what a column holds."""
 _NAMES = {"full_name", "company", "first_name", "last_name"}
 MAX_KEYS = 10
 """Metadata keys that Moment takes."""
@@ -147,7 +149,7 @@ def _why(column: ColumnFacts, role: Role | None, *, taken: bool) -> str:
         (role == "currency", "its values are no ISO 4217 codes"),
         (role is not None, nothing),
         (
-            called in said and said[called] >= SURE,
+            called in said and said[called] >= _NAMED,
             f"its name says {called.replace('_', ' ')}, and its values say no such thing",
         ),
     )
@@ -276,7 +278,7 @@ def propose(facts: Facts, answers: Answers, preset: dict[str, Any] | None = None
     used = _used(proposal)
     metadata, proposal.left_out = propose_metadata(parts, used)
     proposal.choices += [one for one in metadata if proposal.entry(*one.key) is None]
-    proposal.notes += _notes(parts)
+    proposal.notes += _notes(parts, proposal, answers)
     if proposal.entry("fields", "name") is None and name is None:
         proposal.notes.append('no column is taken for the name: --name "COLUMN" says which')
     return proposal
@@ -374,12 +376,26 @@ def _replace(proposal: Proposal, choice: Choice) -> None:
     proposal.choices.append(choice)
 
 
-def _notes(parts: Parts) -> list[str]:
+def _notes(parts: Parts, proposal: Proposal, answers: Answers) -> list[str]:
     notes = [
         f"{shown(column.name)} holds dates, {_date_habit(column.shapes)}"
         for column in parts.facts.columns
         if column.share("date") > NEARLY_ALL
     ]
+    asked = any(one.answer == "balance" for one in proposal.questions)
+    if not (answers.balance or asked or proposal.entry("fields", "balance")):
+        # The total of an age analysis is the balance, and stands behind its parts.
+        columns = sorted(parts.facts.columns, key=lambda one: "total" not in roles(one.name))
+        listed = [
+            shown(one.name)
+            for one in columns
+            if one.share("amount") > NEARLY_ALL and one.share("decimals") > NEARLY_ALL
+        ]
+        if listed:
+            notes.append(
+                f"no column is taken for the balance; {', '.join(listed[:_LISTED])} may hold"
+                ' amounts: --balance "COLUMN" says which'
+            )
     for column in parts.facts.columns:
         lost = column.shapes["shortened"]
         if lost and "phone" in roles(column.name):

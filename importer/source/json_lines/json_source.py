@@ -198,6 +198,8 @@ _DECODER = json.JSONDecoder(
 )
 
 _NAMED = pattern(r"\.(?:jsonl|ndjson|json)(?:\.gz|\.zst)?\Z", re.IGNORECASE)
+_NO_OBJECT = re.compile(rb"\{\}\r?\n(?=[^{\s])")
+"""The first line of a list that MYOB writes: its text follows."""
 _OBJECT = re.compile(rb'\s*(?:\{\s*(?:"|\}|\Z)|\[\s*(?:\{|\]|\Z))')
 _PIECE = 256 << 10
 MAX_ARRAY_ELEMENT = 4 * MAX_RECORD
@@ -209,7 +211,9 @@ _MOST_CELLS = 1_000_000
 def is_json_lines(name: str, head: bytes) -> bool:
     """Whether the text begins with a JSON object or a list of them, or the name says that."""
     text = head.removeprefix(UTF8_BOM)
-    return bool(_OBJECT.match(text[:_PIECE])) or _NAMED.search(name) is not None
+    return (bool(_OBJECT.match(text[:_PIECE])) and not _NO_OBJECT.match(text)) or _NAMED.search(
+        name
+    ) is not None
 
 
 class JsonSource:
