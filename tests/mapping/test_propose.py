@@ -630,6 +630,7 @@ def test_moments_daily_file_says_its_country_too() -> None:
         ("balance_cents", ["12.50", "1"], None),
         ("balance", ["1200", "0"], None),
         ("Central balance", ["1200", "0"], None),
+        ("Balance sent", ["1200", "0"], None),
     ],
 )
 def test_the_unit_is_what_values_and_name_say(
@@ -654,7 +655,7 @@ def test_the_unit_is_what_values_and_name_say(
         ("Saldo EUR", ["USD 12.50"], None, None, 0),
         ("Balance", ["R 12.50"], None, None, 0),
         ("BALANCE ALL", ["12.50"], None, None, 0),
-        ("Balance all", ["12.50"], None, None, 0),
+        ("Balance ALL accounts", ["12.50"], None, None, 0),
     ],
 )
 def test_the_currency_in_the_name_of_an_amount(
