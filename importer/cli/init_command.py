@@ -224,7 +224,7 @@ def init(settings: InitSettings) -> None:
         raise _nothing_to_read(facts)
     proposal = propose(facts, answers, preset)
     _say(_found(facts, encoding))
-    for warning in warnings:
+    for warning in (*warnings, *_twice(facts)):
         _say(f"note: {warning}")
     while proposal.questions and not settings.yes and on_terminal():
         question = proposal.questions[0]
@@ -247,6 +247,19 @@ def init(settings: InitSettings) -> None:
     _say(f"{settings.out} written; read it, then:")
     typed = f"{pasted(settings.source)} --config {pasted(str(settings.out))}"
     typer.echo(f"  importer check {typed}")
+
+
+def _twice(facts: Facts) -> Iterator[str]:
+    """Columns that no mapping can name, as others are called the same."""
+    header = list(map(trim, facts.layout.columns))
+    for name in dict.fromkeys(header):
+        where = [str(at) for at, one in enumerate(header, 1) if one == name]
+        if name and len(where) > 1:
+            yield (
+                f"columns {' and '.join(where)} are called {shown(name)}, so none of them can be"
+                f" mapped; to name all columns: --header-row {facts.layout.header_row or 1}"
+                ' --header "NAME,NAME,..."'
+            )
 
 
 def _nothing_to_read(facts: Facts) -> UsageError:
@@ -334,8 +347,9 @@ def _reading(
         found["text_formulas"] = True
     if options.header is not None:
         found["header"] = names_text(options.header)
-    if facts.layout.header_row is not None:
-        found["header_row"] = facts.layout.header_row
+    row = facts.layout.header_row or (options.header_row if options.header else None)
+    if row is not None:
+        found["header_row"] = row
     return found
 
 

@@ -42,6 +42,7 @@ from importer.ledger.account import Account
 from importer.ledger.interface import NoLedger, OlderLedger
 from importer.ledger.opening import open_ledger, read_accounts
 from importer.ledger.renamed import doubt
+from importer.ledger.sqlite.lock import OTHERS_LOCK
 from importer.ledger.sqlite.migrations import STEPS
 from importer.values import value
 from importer.way import Proxy, authorities, trust, way_to
@@ -763,7 +764,10 @@ def _ledger_file(
     else:
         yield _file_check(path)
     holder = health.file_holder(path)
-    yield Check("lock", OK, f"{holder} works on it" if holder else "nobody works on it")
+    if closed := health.closed_side(path):
+        yield Check("lock", FAIL, f"{closed} beside it may not be used by this user", OTHERS_LOCK)
+    else:
+        yield Check("lock", OK, f"{holder} works on it" if holder else "nobody works on it")
     yield _space_check("disk", path.parent, "the ledger")
     if usable:
         yield from _contents(address, delivery, key, clock, is_held=bool(holder))

@@ -98,8 +98,8 @@ def _outcome(
 
 SHARED_ID = "shared_id"
 """Error code of a row whose id Moment gave to another reference of the account as well."""
-_FEW = 500
-"""Ids that are looked for one by one; more are found by grouping all that the account has."""
+_FEW = 50_000
+"""Ids that are looked for among all; of more, all that the account has are grouped."""
 
 
 def doubt_shared_ids(staging: Staging, ledger: Ledger, run_id: str) -> str:
@@ -290,8 +290,8 @@ def write_all(
     except OSError as error:
         raise UsageError(
             f"the results could not be written to {workspace.final}: {error.strerror or error}",
-            hint="nothing is lost: `importer export` writes every id from the ledger,"
-            " and the same command again writes the results",
+            hint="nothing is lost: the same command again writes the results, and"
+            " `importer export ids.csv` every id that the ledger has",
         ) from None
 
 

@@ -418,7 +418,7 @@ class InputSettings:
     )
     header: str | None = setting(
         None,
-        "Names of the columns, joined by commas, where no line has them (CSV, Excel).",
+        "Names of the columns, joined by commas; for a file without, or in place of its own.",
         kind=str,
         commands=(*READS, "init", "verify"),
         parse=parse_header,
@@ -608,7 +608,7 @@ class DeliverySettings:
     key_changed: bool = setting(
         default=False,
         help="The new API key is the same merchant's.",
-        commands=ONLY_RUN,
+        commands=(*ONLY_RUN, "verify"),
         each_time=True,
     )
     """Another key than last time is meant: it is the same merchant's."""

@@ -145,8 +145,8 @@ class Ledger(ABC):
         """See ``LedgerReader``."""
 
     @abstractmethod
-    def delivered_by(self, runs: Sequence[int]) -> int:
-        """How many customers of the account are in Moment that these runs met first."""
+    def _any_of(self, values: Sequence[str | int]) -> tuple[str, object]:
+        """(what a column is compared with to be one of these, the one value of that)."""
 
     @abstractmethod
     def _among(
@@ -505,6 +505,18 @@ class Ledger(ABC):
             references,
         )
 
+    def delivered_by(self, runs: Sequence[int]) -> int:
+        """How many customers of the account are in Moment that these runs met first."""
+        account = self._known_account()
+        if account is None or not runs:
+            return 0
+        among, told = self._any_of(runs)
+        sql = (
+            "SELECT count(*) FROM customer WHERE account = ? AND state = 'done'"  # noqa: S608 - constant
+            f" AND first_run {among}"
+        )
+        return int(self._db.read(sql, (account, told))[0][0])
+
     def shared_ids(self, run_id: str, ids: Sequence[str] | None = None) -> Iterator[SharedId]:
         """Ids that several references have, one of them settled by this run, ordered.
 
@@ -521,11 +533,10 @@ class Ledger(ABC):
         run = run_table.number_of(self._db, account, run_id)
         since = run_table.first_since(self._db, account, run)
         if ids is not None and since == run:
-
-            def select(among: str) -> str:
-                return _SHARED.format(among, run).replace(" LIMIT ?", "")
-
-            yield from map(SharedId._make, self._among(self._db, select, account, ids))
+            # A third of what grouping all of them takes.
+            among, told = self._any_of(ids)
+            sql = _SHARED.format(among, run)
+            yield from map(SharedId._make, self._db.read(sql, (account, told, len(ids))))
             return
         sql = _SHARED.format("> ?", since)
         while found := self._db.read(sql, (account, last, PAGE)):

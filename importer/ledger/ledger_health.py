@@ -64,6 +64,16 @@ def untouched(address: str, /, **options: Any) -> sqlite3.Connection:
     return found
 
 
+def closed_side(path: Path) -> str:
+    """The file beside a ledger that this user may not use though a run must; "" for none."""
+    resolved = path.resolve()
+    for side in (".lock", "-wal", "-shm"):
+        file = resolved.with_name(resolved.name + side)
+        if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+            return file.name
+    return ""
+
+
 def file_holder(path: Path) -> str:
     """Which run holds the lock of a ledger file, in words; "" for none.
 

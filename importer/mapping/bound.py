@@ -671,7 +671,8 @@ def _no_column(layout: Layout, header: Counter[str], key: str, name: str) -> Sou
         return SourceError(
             f"{layout.name}: {header[trim(name)]} columns are called {shown(name)}, which the"
             f" mapping uses in {key}",
-            hint="rename one of them",
+            hint=f"rename one of them, or name all columns: --header-row {layout.header_row or 1}"
+            ' --header "NAME,NAME,..."',
         )
     outer, _, inner = trim(name).partition(".")
     if inner and header[outer]:

@@ -99,6 +99,7 @@ def make_plan(
         is_unchanged = (known["known"] == known["fingerprint"]) & (known["customer_id"] != "")
         unchanged = known.filter(is_unchanged)
         staging.settle_unchanged(waiting.segment, unchanged["at"], unchanged["customer_id"])
+        staging.note_few(waiting, unchanged["at"])
         others = known.filter(~is_unchanged)
         if others.is_empty():
             continue

@@ -106,6 +106,8 @@ class Figures:
 
 CHUNK = 2000
 """Rows per read; keeps memory flat and lets writes go on between reads."""
+_FEW = 8
+"""The few rows that are noted by themselves are at most one in so many of their segment."""
 _SETTLE = (
     f"INSERT INTO outcome ({', '.join(OUTCOME)})"  # noqa: S608 - constant names
     f" VALUES ({', '.join('?' * len(OUTCOME))})"
@@ -221,7 +223,22 @@ class Staging:
         known = self._unchanged(segment)
         column = pl.repeat(None, height, dtype=pl.String, eager=True) if known is None else known
         with self._file.transaction() as db:
+            db.execute("DELETE FROM few WHERE first = ?", (segment,))
             self._store_unchanged(db, segment, column.scatter(at, ids))
+
+    def note_few(self, waiting: Waiting, unchanged: pl.Series) -> None:
+        """Note which rows wait still, where they are few: then nobody reads the others again.
+
+        Args:
+            waiting: the rows of a segment that waited before.
+            unchanged: indexes of those that were settled as unchanged since.
+        """
+        left = waiting.frame.height - unchanged.len()
+        if 0 < left * _FEW <= waiting.frame.height:
+            frame = waiting.frame.filter(~pl.col("at").is_in(unchanged.implode()))
+            with self._file.transaction() as db:
+                db.execute("DELETE FROM few WHERE first = ?", (waiting.segment,))
+                self._file.store("few", waiting.segment, pack(frame))
 
     def foresee(self, segment: int, frame: pl.DataFrame) -> None:
         """Note why rows of a segment would be sent: see ``frames.foreseen``."""
@@ -327,7 +344,7 @@ class Staging:
                 "DELETE FROM outcome WHERE position = ?",
                 [one for one in settled if one[0] in others],
             )
-            for name in (*kept, "unchanged", "foreseen"):
+            for name in (*kept, "unchanged", "few", "foreseen"):
                 db.execute(f"DELETE FROM {name} WHERE first = ?", (first,))  # noqa: S608 - our own names
             if not height:
                 db.execute("DELETE FROM segment WHERE first = ?", (first,))
@@ -349,10 +366,13 @@ class Staging:
         """Valid rows without an outcome, a segment at a time; writes may go on meanwhile."""
         open_segments = f"SELECT first, last FROM ({LEFT}) WHERE n > 0 AND rest = ''"  # noqa: S608 - constant
         for first, last in self._file.read(open_segments):
-            keys = self._file.frame("keys", first).with_row_index("at")
-            unchanged = self._unchanged(first)
-            if unchanged is not None:
-                keys = keys.filter(unchanged.is_null())
+            if few := self._file.read("SELECT frame FROM few WHERE first = ?", (first,)):
+                keys = unpack(few[0][0])
+            else:
+                keys = self._file.frame("keys", first).with_row_index("at")
+                unchanged = self._unchanged(first)
+                if unchanged is not None:
+                    keys = keys.filter(unchanged.is_null())
             settled = self._outcomes(first, last)
             if settled.height:
                 keys = keys.join(settled, on="position", how="anti")
@@ -362,14 +382,14 @@ class Staging:
         """Valid rows without an outcome, in input order, in chunks; writes may go on meanwhile."""
         for waiting in self.waiting():
             frame = waiting.frame.sort("at")
-            payloads = self.payloads(waiting.segment, frame["at"])
+            payloads = self._payloads(waiting.segment, frame)
             for chunk in frame.with_columns(payload=payloads).iter_slices(most):
                 yield _as_pending(chunk)
 
     def some(self, segment: int, at: pl.Series) -> list[Pending]:
         """Some of a segment's rows, by their indexes."""
-        keys = self._file.frame("keys", segment)[at]
-        return _as_pending(keys.with_columns(payload=self.payloads(segment, at)))
+        rows = self._file.frame("keys", segment)[at].with_columns(at=at)
+        return _as_pending(rows.with_columns(payload=self._payloads(segment, rows)))
 
     def pages(self) -> Iterator[Page]:
         """Every staged record in input order, many at a time."""
@@ -403,13 +423,17 @@ class Staging:
         Raises:
             BugFound: one that was made again is not what was judged.
         """
-        body = self._file.frame("body", segment)[at]
+        rows = pl.DataFrame({"at": at, "fingerprint": self.fingerprints(segment)[at]})
+        return self._payloads(segment, rows)
+
+    def _payloads(self, segment: int, rows: pl.DataFrame) -> pl.Series:
+        """Of rows of a segment: ``at`` and ``fingerprint``."""
+        body = self._file.frame("body", segment)[rows["at"]]
         if PAYLOAD in body.columns:
             return body[PAYLOAD]
         source, _ = source_and_line(segment)
         made = payloads_again(body, self._columns[source])
-        judged = self.fingerprints(segment)[at]
-        if made.null_count() or [*map(fingerprint, made)] != judged.to_list():
+        if made.null_count() or [*map(fingerprint, made)] != rows["fingerprint"].to_list():
             # Under the key of one version another one would be sent.
             what = "a payload that was made again is not the one that was judged"
             raise BugFound(what, safe="none of these rows was sent by this run")

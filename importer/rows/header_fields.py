@@ -25,6 +25,7 @@ COLUMNS_NAMED = 20
 """Columns that one message names."""
 
 _KNOWN = (*FIELDS, METADATA)
+_LONGEST_NEAR = 3 * max(map(len, _KNOWN))
 _ALSO_CALLED = {
     # Moment's own file by SFTP, and what accounting exports usually say.
     "amount_due": "balance",
@@ -169,7 +170,9 @@ def nearest(name: str) -> str:
         return PREFIX + name.partition(".")[2]
     if folded in _ALSO_CALLED:
         return _ALSO_CALLED[folded]
-    near = difflib.get_close_matches(folded, _KNOWN, n=1, cutoff=0.6)
+    # What is three times as long as a known name cannot be near to it, and takes long to compare.
+    short = len(folded) <= _LONGEST_NEAR
+    near = difflib.get_close_matches(folded, _KNOWN, n=1, cutoff=0.6) if short else []
     return next(iter((*near, *(known for known in _KNOWN if known in folded.split("_")))), "")
 
 

@@ -107,10 +107,11 @@ def refuse_header(name: str, rows: Sequence[Sequence[str]], line: int) -> None:
     ]
     if told and all(_WORDS.fullmatch(first[at].strip()) for at in told):
         raise SourceError(
-            f"{source_name(name)}: line {line} seems to name the columns, and it is said that no"
-            " line does",
-            hint="leave the header out (--header, or header under [source]); if line"
-            f" {line} is a customer, put a line with the names above it instead",
+            f"{source_name(name)}: line {line} seems to name the columns, though other names are"
+            " given for them",
+            hint="leave the header out (--header, or header under [source]); to put other names in"
+            f" their place, say --header-row {line} too; if line {line} is a customer, put a line"
+            " with the names above it instead",
         )
 
 

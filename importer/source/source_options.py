@@ -121,7 +121,8 @@ class SourceOptions:
     """The physical line (in Excel the row number) that names the columns; None = the first that
     holds anything. What stands above it is passed over. CSV and Excel only."""
     header: tuple[str, ...] | None = None
-    """The names of the columns, where no line of the source has them; CSV and Excel only."""
+    """The names of the columns, where no line of the source has them, or in place of those in
+    ``header_row``, as where two columns share a name. CSV and Excel only."""
     find_header: bool = False
     """Whether a header below a title is taken as such; else that is an error, which names it."""
     folder: Path | None = None
@@ -140,11 +141,6 @@ class SourceOptions:
         if self.header_row is not None and self.header_row < 1:
             raise UsageError(
                 f"there is no header row {self.header_row}", hint="lines are counted from 1"
-            )
-        if self.header_row is not None and self.header is not None:
-            raise UsageError(
-                "a header row is named, and a header for want of one",
-                hint="keep one of --header-row and --header",
             )
 
     def by_its_own_rules(self) -> SourceOptions:

@@ -93,6 +93,40 @@ def test_an_excel_text_gives_a_mapping_that_loads(importer: Command) -> None:
     assert written["fields"]["balance"]["positive"] == "debit"
 
 
+def test_an_export_without_a_header_goes_all_the_way(importer: Command) -> None:
+    """What init writes reads it, and its errors file, which has a header, is read with it too."""
+    rows = [f'="{7 * at:04}",Ann {at},a{at}@example.com,="08212345{at:02}"' for at in range(1, 9)]
+    rows[4] = rows[4].replace("@", "@@")
+    Path("bare.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    header = "customer no,name,email,cell"
+    named = ("--header", header, "--region", "ZA", "--yes")
+    code, out, err = importer("init", "bare.csv", *named)
+    assert (code, "text_formulas" in out) == (0, True), err
+    source = tomllib.loads(Path("import.toml").read_text())["source"]
+    assert (source["header"], source["text_formulas"]) == (header, True)
+    code, _, _ = importer("check", "bare.csv", "--config", "import.toml", "--out", "a")
+    assert code == 1
+    (errors,) = Path("a").glob("*/errors.csv")
+    Path("again.csv").write_text(errors.read_text().replace("@@", "@"))
+    code, _, err = importer("check", "again.csv", "--config", "import.toml", "--out", "b")
+    assert code == 0, err
+    (results,) = Path("b").glob("*/results.csv")
+    assert "again.csv,2,0035,would_create" in results.read_text()
+
+
+def test_columns_of_one_name_are_told_of(importer: Command) -> None:
+    """None of them can be mapped, and the flags that are printed name them all."""
+    Path("twice.csv").write_text("Customer No,Name,Name\nC1,Ann,Rep\nC9,Bo,Rep\n", encoding="utf-8")
+    code, out, _ = importer("init", "twice.csv", "--yes", "--force")
+    assert 'columns 2 and 3 are called "Name"' in " ".join(out.split())
+    flags = ("--header-row", "1", "--header", "customer no,name,rep")
+    code, _, err = importer("init", "twice.csv", "--yes", "--force", *flags)
+    assert code == 0, err
+    source = tomllib.loads(Path("import.toml").read_text())["source"]
+    assert (source["header_row"], source["header"]) == (1, "customer no,name,rep")
+    assert importer("check", "twice.csv", "--config", "import.toml")[0] == 0
+
+
 def test_the_billing_file_needs_its_reference_chosen(importer: Command) -> None:
     """With the choice made, the mapping says what it means, and sends no document elsewhere."""
     code, _, _ = importer(

@@ -304,7 +304,9 @@ def _tree(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
-def test_a_ledger_is_looked_at_and_not_touched(tmp_path: Path) -> None:
+def test_a_ledger_is_looked_at_and_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who works on it, whose customers it has, the last run: no file is made, none changes."""
     path = tmp_path / "own" / "ledger.db"
     path.parent.mkdir()
@@ -334,6 +336,11 @@ def test_a_ledger_is_looked_at_and_not_touched(tmp_path: Path) -> None:
         found = examined(tmp_path, url, ledger=path)
         assert _tree(path.parent) == before
     assert one(found, "lock") == "ok nobody works on it | "
+    with monkeypatch.context() as closed:
+        lock = f"{path.name}.lock"
+        closed.setattr(os, "access", lambda file, _: Path(file).name != lock)
+        others = examined(tmp_path, url, ledger=path)
+    assert one(others, "lock").startswith(f"FAIL {lock} beside it may not be used by this user | ")
     assert one(found, "last_run").startswith("warn R-1 began 1 minute ago and has not ended, and n")
     assert one(found, "ledger").startswith(f"ok {path}, ")
     assert one(found, "account").startswith("ok 0 customers of http://127.0.0.1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -121,3 +122,27 @@ def test_a_lock_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be locked"), RunLock(tmp_path / "ledger.db"):
         pytest.fail("a lock through a link")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_lock_that_is_closed_to_us_never_leads_to_another_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's lock, or a folder that cannot be written: the fix keeps to this ledger."""
+
+    def refused(error: type[OSError], number: int) -> str:
+        def no(*_: object) -> int:
+            raise error(number, os.strerror(number))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "open", no)
+            with pytest.raises(UsageError) as caught, RunLock(tmp_path / "ledger.db"):
+                pytest.fail("locked")
+        return f"{caught.value.message} | {caught.value.hint}"
+
+    assert "--ledger" in refused(PermissionError, errno.EACCES), "there is none yet"
+    (tmp_path / "ledger.db").touch()
+    for error, number in ((PermissionError, errno.EACCES), (OSError, errno.EROFS)):
+        assert "see that it may be written to" in refused(error, number)
+    (tmp_path / "ledger.db.lock").touch()
+    told = refused(PermissionError, errno.EACCES)
+    assert "Permission denied (ledger.db.lock beside it) | another user has run importer" in told

@@ -630,6 +630,7 @@ def test_moments_daily_file_says_its_country_too() -> None:
         ("balance_cents", ["12.50", "1"], None),
         ("balance", ["1200", "0"], None),
         ("Central balance", ["1200", "0"], None),
+        ("Balance sent", ["1200", "0"], None),
     ],
 )
 def test_the_unit_is_what_values_and_name_say(
@@ -654,7 +655,7 @@ def test_the_unit_is_what_values_and_name_say(
         ("Saldo EUR", ["USD 12.50"], None, None, 0),
         ("Balance", ["R 12.50"], None, None, 0),
         ("BALANCE ALL", ["12.50"], None, None, 0),
-        ("Balance all", ["12.50"], None, None, 0),
+        ("Balance ALL accounts", ["12.50"], None, None, 0),
     ],
 )
 def test_the_currency_in_the_name_of_an_amount(
@@ -710,6 +711,32 @@ def test_what_a_column_is_called_and_holds_in_another_form_is_not_left_out() -> 
     proposal = propose(facts_of(columns), Answers())
     assert choice(proposal, "fields", "email").entry == {"column": "Person - Email - Work"}
     assert choice(proposal, "fields", "phone").entry == {"column": "Phone Number", "region": "ZA"}
+    columns["Phone Number"] = ["\u202a+49 30 901820\u202c"] * ROWS
+    proposal = propose(facts_of(columns), Answers())
+    assert choice(proposal, "fields", "phone").entry == {"column": "Phone Number", "region": "DE"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "answer", "values"),
+    [
+        (["zar"], None, {"zar": "ZAR"}),
+        (["zar", "usd", "EUR"], None, {"zar": "ZAR", "usd": "USD"}),
+        (["R"], "ZAR", {"R": "ZAR"}),
+        (["South African Rand"], "ZAR", {"South African Rand": "ZAR"}),
+        (["R"], None, None),
+        (["R"], "NAD", None),
+        (["R", "$"], "ZAR", None),
+        (["ZAR"], "ZAR", None),
+    ],
+)
+def test_texts_of_currencies_that_can_be_nothing_else(
+    cells: list[str], answer: str | None, values: dict[str, str] | None
+) -> None:
+    """A code in small letters, and what the user's answer is called, need no second look."""
+    columns = customers(Currency=(cells * ROWS)[:ROWS])
+    found = choice(propose(facts_of(columns), Answers(currency=answer)), "fields", "currency")
+    assert found.entry.get("values") == values
+    assert bool(found.warnings) is (values is None and cells != ["ZAR"])
 
 
 def test_initials_stand_in_for_a_first_name() -> None:
@@ -750,3 +777,22 @@ def test_what_is_lost_is_said(more: dict[str, list[str]], note: str) -> None:
     assert any(note in one for one in propose(facts_of(customers(**more)), Answers()).notes)
     fine = customers(Name=["Ada"] * ROWS, Mobile=["+27821234567"] * ROWS, Country=["NA"] * ROWS)
     assert propose(facts_of(fine), Answers()).notes == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "number"),
+    [
+        (["C-10", "c-10"], 1),
+        (["C0010", "C10"], 1),
+        (["007", "7", "0007"], 2),
+        (["C-10", "C-100", "C-1", "D-1", "C-00", "0", "10", "1"], 0),
+    ],
+)
+def test_references_that_are_nearly_the_same_are_pointed_out(cells: list[str], number: int) -> None:
+    """In Moment each is a customer of its own, and nobody can be deleted there."""
+    columns = {"Customer No": [*cells, *(f"X{at * 7}" for at in range(ROWS))]}
+    found = choice(propose(facts_of(columns), Answers()), "fields", "external_reference")
+    told = [one for one in found.warnings if "only in capitals" in one]
+    assert [one.startswith(f'"Customer No": {number} value') for one in told] == [True] * (
+        number > 0
+    )

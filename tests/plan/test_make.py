@@ -30,10 +30,12 @@ from importer.ledger.opening import open_ledger
 from importer.ledger.sqlite import sqlite_ledger
 from importer.outcomes import OnDuplicate, Outcome
 from importer.plan.decide import decide
+from importer.plan.forecast import forecast
 from importer.plan.make import make_plan, rows_to_deliver, settle_duplicates
 from importer.plan.staging import Staging
 from importer.rows.payload import fingerprint
 from importer.rows.row import Problem, Row
+from importer.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -176,6 +178,35 @@ def test_a_page_holds_every_kind_of_outcome() -> None:
     ]
     assert list(staging.pending()) == []
     assert set(staging.counts().values()) == {1}
+    staging.close()
+
+
+@pytest.mark.parametrize("most", [8, 1000])
+def test_the_few_rows_that_are_left_are_the_same_ones(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noted by themselves or found among all: also once some are settled, and in a shard."""
+    monkeypatch.setattr("importer.plan.staging._FEW", most)
+    staging = Staging()
+    names = [f"R{number:02}" for number in range(32)]
+    staging.add(row(line, one) for line, one in enumerate(names, 2))
+    held: dict[str, State] = {one: Done(0, OWN, "bcus_1", Origin.CREATED) for one in names}
+    held |= {"R03": NEW, "R20": Rejected(0, OTHER, 422, "no"), "R21": Sent(0, OWN, 1.0)}
+    ledger = Known(held)
+    make_plan(staging, ledger, retry_rejected=False)
+    assert [one.reference for one in rows_to_deliver(staging, ledger)] == ["R03", "R20", "R21"]
+    assert forecast(staging, None).outcomes == {
+        "would_create": 1,
+        "in_flight": 1,
+        "corrected": 1,
+        "unchanged": 29,
+    }
+    staging.settle([(5, Outcome.CREATED, "bcus_2", "", "")])
+    assert [one.reference for one in rows_to_deliver(staging, ledger)] == ["R20", "R21"]
+    shard = Shard(1, 2)
+    staging.keep(shard)
+    left = [one for one in ("R20", "R21") if shard.holds(one, names.index(one) + 2)]
+    assert [one.reference for one in rows_to_deliver(staging, ledger)] == left
     staging.close()
 
 

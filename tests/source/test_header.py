@@ -329,6 +329,30 @@ def test_names_that_do_not_fit_the_file_are_refused(
     assert part in refused(data, header=("id", "balance")).message
 
 
+@pytest.mark.parametrize(
+    ("data", "row", "first"),
+    [
+        (b"no,name,name\n1,Ann,Rep\n", 1, 2),
+        (b"x,,\nno,name,name\n1,Ann,Rep\n", 2, 3),
+        (b'no,"first\nname",name\n1,Ann,Rep\n', 1, 3),
+    ],
+)
+def test_names_may_take_the_place_of_the_files_own(
+    read: Callable[..., Content], data: bytes, row: int, first: int
+) -> None:
+    """Where two columns share a name; the lines of records stay as they are."""
+    content = read(data, header_row=row, header=("no", "name", "rep"))
+    assert content.layout.columns == ("no", "name", "rep")
+    assert content.rows == [(first, ("1", "Ann", "Rep"))]
+
+
+def test_a_second_line_of_names_is_no_record(refused: Callable[..., SourceError]) -> None:
+    """Whoever names the first of two lines is told of the other."""
+    data = b"Customer,Balance\nNo,ZAR\nC1,5.00\nC2,7.00\n"
+    error = refused(data, header_row=1, header=("id", "balance"))
+    assert "line 2 seems to name the columns" in error.message
+
+
 @pytest.mark.parametrize("text", ["", " , ", "id,id", 'id,"name'])
 def test_names_that_name_no_columns(text: str) -> None:
     """None at all, the same twice, or broken quotes."""

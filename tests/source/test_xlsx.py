@@ -504,3 +504,5 @@ def test_a_sheet_without_a_header(tmp_path: Path) -> None:
     write_workbook(path, {"S": {1: ["nr", "due"], **rows}})
     with pytest.raises(SourceError, match="line 1 seems to name the columns"):
         content_of(str(path), SourceOptions(header=("no", "balance")))
+    content = content_of(str(path), SourceOptions(header=("no", "balance"), header_row=1))
+    assert (content.layout.columns, len(content.rows)) == (("no", "balance"), 2)

@@ -126,9 +126,6 @@ _ADD_TOTAL = (
     "INSERT INTO total (account, state, customers) VALUES (?, ?, ?)"
     " ON CONFLICT (account, state) DO UPDATE SET customers = total.customers + excluded.customers"
 )
-_DELIVERED = (
-    "SELECT count(*) FROM customer WHERE account = ? AND state = 'done' AND first_run = ANY(?)"
-)
 
 
 class PostgresLedger(Ledger):
@@ -149,12 +146,9 @@ class PostgresLedger(Ledger):
             if lines:
                 yield of_lines(lines, start)
 
-    def delivered_by(self, runs: Sequence[int]) -> int:
+    def _any_of(self, values: Sequence[str | int]) -> tuple[str, object]:
         """See ``Ledger``."""
-        account = self._known_account()
-        if account is None or not runs:
-            return 0
-        return int(self._db.read(_DELIVERED, (account, list(runs)))[0][0])
+        return "= ANY(?)", list(values)
 
     def _among(
         self, db: Reads, select: Callable[[str], str], account: int, references: Sequence[str]

@@ -128,6 +128,13 @@ _MOST = 4096
 """Bytes of the holder's note that are read."""
 
 
+OTHERS_LOCK = (
+    "another user has run importer here (root?): run as that user, or make the ledger, its -wal,"
+    " -shm and .lock this user's (chown)"
+)
+"""The fix where the lock is somebody else's."""
+
+
 class RunLock:
     """Held as a context manager from before the ledger is opened until after it is closed.
 
@@ -204,9 +211,17 @@ class RunLock:
             )
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
+            what, hint = (
+                "",
+                "give --ledger a path in a folder that exists and that you may write to",
+            )
+            # Another ledger would know nobody, so a ledger that is there is not to be left.
+            if isinstance(error, PermissionError) and self._file().exists():
+                what, hint = f" ({self._file().name} beside it)", OTHERS_LOCK
+            elif not isinstance(error, RuntimeError | ValueError) and self._ledger.exists():
+                hint = "a run writes into the ledger's folder: see that it may be written to"
             raise UsageError(
-                f"the ledger {self._ledger} cannot be locked: {reason}",
-                hint="give --ledger a path in a folder that exists and that you may write to",
+                f"the ledger {self._ledger} cannot be locked: {reason}{what}", hint=hint
             ) from None
 
     def _take(self, descriptor: int) -> None:
@@ -215,7 +230,7 @@ class RunLock:
         except BlockingIOError:
             raise LedgerInUse(
                 f"the ledger {self._ledger} is in use by {holder(descriptor)}",
-                hint="wait until it has ended, or give this run another --ledger",
+                hint="wait until it has ended, then type the same command again",
             ) from None
         except OSError as error:
             raise UsageError(

@@ -163,16 +163,9 @@ class SqliteLedger(Ledger):
             if lines:
                 yield of_lines(lines, start + at)
 
-    def delivered_by(self, runs: Sequence[int]) -> int:
+    def _any_of(self, values: Sequence[str | int]) -> tuple[str, object]:
         """See ``Ledger``."""
-        account = self._known_account()
-        if account is None or not runs:
-            return 0
-        sql = (
-            "SELECT count(*) FROM customer WHERE account = ? AND state = 'done'"
-            " AND first_run IN (SELECT value FROM json_each(?))"
-        )
-        return int(self._db.read(sql, (account, json.dumps(list(runs))))[0][0])
+        return "IN (SELECT value FROM json_each(?))", json.dumps(list(values))
 
     def _among(
         self, db: Reads, select: Callable[[str], str], account: int, references: Sequence[str]

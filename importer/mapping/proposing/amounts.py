@@ -151,6 +151,10 @@ def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
     wrong = [(value, count) for value, count in column.top if value not in ACTIVE]
     warnings: list[str] = []
     instead: list[str] = []
+    sure = {value: meant(value) for value, _ in wrong}
+    if wrong and all(code in {value.upper(), answers.currency} for value, code in sure.items()):
+        # "zar" can be nothing else, and "R" is what the user says.
+        entry["values"], wrong = sure, []
     for value, count in wrong:
         code = meant(value)
         likely = f"; is it {code}?" if code else "."
@@ -159,8 +163,8 @@ def _by_column(parts: Parts, column: ColumnFacts, answers: Answers) -> Choice:
     if wrong:
         pairs = {value: meant(value) or "..." for value, _ in wrong}
         instead.append(entry_line("values", pairs, "if that is what they mean"))
-    sure = column.share("currency") >= _PRESENT
-    confidence = parts.confidence("currency", column) if sure else "medium"
+    known = column.share("currency") >= _PRESENT
+    confidence = parts.confidence("currency", column) if known else "medium"
     reason = most_of(column.shapes["currency"], column.sampled, "ISO 4217 codes")
     return Choice(CURRENCY, entry, confidence, reason, tuple(warnings), tuple(instead))
 

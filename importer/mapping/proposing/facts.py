@@ -72,8 +72,12 @@ _SHAPES = {
     "decimals": r"\d[.,](?:\d+\D*|[-\x{2013}-\x{2015}]+\D*)$",
     "shortened": r"(?i)^\d(?:[.,]\d+)?e\+?\d+$",
     "date": r"^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?:[T ]\d.*)?$",
-    "phone": r"^'?(?:\+|00)?[\s(]*\d(?:[\s()/.\-]*\d){6,14}$",
-    "international": r"^'?[\s(]*(?:\+|00)",
+    # Behind a spreadsheet's apostrophe, or between marks of direction, as address books copy them.
+    "phone": (
+        r"^['\x{200b}-\x{200f}\x{202a}-\x{202e}]*(?:\+|00)?[\s(]*"
+        r"\d(?:[\s()/.\-]*\d){6,14}[\x{200b}-\x{200f}\x{202a}-\x{202e}]*$"
+    ),
+    "international": r"^['\x{200b}-\x{200f}\x{202a}-\x{202e}]*[\s(]*(?:\+|00)",
     "country": r"^[A-Z]{2}$",
     "api_reference": r"^[a-zA-Z0-9_-]{1,255}$",
     "uppercase_domain": r"@[^@]*[A-Z]",

@@ -204,7 +204,7 @@ OWED = _listed("""
 _INITIALS = _listed("initial initials inits voorletter voorletters iniciales iniciais iniziali")
 """Folded names of what stands for a first name where there is none: ``T. Mokoena``."""
 _TO = _listed("bill sold ship")
-_CENTS = _listed("cent cents pence minor centavos centimes centesimi centimos sent")
+_CENTS = _listed("cent cents pence centavos centimes centesimi centimos")
 """Folded words that say that an amount counts minor units: ``balance_cents``."""
 _MOBILE = _listed(
     "mobile cell cellphone cellular handy mobil movil celular gsm selfoon sel telemovel"
@@ -339,7 +339,8 @@ def is_further(name: str, role: Role) -> bool:
 
 def counts_cents(name: str) -> bool:
     """Whether a column's name says that its amounts are minor units: ``balance_cents``."""
-    return not _CENTS.isdisjoint(_words(name))
+    words = _words(name)
+    return "per" not in words and not _CENTS.isdisjoint(words)
 
 
 def is_mobile(name: str) -> bool:
@@ -348,13 +349,12 @@ def is_mobile(name: str) -> bool:
 
 
 _ALSO_WORDS = _listed("ALL BAM BOB COP CUP DOP GEL MAD MOP PEN RON SOS TOP TRY")
-"""Codes that stand in a name written in capitals as words, too."""
+"""Codes that stand in names as words, too: ``ALL accounts``."""
 
 
 def currencies_in(name: str) -> frozenset[str]:
     """The ISO 4217 codes that a column's name holds, in capitals: ``Saldo EUR``."""
-    codes = ACTIVE & set(re.findall(r"[A-Z]+", name.replace("_", " ")))
-    return codes - _ALSO_WORDS if name.isupper() else frozenset(codes)
+    return ACTIVE & set(re.findall(r"[A-Z]+", name)) - _ALSO_WORDS
 
 
 def _is_the_customers(words: list[str]) -> bool:

@@ -200,7 +200,9 @@ def propose_phone(parts: Parts, answers: Answers) -> tuple[Choice | None, Questi
     entry: dict[str, Any] = _column_or_columns(found)
     numbers = pl.concat([parts.facts.sample[one.name].alias("number") for one in found])
     numbers = numbers.filter(numbers != "").unique(maintain_order=True)
-    national = numbers.filter(~numbers.str.contains(r"^'?[\s(]*(?:\+|00)"))
+    national = numbers.filter(
+        ~numbers.str.contains(r"^['\x{200b}-\x{200f}\x{202a}-\x{202e}]*[\s(]*(?:\+|00)")
+    )
     country, regions, unknown = _country_column(parts)
     region = answers.region or _region_of_file(parts.facts.layout.name)
     reason = "its name says so, and its values are numbers to dial"
@@ -249,7 +251,7 @@ def _all_e164(numbers: pl.Series) -> bool:
 
 def _region_of(international: pl.Series) -> str:
     """The country of the first number that has one; ZA where none has."""
-    for text in international.head(TRIED_NUMBERS).str.strip_prefix("'"):
+    for text in international.head(TRIED_NUMBERS).str.strip_chars("'\u202a\u202c\u202d"):
         try:
             number = phonenumbers.parse(text.replace("00", "+", 1) if text[0] == "0" else text)
         except phonenumbers.NumberParseException:

@@ -48,7 +48,7 @@ def _choice(parts: Parts, columns: list[ColumnFacts], confidence: Any, reason: s
     names = [one.name for one in columns]
     entry: dict[str, Any] = {"column": names[0]} if len(names) == 1 else {"columns": names}
     warnings = [text for one in columns for text in _doubts(parts, one)]
-    warnings += [text for one in columns for text in _flaws(one)]
+    warnings += [text for one in columns for text in (*_flaws(one), *_twins(parts, one))]
     empty = _empty(parts, columns)
     if empty:
         listed = " and no ".join(shown(name) for name in names)
@@ -133,6 +133,21 @@ def _flaws(column: ColumnFacts) -> list[str]:
             " not take (it takes letters, digits, - and _)"
         )
     return flaws
+
+
+def _twins(parts: Parts, column: ColumnFacts) -> list[str]:
+    """Values that are another one but for what people and spreadsheets change in a number."""
+    cells = parts.facts.sample.select(cell=column.name).filter(pl.col("cell") != "").unique()
+    plain = cells["cell"].str.to_lowercase().str.replace_all(_ZEROS, "${1}${2}")
+    number = len(plain) - plain.n_unique()
+    if not number:
+        return []
+    few = f"{counted(number, 'value')} differ{'s' if number == 1 else ''} from another one only"
+    why = "in capitals or in zeros in front; each would be a customer of its own"
+    return [f"{shown(column.name)}: {few} {why}"]
+
+
+_ZEROS = r"(^|[^0-9])0+([0-9])"
 
 
 def _question(parts: Parts) -> Question:

@@ -402,6 +402,11 @@ class CsvSource:
         Raises:
             SourceError: the first record has another number of cells, or names the columns.
         """
+        wanted = self._options.header_row
+        if wanted is not None:
+            delimiter, used = self._header_at(lines, used, delimiter)
+            split = split_header(lines[used:], delimiter)
+            used += split[1] if split is not None else 1
         delimiter = delimiter or detect_delimiter(self._name, lines[used:])
         rows = _rows(lines[used:], delimiter)
         if rows:

@@ -231,7 +231,11 @@ class XlsxSource:
                         hint="the first row must name the columns",
                     )
                 names, header_row = self._header_in(head, options)
-                self._header_row = 0 if options.header else header_row or head[0][0]
+                self._header_row = (
+                    0
+                    if options.header and options.header_row is None
+                    else options.header_row or header_row or head[0][0]
+                )
                 if options.header_row is None and options.header is None:
                     refuse_record(name, names, self._header_row)
             self._header = header_of(name, names)
@@ -351,29 +355,39 @@ class XlsxSource:
             SourceError: a title stands above the header and nobody has said so, or there is no
                 such row.
         """
-        if options.header is not None:
-            refuse_header(self._name, [self._names(cells) for _, cells in head], head[0][0])
-            self._rows = itertools.chain(head, self._rows)
-            return list(options.header), None
         wanted = options.header_row
         if wanted is not None:
             for number, cells in itertools.chain(head, self._rows):
                 if number == wanted:
                     below = [row for row in head if row[0] > wanted]
                     self._rows = itertools.chain(below, self._rows)
-                    return self._names(cells), wanted if number > head[0][0] else None
+                    names = self._given(options, below) or self._names(cells)
+                    return names, wanted if number > head[0][0] else None
                 if number > wanted:
                     break
             raise SourceError(
                 f"{self._name}: there is no header on line {wanted:,}",
                 hint="check the header row: lines are Excel's row numbers",
             )
+        if names := self._given(options, head):
+            self._rows = itertools.chain(head, self._rows)
+            return names, None
         at = find_header([self._names(cells) for _, cells in head])
         number, cells = head[at]
         if at and not options.find_header:
             raise title_above(self._name, number, head[0][0])
         self._rows = itertools.chain(head[at + 1 :], self._rows)
         return self._names(cells), number if at else None
+
+    def _given(self, options: SourceOptions, below: Sequence[Row]) -> list[str]:
+        """The names that the user gives for the columns of these rows; none where there are none.
+
+        Raises:
+            SourceError: the first of the rows names the columns.
+        """
+        if options.header is not None and below:
+            refuse_header(self._name, [self._names(cells) for _, cells in below], below[0][0])
+        return list(options.header or ())
 
     def _names(self, cells: dict[int, Cell]) -> list[str]:
         texts = {column: self._text("", cell)[0] for column, cell in cells.items()}
