@@ -366,8 +366,11 @@ def test_a_full_disk_leaves_the_memo_that_was_there(
     assert [one.name for one in tmp_path.iterdir()] == ["l.db.memo"]
 
 
-def test_whole_runs_remember(job: Job, judged_again: list[int]) -> None:
+def test_whole_runs_remember(
+    job: Job, judged_again: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Run after run over one file: created, unchanged, a changed row found."""
+    monkeypatch.setattr(remembering, "RECHECKED", 0)
     rows = customers(range(3 * PART)).splitlines(keepends=True)
     assert outcomes(job.run("".join(rows))) == {"created": 3 * PART}
     judged_again.clear()
@@ -380,8 +383,11 @@ def test_whole_runs_remember(job: Job, judged_again: list[int]) -> None:
     assert outcomes(job.run("".join(rows))) == {"unchanged": 3 * PART}
 
 
-def test_a_plan_remembers_and_notes_nothing(planner: Planner, judged_again: list[int]) -> None:
+def test_a_plan_remembers_and_notes_nothing(
+    planner: Planner, judged_again: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A plan judges what the last run did not, leaves the memo as it is, and can be followed."""
+    monkeypatch.setattr(remembering, "RECHECKED", 0)
     rows = customers(range(3 * PART)).splitlines(keepends=True)
     planner.job.run("".join(rows))
     memo = planner.job.folder / "ledger.db.memo"
