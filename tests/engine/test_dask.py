@@ -24,7 +24,7 @@ import pytest
 from importer.delivery.around import Around, loop_options
 from importer.delivery.protocol.flight import Planned
 from importer.delivery.protocol.states import NEW
-from importer.engine.dask_carrier import Errand, dask_engine, greet, tls_trouble
+from importer.engine.dask_carrier import Errand, dask_engine, greet, load_dask, tls_trouble
 from importer.engine.seam import EngineSettings
 from importer.errors import ExitCode, RunStopped, UsageError
 from importer.job.job_settings import DeliverySettings, parse_engine
@@ -289,6 +289,7 @@ def test_what_tls_has_against_a_scheduler_never_passes_by_itself(  # noqa: PLR09
     Each side has its own certificate, and the one that it trusts.
     """
     monkeypatch.setattr("importer.engine.dask_carrier.LISTENS", 0.1)
+    load_dask()  # Its own defaults come first, whichever test came before.
     files = {
         "ca-file": certificates[ours[1]][0],
         "client.cert": certificates[ours[0]][0],
