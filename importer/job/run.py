@@ -202,7 +202,8 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                     summary.fields = by_field(would_update=foreseen)
                 would_deliver(staging, reader)
             counts = staging.counts()
-            to_deliver = counts.pop("", 0) if delivered.stopped_by is None else 0
+            undecided = counts.pop("", 0)
+            to_deliver = undecided if delivered.stopped_by is None else 0
             observer.planned(counts, to_deliver)
         ledger.begin_run(
             run_id,

@@ -33,6 +33,16 @@ def summary(finished: Finished) -> dict[str, Any]:
     return document
 
 
+class _Planned(Observer):
+    """Keeps what was planned."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[dict[str, int], int]] = []
+
+    def planned(self, outcomes: dict[str, int], to_deliver: int) -> None:
+        self.found.append((dict(outcomes), to_deliver))
+
+
 class _Warned(Observer):
     """Keeps the codes of warnings."""
 
@@ -54,7 +64,9 @@ def checked(tmp_path: Path, text: str, *, observer: Observer | None = None, **op
 
 def test_nothing_is_sent_where_too_many_rows_are_invalid(job: Job) -> None:
     """Exit code 3, no request, and every valid row says why it was not sent."""
-    finished = job.run(customers_with(12, good=20))
+    observer = _Planned()
+    finished = job.run(customers_with(12, good=20), observer=observer)
+    assert observer.found == [({"invalid": 12}, 0)]
     assert finished.exit_code is ExitCode.STOPPED
     assert finished.summary.stopped_by == "too_many_invalid"
     assert isinstance(finished.stopped_by, RunStopped)
