@@ -15,6 +15,7 @@ import anyio.lowlevel
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from importer.delivery.protocol.states import Sent, Transition, generation
+from importer.delivery.row_source import AT_A_TIME
 from importer.errors import BugFound
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ LINGER = 0.02
 """Seconds that a settled row may wait for others to share its commit."""
 ENOUGH = 256
 """Settled rows that are written without waiting for more."""
-AT_A_TIME = 16
-"""Rows that are told of their commit without a break: answers to others wait no longer."""
 MOST_SUBMITTED = 512
 """Submitted transitions that are not durable yet, beyond which ``submit`` waits."""
 

@@ -38,7 +38,8 @@ class Rows(Protocol):
 
 
 AT_A_TIME = 16
-"""Rows that are made without a break: answers that come meanwhile are kept waiting no longer."""
+"""Rows that are made, taken up or told of their commit without a break: answers that come meanwhile
+are kept waiting no longer."""
 
 
 class Iterated:

@@ -82,9 +82,9 @@ class Judge:
         bound: Bound | None,
         *,
         strict: bool,
-        memo: Callable[[], Memo] | None = None,
+        memo: Callable[[], Memo | None] = lambda: None,
     ) -> None:
-        """``memo`` opens what the run before remembers; None to judge every row."""
+        """``memo`` gives what the run before remembers; None to judge every row."""
         self._bound = bound
         self._columns = map_columns(
             layout if bound is None else bound.layout, strict=strict and bound is None
@@ -129,40 +129,34 @@ class Judge:
         return replace(judged, skipped=skipped)
 
     def _validated(self, batch: RecordBatch, *, payloads: bool) -> Judged:
-        if self._open_memo is None or batch.frame.height < _LEAST_REMEMBERED:
-            self._look(batch, None)
+        if batch.frame.height >= _LEAST_REMEMBERED and self._memo is None:
+            memo = self._open_memo()
+            self._memo = None if memo is None else memo.of(self._columns)
+        if self._memo is None or batch.frame.height < _LEAST_REMEMBERED:
+            self._look(batch)
             return judge_batch(batch, self._columns)
-        if self._memo is None:
-            self._memo = self._open_memo().of(self._columns)
         recalled = self._memo.recall(batch.frame)
-        known = recalled.rows["fingerprint"].is_not_null()
-        is_believed = known.any() and not recalled.rechecked
-        odd = self._look(batch, known if is_believed else None)
-        rows = recalled.rows if is_believed else recalled.rows.clear(batch.frame.height)
+        # What is judged again is judged as if nothing was known of it.
+        rows = recalled.rows.clear(batch.frame.height) if recalled.rechecked else recalled.rows
+        new = rows["fingerprint"].is_null()
+        odd = self._look(batch, new)
         judged = judge_batch(batch, self._columns, rows, payloads=payloads)
-        if judged.certain is None:
-            return judged
-        found = judged.certain
-        if odd is not None:
-            # What is to be said of it is said every night.
-            odd_ones = odd.arg_true()
-            found = found.with_columns(found["fingerprint"].scatter(odd_ones, None))
-        self._memo.note(recalled, found)
+        if (found := judged.certain) is not None:
+            # What is to be said of a row is said every night.
+            told = found["fingerprint"].scatter(odd, None)
+            self._memo.note(recalled, found.with_columns(told))
         return judged
 
-    def _look(self, batch: RecordBatch, known: pl.Series | None) -> pl.Series | None:
-        """Look at the rows that are not known; which of all rows are odd, None where none is."""
+    def _look(self, batch: RecordBatch, new: pl.Series | None = None) -> pl.Series:
+        """Look at the rows that are new, or at all; the indexes of those that are odd."""
         columns = [
             (self._columns.names[at], batch.frame.to_series(at)) for at in self._columns.free_texts
         ]
-        if known is None:
+        if new is None or new.all():
             return self._damaged.look(columns, batch.lines)
-        if known.all():
-            return None
-        at = (~known).arg_true()
-        some = [(name, cells.filter(~known)) for name, cells in columns]
-        odd = self._damaged.look(some, [batch.lines[row] for row in at])
-        return None if odd is None else ~known & (~known).scatter(at, odd)
+        at = new.arg_true()
+        some = [(name, cells.filter(new)) for name, cells in columns]
+        return at[self._damaged.look(some, [batch.lines[row] for row in at])]
 
 
 def _skipped(source: int, one: Skipped) -> Row:
@@ -273,21 +267,13 @@ def read_sources(
     """
     _check_names(settings.sources)
     options = _options(settings, folder)
-    opened: list[Memo] = []
-
-    def open_once() -> Memo:
-        if not opened and memo is not None:
-            opened.append(memo())
-        return opened[0]
-
-    reading = _Reading(settings, staging, observer, open_once if memo is not None else None)
+    reading = _Reading(settings, staging, observer, memo)
     for index, name in enumerate(settings.sources):
         stdin = world.standard_input() if name == "-" else None
         if not reading.read(index, name, options, stdin):
             break
     else:
-        for one in opened:
-            one.end()
+        reading.remember()
     return reading.result()
 
 
@@ -301,7 +287,8 @@ class _Reading:
         observer: Observer,
         memo: Callable[[], Memo] | None,
     ) -> None:
-        self._memo = memo
+        self._open_memo = memo
+        self._memo: Memo | None = None
         self._settings = settings
         self._staging = staging
         self._observer = observer
@@ -335,7 +322,7 @@ class _Reading:
                     number_format, parts = stack.enter_context(looked)
                     bound = mapping_bound(mapping, source.layout, number_format)
                     layout = replace(layout, number_format=str(number_format))
-            judge = Judge(source.layout, bound, strict=self._settings.strict, memo=self._memo)
+            judge = Judge(source.layout, bound, strict=self._settings.strict, memo=self._memo_once)
             for text in judge.warnings:
                 self._warn("column_ignored", text)
             self._layouts.append(layout)
@@ -350,6 +337,17 @@ class _Reading:
             self._doubt("source_doubtful", (*source.doubts, *judge.doubts()))
         self._note_transforms(judge.transforms)
         return goes_on
+
+    def remember(self) -> None:
+        """All was read: let the next run find what became of it."""
+        if self._memo is not None:
+            self._memo.end()
+
+    def _memo_once(self) -> Memo | None:
+        """What the run before remembers; opened by the first who asks."""
+        if self._memo is None and self._open_memo is not None:
+            self._memo = self._open_memo()
+        return self._memo
 
     def result(self) -> Input:
         """All of it."""

@@ -152,13 +152,11 @@ class DamagedText:
         self._source = source
         self._found: dict[tuple[str, str], _Found] = {}
 
-    def look(
-        self, columns: Iterable[tuple[str, pl.Series]], lines: Sequence[int]
-    ) -> pl.Series | None:
+    def look(self, columns: Iterable[tuple[str, pl.Series]], lines: Sequence[int]) -> pl.Series:
         """Look at the fields of some records; some kinds are looked for in names only.
 
         Returns:
-            which of the records had to be looked at closely; None where none had to.
+            the indexes of those that had to be looked at closely.
         """
         looked_at = list(columns)
         # Two questions for all columns, of which a wide file has thousands: each costs more than
@@ -168,13 +166,13 @@ class DamagedText:
             for at, (name, _) in enumerate(looked_at)
         )
         found = odd.select(pl.all().any()).row(0) if looked_at else ()
-        closely: pl.Series | None = None
+        closely = [pl.Series("at", [], dtype=pl.UInt32)]
         for at in (at for at, any_odd in enumerate(found) if any_odd):
             name, text = looked_at[at]
             here = odd.to_series(at).fill_null(value=False)
             self._look_closely(name, text.filter(here), [lines[n] for n in here.arg_true()])
-            closely = here if closely is None else closely | here
-        return closely
+            closely.append(here.arg_true().cast(pl.UInt32).alias("at"))
+        return pl.concat(closely).unique()
 
     def _look_closely(self, name: str, text: pl.Series, lines: Sequence[int]) -> None:
         if name == "name":

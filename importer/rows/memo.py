@@ -133,10 +133,11 @@ class Memo:
         self._first = self._at = 0
         """Rows of last time: where the window begins, and which is expected."""
         self._noted = 0
-        self._is_same = True
-        """Whether every part so far was the segment of its number."""
-        self._held: tuple[bytes, pl.DataFrame] | None = None
+        """Parts so far. As long as nothing is held or begun, each was the segment of its number."""
+        self._held: list[tuple[bytes, pl.DataFrame]] = []
         """A first part that is new: of a short input nothing is kept."""
+        self._begun = False
+        """Whether what the next run finds is made anew."""
 
     def of(self, columns: ColumnMap) -> MemoOfSource:
         """The memo for a source with these columns."""
@@ -171,37 +172,31 @@ class Memo:
         """See ``MemoOfSource``."""
         if recalled.rechecked:
             self._check(recalled.rows, found)
-        self._is_same = self._is_same and recalled.is_segment
-        if not self._is_same:
+        if self._held or self._begun or not recalled.is_segment:
             part = [recalled.rows["digest"], found["fingerprint"], found["given"]]
             self._add(tag, pl.DataFrame(part))
         self._noted += 1
 
     def end(self) -> None:
         """All was read: let the next run find what was noted."""
-        if self._is_same:
-            if not 0 < self._noted < len(self._store.segments):
-                return
-            self._store.begin(self._noted)
-        elif self._held is not None:
-            return
-        self._store.commit()
+        if not (self._begun or self._held) and 0 < self._noted < len(self._store.segments):
+            self._begin()
+        if self._begun:
+            self._store.commit()
 
     def _add(self, tag: bytes, part: pl.DataFrame) -> None:
         if not self._noted:
-            self._held = tag, part
+            self._held.append((tag, part))
             return
-        if self._held is not None:
-            self._store.begin(0)
-            self._store.append(*self._held)
-            self._held = None
-        elif self._noted_is_kept:
-            self._store.begin(self._noted)
-        self._noted_is_kept = False
+        if not self._begun:
+            self._begin()
         self._store.append(tag, part)
 
-    _noted_is_kept = True
-    """Whether what was noted so far is what last time left."""
+    def _begin(self) -> None:
+        self._begun = True
+        self._store.begin(0 if self._held else self._noted)
+        for one in self._held:
+            self._store.append(*one)
 
     def _check(self, then: pl.DataFrame, now: pl.DataFrame) -> None:
         both = then.hstack(now.rename({"fingerprint": "now", "given": "is"}))

@@ -233,13 +233,10 @@ class Valve:
                 self.health, self._settings, now, trail.row, blocked=is_blocked, rows=rows
             )
         kind, wait = _KINDS[what], self._wait_for_all(what, answer)
-        if has_passed:
-            if not (own or kind is Kind.OK):
-                self.gate.hear(kind, sent_at, retry_after=wait, hint=hint)
-        elif own:
+        if not (own or (has_passed and kind is Kind.OK)):
+            self.gate.hear(kind, sent_at, retry_after=wait, hint=hint)
+        if not has_passed:
             self.gate.abandon()
-        else:
-            self.gate.leave(kind, sent_at, retry_after=wait, hint=hint)
         if held:
             self._tell()
         return h.gives_up(self.health, self._settings)
