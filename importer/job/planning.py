@@ -22,7 +22,7 @@ from importer.job.plan_guard import (
 from importer.job.run import open_memo, refuse_alone, stop_rule
 from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
-from importer.job.volume import VOLUME_GUARD, VolumeCheck
+from importer.job.volume import SPELT_ALIKE, VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
 from importer.ledger.account import NOTHING_YET, Account
 from importer.ledger.interface import NoLedger, OlderLedger
@@ -33,7 +33,7 @@ from importer.plan.forecast import Forecast, forecast
 from importer.plan.make import make_plan, settle_duplicates
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
-from importer.plan.volume_guard import empty_input
+from importer.plan.volume_guard import empty_input, of_twins, twins_within
 from importer.results.workspace import Workspace
 from importer.values import value
 
@@ -178,6 +178,7 @@ def _look(
             vanished = look.vanished
             if drifts := bool(look.drifts):
                 observer.warning(VOLUME_GUARD, look.words)
+            alike = look.alike
             if not inputs.shard.is_whole:
                 read = replace(read, records=staging.keep(inputs.shard))
                 vanished = volume.keep(inputs.shard, staging, look)
@@ -186,8 +187,11 @@ def _look(
             if not read.records and not delivery.incremental:
                 drifts = True
                 observer.warning(VOLUME_GUARD, empty_input().text)
+            alike = of_twins(twins_within(staging.references))
             if not inputs.shard.is_whole:
                 read = replace(read, records=staging.keep(inputs.shard))
+        if alike:
+            observer.warning(SPELT_ALIKE, alike)
         rows_sha256 = digest_of(staging) if digests else ""
         made = forecast(staging, ledger)
         errors = tuple(staging.figures.error_codes())

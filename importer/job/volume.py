@@ -33,6 +33,8 @@ from importer.plan.volume_guard import (
     find_twins,
     in_words,
     missing_of,
+    of_twins,
+    twins_within,
 )
 from importer.shard import WHOLE
 from importer.values import value
@@ -141,6 +143,8 @@ class Marking:
         return self._open if outcome is None else _WORDS.get(outcome, outcome.value)
 
 
+SPELT_ALIKE = "spelt_alike"
+"""The warning of references of one input that are spelt nearly alike."""
 VOLUME_GUARD = "volume_guard"
 """The reason of a run that was stopped because its input is unlike the last good one."""
 _PAGE = 5000
@@ -156,6 +160,8 @@ class Look:
     """Customers of this series that the input no longer has."""
     figures: dict[str, int] = field(default_factory=dict)
     """What was counted, as ``Summary.volume`` has it."""
+    alike: str = ""
+    """What is said of references of this input that are spelt nearly alike."""
 
     @property
     def words(self) -> str:
@@ -225,7 +231,8 @@ class VolumeCheck:
             "lost_fields": sum(one.code == FIELD_LOST for one in found),
         }
         figures |= {name: number for name, number in graver.items() if number}
-        return Look(tuple(found), vanished, figures)
+        alike = of_twins(twins_within(lambda: _waiting(staging))) if met.new else ""
+        return Look(tuple(found), vanished, figures, alike)
 
     def _delivered(self, met: Met) -> int:
         """How many customers runs of this series made; counted only if that is not known by now."""
@@ -282,7 +289,7 @@ class VolumeCheck:
         if not sum(self._ledger.totals().values()):
             return NO_TWINS
         return find_twins(
-            lambda: (one.frame["reference"] for one in staging.waiting()),
+            lambda: _waiting(staging),
             self._ledger.references,
             self._ledger.states,
         )
@@ -296,3 +303,7 @@ class VolumeCheck:
             vanished=asked.max_vanished,
             incremental=incremental,
         )
+
+
+def _waiting(staging: Staging) -> Iterator[pl.Series]:
+    return (one.frame["reference"] for one in staging.waiting())
