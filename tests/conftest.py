@@ -90,8 +90,7 @@ def postgres_address(postgres_server: PostgresServer) -> LedgerAddress:
 @pytest.fixture
 def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     """No replica of the sandbox lags, so no update waits for one."""
-    asked = DeliverySettings.updates.fget
-    assert asked is not None
+    asked = vars(DeliverySettings)["updates"].fget
     at_once = property(lambda settings: replace(asked(settings), settle_delay=0.0))
     monkeypatch.setattr(DeliverySettings, "updates", at_once)
     monkeypatch.setattr("importer.job.volume.UpdatePolicy", partial(UpdatePolicy, settle_delay=0.0))
