@@ -14,11 +14,11 @@ import anyio
 from importer import __version__
 from importer.clock import CLOCK_WRONG, behind, jumped
 from importer.delivery.around import loop_options
+from importer.delivery.protocol.states import SHARED_ID
 from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import (
     NOT_TYPED,
-    SHARED_ID,
     by_field,
     doubt_shared_ids,
     exit_code,
@@ -260,10 +260,17 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         wall, steady = world.clock.now() - began, world.monotonic() - since
         _tell_clock(summary, observer, jumped(wall, steady))
         _fill_in(staging, reader, delivered, delivery.limit)
-        with suppress(LedgerFailed):  # Told by then: it cannot be read at all.
-            if to_deliver and (shared := doubt_shared_ids(staging, reader, run_id)):
+        unlooked: LedgerFailed | None = None
+        try:
+            now = world.clock.now()
+            shared = (
+                "" if delivery.dry_run else doubt_shared_ids(staging, reader, ledger, run_id, now)
+            )
+            if shared:
                 summary.warnings.append(shared)
                 observer.warning(SHARED_ID, shared)
+        except LedgerFailed as failed:
+            unlooked = failed
         _note_end(
             ledger,
             summary,
@@ -278,6 +285,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             marks=marking.failures if marking is not None else {},
             cut=delivery.limit is not None and to_deliver > delivery.limit,
             in_vain=partial(tried_in_vain, ledger, staging),
+            unlooked=unlooked,
             observer=observer,
         )
         with suppress(LedgerFailed):
@@ -544,9 +552,14 @@ def _note_end(
     marks: dict[str, int],
     cut: bool,
     in_vain: Callable[..., str],
+    unlooked: LedgerFailed | None,
     observer: Observer,
 ) -> None:
-    """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
+    """Tell the ledger how the run ended; where it cannot be told, the results are owed still.
+
+    ``unlooked`` is why nobody could tell whether ids are shared: to the ledger such a run has not
+    ended, so the next one looks at what it settled.
+    """
     fail_on = [one for one in delivery.fail_on.split(",") if one]
     # A mark that is not there counts as a row does that is not in step.
     outcomes = {**counts, **({VANISHED: summary.vanished} if VANISHED in fail_on else {})}
@@ -564,6 +577,8 @@ def _note_end(
     if delivered.patches:
         summary.requests["patch"] = delivered.patches
     try:
+        if unlooked is not None:
+            raise unlooked
         ledger.end_run(
             summary.run_id,
             ended_at=now,
