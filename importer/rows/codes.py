@@ -351,7 +351,7 @@ _BY_DELIVERY = {
         _AGAIN,
     ),
     "turned_away": _record(
-        "Moment turned this row away (403, 404, 405), though it takes others.",
+        "Moment turned this row away (403, 404, 405, 415), though it takes others.",
         "Moment turned the row away",
         "ask Moment about these references; the same command tries again",
     ),
