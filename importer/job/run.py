@@ -42,6 +42,7 @@ from importer.plan.forecast import conflicts_by_field, forecast
 from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
+from importer.plan.volume_guard import OLDER_INPUT
 from importer.results.summary import Summary
 from importer.results.timeline import Timeline
 from importer.results.workspace import Workspace
@@ -190,8 +191,9 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             )
             plan.check_rows(staging, reader)
             look = volume.look(staging, read, met)
-            summary.vanished = _guard(look, volume, delivered, observer)
+            summary.vanished = _guard(look, volume, delivered, summary, observer)
             summary.series, summary.volume = volume.series, look.figures
+            summary.input_of = look.input_of
             if not shard.is_whole:
                 # Of the whole input all is known by now; what is told from here on is the share.
                 read = replace(read, records=staging.keep(shard))
@@ -203,6 +205,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
                 would_deliver(staging, reader)
             counts = staging.counts()
             undecided = counts.pop("", 0)
+            delivers = delivered.stopped_by is None and not delivery.dry_run
             to_deliver = undecided if delivered.stopped_by is None else 0
             observer.planned(counts, to_deliver)
         ledger.begin_run(
@@ -213,6 +216,7 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
             key_digest=digest,
             sources=inputs.shown_sources,
             series=volume.series,
+            content=volume.content if delivers else "",
             plan=plan.begins,
         )
         stack.enter_context(_noting_failure(ledger, run_id, world.clock))
@@ -466,12 +470,18 @@ def stop_rule(inputs: InputSettings, read: Input, staging: Staging) -> RunStoppe
     )
 
 
-def _guard(look: Look, volume: VolumeCheck, delivered: Delivered, observer: Observer) -> int:
+def _guard(
+    look: Look, volume: VolumeCheck, delivered: Delivered, summary: Summary, observer: Observer
+) -> int:
     """Ask the volume guard, unless the run is stopped already; how many customers vanished."""
     if delivered.stopped_by is None:
         delivered.stopped_by = volume.stop_rule(look)
-        if look.drifts and delivered.stopped_by is None:
-            observer.warning(VOLUME_GUARD, f"{look.words}: accepted")
+        accepted = f"{look.words}: accepted" if look.drifts else ""
+        told = [(VOLUME_GUARD, accepted)] if delivered.stopped_by is None else []
+        for code, text in [*told, (OLDER_INPUT, look.remark)]:
+            if text:
+                summary.warnings.append(text)
+                observer.warning(code, text)
     return look.vanished
 
 

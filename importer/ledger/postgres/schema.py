@@ -171,7 +171,12 @@ _LOOKING: Step = (
     "ALTER TABLE run ADD COLUMN stopped_by TEXT NOT NULL DEFAULT ''",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP, _NEWS, _LOOKING)
+_INPUTS: Step = (
+    # The digest of the whole input that a run delivered from (``Staging.digest``); '' for none.
+    "ALTER TABLE run ADD COLUMN input TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP, _NEWS, _LOOKING, _INPUTS)
 
 
 def take_steps(db: Transaction, at: int, salt: bytes) -> None:

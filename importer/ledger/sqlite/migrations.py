@@ -179,7 +179,14 @@ _LOOKING: Step = (
     "ALTER TABLE run ADD COLUMN stopped_by TEXT NOT NULL DEFAULT ''",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES, _COPIES, _NEWS, _LOOKING)
+_INPUTS: Step = (
+    # The digest of the whole input that a run delivered from (``Staging.digest``); '' for none.
+    "ALTER TABLE run ADD COLUMN input TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (
+    *(_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES, _COPIES, _NEWS, _LOOKING, _INPUTS),
+)
 
 
 def version_of(db: sqlite3.Connection) -> int:
