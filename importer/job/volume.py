@@ -285,11 +285,14 @@ class VolumeCheck:
         """Why nothing may be sent; None where nothing is unlike, or somebody accepts it."""
         if not look.drifts or self._delivery.accept_drift:
             return None
-        look_at = "import the newest file" if look.figures.get("older") else "look at the input"
+        is_older = bool(look.figures.get("older"))
+        what = (
+            "import the newest file; if this one is" if is_older else "look at the input; if it is"
+        )
         return RunStopped(
             f"{look.words}: nothing was sent",
             reason=VOLUME_GUARD,
-            hint=f"{look_at}; if this one is right, the same command with --accept-drift sends"
+            hint=f"{what} right, the same command with --accept-drift sends"
             " it this once (docs/syncing.md)",
         )
 
