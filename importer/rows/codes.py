@@ -256,7 +256,7 @@ _BY_THE_SOURCE = {
         "A cell has no value: an Excel error such as #N/A, a formula that was never calculated,"
         " or a type that has no text.",
         "holds cells without a value (an error such as #N/A, or a formula that was not calculated)",
-        "open the file in Excel, correct the formulas, and save it",
+        "leave the cell empty, or correct it where the file was made (in Excel, the formula)",
     ),
     "not_json": _record(
         "A line of JSON Lines is no JSON.", "the line is no JSON", "correct or remove the line"
