@@ -11,14 +11,12 @@ from importer.job.world import World
 from importer.ledger.account import Account
 from importer.ledger.opening import open_ledger
 from tests.delivery.fake_api import PAGE, Reply, problem, serving
-from tests.job.conftest import Job, customers, outcomes, results
+from tests.job.conftest import AT_ONCE, Job, customers, outcomes, results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-AT_ONCE = World(draw=lambda: 0.0)
-"""Backoff without waiting."""
 ROWS = 120
 HOUR = {"Retry-After": "3600"}
 END_OF_TIME = {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}

@@ -21,7 +21,7 @@ from importer.ledger.sqlite.lock import RunLock
 from importer.sandbox import customers as sandbox_customers
 from importer.sandbox import store as sandbox_store
 from tests import plain_http
-from tests.job.conftest import HEADER, Job, customers, outcomes, results
+from tests.job.conftest import AT_ONCE, HEADER, Job, customers, outcomes, results
 from tests.ledger.samples import raw
 
 if TYPE_CHECKING:
@@ -146,11 +146,11 @@ def test_a_limit_leaves_the_rest_unsettled(job: Job) -> None:
 def test_lost_answers_never_make_a_second_customer(job: Job) -> None:
     """Half of the answers are lost; each row still becomes one customer, with its id."""
     job.fault("lost=0.3,reset_before=0.1,503=0.1")
-    finished = job.run(customers(range(60)))
+    finished = job.run(customers(range(60)), world=AT_ONCE)
     assert sum(outcomes(finished).values()) == 60
     assert job.state()["max_creations_per_reference"] == 1
     job.fault("")
-    assert job.run(customers(range(60))).exit_code is ExitCode.OK
+    assert job.run(customers(range(60)), world=AT_ONCE).exit_code is ExitCode.OK
     held = job.held()
     assert len(held) == 60
 
