@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from importer.delivery.protocol.states import Origin
+from importer.delivery.protocol.states import SHARED_ID, Origin
 from importer.ledger.codec import COLUMNS, Row, decode
 from importer.values import value
 
@@ -227,6 +227,16 @@ def first_since(db: Reads, account: int, run: int) -> int:
     return int(first)
 
 
+def follows_a_cut(db: Reads, account: int, run_id: str) -> bool:
+    """Whether the run before of the same command never ended."""
+    sql = (
+        "SELECT ended_at FROM run AS before WHERE account = ? AND EXISTS (SELECT 1 FROM run"
+        " WHERE account = ? AND run_id = ? AND run.command = before.command AND run.id > before.id)"
+        " ORDER BY id DESC LIMIT 1"
+    )
+    return db.read(sql, (account, account, run_id)) == [(None,)]
+
+
 def write_beginning(
     db: Transaction,
     run: int,
@@ -362,7 +372,7 @@ LONGEST_TRY = 12 * 3600.0
 """for so many seconds, before a person is asked for."""
 _RECENT = 30 * 86_400.0
 """Seconds; tries from before say nothing of today."""
-_ENDS = frozenset({"updated", "in_step", "rejected", "missing", "conflict"})
+_ENDS = frozenset({"updated", "in_step", "rejected", "missing", "conflict", SHARED_ID})
 """Events with which an update is settled."""
 _NO_TRIES = frozenset({"updating", "advanced", "sent"})
 """What is noted of sending, before anything came of it."""

@@ -282,7 +282,7 @@ class Staging:
         return found if len(found) <= most else None
 
     def doubt(self, shared: Iterable[tuple[str, str]], code: str) -> int:
-        """Make a conflict of each row that was created or found with one of these ids.
+        """Make a conflict of each row that is in Moment under one of these ids.
 
         Args:
             shared: (customer id, text) of each.
@@ -291,15 +291,28 @@ class Staging:
         Returns:
             How many rows that are.
         """
+        texts = dict(shared)
         with self._file.transaction() as db:
             db.execute("CREATE TEMPORARY TABLE shared (id TEXT PRIMARY KEY, error TEXT NOT NULL)")
-            db.executemany("INSERT INTO shared VALUES (?, ?)", shared)
+            db.executemany("INSERT INTO shared VALUES (?, ?)", texts.items())
             rows = db.execute(
-                "UPDATE outcome SET outcome = ?, error_code = ?, error = shared.error FROM shared"  # noqa: S608 - constant
-                f" {_SETTLED} AND customer_id = shared.id",
+                "UPDATE outcome SET outcome = ?, error_code = ?, error = shared.error FROM shared"
+                " WHERE outcome IN ('created', 'found', 'updated', 'changed')"
+                " AND customer_id = shared.id",
                 (Outcome.CONFLICT.value, code),
             ).rowcount
             db.execute("DROP TABLE shared")
+        among = pl.Series([*texts], dtype=pl.String).implode()
+        for segment, _ in self._file.segments():
+            ids = self._unchanged(segment)
+            hit = None if ids is None else ids.is_in(among).fill_null(value=False)
+            if ids is not None and hit is not None and hit.any():
+                at = self._file.frame("keys", segment, ["position"])["position"].filter(hit)
+                with self._file.transaction() as db:
+                    self._store_unchanged(db, segment, ids.set(hit, None))
+                found = zip(at, ids.filter(hit), strict=True)
+                self.settle((one, Outcome.CONFLICT, id_, code, texts[id_]) for one, id_ in found)
+                rows += at.len()
         return rows
 
     def keep(self, shard: Shard) -> int:

@@ -140,6 +140,7 @@ def test_a_plan_leaves_to_the_mapping_file_what_it_does_not_hold(
     assert command[3:] == flags.split()
 
 
+@pytest.mark.usefixtures("no_settling")
 def test_the_morning_after_a_conflict(tmp_path: Path, sandbox: str, type_in: Type) -> None:
     """What was left alone and who is gone can be looked at; the source may win, this once."""
     (tmp_path / "crm.toml").write_text(MAPPING.replace('fail_on = "created"', 'series = "crm"'))

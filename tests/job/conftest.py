@@ -12,6 +12,7 @@ import pytest
 from importer.delivery.credentials import ApiKey
 from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.run import Finished, run
+from importer.job.world import World
 from importer.ledger.address import LedgerAddress
 from importer.sandbox.config import SandboxConfig
 from importer.sandbox.entry import running
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
     from importer.job.observer import Observer
     from importer.job.plan_guard import NoPlan
-    from importer.job.world import World
     from tests.job.planning import Planner
 
+AT_ONCE = World(draw=lambda: 0.0)
+"""Backoff without waiting."""
 KEY = ApiKey("sk_test_of_the_job_tests", "test")
 HEADER = "external_reference,name,email,phone,currency,balance\n"
 

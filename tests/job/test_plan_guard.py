@@ -163,6 +163,9 @@ def test_every_setting_is_held_or_free_on_purpose() -> None:
     held = settings_of(inputs, DeliverySettings(base_url="https://api.example.com/"), "live")
     assert held.keys() == {*DECIDING, "mode"} | ({one.name for one in fields(inputs)} - FREE)
     assert json.loads(json.dumps(held)) == held
+    assert not held.keys() & {"out", "no_report", "ca_bundle"}, (
+        "what writes or trusts, sends nothing"
+    )
 
 
 def test_a_mapping_file_is_held_by_its_contents(offline: Planner) -> None:
