@@ -33,7 +33,7 @@ from importer.plan.forecast import Forecast, forecast
 from importer.plan.make import make_plan, settle_duplicates
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
-from importer.plan.volume_guard import empty_input
+from importer.plan.volume_guard import OLDER_INPUT, empty_input
 from importer.results.workspace import Workspace
 from importer.values import value
 
@@ -230,6 +230,8 @@ def _compare(  # noqa: PLR0917
     vanished = look.vanished
     if look.drifts:
         observer.warning(VOLUME_GUARD, look.words)
+    if look.remark:
+        observer.warning(OLDER_INPUT, look.remark)
     if not shard.is_whole:
         read = replace(read, records=staging.keep(shard))
         vanished = check.keep(shard, staging, look)

@@ -157,7 +157,7 @@ def test_every_setting_is_held_or_free_on_purpose() -> None:
     free |= {"series", "incremental", "accept_drift", "accept_new_account"}
     # What the exit code says, and how long is waited or kept, sends nothing.
     free |= {"fail_on", "keep_history", "patience"}
-    free |= {"max_fewer", "max_changed", "max_new", "max_vanished"}
+    free |= {"max_fewer", "max_changed", "max_new", "max_vanished", "max_older"}
     assert delivery == {*DECIDING, *free}
     inputs = InputSettings(sources=("a.csv",))
     held = settings_of(inputs, DeliverySettings(base_url="https://api.example.com/"), "live")
