@@ -14,11 +14,11 @@ import anyio
 from importer import __version__
 from importer.clock import CLOCK_WRONG, behind, jumped
 from importer.delivery.around import loop_options
+from importer.delivery.protocol.states import SHARED_ID
 from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import (
     NOT_TYPED,
-    SHARED_ID,
     by_field,
     doubt_shared_ids,
     exit_code,
@@ -42,6 +42,7 @@ from importer.plan.forecast import conflicts_by_field, forecast
 from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
+from importer.plan.volume_guard import OLDER_INPUT
 from importer.results.summary import Summary
 from importer.results.timeline import Timeline
 from importer.results.workspace import Workspace
@@ -359,9 +360,12 @@ class _Run(Job):
         if stopped_by is None:
             stopped_by = volume.stop_rule(look)
             if look.drifts and stopped_by is None:
-                self.observer.warning(VOLUME_GUARD, f"{look.words}: accepted")
+                self.warn(VOLUME_GUARD, f"{look.words}: accepted")
+            if look.remark:
+                self.warn(OLDER_INPUT, look.remark)
         summary.vanished = look.vanished
         summary.series, summary.volume = volume.series, look.figures
+        summary.input_of = look.input_of
         if not self._shard.is_whole:
             # Of the whole input all is known by now; what is told from here on is the share.
             read = replace(read, records=staging.keep(self._shard))
@@ -381,6 +385,7 @@ class _Run(Job):
     def begin(self, held: _Held, planned: _Planned) -> None:
         """Note in the ledger that the run begins; from here on it says there how it ends."""
         command = "dry run" if self._delivery.dry_run else "run"
+        delivers = planned.stopped_by is None and not self._delivery.dry_run
         held.ledger.begin_run(
             self.summary.run_id,
             started_at=self.began,
@@ -389,6 +394,7 @@ class _Run(Job):
             key_digest=held.key_digest,
             sources=self.inputs.shown_sources,
             series=planned.volume.series,
+            content=planned.volume.content if delivers else "",
             plan=self._plan.begins,
         )
 
@@ -461,11 +467,15 @@ class _Run(Job):
         why = _why_not_reached(delivered, delivery.limit)
         unread = fill_in_from_ledger(staging, reader, why=why)
         delivered.stopped_by = delivered.stopped_by or unread
-        with suppress(LedgerFailed):  # Told by then: it cannot be read at all.
-            run_id = self.summary.run_id
-            if planned.to_deliver and (shared := doubt_shared_ids(staging, reader, run_id)):
-                self.warn(SHARED_ID, shared)
-        self._note_end(held, planned, delivered)
+        unlooked: LedgerFailed | None = None
+        try:
+            if not delivery.dry_run:
+                run_id, now = self.summary.run_id, self.world.clock.now()
+                if shared := doubt_shared_ids(staging, reader, held.ledger, run_id, now):
+                    self.warn(SHARED_ID, shared)
+        except LedgerFailed as failed:
+            unlooked = failed
+        self._note_end(held, planned, delivered, unlooked)
         with suppress(LedgerFailed):
             self.summary.ledger = reader.totals()
         _tell_delivery(self.summary, delivered, timeline)
@@ -473,8 +483,18 @@ class _Run(Job):
             conflicts = conflicts_by_field(staging, reader, delivery.updates)
             self.summary.fields |= by_field(conflict=conflicts)
 
-    def _note_end(self, held: _Held, planned: _Planned, delivered: Delivered) -> None:
-        """Tell the ledger how the run ended; a run that cannot do that has failed."""
+    def _note_end(
+        self,
+        held: _Held,
+        planned: _Planned,
+        delivered: Delivered,
+        unlooked: LedgerFailed | None,
+    ) -> None:
+        """Tell the ledger how the run ended; a run that cannot do that has failed.
+
+        ``unlooked`` is why nobody could tell whether ids are shared: to the ledger such a run has
+        not ended, so the next one looks at what it settled.
+        """
         summary, delivery, volume = self.summary, self._delivery, planned.volume
         now, counts = self.world.clock.now(), self.staging.counts()
         fail_on = [one for one in delivery.fail_on.split(",") if one]
@@ -496,6 +516,8 @@ class _Run(Job):
         # After a canary (--limit) most references are still new: it is no measure.
         is_measure = _went_through(delivered) and not planned.is_cut and not delivery.dry_run
         try:
+            if unlooked is not None:
+                raise unlooked
             held.ledger.end_run(
                 summary.run_id,
                 ended_at=now,

@@ -308,7 +308,7 @@ _BY_DELIVERY = {
         "Moment gave the row's id to another external_reference as well: they are one customer"
         " there, so one of them is not in Moment.",
         "Moment gave one id to several references",
-        "ask Moment which reference has the id; nothing is sent again by itself",
+        "ask Moment which reference has the id; --retry-rejected asks it for the row's",
     ),
     "differs": _record(
         "The customer was in Moment already, and holds other values.",
@@ -351,7 +351,7 @@ _BY_DELIVERY = {
         _AGAIN,
     ),
     "turned_away": _record(
-        "Moment turned this row away (403, 404, 405), though it takes others.",
+        "Moment turned this row away (403, 404, 405, 415), though it takes others.",
         "Moment turned the row away",
         "ask Moment about these references; the same command tries again",
     ),

@@ -12,11 +12,13 @@ from importer.job.limit import (
     DEFAULT_CHANGED,
     DEFAULT_FEWER,
     DEFAULT_NEW,
+    DEFAULT_OLDER,
     DEFAULT_VANISHED,
     parse_bound,
 )
 from importer.plan.volume_guard import (
     Bounds,
+    Older,
     Twins,
     Volume,
     drifts,
@@ -26,7 +28,7 @@ from importer.plan.volume_guard import (
     twins_within,
 )
 
-BOUNDS = Bounds(DEFAULT_FEWER, DEFAULT_CHANGED, DEFAULT_NEW, DEFAULT_VANISHED)
+BOUNDS = Bounds(DEFAULT_FEWER, DEFAULT_CHANGED, DEFAULT_NEW, DEFAULT_VANISHED, DEFAULT_OLDER)
 BEFORE = Volume(records=1000, known=990, new=10, carried={"balance": 1000, "email": 3})
 USUAL = Volume(records=1000, known=995, new=5, changed=100, carried={"balance": 990, "email": 2})
 
@@ -196,3 +198,34 @@ def test_references_of_one_input_may_be_spelt_alike(
     found = twins_within(lambda: parts)
     assert found == Twins(len(pairs), tuple(pairs))
     assert bool(of_twins(found)) == bool(pairs)
+
+
+@pytest.mark.parametrize(
+    ("older", "more", "expected"),
+    [
+        (Older("r1", "r2"), {}, ["older_input"]),
+        (Older("r1", "r2"), {"change": {"changed": 11}}, ["older_input"]),
+        (Older("r1", "r2"), {"change": {"changed": 10}}, []),
+        (
+            Older("r1", "r2"),
+            {"change": {"changed": 10}, "vanished": 1, "marks": True},
+            ["older_input"],
+        ),
+        (Older("r1", "r2", is_named=True), {"change": {"changed": 1}}, ["older_input"]),
+        (Older("r1", "r2", is_named=True), {"change": {"changed": 0}}, []),
+        (Older("r1", "r2", is_part=True), {}, []),
+        (Older("r1", "r2", is_named=True), {"bound": "100%"}, []),
+        (Older("r1", "r2"), {"change": {"changed": 1}, "bound": "0"}, ["older_input"]),
+        (None, {}, []),
+    ],
+)
+@pytest.mark.parametrize("incremental", [False, True])
+def test_an_older_input_stops_what_it_would_change_back(
+    older: Older | None, more: dict[str, Any], expected: list[str], *, incremental: bool
+) -> None:
+    """A few customers may be what they were by chance, but not in a file of that very name."""
+    more = dict(more)
+    bound = parse_bound(more.pop("bound")) if "bound" in more else DEFAULT_OLDER
+    now = replace(USUAL, **more.pop("change", {}))
+    bounds = replace(BOUNDS, older=bound, incremental=incremental)
+    assert codes(now, bounds=bounds, older=older, delivered=1000, **more) == expected
