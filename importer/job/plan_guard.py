@@ -219,7 +219,9 @@ def _canonical(document: dict[str, Any]) -> bytes:
 
 SHOWN = 12
 """Digits of a digest that a message shows."""
-FREE = frozenset({"ca_bundle", "config", "fail_fast", "mapping", "out", "shard", "sources"})
+FREE = frozenset(
+    {"ca_bundle", "config", "fail_fast", "mapping", "no_report", "out", "shard", "sources"}
+)
 """Fields of ``InputSettings`` that do not decide what a run does; the files are held apart."""
 DECIDING = ("account", "base_url", "ledger", "retry_rejected", "update")
 """Fields of ``DeliverySettings`` that do."""

@@ -32,7 +32,7 @@ from importer.job.observer import Observer, Progress
 from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
-from importer.job.volume import VOLUME_GUARD, VolumeCheck
+from importer.job.volume import SPELT_ALIKE, VOLUME_GUARD, VolumeCheck
 from importer.job.world import iso, new_run_id, real_world
 from importer.ledger.account import Account
 from importer.ledger.interface import Share
@@ -42,6 +42,7 @@ from importer.plan.forecast import conflicts_by_field, forecast
 from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
+from importer.plan.volume_guard import OLDER_INPUT
 from importer.results.summary import Summary
 from importer.results.timeline import Timeline
 from importer.results.workspace import Workspace
@@ -354,12 +355,17 @@ class _Run(Job):
         )
         self._plan.check_rows(staging, reader)
         look = volume.look(staging, read, met)
+        if look.alike:
+            self.warn(SPELT_ALIKE, look.alike)
         if stopped_by is None:
             stopped_by = volume.stop_rule(look)
             if look.drifts and stopped_by is None:
-                self.observer.warning(VOLUME_GUARD, f"{look.words}: accepted")
+                self.warn(VOLUME_GUARD, f"{look.words}: accepted")
+            if look.remark:
+                self.warn(OLDER_INPUT, look.remark)
         summary.vanished = look.vanished
         summary.series, summary.volume = volume.series, look.figures
+        summary.input_of = look.input_of
         if not self._shard.is_whole:
             # Of the whole input all is known by now; what is told from here on is the share.
             read = replace(read, records=staging.keep(self._shard))
@@ -379,6 +385,7 @@ class _Run(Job):
     def begin(self, held: _Held, planned: _Planned) -> None:
         """Note in the ledger that the run begins; from here on it says there how it ends."""
         command = "dry run" if self._delivery.dry_run else "run"
+        delivers = planned.stopped_by is None and not self._delivery.dry_run
         held.ledger.begin_run(
             self.summary.run_id,
             started_at=self.began,
@@ -387,6 +394,7 @@ class _Run(Job):
             key_digest=held.key_digest,
             sources=self.inputs.shown_sources,
             series=planned.volume.series,
+            content=planned.volume.content if delivers else "",
             plan=self._plan.begins,
         )
 

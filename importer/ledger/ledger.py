@@ -323,9 +323,13 @@ class Ledger(ABC):
         key_digest: str,
         sources: Sequence[str],
         series: str = "",
+        content: str = "",
         plan: tuple[str, str] | None = None,
     ) -> None:
         """Note that a run of a series begins; ``started_at`` in epoch seconds.
+
+        ``content`` is the digest of the input that it delivers from; "" if it delivers nothing, or
+        only what others left (a fed-back errors file): then no other input is older for it.
 
         ``plan`` is the digest of the plan that it follows, and the version that was planned on.
         """
@@ -341,6 +345,7 @@ class Ledger(ABC):
                 key_digest=key_digest,
                 sources=sources,
                 series=series,
+                content=content,
             )
             if plan is not None:
                 versioning.write_plan(db, account, run, plan=plan[0], base=plan[1])
@@ -427,6 +432,15 @@ class Ledger(ABC):
         """The ``volume`` of the last run of a series that had one; None before the first."""
         account = self._known_account()
         return None if account is None else run_table.last_volume(self._db, account, series)
+
+    def superseded(
+        self, series: str, *, content: str = "", run_id: str = ""
+    ) -> run_table.Superseded | None:
+        """See ``run_table.superseded``."""
+        account = self._known_account()
+        if account is None or not (content or run_id):
+            return None
+        return run_table.superseded(self._db, account, series, content=content, run_id=run_id)
 
     def last_success(self, series: str, command: str) -> float | None:
         """When a run of a series last ended with 0, epoch seconds; None if none did.

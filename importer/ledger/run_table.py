@@ -247,12 +247,13 @@ def write_beginning(
     key_digest: str,
     sources: Sequence[str],
     series: str,
+    content: str,
 ) -> None:
     """Write what is known when a run begins (inside a transaction)."""
     db.execute(
         "UPDATE run SET started_at = ?, command = ?, version = ?, key_digest = ?, sources = ?,"
-        " series = ? WHERE id = ?",
-        (started_at, command, version, key_digest, json.dumps(list(sources)), series, run),
+        " series = ?, input = ? WHERE id = ?",
+        (started_at, command, version, key_digest, json.dumps(list(sources)), series, content, run),
     )
 
 
@@ -321,6 +322,41 @@ def last_volume(db: Reads, account: int, series: str) -> dict[str, Any] | None:
     return None
 
 
+class Superseded(NamedTuple):
+    """A run, and the last one that delivered another input of its file since."""
+
+    run: Run
+    since: Run
+
+
+def superseded(
+    db: Reads, account: int, series: str, *, content: str = "", run_id: str = ""
+) -> Superseded | None:
+    """The last run of this input, if one of another input came since; None if not.
+
+    It need not be of this series: a file that was copied under another name is what it was. Runs
+    from before inputs were noted are nobody's input, nor are those that noted none (``begin_run``).
+
+    Args:
+        db: the ledger.
+        account: its number.
+        series: of this input.
+        content: this input's digest; or
+        run_id: the run whose errors file this input is.
+    """
+    where, told = ("input = ?", content) if content else ("run_id = ?", run_id)
+    last = db.read(
+        f"SELECT id, input FROM run WHERE account = ? AND {where} ORDER BY id DESC LIMIT 1",  # noqa: S608 - constant
+        (account, told),
+    )
+    for number, of in last:
+        [found] = db.read(f"{_RUN} AND id = ?", (account, number))
+        run = _run(found[1:])
+        for since in db.read(_SINCE, (account, number, series, run.series, of)):
+            return Superseded(run, _run(since[1:]))
+    return None
+
+
 def last_digest(db: Reads, account: int) -> str | None:
     """The key digest of the account's last run; None before the first."""
     found = db.read(
@@ -352,6 +388,7 @@ _RUN = (
     "SELECT id, run_id, started_at, ended_at, command, version, key_digest, sources, exit_code,"
     " counts, series, stopped_by FROM run WHERE account = ?"
 )
+_SINCE = f"{_RUN} AND id > ? AND series IN (?, ?) AND input NOT IN ('', ?) ORDER BY id DESC LIMIT 1"
 _RUNS = 200
 """Runs of one read."""
 SETTLED = ("created", "found", "updated")

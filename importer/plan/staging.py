@@ -139,6 +139,17 @@ _NONE_INVALID = pl.DataFrame(schema=_INVALID).with_columns(*_NOT_OF_INVALID)
 _NONE_SETTLED = pl.DataFrame(schema=OUTCOME)
 
 
+_LANES = [
+    pl.col("fingerprint")
+    .bin.slice(at, 8)
+    .bin.reinterpret(dtype=pl.UInt64, endianness="little")
+    .sum()  # Modulo 2**64.
+    .alias(f"lane{at}")
+    for at in (0, 8)
+]
+"""The sums of two parts of the fingerprints; the longest integer that polars adds has 64 bits."""
+
+
 def _as_pending(rows: pl.DataFrame) -> list[Pending]:
     columns = rows["position", "reference", "fingerprint", "payload"]
     return [Pending(*row) for row in columns.iter_rows()]
@@ -157,6 +168,8 @@ class Staging:
         """What the cells of each source are, where its payloads follow from them."""
         self.suspects = Suspects(self._file)
         self.figures = Figures(self._file)
+        self._valid = 0
+        self._sums: tuple[int, ...] = (0, 0)
 
     def close(self) -> None:
         """Close and delete the file."""
@@ -197,6 +210,17 @@ class Staging:
                 self._file.store("hashes", first, pack(hashes))
                 self._file.store("keys", first, pack(keys))
                 self._file.store("body", first, pack(body, "lz4"))
+                sums = zip(self._sums, keys.select(*_LANES).row(0), strict=True)
+                self._sums = tuple((one + more) % (1 << 64) for one, more in sums)
+                self._valid += keys.height
+
+    @property
+    def digest(self) -> str:
+        """Tells this input from others: its valid rows, in whatever order; "" where it has none.
+
+        A sum of fingerprints, which are SHA-256: nothing is read again, and none is sorted.
+        """
+        return "".join(f"{one:016x}" for one in self._sums) if self._valid else ""
 
     def _refuse_overlap(self, first: int, last: int) -> None:
         if self._file.read("SELECT 1 FROM segment WHERE first <= ? AND last >= ?", (last, first)):
@@ -403,6 +427,11 @@ class Staging:
         """Some of a segment's rows, by their indexes."""
         rows = self._file.frame("keys", segment)[at].with_columns(at=at)
         return _as_pending(rows.with_columns(payload=self._payloads(segment, rows)))
+
+    def references(self) -> Iterator[pl.Series]:
+        """Those of all rows that are valid by themselves, in parts; one may stand there twice."""
+        for first, _ in self._file.segments():
+            yield self._file.frame("keys", first, ("reference",))["reference"]
 
     def pages(self) -> Iterator[Page]:
         """Every staged record in input order, many at a time."""

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.ledger.ledger import Ledger
+    from importer.ledger.sqlite.migrations import Step
 
 ROW = {"name": "Ada", "balance": 5, "metadata": {"plan": "gold"}}
 FIELD = st.sampled_from(["name", "balance", "metadata.plan", "metadata.\u00e9"])
@@ -159,8 +160,8 @@ def test_who_has_the_id_of_another_is_noted_until_moment_was_asked(
         with monkeypatch.context() as older:
             if name == "upgraded":
                 for module in (connection, schema, postgres_connection):
-                    older.setattr(module, "STEPS", module.STEPS[:-1])
-                older.setattr(connection, "migrate", lambda db: migrate(db, STEPS[:-1]))
+                    older.setattr(module, "STEPS", _before_it(module.STEPS))
+                older.setattr(connection, "migrate", lambda db: migrate(db, _before_it(STEPS)))
             ledger = open_ledger(place(name), ACCOUNT)
             known = settled(ledger, "A", "B", "C", "D")
             ledger.apply([sent("E")], [], run_id="r", now=1.0)
@@ -192,6 +193,12 @@ def test_who_has_the_id_of_another_is_noted_until_moment_was_asked(
             assert history is not None
             events = [entry.event for entry in history.entries]
             assert ("in_step" in events, "shared_id" in events) == (True, name == "found")
+
+
+def _before_it(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps before that which notes such ids."""
+    [at] = [number for number, step in enumerate(steps) if "sync_shared" in step[0]]
+    return steps[:at]
 
 
 def test_an_update_is_open_until_it_is_closed(place: Place) -> None:

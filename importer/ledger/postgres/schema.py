@@ -196,7 +196,12 @@ _SHARED_IDS: Step = (
     """,  # noqa: S608 - constant
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP, _NEWS, _LOOKING, _SHARED_IDS)
+_INPUTS: Step = (
+    # The digest of the whole input that a run delivered from (``Staging.digest``); '' for none.
+    "ALTER TABLE run ADD COLUMN input TEXT NOT NULL DEFAULT ''",
+)
+
+STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP, _NEWS, _LOOKING, _SHARED_IDS, _INPUTS)
 
 
 def take_steps(db: Transaction, at: int, salt: bytes) -> None:

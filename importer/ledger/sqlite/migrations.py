@@ -204,9 +204,14 @@ _SHARED_IDS: Step = (
     """,  # noqa: S608 - constant
 )
 
+_INPUTS: Step = (
+    # The digest of the whole input that a run delivered from (``Staging.digest``); '' for none.
+    "ALTER TABLE run ADD COLUMN input TEXT NOT NULL DEFAULT ''",
+)
+
 STEPS: tuple[Step, ...] = (
     *(_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES, _COPIES, _NEWS, _LOOKING),
-    _SHARED_IDS,
+    *(_SHARED_IDS, _INPUTS),
 )
 
 
