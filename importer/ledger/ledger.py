@@ -71,6 +71,8 @@ MOST_OWN = 4096
 """Rows that are remembered between two of their changes."""
 REFERENCES = 65_536
 """References of one read of nothing else."""
+_LAST = "\U0010ffff" * 256
+"""Behind every reference, which is a text of 255 characters at most."""
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _ACCOUNT = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND name = ?"
 _SALT = "SELECT coalesce((SELECT salt FROM account WHERE id = ?), value) FROM salt"
@@ -92,7 +94,8 @@ _FORGET = "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ? 
 
 _SHARED = (
     "SELECT customer_id, count(*), min(reference), max(reference) FROM customer"
-    " WHERE account = ? AND customer_id {} AND state = 'done'"
+    # The plus: rows as they lie, and not by way of the index on references.
+    " WHERE +account = ? AND customer_id {} AND state = 'done'"
     " GROUP BY customer_id HAVING count(*) > 1 AND max(last_run) >= {} ORDER BY customer_id LIMIT ?"
 )
 
@@ -489,25 +492,26 @@ class Ledger(ABC):
     def references(self) -> Iterator[pl.Series]:
         """Every reference of the account, in large pages, ordered by code point.
 
-        Also those for which nothing was sent in the end, as ``states`` tells: without that question
-        the index alone is read.
+        Within a page they may have any order. Also those for which nothing was sent in the end, as
+        ``states`` tells: without that question the index alone is read.
         """
         import polars as pl  # noqa: PLC0415 - only a plan needs it
 
-        page = f"SELECT reference {_WALK} ORDER BY reference LIMIT ?"
-        joined = (
-            f"SELECT count(*), max(reference), {self._JOINED}(reference, ?)"  # noqa: S608 - constants
-            f" FROM ({page}) AS page"
-        )
+        nth = f"SELECT reference {_WALK} ORDER BY reference LIMIT 1 OFFSET ?"
+        # Up to a reference: a subquery that is cut by LIMIT takes twice as long.
+        page = f"{_WALK} AND reference <= ?"
+        joined = f"SELECT count(*), max(reference), {self._JOINED}(reference, ?) {page}"
         account, last = self._known_account(), ""
         while account is not None:
-            told = (account, last, REFERENCES)
+            beyond = self._db.read(nth, (account, last, REFERENCES - 1))
+            told = (account, last, beyond[0][0] if beyond else _LAST)
             [(number, end, text)] = self._db.read(joined, ("\n", *told))
             if not number:
                 return
             found = pl.Series([text]).str.split("\n").explode()
             if found.len() != number:  # One holds a line break itself.
-                found = pl.Series([one for (one,) in self._db.read(page, told)], dtype=pl.String)
+                each = self._db.read(f"SELECT reference {page}", told)
+                found = pl.Series([one for (one,) in each], dtype=pl.String)
             yield found
             last = end
 

@@ -439,6 +439,11 @@ class Staging:
         body = self._file.frame("body", segment)
         return _as_pending(rows.with_columns(payload=self._payloads(segment, rows, body)))
 
+    def references(self) -> Iterator[pl.Series]:
+        """Those of all rows that are valid by themselves, in parts; one may stand there twice."""
+        for first, _ in self._file.segments():
+            yield self._file.frame("keys", first, ("reference",))["reference"]
+
     def pages(self) -> Iterator[Page]:
         """Every staged record in input order, many at a time."""
         done = -1
