@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,11 @@ import pytest
 from _pytest.pathlib import import_path
 from hypothesis import HealthCheck, settings
 
+from importer.delivery.protocol.updating import UpdatePolicy
+from importer.job.job_settings import DeliverySettings
 from importer.ledger.address import LedgerAddress
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 from tests.postgres_server import PostgresServer
 
 if TYPE_CHECKING:
@@ -81,3 +87,19 @@ def postgres_server() -> Iterator[PostgresServer]:
 def postgres_address(postgres_server: PostgresServer) -> LedgerAddress:
     """An empty place for one ledger: a schema that nobody has made yet."""
     return LedgerAddress.parse(postgres_server.url(schema=f"ledger_{next(_schemas)}"))
+
+
+@pytest.fixture
+def sandbox() -> Iterator[str]:
+    """A sandbox without faults; its base URL."""
+    with running(SandboxConfig()) as base_url:
+        yield base_url
+
+
+@pytest.fixture
+def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No replica of the sandbox lags, so no update waits for one."""
+    asked = vars(DeliverySettings)["updates"].fget
+    at_once = property(lambda settings: replace(asked(settings), settle_delay=0.0))
+    monkeypatch.setattr(DeliverySettings, "updates", at_once)
+    monkeypatch.setattr("importer.job.volume.UpdatePolicy", partial(UpdatePolicy, settle_delay=0.0))

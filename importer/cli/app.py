@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from importer.job.job_settings import DisplaySettings
     from importer.job.observer import Observer
     from importer.job.plan_guard import PlanGuard, SavedPlan
-    from importer.job.run import Finished
     from importer.job.run_news import RunNews
 
 NEWS: list[RunNews | None] = []
@@ -127,7 +126,6 @@ def root(
 @app.command()
 @with_settings("run")
 def run(
-    context: typer.Context,
     sources: OptionalSources = None,
     *,
     config: ConfigFile = None,
@@ -157,7 +155,7 @@ def run(
     if saved is not None:
         if config is None and saved.mapping is not None:
             config = Path(saved.mapping.name)
-            context.obj = read(config, context)
+            given.context.obj = read(config, given.context)
         given.follow(saved)
         sources = sources or [one.name for one in saved.sources]
         news = _news_of(given, sources, news)
@@ -196,13 +194,12 @@ def run(
     )
     if news is not None:
         news.finished = finished
-    _end(finished)
+    _end(finished.exit_code, finished.stopped_by)
 
 
 @app.command()
 @with_settings("plan")
 def plan(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     sources: Sources,
     *,
     config: ConfigFile = None,
@@ -227,16 +224,12 @@ def plan(
     told = tell(made, ledger=delivery.ledger, save=save, config=config, flags=given.flags)
     if told is not None:
         _emit("plan", told, made.exit_code, made.stopped_by)
-    if made.stopped_by is not None:
-        raise made.stopped_by
-    if made.exit_code:
-        raise typer.Exit(int(made.exit_code))
+    _end(made.exit_code, made.stopped_by)
 
 
 @app.command()
 @with_settings("check")
 def check(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     sources: Sources,
     *,
     config: ConfigFile = None,
@@ -254,13 +247,12 @@ def check(
     finished = check_job(given.inputs(sources), observer=observer, typed=typed)
     if as_json:
         _emit("check", check_document(finished), finished.exit_code, finished.stopped_by)
-    _end(finished)
+    _end(finished.exit_code, finished.stopped_by)
 
 
 @app.command()
 @with_settings("init")
 def init(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     source: Annotated[str, typer.Argument(metavar="EXPORT", help="The export to look at.")],
     *,
     out: Annotated[Path, typer.Option("--out", help="The mapping file to write.")] = DEFAULT_CONFIG,
@@ -371,7 +363,6 @@ def presets(
 @app.command()
 @with_settings("verify")
 def verify(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     sources: OptionalSources = None,
     *,
     config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
@@ -392,16 +383,12 @@ def verify(
         _emit("verify", verify_document(verified), verified.exit_code, verified.stopped_by)
     else:
         show_verified(verified)
-    if verified.stopped_by is not None:
-        raise verified.stopped_by
-    if verified.exit_code:
-        raise typer.Exit(int(verified.exit_code))
+    _end(verified.exit_code, verified.stopped_by)
 
 
 @app.command("config")
 @with_settings("config")
 def show_config(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     *,
     config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
     as_json: JsonFlag = False,
@@ -418,7 +405,6 @@ def show_config(
 @app.command()
 @with_settings("doctor")
 def doctor(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     sources: OptionalSources = None,
     *,
     config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
@@ -435,14 +421,12 @@ def doctor(
         emit("doctor", doctor_document(found), exit_code=code)
     else:
         show_examined(found)
-    if code:
-        raise typer.Exit(code)
+    _end(code)
 
 
 @app.command()
 @with_settings("status")
 def status(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     reference: Annotated[
         str | None, typer.Argument(help="Show the history of one external_reference.")
     ] = None,
@@ -457,14 +441,13 @@ def status(
     ledger = given.delivery().ledger
     if reference is None:
         show_ledger(ledger, account, as_json=as_json)
-    elif code := show_customer(ledger, reference, account, as_json=as_json):
-        raise typer.Exit(int(code))
+    else:
+        _end(show_customer(ledger, reference, account, as_json=as_json))
 
 
 @app.command()
 @with_settings("why")
 def why(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     reference: Annotated[
         str, typer.Argument(metavar="REFERENCE", help="The external_reference of a customer.")
     ],
@@ -477,15 +460,12 @@ def why(
     from importer.cli.why_command import show_why  # noqa: PLC0415
 
     ledger, out = given.delivery().ledger, given.inputs([]).out
-    code = show_why(ledger, reference, out, account, as_json=as_json)
-    if code:
-        raise typer.Exit(int(code))
+    _end(show_why(ledger, reference, out, account, as_json=as_json))
 
 
 @app.command()
 @with_settings("runs")
 def runs(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     *,
     account: AccountName = None,
     series: Annotated[
@@ -516,7 +496,6 @@ def runs(
 @app.command()
 @with_settings("report")
 def report(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     run_id: Annotated[
         str | None,
         offering(
@@ -547,7 +526,6 @@ def report(
 @app.command()
 @with_settings("export")
 def export(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     file: Annotated[Path, typer.Argument(help="Where to: .csv, .parquet or .jsonl.")],
     *,
     account: AccountName = None,
@@ -578,7 +556,6 @@ def copy_ledger(
 @ledgers.command("move")
 @with_settings("ledger move")
 def move_account(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     *,
     base_url: Annotated[
         str, typer.Option("--base-url", metavar="NEW", help="Where the API is now.")
@@ -602,7 +579,6 @@ def move_account(
 @notifying.command("test")
 @with_settings(NOTIFY_TEST)
 def notify_test(
-    context: typer.Context,  # noqa: ARG001 - settings are read from it
     *,
     config: ConfigFile = None,  # noqa: ARG001 - it has been read by now
     given: Given,
@@ -731,8 +707,9 @@ def _emit(
     emit(name, document, exit_code=code, error=stopped_by)
 
 
-def _end(finished: Finished) -> None:
-    if finished.stopped_by is not None:
-        raise finished.stopped_by
-    if finished.exit_code:
-        raise typer.Exit(int(finished.exit_code))
+def _end(exit_code: int, stopped_by: RunStopped | None = None) -> None:
+    """End the process with this code; what stopped the job is told on the way."""
+    if stopped_by is not None:
+        raise stopped_by
+    if exit_code:
+        raise typer.Exit(int(exit_code))

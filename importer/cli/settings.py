@@ -90,18 +90,23 @@ def option(one: Setting, command: str) -> inspect.Parameter:
     )
 
 
+_CONTEXT = inspect.Parameter(
+    "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+)
+
+
 def with_settings(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command every setting of the table that names it, as one ``Given``.
 
     The function takes ``given: Given`` last; its other parameters are its own. Typer finds the
-    options when ``command_of`` has made them.
+    options, and the context that ``Given`` has, when ``command_of`` has made them.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
-        def call(**arguments: Any) -> None:
+        def call(context: typer.Context, **arguments: Any) -> None:
             values = {one.name: arguments.pop(one.name) for one in settings_of(command)}
-            function(**arguments, given=Given(arguments["context"], values))
+            function(**arguments, given=Given(context, values))
 
         call.has_settings_of = command  # type: ignore[attr-defined]
         return call
@@ -117,7 +122,7 @@ def _with_options(infos: Iterable[Any]) -> list[Any]:
         if command is not None and not hasattr(call, "__signature__"):
             signature = inspect.signature(call.__wrapped__, eval_str=True)
             kept = [one for name, one in signature.parameters.items() if name != "given"]
-            made = [*kept, *(option(one, command) for one in settings_of(command))]
+            made = [_CONTEXT, *kept, *(option(one, command) for one in settings_of(command))]
             call.__signature__ = signature.replace(parameters=made)
             call.__annotations__ = {one.name: one.annotation for one in made}
     return found

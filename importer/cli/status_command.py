@@ -10,7 +10,14 @@ from rich.markup import escape
 from importer.cli.json_output import emit, error_document
 from importer.cli.runs_command import account_document, listed, run_document, runs_table
 from importer.delivery.protocol.keys import idempotency_key
-from importer.delivery.protocol.states import Done, Rejected, Updating, generation, kind
+from importer.delivery.protocol.states import (
+    Done,
+    Rejected,
+    Updating,
+    generation,
+    kind,
+    shares_id,
+)
 from importer.errors import ExitCode, UsageError, printable
 from importer.job.world import iso
 from importer.ledger.opening import open_ledger, read_accounts
@@ -39,6 +46,8 @@ class Known(NamedTuple):
     """How it is kept in step; None where it is not in Moment."""
     run: Run | None
     """The run that was about it last."""
+    shares_with: tuple[str, ...] = ()
+    """Some of the other references that Moment gave its id to."""
 
 
 def known_customers(address: LedgerAddress, reference: str, name: str | None = None) -> list[Known]:
@@ -54,7 +63,10 @@ def known_customers(address: LedgerAddress, reference: str, name: str | None = N
             if (history := ledger.history(reference)) is not None:
                 update = ledger.updates([reference]).get(reference)
                 last = history.entries[-1].run_id if history.entries else history.last_run
-                found.append(Known(account, history, update, ledger.find_run(last)))
+                others: list[str] = []
+                if update is not None and shares_id(update):
+                    others = ledger.others_with(update.customer_id, reference)
+                found.append(Known(account, history, update, ledger.find_run(last), tuple(others)))
     return found
 
 
@@ -92,6 +104,8 @@ def _show_account(console: Console, address: LedgerAddress, account: Account) ->
             console.print(f"  {number:>11,} {STATE_WORDS.get(state, state)}")
         if number := ledger.open_updates():
             console.print(f"  {number:>11,} with an update that is not settled yet")
+        if number := ledger.doubtful():
+            console.print(f"  {number:>11,} whose id Moment gave to other references, too")
         runs = listed(account, ledger.runs(LAST_RUNS))
         console.print(runs_table(runs, width=console.width, title="last runs"))
 
@@ -101,6 +115,7 @@ def _account_document(address: LedgerAddress, account: Account) -> dict[str, Any
         "account": account_document(account),
         "customers": {},
         "open_updates": 0,
+        "shared_ids": 0,
         "runs": [],
         "error": None,
     }
@@ -108,6 +123,7 @@ def _account_document(address: LedgerAddress, account: Account) -> dict[str, Any
         with open_ledger(address, account, read_only=True) as ledger:
             told["customers"] = ledger.totals()
             told["open_updates"] = ledger.open_updates()
+            told["shared_ids"] = ledger.doubtful()
             told["runs"] = [run_document(one) for one in listed(account, ledger.runs(LAST_RUNS))]
     except UsageError as error:
         told["error"] = error_document(error)
@@ -249,5 +265,5 @@ def _show_update(console: Console, state: UpdateState | None) -> None:
         console.print(f"  conflict          {escape(printable(fields))}")
     if memory.verdict is not None:
         code = escape(printable(memory.verdict.error_code))
-        what = memory.verdict.outcome.value
-        console.print(f"  {what:<17} HTTP {memory.verdict.http_status} {code}")
+        what, status = memory.verdict.outcome.value, memory.verdict.http_status
+        console.print(f"  {what:<17} {f'HTTP {status} ' * bool(status)}{code}")

@@ -24,7 +24,15 @@ from importer.cli.status_command import (
 )
 from importer.clock import WallClock, span
 from importer.delivery.protocol.flight import Policy
-from importer.delivery.protocol.states import Done, Origin, Rejected, Sent, Updating
+from importer.delivery.protocol.states import (
+    SHARED_ID,
+    Done,
+    Origin,
+    Rejected,
+    Sent,
+    Updating,
+    shares_id,
+)
 from importer.errors import ExitCode, printable
 from importer.job.world import iso
 from importer.ledger.interface import NoLedger
@@ -90,6 +98,7 @@ _UPDATE = {
     "conflict": "somebody else wrote {fields} at Moment, which was left alone{said}",
     "missing": "Moment does not have this customer any more{said}; it was not created again",
     "rejected": "Moment refused the update of {fields}{said}",
+    SHARED_ID: "Moment gave its id to another reference as well",
 }
 _PHRASES = {
     **_POST,
@@ -158,7 +167,8 @@ def standing(known: Known, now: float) -> list[str]:
     state, update = known.history.state, known.update
     match state:
         case Done() if update is not None and update.serial:
-            return [f"It is in Moment as {state.customer_id}.", *_kept_in_step(update)]
+            more = _shared(known) if shares_id(update) else _kept_in_step(update)
+            return [f"It is in Moment as {state.customer_id}.", *more]
         case Done():
             how = {
                 Origin.CREATED: "created by importer",
@@ -219,6 +229,14 @@ def _unsettled(known: Known, state: Sent, now: float) -> Iterator[str]:
     tries = tries_of(((one.at, one.event, one.run_id) for one in known.history.entries), now)
     if len(tries.runs) > 1:
         yield f"{len(tries.runs)} runs have tried it since {iso(tries.since)}."
+
+
+def _shared(known: Known) -> Iterator[str]:
+    others = ", ".join(known.shares_with) or "another reference"
+    yield (
+        f"Moment gave this id to {others} as well. They are one customer there, so one of them is"
+        " not in Moment, and nothing is sent for them by itself."
+    )
 
 
 def _kept_in_step(update: UpdateState) -> Iterator[str]:
@@ -307,7 +325,10 @@ def next_for(
         case Done() if verdict is not None and verdict.outcome is Outcome.REJECTED:
             return Next(make("run"), "once its row is corrected in the source")
         case Done() if verdict is not None:
-            return Next(make("verify", errors[:1]), "asks Moment for it again; reads only")
+            reads = Next(make("verify", errors[:1]), "asks Moment for it again; reads only")
+            why = "asks Moment whose id it is; what it refused is sent again, too"
+            asks = Next(make("run", (), "--retry-rejected"), why)
+            return asks if verdict.error_code == SHARED_ID else reads
         case Done() if memory is not None and memory.conflicts:
             fields = ",".join(f"{one.field}=source" for one in memory.conflicts)
             why = "what a run would write if the source is right"

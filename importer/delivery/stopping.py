@@ -46,6 +46,10 @@ REASONS: dict[str, StopReason] = {
             " ask who runs the network; no row is charged with it"
         ),
     ),
+    "request_not_taken": StopReason(
+        "Moment does not take requests of this form, whatever the row",
+        "check --base-url, and ask who runs a gateway before it; no row is charged with it",
+    ),
     "redirected": StopReason(
         "the base URL answers with a redirect, which is not followed",
         "give the final address with --base-url (https, no trailing path)",
@@ -210,6 +214,10 @@ def stop_error(reason: str, *, detail: str = "", message: str = "") -> RunStoppe
     return RunStopped(told, reason=reason, hint=found.hint, passes=found.passes)
 
 
+FORM = frozenset({406, 411, 415, 417, 426, 428, 431})
+"""What answers say of a request's headers (RFC 9110 section 15.5, RFC 6585): all are alike."""
+
+
 def turned_away(http_status: int, *, of_api: bool) -> str:
     """The reason of a run in which every row is turned away like this."""
     if http_status in {404, 405}:
@@ -218,6 +226,8 @@ def turned_away(http_status: int, *, of_api: bool) -> str:
         return "unauthorised"
     if 300 <= http_status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
         return "redirected"
+    if of_api and http_status in FORM:
+        return "request_not_taken"
     return "forbidden" if of_api else "something_else_answers"
 
 

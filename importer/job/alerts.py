@@ -187,6 +187,7 @@ def body(end: RunEnd, told: State = WELL) -> str:
 
 
 _GRAVER = {
+    "older": "customers that an input of an earlier run would change back",
     "respelt": "references in another spelling that would become second customers",
     "lost_fields": "fields that no record has any more",
 }

@@ -7,19 +7,15 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from importer.errors import InvalidFound, RunStopped
-from importer.job.finish import NOT_TYPED, exit_code, write_all
+from importer.job.finish import NOT_TYPED, exit_code
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer
-from importer.job.run import TOO_MANY_INVALID, Finished
-from importer.job.signals import leave_at_once, watch
-from importer.job.source_reading import mapping_file, read_sources
-from importer.job.volume import VOLUME_GUARD
-from importer.job.world import World, iso, new_run_id
+from importer.job.run import TOO_MANY_INVALID, Finished, Job
+from importer.job.volume import SPELT_ALIKE, VOLUME_GUARD
+from importer.job.world import World
 from importer.plan.make import settle_duplicates, would_create
-from importer.plan.staging import Staging
-from importer.plan.volume_guard import empty_input
-from importer.results.summary import Summary, report
-from importer.results.workspace import Workspace
+from importer.plan.volume_guard import empty_input, of_twins, twins_within
+from importer.results.summary import report
 
 if TYPE_CHECKING:
     from importer.job.finish import Typed
@@ -47,44 +43,26 @@ def check(
         Interrupted: a signal came.
     """
     world, observer = world or World(), observer or Observer()
-    began, since = world.clock.now(), world.monotonic()
-    run_id = new_run_id(began)
-    summary = Summary(run_id, "check", "", began, iso(began), inputs.shown_sources)
-    summary.mapping = mapping_file(inputs.config)
-    observer.started(run_id, "check", "")
+    job = Job("check", inputs, world=world, observer=observer)
+    summary = job.summary
     with ExitStack() as stack:
-        stack.enter_context(watch(leave_at_once))
-        workspace = stack.enter_context(Workspace(inputs.out, run_id))
-        staging = Staging(workspace.partial / "staging.db")
-        stack.callback(staging.close)
+        job.open(stack)
         started = time.perf_counter()
-        read = read_sources(inputs, staging, world, observer, workspace.partial)
-        summary.warnings += read.warnings
-        summary.transforms = [one._asdict() for one in read.transforms]
+        read, staging = job.read(), job.staging
         settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
-        counts = staging.counts()
-        observer.verified(read.records, counts.get("invalid", 0))
+        observer.verified(read.records, staging.counts().get("invalid", 0))
+        if alike := of_twins(twins_within(staging.references)):
+            job.warn(SPELT_ALIKE, alike)
         would_create(staging)
         if not read.records:
-            summary.warnings.append(empty_input().text)
-            observer.warning(VOLUME_GUARD, empty_input().text)
+            job.warn(VOLUME_GUARD, empty_input().text)
         summary.seconds["read"] = round(time.perf_counter() - started, 3)
-        stopped = _first_invalid(read) or _stop_rule(inputs, read, staging, observer, summary)
+        stopped = _first_invalid(read) or _stop_rule(job, read)
         summary.exit_code = stopped.exit_code if stopped else exit_code(staging.counts())
         if stopped is not None:
             summary.stopped_by = stopped.reason
             summary.stop_message, summary.stop_hint = stopped.message, stopped.hint
-        results = write_all(
-            workspace,
-            staging,
-            read,
-            summary,
-            world.clock,
-            elapsed=lambda: world.monotonic() - since,
-            observer=observer,
-            typed=typed,
-            with_report=not inputs.no_report,
-        )
+        results = job.write(read, typed)
     observer.finished(summary, str(results))
     return Finished(summary, results, stopped)
 
@@ -102,18 +80,16 @@ def _first_invalid(read: Input) -> RunStopped | None:
     )
 
 
-def _stop_rule(
-    inputs: InputSettings, read: Input, staging: Staging, observer: Observer, summary: Summary
-) -> RunStopped | None:
+def _stop_rule(job: Job, read: Input) -> RunStopped | None:
     """Whether a run would send nothing; it is an error here where ``--max-errors`` was given."""
-    limit = inputs.max_errors or DEFAULT_LIMIT
-    trouble = too_many(limit, read.tallies(staging.figures.invalid_by_source()))
+    asked = job.inputs.max_errors
+    trouble = too_many(
+        asked or DEFAULT_LIMIT, read.tallies(job.staging.figures.invalid_by_source())
+    )
     if not trouble:
         return None
-    if inputs.max_errors is not None:
+    if asked is not None:
         hint = "a run with this --max-errors would send nothing; see the groups of errors"
         return RunStopped(trouble, reason=TOO_MANY_INVALID, hint=hint)
-    text = f"{trouble}: a run would send nothing (run --max-errors 100% would)"
-    summary.warnings.append(text)
-    observer.warning(TOO_MANY_INVALID, text)
+    job.warn(TOO_MANY_INVALID, f"{trouble}: a run would send nothing (run --max-errors 100% would)")
     return None

@@ -6,7 +6,15 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.creating import STORED_OTHERWISE
-from importer.delivery.protocol.states import Done, Origin, Rejected, State, Synced, UpdateState
+from importer.delivery.protocol.states import (
+    SHARED_ID,
+    Done,
+    Origin,
+    Rejected,
+    State,
+    Synced,
+    UpdateState,
+)
 from importer.errors import BugFound, ExitCode, LedgerFailed, UsageError
 from importer.job.world import iso
 from importer.ledger.run_table import LONGEST_TRY, MOST_TRIES, SETTLED
@@ -96,33 +104,38 @@ def _outcome(
             return Outcome.UNSETTLED, "", "not_reached", why
 
 
-SHARED_ID = "shared_id"
-"""Error code of a row whose id Moment gave to another reference of the account as well."""
 _FEW = 50_000
 """Ids that are looked for among all; of more, all that the account has are grouped."""
 
 
-def doubt_shared_ids(staging: Staging, ledger: Ledger, run_id: str) -> str:
+def doubt_shared_ids(
+    staging: Staging, reader: Ledger, ledger: Ledger, run_id: str, now: float
+) -> str:
     """Make conflicts of rows whose ids are others' too; what is to be said of it, "" for nothing.
 
     Two references with one id are one customer at Moment: at least one of them is not there, and
-    what is written for one of them changes the other.
+    what is written for one of them changes the other. ``ledger`` notes it, for the nights to come.
 
     Raises:
-        LedgerFailed: the ledger cannot be read.
+        LedgerFailed: the ledger cannot be read, or written.
     """
-    found = ledger.shared_ids(run_id, staging.ids_settled(_FEW))
+    settled = staging.ids_settled(_FEW)
+    if settled == [] and not reader.follows_a_cut(run_id):
+        return ""
+    found = reader.shared_ids(run_id, settled)
     shared = [
         (one.customer_id, f"Moment gave the id of this row to {_sharers(one)}") for one in found
     ]
     if not shared:
         return ""
+    ledger.doubt([customer_id for customer_id, _ in shared], run_id=run_id, now=now)
     rows, number = staging.doubt(shared, SHARED_ID), len(shared)
     ids = "1 id" if number == 1 else f"{number:,} ids"
     told = "1 row" if rows == 1 else f"{rows:,} rows"
     return (
         f"Moment gave {ids} to several references each, which cannot all be in Moment: {told} of"
         f" this input ({SHARED_ID} in results.csv); nothing is sent again by itself, ask Moment"
+        " (--retry-rejected asks it whose they are)"
     )
 
 

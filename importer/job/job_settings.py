@@ -21,6 +21,7 @@ from importer.job.limit import (
     DEFAULT_CHANGED,
     DEFAULT_FEWER,
     DEFAULT_NEW,
+    DEFAULT_OLDER,
     DEFAULT_VANISHED,
     ErrorLimit,
     parse_bound,
@@ -577,6 +578,9 @@ class DeliverySettings:
     max_new: ErrorLimit = _guard_bound(DEFAULT_NEW, "new", "new references")
     max_vanished: ErrorLimit = _guard_bound(
         DEFAULT_VANISHED, "vanished", "vanished customers, where they are marked"
+    )
+    max_older: ErrorLimit = _guard_bound(
+        DEFAULT_OLDER, "older", "customers that an input of an earlier run would change back"
     )
     update: str = setting(
         "",

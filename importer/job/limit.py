@@ -55,6 +55,7 @@ DEFAULT_FEWER = ErrorLimit(percent=Decimal(20), tolerated=10)
 DEFAULT_CHANGED = ErrorLimit(percent=Decimal(30), tolerated=10)
 DEFAULT_NEW = ErrorLimit(percent=Decimal(25), tolerated=50)
 DEFAULT_VANISHED = ErrorLimit(percent=Decimal(5), tolerated=10)
+DEFAULT_OLDER = ErrorLimit(percent=Decimal(0), tolerated=10)
 """What the volume guard still takes for a usual night (plan.volume_guard)."""
 
 

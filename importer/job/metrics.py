@@ -57,6 +57,7 @@ METRICS = {
     "importer_guard_vanished": Meaning("Customers of the series that the input no longer has."),
     "importer_guard_respelt": Meaning("New references that are known in another spelling, if any."),
     "importer_guard_lost_fields": Meaning("Fields that no record has any more, if any."),
+    "importer_guard_older": Meaning("Customers that an older input would change back, if any."),
     "importer_ledger_customers": Meaning("Customers of the account in the ledger.", "state"),
 }
 """Every metric."""

@@ -219,7 +219,9 @@ def _canonical(document: dict[str, Any]) -> bytes:
 
 SHOWN = 12
 """Digits of a digest that a message shows."""
-FREE = frozenset({"ca_bundle", "config", "fail_fast", "mapping", "out", "shard", "sources"})
+FREE = frozenset(
+    {"ca_bundle", "config", "fail_fast", "mapping", "no_report", "out", "shard", "sources"}
+)
 """Fields of ``InputSettings`` that do not decide what a run does; the files are held apart."""
 DECIDING = ("account", "base_url", "ledger", "retry_rejected", "update")
 """Fields of ``DeliverySettings`` that do."""
@@ -245,10 +247,8 @@ class NoPlan:
     begins: tuple[str, str] | None = None
     """What the ledger notes of a run that follows a plan: its digest, the version planned on."""
 
-    def check_files(
-        self, inputs: InputSettings, delivery: DeliverySettings, mode: str, mapping: str = ""
-    ) -> None:
-        """The settings and the files are those that were planned; ``mapping`` is a file's name."""
+    def check_files(self, inputs: InputSettings, delivery: DeliverySettings, mode: str) -> None:
+        """The settings and the files are those that were planned; ``mode`` is the key's."""
 
     def check_ledger(self, ledger: Ledger, observer: Observer) -> None:
         """The ledger is as planned, or was moved by runs of this plan alone."""
@@ -273,11 +273,9 @@ class PlanGuard(NoPlan):
         self.begins = (self.digest, plan.ledger_version)
         self._begun = False
 
-    def check_files(
-        self, inputs: InputSettings, delivery: DeliverySettings, mode: str, mapping: str = ""
-    ) -> None:
+    def check_files(self, inputs: InputSettings, delivery: DeliverySettings, mode: str) -> None:
         """See ``NoPlan``."""
-        found = [*self._settings(inputs, delivery, mode), *self._files(inputs, mapping)]
+        found = [*self._settings(inputs, delivery, mode), *self._files(inputs)]
         if found:
             raise self._moved("; ".join(found))
 
@@ -325,8 +323,8 @@ class PlanGuard(NoPlan):
             found.append(f"the settings: the sources were {shown}")
         return found
 
-    def _files(self, inputs: InputSettings, mapping: str) -> list[str]:
-        found = []
+    def _files(self, inputs: InputSettings) -> list[str]:
+        found, mapping = [], str(inputs.config or "")
         names = {one.name for one in self._plan.sources} & set(inputs.sources)
         for source in self._plan.sources:
             if source.name in names:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from importer import __version__
 from importer.errors import UsageError
@@ -22,7 +22,7 @@ from importer.job.plan_guard import (
 from importer.job.run import open_memo, refuse_alone, stop_rule
 from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
-from importer.job.volume import VOLUME_GUARD, VolumeCheck
+from importer.job.volume import SPELT_ALIKE, VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
 from importer.ledger.account import NOTHING_YET, Account
 from importer.ledger.interface import NoLedger, OlderLedger
@@ -33,7 +33,7 @@ from importer.plan.forecast import Forecast, forecast
 from importer.plan.make import make_plan, settle_duplicates
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
-from importer.plan.volume_guard import empty_input
+from importer.plan.volume_guard import OLDER_INPUT, empty_input, of_twins, twins_within
 from importer.results.workspace import Workspace
 from importer.values import value
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from importer.errors import ExitCode, RunStopped
     from importer.job.job_settings import DeliverySettings, InputSettings
+    from importer.job.source_reading import Input
     from importer.ledger.address import LedgerAddress
     from importer.ledger.ledger import Ledger
     from importer.mapping.transform_report import Transformed
@@ -163,31 +164,7 @@ def _look(
         observer.verified(read.records, staging.counts().get("invalid", 0))
         stopped_by = stop_rule(inputs, read, staging)
         input_sha256 = digest_of(staging) if digests else ""
-        vanished = to_mark = 0
-        drifts = False
-        if ledger is not None:
-            volume = VolumeCheck(ledger, inputs, delivery)
-            met = make_plan(
-                staging,
-                ledger,
-                retry_rejected=delivery.retry_rejected,
-                series=volume.runs,
-                updates=delivery.updates,
-            )
-            look = volume.look(staging, read, met)
-            vanished = look.vanished
-            if drifts := bool(look.drifts):
-                observer.warning(VOLUME_GUARD, look.words)
-            if not inputs.shard.is_whole:
-                read = replace(read, records=staging.keep(inputs.shard))
-                vanished = volume.keep(inputs.shard, staging, look)
-            to_mark = volume.marking.open if volume.marking is not None else 0
-        else:
-            if not read.records and not delivery.incremental:
-                drifts = True
-                observer.warning(VOLUME_GUARD, empty_input().text)
-            if not inputs.shard.is_whole:
-                read = replace(read, records=staging.keep(inputs.shard))
+        read, volume = _compare(inputs, delivery, ledger, staging, read, observer)
         rows_sha256 = digest_of(staging) if digests else ""
         made = forecast(staging, ledger)
         errors = tuple(staging.figures.error_codes())
@@ -210,10 +187,63 @@ def _look(
         version,
         stopped_by=stopped_by,
         transforms=read.transforms,
-        vanished=vanished,
-        to_mark=to_mark,
-        drifts=drifts,
+        vanished=volume.vanished,
+        to_mark=volume.to_mark,
+        drifts=volume.drifts,
     )
+
+
+class _Volume(NamedTuple):
+    """The input beside the last one; the fields are those of ``Planning``."""
+
+    drifts: bool
+    vanished: int = 0
+    to_mark: int = 0
+
+
+def _compare(  # noqa: PLR0917
+    inputs: InputSettings,
+    delivery: DeliverySettings,
+    ledger: Ledger | None,
+    staging: Staging,
+    read: Input,
+    observer: Observer,
+) -> tuple[Input, _Volume]:
+    """Note what is to be done with each row, and ask the volume guard; of a shard, its share."""
+    shard = inputs.shard
+    if ledger is None:
+        drifts = not read.records and not delivery.incremental
+        if drifts:
+            observer.warning(VOLUME_GUARD, empty_input().text)
+        _warn_of_alike(of_twins(twins_within(staging.references)), observer)
+        if not shard.is_whole:
+            read = replace(read, records=staging.keep(shard))
+        return read, _Volume(drifts)
+    check = VolumeCheck(ledger, inputs, delivery)
+    met = make_plan(
+        staging,
+        ledger,
+        retry_rejected=delivery.retry_rejected,
+        series=check.runs,
+        updates=delivery.updates,
+    )
+    look = check.look(staging, read, met)
+    vanished = look.vanished
+    if look.drifts:
+        observer.warning(VOLUME_GUARD, look.words)
+    if look.remark:
+        observer.warning(OLDER_INPUT, look.remark)
+    _warn_of_alike(look.alike, observer)
+    if not shard.is_whole:
+        read = replace(read, records=staging.keep(shard))
+        vanished = check.keep(shard, staging, look)
+    to_mark = check.marking.open if check.marking is not None else 0
+    return read, _Volume(bool(look.drifts), vanished, to_mark)
+
+
+def _warn_of_alike(text: str, observer: Observer) -> None:
+    if text:
+        observer.warning(SPELT_ALIKE, text)
 
 
 def _open(

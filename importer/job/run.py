@@ -7,18 +7,18 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
 from importer import __version__
 from importer.clock import CLOCK_WRONG, behind, jumped
 from importer.delivery.around import loop_options
+from importer.delivery.protocol.states import SHARED_ID
 from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
 from importer.job.deliver import Delivered, Delivery
 from importer.job.finish import (
     NOT_TYPED,
-    SHARED_ID,
     by_field,
     doubt_shared_ids,
     exit_code,
@@ -32,7 +32,7 @@ from importer.job.observer import Observer, Progress
 from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
-from importer.job.volume import VOLUME_GUARD, VolumeCheck
+from importer.job.volume import SPELT_ALIKE, VOLUME_GUARD, VolumeCheck
 from importer.job.world import iso, new_run_id, real_world
 from importer.ledger.account import Account
 from importer.ledger.interface import Share
@@ -42,13 +42,15 @@ from importer.plan.forecast import conflicts_by_field, forecast
 from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
+from importer.plan.volume_guard import OLDER_INPUT
 from importer.results.summary import Summary
 from importer.results.timeline import Timeline
 from importer.results.workspace import Workspace
+from importer.shard import WHOLE, Shard
+from importer.values import value
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from importer.clock import Clock
@@ -57,13 +59,11 @@ if TYPE_CHECKING:
     from importer.job.finish import Typed
     from importer.job.job_settings import DeliverySettings, InputSettings
     from importer.job.source_reading import Input
-    from importer.job.volume import Look
     from importer.job.world import World
     from importer.ledger.address import LedgerAddress
-    from importer.ledger.interface import Lease, LedgerReader
+    from importer.ledger.interface import Lease
     from importer.ledger.ledger import Ledger
     from importer.rows.memo import Memo
-    from importer.shard import Shard
 
 _DAY = 86_400.0
 TOO_MANY_INVALID = "too_many_invalid"
@@ -86,7 +86,7 @@ class Finished:
         return ExitCode(self.summary.exit_code)
 
 
-def run(  # noqa: PLR0915 - the whole job in one straight line
+def run(
     inputs: InputSettings,
     delivery: DeliverySettings,
     key: ApiKey,
@@ -116,229 +116,423 @@ def run(  # noqa: PLR0915 - the whole job in one straight line
         LedgerInUse: another run holds the ledger.
         Interrupted: a signal ended the run at once.
     """
-    world, observer = world or real_world(inputs.ca_bundle), observer or Observer()
-    account = Account(delivery.base_url, key.mode, delivery.account)
-    began, since = world.clock.now(), world.monotonic()
-    shard = inputs.shard
-    refuse_alone(shard, delivery.ledger)
-    run_id = new_run_id(began, shard)
-    summary = Summary(run_id, "run", account.label, began, iso(began), inputs.shown_sources)
-    summary.shard = "" if shard.is_whole else str(shard)
-    summary.mapping = mapping_file(inputs.config)
-    summary.dry_run = delivery.dry_run
-    observer.started(run_id, "run", account.label)
+    refuse_alone(inputs.shard, delivery.ledger)
     plan = plan or NoPlan()
-    summary.plan = plan.digest
-    plan.check_files(inputs, delivery, key.mode, str(inputs.config or ""))
-    check_engine(delivery)
+    world, observer = world or real_world(inputs.ca_bundle), observer or Observer()
+    job = _Run(inputs, delivery, key, world=world, observer=observer, plan=plan)
     with ExitStack() as stack:
-        stack.enter_context(watch(leave_at_once))
-        workspace = stack.enter_context(Workspace(inputs.out, run_id))
-        staging = Staging(workspace.partial / "staging.db")
-        stack.callback(staging.close)
-        remembers = delivery.ledger.path if shard.is_whole else None
-        stack.enter_context(_forgetting_bugs(remembers))
+        job.open(stack)
+        stack.enter_context(job.forgetting_bugs())
         # Shards share a ledger because they have one input: that is known once it was read.
-        reading = partial(
-            _read,
-            inputs,
-            staging,
-            workspace,
-            summary,
-            world=world,
-            observer=observer,
-            ledger=remembers,
-        )
-        read = None if shard.is_whole else reading()
-        common = "" if read is None else digest_of(staging)
-        share = None if shard.is_whole else Share(common, shard.index, shard.of)
-        lease = stack.enter_context(
-            hold(delivery.ledger, account, run_id=run_id, started_at=began, share=share)
-        )
-        ledger = stack.enter_context(
-            open_ledger(
-                delivery.ledger,
-                account,
-                safeguards=world.safeguards,
-                connect=world.connect,
-                lease=lease,
-            )
-        )
-        digest = check_key(ledger, key, delivery, confirm_key)
-        reader = stack.enter_context(
-            open_ledger(delivery.ledger, account, read_only=True, connect=world.connect)
-        )
-        open_other = partial(open_ledger, delivery.ledger, read_only=True, connect=world.connect)
-        if (doubted := doubt(ledger, open_other, key.secret)) is not None:
-            _settle(doubted, delivery, confirm_account, observer)
-        plan.check_ledger(ledger, observer)
-        last_began = max((one.started_at for one in ledger.runs(1)), default=began)
-        _tell_clock(summary, observer, behind(began, last_began))
-        read = read or reading()
-        with _timed(summary, "plan"):
-            settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
-            observer.verified(read.records, staging.counts().get("invalid", 0))
-            plan.check_input(staging)
-            delivered = Delivered(stopped_by=stop_rule(inputs, read, staging))
-            volume = VolumeCheck(reader, inputs, delivery)
-            met = make_plan(
-                staging,
-                reader,
-                retry_rejected=delivery.retry_rejected,
-                series=volume.runs,
-                updates=delivery.updates,
-            )
-            plan.check_rows(staging, reader)
-            look = volume.look(staging, read, met)
-            summary.vanished = _guard(look, volume, delivered, observer)
-            summary.series, summary.volume = volume.series, look.figures
-            if not shard.is_whole:
-                # Of the whole input all is known by now; what is told from here on is the share.
-                read = replace(read, records=staging.keep(shard))
-                summary.vanished = volume.keep(shard, staging, look, common)
-            if delivery.dry_run and delivered.stopped_by is None:
-                if delivery.updates.rules:
-                    foreseen = forecast(staging, reader).updated_fields
-                    summary.fields = by_field(would_update=foreseen)
-                would_deliver(staging, reader)
-            counts = staging.counts()
-            undecided = counts.pop("", 0)
-            to_deliver = undecided if delivered.stopped_by is None else 0
-            observer.planned(counts, to_deliver)
-        ledger.begin_run(
-            run_id,
-            started_at=began,
-            command=("dry run" if delivery.dry_run else "run") + f" {summary.shard}".rstrip(),
-            version=__version__,
-            key_digest=digest,
-            sources=inputs.shown_sources,
-            series=volume.series,
-            plan=plan.begins,
-        )
-        stack.enter_context(_noting_failure(ledger, run_id, world.clock))
+        read = None if inputs.shard.is_whole else job.read_input()
+        held = job.open_ledger(stack, confirm_key, confirm_account)
+        plan.check_ledger(held.ledger, observer)
+        job.tell_clock(behind(job.began, held.last_began))
+        read = read or job.read_input()
+        with job.timed("plan"):
+            planned = job.plan_rows(held, read)
+        job.begin(held, planned)
+        stack.enter_context(_noting_failure(held.ledger, job.summary.run_id, world.clock))
         timeline = Timeline()
-        pipeline = partial(
-            Delivery,
-            staging,
-            ledger,
-            reader,
-            run_id=run_id,
-            base_url=delivery.base_url,
-            api_key=key.secret,
-            settings=delivery,
-            world=world,
-            observer=observer,
-            timeline=timeline,
-            user_agent=f"importer/{__version__}",
-            engine=_engine(
-                delivery,
-                bundle=inputs.ca_bundle,
-                account=account,
-                lease=lease,
-                key_digest=digest,
-                reader=reader,
-                world=world,
-                observer=observer,
-            ),
-            shared=stack.enter_context(open_rate(delivery.ledger, account.base_url, key.secret)),
-        )
-        if to_deliver:
-            total = min(to_deliver, delivery.limit or to_deliver)
-            with _timed(summary, "deliver"), _not_in_vain():
-                delivered = _deliver(pipeline(progress=Progress(total=total)))
-        is_whole = delivery.limit is None or to_deliver <= delivery.limit
-        if (marking := volume.marking) is not None:
-            if marking.open and is_whole and not delivery.dry_run and _went_through(delivered):
-                work = marking.work(volume.vanished(staging))
-                marks = pipeline(progress=Progress(total=marking.open), work=work)
-                with _timed(summary, "mark"), _not_in_vain():
-                    delivered = delivered.and_then(_deliver(marks))
-            summary.marked = {word: number for word, number in marking.counts.items() if number}
-        summary.stages["results"] = time.time()
+        delivered = job.deliver(held, planned, timeline, stack)
+        job.summary.stages["results"] = time.time()
         stack.enter_context(watch(partial(_second_leaves, delivered)))
         stack.enter_context(_not_in_vain())
-        wall, steady = world.clock.now() - began, world.monotonic() - since
-        _tell_clock(summary, observer, jumped(wall, steady))
-        _fill_in(staging, reader, delivered, delivery.limit)
-        with suppress(LedgerFailed):  # Told by then: it cannot be read at all.
-            if to_deliver and (shared := doubt_shared_ids(staging, reader, run_id)):
-                summary.warnings.append(shared)
-                observer.warning(SHARED_ID, shared)
-        _note_end(
-            ledger,
-            summary,
-            delivered,
-            staging.counts(),
-            now=world.clock.now(),
-            # A clock that is years ahead once must not take the history away.
-            keep_since=min(began, last_began) - delivery.keep_history * _DAY,
-            delivery=delivery,
-            # After a canary (--limit) most references are still new: it is no measure.
-            measure=volume.measure if is_whole and not delivery.dry_run else None,
-            marks=marking.failures if marking is not None else {},
-            cut=delivery.limit is not None and to_deliver > delivery.limit,
-            in_vain=partial(tried_in_vain, ledger, staging),
-            observer=observer,
-        )
-        with suppress(LedgerFailed):
-            summary.ledger = reader.totals()
-        conflicts = partial(conflicts_by_field, staging, reader, delivery.updates)
-        _tell_delivery(summary, delivered, timeline, conflicts)
-        results = write_all(
-            workspace,
-            staging,
-            read,
-            summary,
-            world.clock,
-            elapsed=lambda: world.monotonic() - since,
-            observer=observer,
-            typed=typed,
-            vanished=volume.listed(staging) if summary.vanished else None,
-            timeline=timeline,
-            with_report=not inputs.no_report,
-        )
-    observer.finished(summary, str(results))
-    return Finished(summary, results, delivered.stopped_by)
+        job.settle(held, planned, delivered, timeline)
+        vanished = planned.volume.listed(job.staging) if job.summary.vanished else None
+        results = job.write(planned.read, typed, vanished=vanished, timeline=timeline)
+    observer.finished(job.summary, str(results))
+    return Finished(job.summary, results, delivered.stopped_by)
 
 
-def _tell_clock(summary: Summary, observer: Observer, text: str) -> None:
-    """Warn of the clock, where there is something to be said."""
-    if text:
-        summary.warnings.append(text)
-        observer.warning(CLOCK_WRONG, text)
+class Job:
+    """What the stages of a run, or of a check, share: what to read, and where results go."""
 
+    def __init__(
+        self,
+        command: str,
+        inputs: InputSettings,
+        *,
+        world: World,
+        observer: Observer,
+        account: str = "",
+        shard: Shard = WHOLE,
+    ) -> None:
+        self.inputs = inputs
+        self.world = world
+        self.observer = observer
+        self.began, self.since = world.clock.now(), world.monotonic()
+        run_id = new_run_id(self.began, shard)
+        began_at = iso(self.began)
+        self.summary = Summary(run_id, command, account, self.began, began_at, inputs.shown_sources)
+        self.summary.mapping = mapping_file(inputs.config)
+        observer.started(run_id, command, account)
 
-def _read(
-    inputs: InputSettings,
-    staging: Staging,
-    workspace: Workspace,
-    summary: Summary,
-    *,
-    world: World,
-    observer: Observer,
-    ledger: Path | None,
-) -> Input:
-    """Read the sources; ``ledger`` is the file beside which lies what is remembered of them."""
-    with _timed(summary, "read"), ExitStack() as stack:
-        memo = None if ledger is None else partial(open_memo, ledger, stack, world, writes=True)
-        read = read_sources(inputs, staging, world, observer, workspace.partial, memo=memo)
-        summary.warnings += read.warnings
-        summary.transforms = [one._asdict() for one in read.transforms]
-    return read
+    def open(self, stack: ExitStack) -> None:
+        """Have places for the results and for what is staged, until the stack is closed."""
+        stack.enter_context(watch(leave_at_once))
+        self.workspace = stack.enter_context(Workspace(self.inputs.out, self.summary.run_id))
+        self.staging = Staging(self.workspace.partial / "staging.db")
+        stack.callback(self.staging.close)
 
+    def warn(self, code: str, text: str) -> None:
+        """Tell of something odd, now and in the results."""
+        self.summary.warnings.append(text)
+        self.observer.warning(code, text)
 
-@contextmanager
-def _forgetting_bugs(ledger: Path | None) -> Iterator[None]:
-    """Where importer is wrong, what it remembers may be: the next run judges every row."""
-    try:
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Note when this stage began, and how long it took."""
+        self.summary.stages[stage], began = time.time(), time.perf_counter()
         yield
-    except BugFound:
-        if ledger is not None:
-            from importer.job.memo_file import memo_of  # noqa: PLC0415 - as below
+        self.summary.seconds[stage] = round(time.perf_counter() - began, 3)
 
-            with suppress(OSError):
-                memo_of(ledger).unlink(missing_ok=True)
-        raise
+    def read(self, memo: Callable[[], Memo] | None = None) -> Input:
+        """Read all sources; ``memo`` as ``read_sources`` has it."""
+        scratch = self.workspace.partial
+        read = read_sources(
+            self.inputs, self.staging, self.world, self.observer, scratch, memo=memo
+        )
+        self.summary.warnings += read.warnings
+        self.summary.transforms = [one._asdict() for one in read.transforms]
+        return read
+
+    def write(
+        self,
+        read: Input,
+        typed: Typed,
+        *,
+        vanished: Iterable[tuple[str, str, str]] | None = None,
+        timeline: Timeline | None = None,
+    ) -> Path:
+        """Write and publish the results, as ``write_all`` does."""
+        return write_all(
+            self.workspace,
+            self.staging,
+            read,
+            self.summary,
+            self.world.clock,
+            elapsed=lambda: self.world.monotonic() - self.since,
+            observer=self.observer,
+            typed=typed,
+            vanished=vanished,
+            timeline=timeline,
+            with_report=not self.inputs.no_report,
+        )
+
+
+@value
+class _Held:
+    """The ledger of a run, which holds it."""
+
+    ledger: Ledger
+    """It alone writes."""
+    reader: Ledger
+    lease: Lease
+    key_digest: str
+    last_began: float
+    """When the run before this one began, in seconds since the epoch."""
+
+
+@value
+class _Planned:
+    """What is to be done with the input."""
+
+    read: Input
+    """Of a shard, its share."""
+    volume: VolumeCheck
+    to_deliver: int
+    """Rows; none where a rule stopped the run."""
+    is_cut: bool
+    """``--limit`` leaves some of them for later."""
+    stopped_by: RunStopped | None
+    """Why nothing may be sent."""
+
+
+class _Run(Job):
+    """A run; each stage is a method, and they are called in the order in which they stand."""
+
+    def __init__(
+        self,
+        inputs: InputSettings,
+        delivery: DeliverySettings,
+        key: ApiKey,
+        *,
+        world: World,
+        observer: Observer,
+        plan: NoPlan,
+    ) -> None:
+        self._delivery = delivery
+        self._key = key
+        self._plan = plan
+        self._account = Account(delivery.base_url, key.mode, delivery.account)
+        self._shard = shard = inputs.shard
+        label = self._account.label
+        super().__init__("run", inputs, world=world, observer=observer, account=label, shard=shard)
+        self.summary.shard = "" if shard.is_whole else str(shard)
+        self.summary.dry_run = delivery.dry_run
+        self.summary.plan = plan.digest
+        self._common = ""
+        """Digest of the input that all shards have; "" for a run of the whole."""
+        plan.check_files(inputs, delivery, key.mode)
+        check_engine(delivery)
+
+    @property
+    def _remembers(self) -> Path | None:
+        """The file beside which lies what is remembered of rows; none of shards and databases."""
+        return self._delivery.ledger.path if self._shard.is_whole else None
+
+    @contextmanager
+    def forgetting_bugs(self) -> Iterator[None]:
+        """Where importer is wrong, what it remembers may be: the next run judges every row."""
+        try:
+            yield
+        except BugFound:
+            if self._remembers is not None:
+                from importer.job.memo_file import memo_of  # noqa: PLC0415 - as in open_memo
+
+                with suppress(OSError):
+                    memo_of(self._remembers).unlink(missing_ok=True)
+            raise
+
+    def read_input(self) -> Input:
+        """Read the sources."""
+        path = self._remembers
+        with self.timed("read"), ExitStack() as stack:
+            memo = (
+                None if path is None else partial(open_memo, path, stack, self.world, writes=True)
+            )
+            read = self.read(memo)
+        if not self._shard.is_whole:
+            self._common = digest_of(self.staging)
+        return read
+
+    def open_ledger(
+        self,
+        stack: ExitStack,
+        confirm_key: Callable[[], bool],
+        confirm_account: Callable[[str], bool],
+    ) -> _Held:
+        """Keep other runs away, and make sure that the ledger is this merchant's."""
+        address, account, shard = self._delivery.ledger, self._account, self._shard
+        run_id, connect = self.summary.run_id, self.world.connect
+        share = None if shard.is_whole else Share(self._common, shard.index, shard.of)
+        lease = stack.enter_context(
+            hold(address, account, run_id=run_id, started_at=self.began, share=share)
+        )
+        safeguards = self.world.safeguards
+        ledger = stack.enter_context(
+            open_ledger(address, account, safeguards=safeguards, connect=connect, lease=lease)
+        )
+        digest = check_key(ledger, self._key, self._delivery, confirm_key)
+        reader = stack.enter_context(open_ledger(address, account, read_only=True, connect=connect))
+        open_other = partial(open_ledger, address, read_only=True, connect=connect)
+        if (doubted := doubt(ledger, open_other, self._key.secret)) is not None:
+            _settle(doubted, self._delivery, confirm_account, self.observer)
+        last_began = max((one.started_at for one in ledger.runs(1)), default=self.began)
+        return _Held(ledger, reader, lease, digest, last_began)
+
+    def tell_clock(self, text: str) -> None:
+        """Warn of the clock, where there is something to be said."""
+        if text:
+            self.warn(CLOCK_WRONG, text)
+
+    def plan_rows(self, held: _Held, read: Input) -> _Planned:
+        """Decide on every row; nothing is sent where a stop rule says so."""
+        reader = held.reader
+        inputs, delivery, staging, summary = self.inputs, self._delivery, self.staging, self.summary
+        settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
+        self.observer.verified(read.records, staging.counts().get("invalid", 0))
+        self._plan.check_input(staging)
+        volume = VolumeCheck(reader, inputs, delivery)
+        stopped_by = stop_rule(inputs, read, staging)
+        met = make_plan(
+            staging,
+            reader,
+            retry_rejected=delivery.retry_rejected,
+            series=volume.runs,
+            updates=delivery.updates,
+        )
+        self._plan.check_rows(staging, reader)
+        look = volume.look(staging, read, met)
+        if look.alike:
+            self.warn(SPELT_ALIKE, look.alike)
+        if stopped_by is None:
+            stopped_by = volume.stop_rule(look)
+            if look.drifts and stopped_by is None:
+                self.warn(VOLUME_GUARD, f"{look.words}: accepted")
+            if look.remark:
+                self.warn(OLDER_INPUT, look.remark)
+        summary.vanished = look.vanished
+        summary.series, summary.volume = volume.series, look.figures
+        summary.input_of = look.input_of
+        if not self._shard.is_whole:
+            # Of the whole input all is known by now; what is told from here on is the share.
+            read = replace(read, records=staging.keep(self._shard))
+            summary.vanished = volume.keep(self._shard, staging, look, self._common)
+        if delivery.dry_run and stopped_by is None:
+            if delivery.updates.rules:
+                foreseen = forecast(staging, reader).updated_fields
+                summary.fields = by_field(would_update=foreseen)
+            would_deliver(staging, reader)
+        counts = staging.counts()
+        undecided = counts.pop("", 0)
+        to_deliver = undecided if stopped_by is None else 0
+        self.observer.planned(counts, to_deliver)
+        is_cut = delivery.limit is not None and to_deliver > delivery.limit
+        return _Planned(read, volume, to_deliver, is_cut, stopped_by)
+
+    def begin(self, held: _Held, planned: _Planned) -> None:
+        """Note in the ledger that the run begins; from here on it says there how it ends."""
+        command = "dry run" if self._delivery.dry_run else "run"
+        delivers = planned.stopped_by is None and not self._delivery.dry_run
+        held.ledger.begin_run(
+            self.summary.run_id,
+            started_at=self.began,
+            command=f"{command} {self.summary.shard}".rstrip(),
+            version=__version__,
+            key_digest=held.key_digest,
+            sources=self.inputs.shown_sources,
+            series=planned.volume.series,
+            content=planned.volume.content if delivers else "",
+            plan=self._plan.begins,
+        )
+
+    def deliver(
+        self, held: _Held, planned: _Planned, timeline: Timeline, stack: ExitStack
+    ) -> Delivered:
+        """Send what is to be sent; then, if all went through, mark who has vanished."""
+        delivery, address = self._delivery, self._delivery.ledger
+        rate = open_rate(address, self._account.base_url, self._key.secret)
+        make = partial(
+            Delivery,
+            self.staging,
+            held.ledger,
+            held.reader,
+            run_id=self.summary.run_id,
+            base_url=delivery.base_url,
+            api_key=self._key.secret,
+            settings=delivery,
+            world=self.world,
+            observer=self.observer,
+            timeline=timeline,
+            user_agent=f"importer/{__version__}",
+            engine=self._engine(held),
+            shared=stack.enter_context(rate),
+        )
+        delivered = Delivered(stopped_by=planned.stopped_by)
+        if rows := planned.to_deliver:
+            progress = Progress(total=min(rows, delivery.limit or rows))
+            with self.timed("deliver"), _not_in_vain():
+                delivered = _deliver(make(progress=progress))
+        if (marking := planned.volume.marking) is not None:
+            through = not planned.is_cut and not delivery.dry_run and _went_through(delivered)
+            if marking.open and through:
+                work = marking.work(planned.volume.vanished(self.staging))
+                progress = Progress(total=marking.open)
+                with self.timed("mark"), _not_in_vain():
+                    delivered = delivered.and_then(_deliver(make(progress=progress, work=work)))
+            self.summary.marked = {
+                word: number for word, number in marking.counts.items() if number
+            }
+        return delivered
+
+    def _engine(self, held: _Held) -> MakeEngine | None:
+        """What makes the engine of a delivery; None for this process."""
+        delivery = self._delivery
+        if not delivery.engine:
+            return None
+        from importer.engine.dask_carrier import dask_engine  # noqa: PLC0415 - an extra
+
+        return partial(
+            dask_engine,
+            delivery.engine,
+            ledger=delivery.ledger,
+            account=self._account,
+            lease=held.lease.number,
+            key_digest=held.key_digest,
+            bundle=self.inputs.ca_bundle,
+            reader=held.reader,
+            around=self.world,
+            warn=partial(self.observer.warning, "worker_left_out"),
+        )
+
+    def settle(
+        self, held: _Held, planned: _Planned, delivered: Delivered, timeline: Timeline
+    ) -> None:
+        """Give every row its outcome, and tell the ledger and the summary how the run ended."""
+        delivery, staging, reader = self._delivery, self.staging, held.reader
+        wall, steady = self.world.clock.now() - self.began, self.world.monotonic() - self.since
+        self.tell_clock(jumped(wall, steady))
+        why = _why_not_reached(delivered, delivery.limit)
+        unread = fill_in_from_ledger(staging, reader, why=why)
+        delivered.stopped_by = delivered.stopped_by or unread
+        unlooked: LedgerFailed | None = None
+        try:
+            if not delivery.dry_run:
+                run_id, now = self.summary.run_id, self.world.clock.now()
+                if shared := doubt_shared_ids(staging, reader, held.ledger, run_id, now):
+                    self.warn(SHARED_ID, shared)
+        except LedgerFailed as failed:
+            unlooked = failed
+        self._note_end(held, planned, delivered, unlooked)
+        with suppress(LedgerFailed):
+            self.summary.ledger = reader.totals()
+        _tell_delivery(self.summary, delivered, timeline)
+        with suppress(LedgerFailed):  # Figures; what is wrong with it has been told.
+            conflicts = conflicts_by_field(staging, reader, delivery.updates)
+            self.summary.fields |= by_field(conflict=conflicts)
+
+    def _note_end(
+        self,
+        held: _Held,
+        planned: _Planned,
+        delivered: Delivered,
+        unlooked: LedgerFailed | None,
+    ) -> None:
+        """Tell the ledger how the run ended; a run that cannot do that has failed.
+
+        ``unlooked`` is why nobody could tell whether ids are shared: to the ledger such a run has
+        not ended, so the next one looks at what it settled.
+        """
+        summary, delivery, volume = self.summary, self._delivery, planned.volume
+        now, counts = self.world.clock.now(), self.staging.counts()
+        fail_on = [one for one in delivery.fail_on.split(",") if one]
+        # A mark that is not there counts as a row does that is not in step.
+        outcomes = {**counts, **({VANISHED: summary.vanished} if VANISHED in fail_on else {})}
+        marks = volume.marking.failures if volume.marking is not None else {}
+        outcomes |= {word: number + counts.get(word, 0) for word, number in marks.items()}
+        code = _exit_code(delivered, outcomes, fail_on, cut=planned.is_cut)
+        stopped = delivered.stopped_by
+        if code is ExitCode.TEMPFAIL and (
+            why := tried_in_vain(
+                held.ledger, self.staging, counts, now, stopped=stopped is not None
+            )
+        ):
+            code = ExitCode.ROWS_LEFT if stopped is None else ExitCode.STOPPED
+            if stopped is not None:
+                stopped.exit_code = code
+            self.warn("tried_in_vain", why)
+        # After a canary (--limit) most references are still new: it is no measure.
+        is_measure = _went_through(delivered) and not planned.is_cut and not delivery.dry_run
+        try:
+            if unlooked is not None:
+                raise unlooked
+            held.ledger.end_run(
+                summary.run_id,
+                ended_at=now,
+                exit_code=code,
+                counts=counts,
+                volume=volume.measure if is_measure else None,
+                stopped_by=_stopped_by(delivered),
+            )
+            # A clock that is years ahead once must not take the history away.
+            kept = delivery.keep_history * _DAY
+            held.ledger.forget_attempts(min(self.began, held.last_began) - kept)
+        except LedgerFailed as failed:
+            delivered.stopped_by = delivered.stopped_by or failed
+            code = _exit_code(delivered, outcomes, fail_on, cut=planned.is_cut)
+        summary.exit_code = code
 
 
 def open_memo(ledger: Path, stack: ExitStack, world: World, *, writes: bool) -> Memo:
@@ -375,36 +569,6 @@ def check_engine(delivery: DeliverySettings) -> None:
     from importer.engine.dask_carrier import check_cluster  # noqa: PLC0415 - an extra
 
     check_cluster(delivery.engine)
-
-
-def _engine(
-    delivery: DeliverySettings,
-    *,
-    bundle: Path | None,
-    account: Account,
-    lease: Lease,
-    key_digest: str,
-    reader: Ledger,
-    world: World,
-    observer: Observer,
-) -> MakeEngine | None:
-    """What makes the engine of a delivery; None for this process."""
-    if not delivery.engine:
-        return None
-    from importer.engine.dask_carrier import dask_engine  # noqa: PLC0415 - an extra
-
-    return partial(
-        dask_engine,
-        delivery.engine,
-        ledger=delivery.ledger,
-        account=account,
-        lease=lease.number,
-        key_digest=key_digest,
-        bundle=bundle,
-        reader=reader,
-        around=world,
-        warn=partial(observer.warning, "worker_left_out"),
-    )
 
 
 def refuse_alone(shard: Shard, ledger: LedgerAddress) -> None:
@@ -466,22 +630,6 @@ def stop_rule(inputs: InputSettings, read: Input, staging: Staging) -> RunStoppe
     )
 
 
-def _guard(look: Look, volume: VolumeCheck, delivered: Delivered, observer: Observer) -> int:
-    """Ask the volume guard, unless the run is stopped already; how many customers vanished."""
-    if delivered.stopped_by is None:
-        delivered.stopped_by = volume.stop_rule(look)
-        if look.drifts and delivered.stopped_by is None:
-            observer.warning(VOLUME_GUARD, f"{look.words}: accepted")
-    return look.vanished
-
-
-@contextmanager
-def _timed(summary: Summary, stage: str) -> Iterator[None]:
-    summary.stages[stage], began = time.time(), time.perf_counter()
-    yield
-    summary.seconds[stage] = round(time.perf_counter() - began, 3)
-
-
 @contextmanager
 def _not_in_vain() -> Iterator[None]:
     """From the first request on, trouble with our own files is no usage error any more."""
@@ -511,14 +659,6 @@ def _second_leaves(delivered: Delivered, signum: int) -> None:
     delivered.signum = signum
 
 
-def _fill_in(
-    staging: Staging, reader: LedgerReader, delivered: Delivered, limit: int | None
-) -> None:
-    """Give every row its outcome, whatever ended the delivery."""
-    unread = fill_in_from_ledger(staging, reader, why=_why_not_reached(delivered, limit))
-    delivered.stopped_by = delivered.stopped_by or unread
-
-
 def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
     if delivered.signum is not None:
         return "the run was interrupted before this row was settled"
@@ -531,73 +671,21 @@ def _why_not_reached(delivered: Delivered, limit: int | None) -> str:
     return f"beyond --limit {limit}" if limit is not None else "the run ended before this row"
 
 
-def _note_end(
-    ledger: Ledger,
-    summary: Summary,
-    delivered: Delivered,
-    counts: dict[str, int],
-    *,
-    now: float,
-    keep_since: float,
-    delivery: DeliverySettings,
-    measure: dict[str, Any] | None,
-    marks: dict[str, int],
-    cut: bool,
-    in_vain: Callable[..., str],
-    observer: Observer,
-) -> None:
-    """Tell the ledger how the run ended; where it cannot be told, the results are owed still."""
-    fail_on = [one for one in delivery.fail_on.split(",") if one]
-    # A mark that is not there counts as a row does that is not in step.
-    outcomes = {**counts, **({VANISHED: summary.vanished} if VANISHED in fail_on else {})}
-    outcomes |= {word: number + counts.get(word, 0) for word, number in marks.items()}
-    code = _exit_code(delivered, outcomes, fail_on, cut=cut)
-    if code is ExitCode.TEMPFAIL:
-        stopped = delivered.stopped_by
-        if why := in_vain(counts, now, stopped=stopped is not None):
-            code = ExitCode.ROWS_LEFT if stopped is None else ExitCode.STOPPED
-            if stopped is not None:
-                stopped.exit_code = code
-            summary.warnings.append(why)
-            observer.warning("tried_in_vain", why)
+def _tell_delivery(summary: Summary, delivered: Delivered, timeline: Timeline) -> None:
+    """Put into the summary how delivery went and ended: requests, answers, waits, fields."""
     summary.requests = {"post": delivered.posts, "get": delivered.gets}
     if delivered.patches:
         summary.requests["patch"] = delivered.patches
-    try:
-        ledger.end_run(
-            summary.run_id,
-            ended_at=now,
-            exit_code=code,
-            counts=counts,
-            volume=measure if _went_through(delivered) else None,
-            stopped_by=_stopped_by(delivered),
-        )
-        ledger.forget_attempts(keep_since)
-    except LedgerFailed as failed:
-        delivered.stopped_by = delivered.stopped_by or failed
-        code = _exit_code(delivered, outcomes, fail_on, cut=cut)
-    summary.exit_code = code
+    for (method, status), number in sorted(delivered.answers.items()):
+        summary.answers.setdefault(method, {})[str(status)] = number
+    summary.waits = {why: round(seconds, 2) for why, seconds in timeline.held.items()}
+    summary.fields |= by_field(updated=delivered.updated)
     summary.stopped_by = _stopped_by(delivered)
     if delivered.signum is not None:
         summary.stop_message = f"interrupted by {signal.Signals(delivered.signum).name}"
         summary.stop_hint = "type the same command again: it goes on, and nothing is sent twice"
     elif (stopped := delivered.stopped_by) is not None:
         summary.stop_message, summary.stop_hint = stopped.message, stopped.hint
-
-
-def _tell_delivery(
-    summary: Summary,
-    delivered: Delivered,
-    timeline: Timeline,
-    conflicts: Callable[[], Counter[str]],
-) -> None:
-    """Put into the summary how delivery went: answers, waits, and what was written by field."""
-    for (method, status), number in sorted(delivered.answers.items()):
-        summary.answers.setdefault(method, {})[str(status)] = number
-    summary.waits = {why: round(seconds, 2) for why, seconds in timeline.held.items()}
-    summary.fields |= by_field(updated=delivered.updated)
-    with suppress(LedgerFailed):  # Figures; what is wrong with it has been told.
-        summary.fields |= by_field(conflict=conflicts())
 
 
 def _exit_code(

@@ -18,6 +18,7 @@ import polars as pl
 from importer.delivery.protocol.updating import METADATA, Rule, UpdatePolicy, foresee
 from importer.errors import RunStopped
 from importer.job.deliver import Work
+from importer.job.world import iso
 from importer.ledger.run_table import series_of
 from importer.outcomes import Outcome
 from importer.plan.frames import Pending
@@ -25,14 +26,18 @@ from importer.plan.make import with_states
 from importer.plan.volume_guard import (
     FIELD_LOST,
     NO_TWINS,
+    OLDER_INPUT,
     Bounds,
     Drift,
+    Older,
     Twins,
     Volume,
     drifts,
     find_twins,
     in_words,
     missing_of,
+    of_twins,
+    twins_within,
 )
 from importer.shard import WHOLE
 from importer.values import value
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from importer.job.source_reading import Input
     from importer.ledger.interface import LedgerReader
     from importer.ledger.ledger import Ledger
+    from importer.ledger.run_table import Run
     from importer.plan.make import Met
     from importer.plan.staging import Staging
     from importer.shard import Shard
@@ -141,6 +147,8 @@ class Marking:
         return self._open if outcome is None else _WORDS.get(outcome, outcome.value)
 
 
+SPELT_ALIKE = "spelt_alike"
+"""The warning of references of one input that are spelt nearly alike."""
 VOLUME_GUARD = "volume_guard"
 """The reason of a run that was stopped because its input is unlike the last good one."""
 _PAGE = 5000
@@ -156,6 +164,12 @@ class Look:
     """Customers of this series that the input no longer has."""
     figures: dict[str, int] = field(default_factory=dict)
     """What was counted, as ``Summary.volume`` has it."""
+    input_of: str = ""
+    """As ``Summary.input_of``."""
+    remark: str = ""
+    """What is odd, and does not stop the run; "" for nothing."""
+    alike: str = ""
+    """What is said of references of this input that are spelt nearly alike."""
 
     @property
     def words(self) -> str:
@@ -171,7 +185,9 @@ class VolumeCheck:
         self._delivery = delivery
         # A fed-back errors file lies in the folder of the run that wrote it, and is of its series.
         folders = {PurePath(one).parent.name for one in inputs.sources}
-        before = ledger.series_of_run(folders.pop()) if len(folders) == 1 else ""
+        self._folder = folders.pop() if len(folders) == 1 else ""
+        before = ledger.series_of_run(self._folder)
+        self._names = frozenset(map(_file_name, inputs.shown_sources))
         self.series = series_of(inputs.sources, delivery.series or before)
         self.runs = ledger.series_runs(self.series)
         rule = inputs.mapping.vanished.metadata if inputs.mapping is not None else {}
@@ -181,6 +197,8 @@ class VolumeCheck:
             retry, dry_run = delivery.retry_rejected, delivery.dry_run
             self.marking = Marking(ledger, rule, retry_rejected=retry, dry_run=dry_run)
         self._shard = WHOLE
+        self.content = ""
+        """What ``begin_run`` notes of this input, once ``look`` knows it."""
         self.measure: dict[str, Any] | None = None
         """The figures that the next run is compared with, once ``look`` has gathered them."""
 
@@ -199,15 +217,21 @@ class VolumeCheck:
             else:
                 vanished = sum(1 for _ in self.vanished(staging))
         twins = self._twins(staging) if met.new else NO_TWINS
+        # Rows that wait in an errors file are no later version of anything.
+        self.content = "" if fed_back else staging.digest
+        # Who is marked already stays so: only what would be done now is measured.
+        to_mark = self.marking.open if self.marking is not None else 0
+        back = met.to_update + to_mark
+        older, input_of = self._older(fed_back=fed_back) if back else (None, "")
         found = drifts(
             volume,
             Volume.of_json(before) if before is not None else None,
             self._bounds(incremental=partial),
             twins=twins,
-            # Who is marked already stays so: only what would be done now is measured.
-            vanished=self.marking.open if self.marking is not None else vanished,
+            vanished=vanished if self.marking is None else to_mark,
             delivered=delivered,
             marks=self.marking is not None,
+            older=older,
         )
         # A fed-back errors file, or a part of the customers, is no measure of the next night.
         self.measure = None if partial or fed_back else volume.as_json()
@@ -221,11 +245,27 @@ class VolumeCheck:
             was = Volume.of_json(before).records
             figures |= {"before": was, "fewer": max(0, was - read.records)}
         graver = {
+            "older": back if older is not None and not older.is_part else 0,
             "respelt": twins.number,
             "lost_fields": sum(one.code == FIELD_LOST for one in found),
         }
         figures |= {name: number for name, number in graver.items() if number}
-        return Look(tuple(found), vanished, figures)
+        alike = of_twins(twins_within(lambda: _waiting(staging))) if met.new else ""
+        is_told = older is None or any(one.code == OLDER_INPUT for one in found)
+        remark = "" if older is None or is_told else older.text(back)
+        return Look(tuple(found), vanished, figures, input_of, remark, alike)
+
+    def _older(self, *, fed_back: bool) -> tuple[Older | None, str]:
+        """Whether this is an input that a later one has replaced; the run that had it."""
+        run_id = self._folder if fed_back else ""
+        found = self._ledger.superseded(self.series, content=self.content, run_id=run_id)
+        if found is None:
+            return None, ""
+        then, since = (frozenset(map(_file_name, one.sources)) for one in found)
+        is_named = self._names == then != since
+        words = (_in_words(found.run), _in_words(found.since))
+        older = Older(*words, is_named=is_named, is_part=fed_back)
+        return older, "" if fed_back else found.run.run_id
 
     def _delivered(self, met: Met) -> int:
         """How many customers runs of this series made; counted only if that is not known by now."""
@@ -252,10 +292,14 @@ class VolumeCheck:
         """Why nothing may be sent; None where nothing is unlike, or somebody accepts it."""
         if not look.drifts or self._delivery.accept_drift:
             return None
+        is_older = bool(look.figures.get("older"))
+        what = (
+            "import the newest file; if this one is" if is_older else "look at the input; if it is"
+        )
         return RunStopped(
             f"{look.words}: nothing was sent",
             reason=VOLUME_GUARD,
-            hint="look at the input; if it is right, the same command with --accept-drift sends"
+            hint=f"{what} right, the same command with --accept-drift sends"
             " it this once (docs/syncing.md)",
         )
 
@@ -282,7 +326,7 @@ class VolumeCheck:
         if not sum(self._ledger.totals().values()):
             return NO_TWINS
         return find_twins(
-            lambda: (one.frame["reference"] for one in staging.waiting()),
+            lambda: _waiting(staging),
             self._ledger.references,
             self._ledger.states,
         )
@@ -294,5 +338,24 @@ class VolumeCheck:
             changed=asked.max_changed,
             new=asked.max_new,
             vanished=asked.max_vanished,
+            older=asked.max_older,
             incremental=incremental,
         )
+
+
+def _waiting(staging: Staging) -> Iterator[pl.Series]:
+    return (one.frame["reference"] for one in staging.waiting())
+
+
+def _file_name(source: str) -> str:
+    return source.split("?", 1)[0].rstrip("/").rpartition("/")[2]
+
+
+_NAMED = 2
+"""Files of a run that a sentence names."""
+
+
+def _in_words(run: Run) -> str:
+    names = sorted(map(_file_name, run.sources))
+    shown = ", ".join(names[:_NAMED]) + ", ..." * (len(names) > _NAMED)
+    return f"run {run.run_id} of {iso(run.started_at)} ({shown})"

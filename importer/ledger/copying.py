@@ -56,6 +56,7 @@ TABLES = (
         (
             *("run_id", "started_at", "ended_at", "command", "version", "key_digest"),
             *("sources", "exit_code", "counts", "plan", "series", "volume", "stopped_by"),
+            "input",
         ),
     ),
     Table("customer", "reference", Row._fields, ("first_run", "last_run")),

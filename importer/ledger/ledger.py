@@ -15,7 +15,12 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.delivery.protocol.states import Transition
+from importer.delivery.protocol.states import (
+    Transition,
+    UpdateTransition,
+    doubted,
+    shares_id,
+)
 from importer.errors import BugFound, ExitCode
 from importer.ledger import account as versioning
 from importer.ledger import run_table
@@ -32,6 +37,7 @@ from importer.ledger.field_hashes import (
 )
 from importer.ledger.run_table import History, read_history
 from importer.ledger.sync_table import (
+    SHARED,
     Note,
     Synchronised,
     encode,
@@ -44,7 +50,6 @@ from importer.ledger.sync_table import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-    from types import TracebackType
     from typing import Self
 
     import polars as pl
@@ -53,7 +58,6 @@ if TYPE_CHECKING:
         Attempt,
         State,
         UpdateState,
-        UpdateTransition,
     )
     from importer.ledger.applying import AttemptColumns
     from importer.ledger.interface import Hasher, Known
@@ -67,6 +71,8 @@ MOST_OWN = 4096
 """Rows that are remembered between two of their changes."""
 REFERENCES = 65_536
 """References of one read of nothing else."""
+_LAST = "\U0010ffff" * 256
+"""Behind every reference, which is a text of 255 characters at most."""
 _WALK = "FROM customer WHERE account = ? AND reference > ?"
 _ACCOUNT = "SELECT id, copying FROM account WHERE base_url = ? AND mode = ? AND name = ?"
 _SALT = "SELECT coalesce((SELECT salt FROM account WHERE id = ?), value) FROM salt"
@@ -80,13 +86,16 @@ _NOTE = (
     " ON CONFLICT (account, scope) DO UPDATE"
     " SET state = excluded.state, told_at = excluded.told_at"
 )
+_FEW = 10
+"""References that are named where there may be any number."""
 _FIRST_KEPT = "SELECT id FROM attempt WHERE at >= ? ORDER BY id LIMIT 1"
 _FORGET = "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ? LIMIT ?)"
 
 
 _SHARED = (
     "SELECT customer_id, count(*), min(reference), max(reference) FROM customer"
-    " WHERE account = ? AND customer_id {} AND state = 'done'"
+    # The plus: rows as they lie, and not by way of the index on references.
+    " WHERE +account = ? AND customer_id {} AND state = 'done'"
     " GROUP BY customer_id HAVING count(*) > 1 AND max(last_run) >= {} ORDER BY customer_id LIMIT ?"
 )
 
@@ -181,12 +190,7 @@ class Ledger(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -322,9 +326,13 @@ class Ledger(ABC):
         key_digest: str,
         sources: Sequence[str],
         series: str = "",
+        content: str = "",
         plan: tuple[str, str] | None = None,
     ) -> None:
         """Note that a run of a series begins; ``started_at`` in epoch seconds.
+
+        ``content`` is the digest of the input that it delivers from; "" if it delivers nothing, or
+        only what others left (a fed-back errors file): then no other input is older for it.
 
         ``plan`` is the digest of the plan that it follows, and the version that was planned on.
         """
@@ -340,6 +348,7 @@ class Ledger(ABC):
                 key_digest=key_digest,
                 sources=sources,
                 series=series,
+                content=content,
             )
             if plan is not None:
                 versioning.write_plan(db, account, run, plan=plan[0], base=plan[1])
@@ -427,6 +436,15 @@ class Ledger(ABC):
         account = self._known_account()
         return None if account is None else run_table.last_volume(self._db, account, series)
 
+    def superseded(
+        self, series: str, *, content: str = "", run_id: str = ""
+    ) -> run_table.Superseded | None:
+        """See ``run_table.superseded``."""
+        account = self._known_account()
+        if account is None or not (content or run_id):
+            return None
+        return run_table.superseded(self._db, account, series, content=content, run_id=run_id)
+
     def last_success(self, series: str, command: str) -> float | None:
         """When a run of a series last ended with 0, epoch seconds; None if none did.
 
@@ -477,25 +495,26 @@ class Ledger(ABC):
     def references(self) -> Iterator[pl.Series]:
         """Every reference of the account, in large pages, ordered by code point.
 
-        Also those for which nothing was sent in the end, as ``states`` tells: without that question
-        the index alone is read.
+        Within a page they may have any order. Also those for which nothing was sent in the end, as
+        ``states`` tells: without that question the index alone is read.
         """
         import polars as pl  # noqa: PLC0415 - only a plan needs it
 
-        page = f"SELECT reference {_WALK} ORDER BY reference LIMIT ?"
-        joined = (
-            f"SELECT count(*), max(reference), {self._JOINED}(reference, ?)"  # noqa: S608 - constants
-            f" FROM ({page}) AS page"
-        )
+        nth = f"SELECT reference {_WALK} ORDER BY reference LIMIT 1 OFFSET ?"
+        # Up to a reference: a subquery that is cut by LIMIT takes twice as long.
+        page = f"{_WALK} AND reference <= ?"
+        joined = f"SELECT count(*), max(reference), {self._JOINED}(reference, ?) {page}"
         account, last = self._known_account(), ""
         while account is not None:
-            told = (account, last, REFERENCES)
+            beyond = self._db.read(nth, (account, last, REFERENCES - 1))
+            told = (account, last, beyond[0][0] if beyond else _LAST)
             [(number, end, text)] = self._db.read(joined, ("\n", *told))
             if not number:
                 return
             found = pl.Series([text]).str.split("\n").explode()
             if found.len() != number:  # One holds a line break itself.
-                found = pl.Series([one for (one,) in self._db.read(page, told)], dtype=pl.String)
+                each = self._db.read(f"SELECT reference {page}", told)
+                found = pl.Series([one for (one,) in each], dtype=pl.String)
             yield found
             last = end
 
@@ -547,6 +566,52 @@ class Ledger(ABC):
             if len(found) < PAGE:
                 return
             last = found[-1][0]
+
+    def follows_a_cut(self, run_id: str) -> bool:
+        """Whether the run before of the same command never ended: it may have been killed."""
+        account = self._known_account()
+        return account is not None and run_table.follows_a_cut(self._db, account, run_id)
+
+    def doubt(self, ids: Sequence[str], *, run_id: str, now: float) -> None:
+        """Note of every customer with one of these ids that others have it, too.
+
+        It is a conflict from then on, whatever its row says, until Moment was asked again and
+        shows it under this id. Who is noted already stays as it is. Each look at the ids reads
+        the whole account once.
+        """
+        account = self._known_account()
+        if account is None:
+            return
+        for start in range(0, len(ids), PAGE):
+            among, told = self._any_of(ids[start : start + PAGE])
+            sql = (
+                f"SELECT reference FROM customer WHERE account = ? AND customer_id {among}"  # noqa: S608 - constant
+                " AND state = 'done'"
+            )
+            found = [reference for (reference,) in self._db.read(sql, (account, told))]
+            for at in range(0, len(found), PAGE):
+                held = self.updates(found[at : at + PAGE])
+                changes = [
+                    UpdateTransition(reference, state, doubted(state))
+                    for reference, state in held.items()
+                    if not shares_id(state)
+                ]
+                if changes:
+                    self.apply(changes, [], run_id=run_id, now=now)
+
+    def doubtful(self) -> int:
+        """How many customers are noted by ``doubt``."""
+        sql = f"SELECT count(*) FROM sync WHERE account = ? AND {SHARED}"  # noqa: S608 - constant
+        return int(self._db.read(sql, (self._known_account(),))[0][0])
+
+    def others_with(self, customer_id: str, reference: str) -> list[str]:
+        """Other references with this id, a few; reads the whole account, as few ever ask."""
+        sql = (
+            "SELECT reference FROM customer WHERE account = ? AND customer_id = ?"
+            " AND reference <> ? ORDER BY reference LIMIT ?"
+        )
+        told = (self._known_account(), customer_id, reference, _FEW)
+        return [one for (one,) in self._db.read(sql, told)]
 
     def updated_by(self, run_id: str, references: Sequence[str]) -> set[str]:
         """Those of the references whose record of updates this run changed last."""

@@ -16,7 +16,6 @@ from importer.ledger.sqlite.sqlite_ledger import SqliteLedger, read_accounts_of_
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
     from typing import Self
 
     from importer.ledger.account import Account
@@ -118,12 +117,7 @@ class _Joined:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
 

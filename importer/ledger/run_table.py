@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from importer.delivery.protocol.states import Origin
+from importer.delivery.protocol.states import SHARED_ID, Origin
 from importer.ledger.codec import COLUMNS, Row, decode
 from importer.values import value
 
@@ -227,6 +227,16 @@ def first_since(db: Reads, account: int, run: int) -> int:
     return int(first)
 
 
+def follows_a_cut(db: Reads, account: int, run_id: str) -> bool:
+    """Whether the run before of the same command never ended."""
+    sql = (
+        "SELECT ended_at FROM run AS before WHERE account = ? AND EXISTS (SELECT 1 FROM run"
+        " WHERE account = ? AND run_id = ? AND run.command = before.command AND run.id > before.id)"
+        " ORDER BY id DESC LIMIT 1"
+    )
+    return db.read(sql, (account, account, run_id)) == [(None,)]
+
+
 def write_beginning(
     db: Transaction,
     run: int,
@@ -237,12 +247,13 @@ def write_beginning(
     key_digest: str,
     sources: Sequence[str],
     series: str,
+    content: str,
 ) -> None:
     """Write what is known when a run begins (inside a transaction)."""
     db.execute(
         "UPDATE run SET started_at = ?, command = ?, version = ?, key_digest = ?, sources = ?,"
-        " series = ? WHERE id = ?",
-        (started_at, command, version, key_digest, json.dumps(list(sources)), series, run),
+        " series = ?, input = ? WHERE id = ?",
+        (started_at, command, version, key_digest, json.dumps(list(sources)), series, content, run),
     )
 
 
@@ -311,6 +322,41 @@ def last_volume(db: Reads, account: int, series: str) -> dict[str, Any] | None:
     return None
 
 
+class Superseded(NamedTuple):
+    """A run, and the last one that delivered another input of its file since."""
+
+    run: Run
+    since: Run
+
+
+def superseded(
+    db: Reads, account: int, series: str, *, content: str = "", run_id: str = ""
+) -> Superseded | None:
+    """The last run of this input, if one of another input came since; None if not.
+
+    It need not be of this series: a file that was copied under another name is what it was. Runs
+    from before inputs were noted are nobody's input, nor are those that noted none (``begin_run``).
+
+    Args:
+        db: the ledger.
+        account: its number.
+        series: of this input.
+        content: this input's digest; or
+        run_id: the run whose errors file this input is.
+    """
+    where, told = ("input = ?", content) if content else ("run_id = ?", run_id)
+    last = db.read(
+        f"SELECT id, input FROM run WHERE account = ? AND {where} ORDER BY id DESC LIMIT 1",  # noqa: S608 - constant
+        (account, told),
+    )
+    for number, of in last:
+        [found] = db.read(f"{_RUN} AND id = ?", (account, number))
+        run = _run(found[1:])
+        for since in db.read(_SINCE, (account, number, series, run.series, of)):
+            return Superseded(run, _run(since[1:]))
+    return None
+
+
 def last_digest(db: Reads, account: int) -> str | None:
     """The key digest of the account's last run; None before the first."""
     found = db.read(
@@ -342,6 +388,7 @@ _RUN = (
     "SELECT id, run_id, started_at, ended_at, command, version, key_digest, sources, exit_code,"
     " counts, series, stopped_by FROM run WHERE account = ?"
 )
+_SINCE = f"{_RUN} AND id > ? AND series IN (?, ?) AND input NOT IN ('', ?) ORDER BY id DESC LIMIT 1"
 _RUNS = 200
 """Runs of one read."""
 SETTLED = ("created", "found", "updated")
@@ -362,7 +409,7 @@ LONGEST_TRY = 12 * 3600.0
 """for so many seconds, before a person is asked for."""
 _RECENT = 30 * 86_400.0
 """Seconds; tries from before say nothing of today."""
-_ENDS = frozenset({"updated", "in_step", "rejected", "missing", "conflict"})
+_ENDS = frozenset({"updated", "in_step", "rejected", "missing", "conflict", SHARED_ID})
 """Events with which an update is settled."""
 _NO_TRIES = frozenset({"updating", "advanced", "sent"})
 """What is noted of sending, before anything came of it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from importer.delivery.protocol.states import (
     NOTHING,
+    SHARED_ID,
     Attempt,
     Conflict,
     Done,
@@ -21,6 +22,7 @@ from importer.delivery.protocol.states import (
     UpdateState,
     Updating,
     Verdict,
+    shares_id,
     takes_update,
 )
 from importer.errors import BugFound
@@ -228,17 +230,22 @@ def _told(change: UpdateTransition, held: UpdateState, now: float) -> list[Attem
         told.append(event("updating", sent))
     elif verdict is not None and verdict != held.memory.verdict:
         names = dict(verdict.wanted)
-        told.append(event(verdict.outcome.value, names, verdict.http_status, verdict.error_code))
+        what = SHARED_ID if shares_id(new) else verdict.outcome.value
+        told.append(event(what, names, verdict.http_status, verdict.error_code))
     elif isinstance(held, Updating):
         taken = {*new.base, *new.memory.otherwise}
         written = {name for name, value in ours if (name, value) in taken}
         moved = {name for name, _ in {*new.base} - {*held.base}} & dict(ours).keys()
         told.append(event("updated", written | moved, change.http_status))
-    elif moved := {name for name, _ in {*new.base} ^ {*held.base}}:
+    elif (moved := {name for name, _ in {*new.base} ^ {*held.base}}) or shares_id(held):
         told.append(event("in_step", moved))
     if fresh := {*new.memory.conflicts} - {*held.memory.conflicts}:
         told.append(event("conflict", {one.field for one in fresh}))
     return told
+
+
+SHARED = "memory LIKE '%, 0, \"shared_id\"]}'"
+"""Of a record: that its customer's id is known to be another reference's, too (``_text``)."""
 
 
 def select_records(among: str) -> str:

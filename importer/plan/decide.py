@@ -10,7 +10,15 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from importer.delivery.protocol.states import Done, Rejected, Sent, State, Synced
+from importer.delivery.protocol.states import (
+    SHARED_ID,
+    Done,
+    Rejected,
+    Sent,
+    State,
+    Synced,
+    shares_id,
+)
 from importer.delivery.protocol.updating import (
     BALANCE,
     CURRENCY,
@@ -67,6 +75,10 @@ class Send(NamedTuple):
 
 CHANGED_AT_MOMENT = "changed_at_moment"
 AMOUNT_AND_CURRENCY = "amount_and_currency"
+SHARED_WORDS = (
+    "Moment gave the id of this row to another reference as well; nothing is sent"
+    " (--retry-rejected asks Moment whose it is)"
+)
 
 
 def differing(fields: Iterable[str]) -> str:
@@ -249,6 +261,8 @@ def _remembered(
 ) -> Decision:
     """A conflict or a refusal of an earlier night that holds still."""
     verdict = state.memory.verdict
+    if shares_id(state):
+        return Decision(outcome, state.customer_id, SHARED_ID, SHARED_WORDS)
     if verdict is not None and verdict.outcome is outcome:
         fields = ", ".join(name for name, _ in verdict.wanted)
         text = (

@@ -106,6 +106,8 @@ class Figures:
 
 CHUNK = 2000
 """Rows per read; keeps memory flat and lets writes go on between reads."""
+PART = 8192
+"""Rows whose payloads are made again without a break."""
 _FEW = 8
 """The few rows that are noted by themselves are at most one in so many of their segment."""
 _SETTLE = (
@@ -139,6 +141,24 @@ _NONE_INVALID = pl.DataFrame(schema=_INVALID).with_columns(*_NOT_OF_INVALID)
 _NONE_SETTLED = pl.DataFrame(schema=OUTCOME)
 
 
+_LANES = [
+    pl.col("fingerprint")
+    .bin.slice(at, 8)
+    .bin.reinterpret(dtype=pl.UInt64, endianness="little")
+    .sum()  # Modulo 2**64.
+    .alias(f"lane{at}")
+    for at in (0, 8)
+]
+"""The sums of two parts of the fingerprints; the longest integer that polars adds has 64 bits."""
+
+
+def _parts(frame: pl.DataFrame, first: int) -> Iterator[pl.DataFrame]:
+    """The first rows, which a run waits for, and then many at a time, which cost less each."""
+    if frame.height:
+        yield frame[:first]
+        yield from frame[first:].iter_slices(PART)
+
+
 def _as_pending(rows: pl.DataFrame) -> list[Pending]:
     columns = rows["position", "reference", "fingerprint", "payload"]
     return [Pending(*row) for row in columns.iter_rows()]
@@ -157,6 +177,8 @@ class Staging:
         """What the cells of each source are, where its payloads follow from them."""
         self.suspects = Suspects(self._file)
         self.figures = Figures(self._file)
+        self._valid = 0
+        self._sums: tuple[int, ...] = (0, 0)
 
     def close(self) -> None:
         """Close and delete the file."""
@@ -197,6 +219,17 @@ class Staging:
                 self._file.store("hashes", first, pack(hashes))
                 self._file.store("keys", first, pack(keys))
                 self._file.store("body", first, pack(body, "lz4"))
+                sums = zip(self._sums, keys.select(*_LANES).row(0), strict=True)
+                self._sums = tuple((one + more) % (1 << 64) for one, more in sums)
+                self._valid += keys.height
+
+    @property
+    def digest(self) -> str:
+        """Tells this input from others: its valid rows, in whatever order; "" where it has none.
+
+        A sum of fingerprints, which are SHA-256: nothing is read again, and none is sorted.
+        """
+        return "".join(f"{one:016x}" for one in self._sums) if self._valid else ""
 
     def _refuse_overlap(self, first: int, last: int) -> None:
         if self._file.read("SELECT 1 FROM segment WHERE first <= ? AND last >= ?", (last, first)):
@@ -282,7 +315,7 @@ class Staging:
         return found if len(found) <= most else None
 
     def doubt(self, shared: Iterable[tuple[str, str]], code: str) -> int:
-        """Make a conflict of each row that was created or found with one of these ids.
+        """Make a conflict of each row that is in Moment under one of these ids.
 
         Args:
             shared: (customer id, text) of each.
@@ -291,15 +324,28 @@ class Staging:
         Returns:
             How many rows that are.
         """
+        texts = dict(shared)
         with self._file.transaction() as db:
             db.execute("CREATE TEMPORARY TABLE shared (id TEXT PRIMARY KEY, error TEXT NOT NULL)")
-            db.executemany("INSERT INTO shared VALUES (?, ?)", shared)
+            db.executemany("INSERT INTO shared VALUES (?, ?)", texts.items())
             rows = db.execute(
-                "UPDATE outcome SET outcome = ?, error_code = ?, error = shared.error FROM shared"  # noqa: S608 - constant
-                f" {_SETTLED} AND customer_id = shared.id",
+                "UPDATE outcome SET outcome = ?, error_code = ?, error = shared.error FROM shared"
+                " WHERE outcome IN ('created', 'found', 'updated', 'changed')"
+                " AND customer_id = shared.id",
                 (Outcome.CONFLICT.value, code),
             ).rowcount
             db.execute("DROP TABLE shared")
+        among = pl.Series([*texts], dtype=pl.String).implode()
+        for segment, _ in self._file.segments():
+            ids = self._unchanged(segment)
+            hit = None if ids is None else ids.is_in(among).fill_null(value=False)
+            if ids is not None and hit is not None and hit.any():
+                at = self._file.frame("keys", segment, ["position"])["position"].filter(hit)
+                with self._file.transaction() as db:
+                    self._store_unchanged(db, segment, ids.set(hit, None))
+                found = zip(at, ids.filter(hit), strict=True)
+                self.settle((one, Outcome.CONFLICT, id_, code, texts[id_]) for one, id_ in found)
+                rows += at.len()
         return rows
 
     def keep(self, shard: Shard) -> int:
@@ -381,15 +427,22 @@ class Staging:
     def pending(self, most: int = CHUNK) -> Iterator[list[Pending]]:
         """Valid rows without an outcome, in input order, in chunks; writes may go on meanwhile."""
         for waiting in self.waiting():
-            frame = waiting.frame.sort("at")
-            payloads = self._payloads(waiting.segment, frame)
-            for chunk in frame.with_columns(payload=payloads).iter_slices(most):
-                yield _as_pending(chunk)
+            frame, body = waiting.frame.sort("at"), self._file.frame("body", waiting.segment)
+            for part in _parts(frame, most):
+                payloads = self._payloads(waiting.segment, part, body)
+                for chunk in part.with_columns(payload=payloads).iter_slices(most):
+                    yield _as_pending(chunk)
 
     def some(self, segment: int, at: pl.Series) -> list[Pending]:
         """Some of a segment's rows, by their indexes."""
         rows = self._file.frame("keys", segment)[at].with_columns(at=at)
-        return _as_pending(rows.with_columns(payload=self._payloads(segment, rows)))
+        body = self._file.frame("body", segment)
+        return _as_pending(rows.with_columns(payload=self._payloads(segment, rows, body)))
+
+    def references(self) -> Iterator[pl.Series]:
+        """Those of all rows that are valid by themselves, in parts; one may stand there twice."""
+        for first, _ in self._file.segments():
+            yield self._file.frame("keys", first, ("reference",))["reference"]
 
     def pages(self) -> Iterator[Page]:
         """Every staged record in input order, many at a time."""
@@ -424,11 +477,11 @@ class Staging:
             BugFound: one that was made again is not what was judged.
         """
         rows = pl.DataFrame({"at": at, "fingerprint": self.fingerprints(segment)[at]})
-        return self._payloads(segment, rows)
+        return self._payloads(segment, rows, self._file.frame("body", segment))
 
-    def _payloads(self, segment: int, rows: pl.DataFrame) -> pl.Series:
+    def _payloads(self, segment: int, rows: pl.DataFrame, bodies: pl.DataFrame) -> pl.Series:
         """Of rows of a segment: ``at`` and ``fingerprint``."""
-        body = self._file.frame("body", segment)[rows["at"]]
+        body = bodies[rows["at"]]
         if PAYLOAD in body.columns:
             return body[PAYLOAD]
         source, _ = source_and_line(segment)

@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 from importer.delivery.protocol.creating import STORED_OTHERWISE
+from importer.delivery.protocol.states import SHARED_ID
 from importer.delivery.protocol.updating import METADATA
 from importer.outcomes import Outcome
-from importer.plan.decide import conflict_words
+from importer.plan.decide import SHARED_WORDS, conflict_words
 from importer.plan.forecast import masked_fields
 from importer.rows.text import mask_text
 
@@ -41,6 +42,8 @@ def told(settled: SettleUpdate, payload: str) -> tuple[str, str]:
         parts.append(f"differs from Moment and is not to be updated: {_listed(settled.left)}")
     if settle.outcome is Outcome.MISSING and not parts:
         parts.append("the customer is not in Moment any more, and is not created again by itself")
+    if settle.error_code == SHARED_ID and not parts:
+        parts.append(SHARED_WORDS)
     return code, "; ".join(parts)
 
 

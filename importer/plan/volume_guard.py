@@ -77,11 +77,14 @@ class Bounds:
     """Records with a new reference, of all valid ones."""
     vanished: Bound
     """Customers of this series that the input no longer has, where vanished ones are marked."""
+    older: Bound
+    """Customers that an input which an earlier run had would change back, of the known ones."""
     incremental: bool = False
     """Each input holds what is new or changed only: its volume says nothing."""
 
 
 FIELD_LOST = "field_lost"
+OLDER_INPUT = "older_input"
 
 
 class Twins(NamedTuple):
@@ -93,6 +96,28 @@ class Twins(NamedTuple):
 
 
 NO_TWINS = Twins()
+
+
+class Older(NamedTuple):
+    """An earlier run had this very input, and one of another input came since."""
+
+    run: str
+    """That earlier run, in words."""
+    since: str
+    """The other one."""
+    is_named: bool = False
+    """Whether the files have the names that they had then, and other ones than those since."""
+    is_part: bool = False
+    """Whether the input is only the errors file of the earlier run."""
+
+    def text(self, back: int) -> str:
+        """What is said where so many customers would be changed by it."""
+        what = f"this is the {'errors file' if self.is_part else 'input'} of {self.run}"
+        customers = "1 customer" if back == 1 else f"{back:,} customers"
+        change = "updated from it" if self.is_part else "changed back"
+        return (
+            f"{what}, and {self.since} brought another input since: {customers} would be {change}"
+        )
 
 
 class Drift(NamedTuple):
@@ -116,6 +141,7 @@ def drifts(
     vanished: int = 0,
     delivered: int = 0,
     marks: bool = False,
+    older: Older | None = None,
 ) -> list[Drift]:
     """Everything that is unlike the last good run, the gravest first; empty to go on.
 
@@ -127,8 +153,9 @@ def drifts(
         vanished: customers of this series that the input no longer has.
         delivered: all customers of this series.
         marks: whether vanished customers would be marked.
+        older: the earlier run that had this input; None where none had.
     """
-    found = _twins(twins)
+    found = [*_older(older, now.changed + marks * vanished, now.known, bounds), *_twins(twins)]
     if bounds.incremental:
         return found
     if not now.records:
@@ -233,6 +260,71 @@ def find_twins(
     return Twins(number, tuple(examples))
 
 
+def twins_within(references: Pages) -> Twins:
+    """References of one input that are another one of it in another spelling.
+
+    Both are customers of their own: a first file has nothing that it could be compared with.
+
+    Args:
+        references: makes an iterator over them, in parts of any size; asked again only where
+            twins are possible.
+    """
+    keyed = _key_of(references)
+    if keyed is None:
+        return NO_TWINS
+    keys = pl.concat([_EMPTY, *map(keyed, references())])
+    again = keys.filter(keys.is_duplicated()).unique().to_frame("key")
+    spelt = (
+        pl.DataFrame({"text": part, "key": keyed(part)}).join(again, on="key", how="semi")
+        for part in (references() if again.height else ())
+    )
+    # Rows that share a reference are one customer.
+    texts = pl.concat([_NONE_SPELT, *spelt]).unique("text", maintain_order=True)
+    first = texts.unique("key", keep="first", maintain_order=True)
+    pairs = texts.join(first, on="key", suffix="_first", maintain_order="left")
+    pairs = pairs.filter(pl.col("text") != pl.col("text_first"))
+    examples = pairs.select("text", "text_first").head(EXAMPLES).rows()
+    return Twins(pairs.height, tuple(examples))
+
+
+def _key_of(references: Pages) -> Callable[[pl.Series], pl.Series] | None:
+    """What is equal for twins, the cheapest that does; None where there can be none.
+
+    Twins differ in length, as zeros are missing, or one has a letter in another case.
+    """
+    upper = lower = False
+    sizes: set[int] = set()
+    for part in filter(len, references()):
+        length = part.str.len_bytes()
+        sizes.update(length.unique().to_list())
+        upper = upper or bool(part.str.contains("[A-Z]").any())
+        lower = lower or bool(part.str.contains("[a-z]").any())
+    if len(sizes) > 1 and any(part.str.contains(_SPELT).any() for part in references()):
+        return twin_keys
+    return _folded if upper and lower else None
+
+
+_SPELT = "(?:^|[^0-9])0[0-9]|_(?:[0-9a-f]{2})+_"
+"""A zero in front of a number, or a character that a mapping escaped."""
+
+
+def _folded(references: pl.Series) -> pl.Series:
+    return references.str.to_lowercase().hash()
+
+
+def of_twins(twins: Twins) -> str:
+    """What is said of references that ``twins_within`` found; "" where there are none."""
+    if not twins.number:
+        return ""
+    shown = ", ".join(f"{one} (beside {other})" for one, other in twins.examples)
+    more = ", ..." * (twins.number > len(twins.examples))
+    differ = "references differ" if twins.number > 1 else "reference differs"
+    return (
+        f"{twins.number:,} {differ} from another one of the input only in capitals, in zeros in"
+        f" front or the like; each is a customer of its own: {shown}{more}"
+    )
+
+
 def missing_of(
     customers: Callable[[], Iterable[pl.DataFrame]], present: Pages
 ) -> Iterator[pl.DataFrame]:
@@ -270,6 +362,17 @@ def _with_key(references: pl.Series) -> pl.DataFrame:
 def in_words(found: Sequence[Drift]) -> str:
     """All of it in one sentence."""
     return "; ".join(one.text for one in found)
+
+
+def _older(older: Older | None, back: int, known: int, bounds: Bounds) -> list[Drift]:
+    if older is None or older.is_part or not back:
+        return []
+    # A few customers may be by chance what they were, and then it is another night's file; not so
+    # where it has the name as well, and names change from night to night.
+    is_it = older.is_named and bounds.older.tolerated > 0
+    if is_it or bounds.older.exceeded(back, known):
+        return [Drift(OLDER_INPUT, older.text(back))]
+    return []
 
 
 def _twins(twins: Twins) -> list[Drift]:

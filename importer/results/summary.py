@@ -148,6 +148,8 @@ class Summary:
     volume: dict[str, int] = field(default_factory=dict)
     """What the volume guard counted: ``records``, ``before`` (of the last good run) and how many
     ``fewer`` that is, ``new``, ``changed``, ``vanished``; empty where the run did not get there."""
+    input_of: str = ""
+    """The earlier run that had this very input, where one of another came since; "" if none."""
     ledger: dict[str, int] = field(default_factory=dict)
     """Customers of the account in the ledger at the end, by state."""
     errors: list[dict[str, Any]] = field(default_factory=list)

@@ -20,7 +20,6 @@ from importer.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
@@ -75,12 +74,7 @@ class Workspace:
         """The workspace exists from construction on."""
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove whatever was not published."""
         shutil.rmtree(self.partial, ignore_errors=True)
         os.close(self._lock)

@@ -256,7 +256,7 @@ _BY_THE_SOURCE = {
         "A cell has no value: an Excel error such as #N/A, a formula that was never calculated,"
         " or a type that has no text.",
         "holds cells without a value (an error such as #N/A, or a formula that was not calculated)",
-        "open the file in Excel, correct the formulas, and save it",
+        "leave the cell empty, or correct it where the file was made (in Excel, the formula)",
     ),
     "not_json": _record(
         "A line of JSON Lines is no JSON.", "the line is no JSON", "correct or remove the line"
@@ -308,7 +308,7 @@ _BY_DELIVERY = {
         "Moment gave the row's id to another external_reference as well: they are one customer"
         " there, so one of them is not in Moment.",
         "Moment gave one id to several references",
-        "ask Moment which reference has the id; nothing is sent again by itself",
+        "ask Moment which reference has the id; --retry-rejected asks it for the row's",
     ),
     "differs": _record(
         "The customer was in Moment already, and holds other values.",
@@ -351,7 +351,7 @@ _BY_DELIVERY = {
         _AGAIN,
     ),
     "turned_away": _record(
-        "Moment turned this row away (403, 404, 405), though it takes others.",
+        "Moment turned this row away (403, 404, 405, 415), though it takes others.",
         "Moment turned the row away",
         "ask Moment about these references; the same command tries again",
     ),

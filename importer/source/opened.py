@@ -18,7 +18,6 @@ from importer.source.text.text_stream import TextStream, is_fed_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
 
     from importer.source.records import Layout, RecordBatch
     from importer.source.source_options import SourceOptions
@@ -99,12 +98,7 @@ class OpenSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

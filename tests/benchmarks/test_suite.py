@@ -100,6 +100,8 @@ LATENCY = {
             "load_generator_share": 1.0,
             "share_whole_job": {"importer": [0.9, 0.9, 0.9]},
             "share_delivery": [0.96, 0.96, 0.96],
+            "slower": [2.0, 2.0, 2.0],
+            "share_like_there": [0.98 if level == "64" else 0.9] * 3,
         }
         for level in ("128", "256", "32", "64")
     },
@@ -125,12 +127,12 @@ def test_a_page_with_a_gap_is_found() -> None:
 
 
 def test_the_table_of_latency_is_sorted_by_number() -> None:
-    """64 stands before 128, whatever the order of the keys in the file; each has its target."""
+    """64 stands before 128, whatever the order of the keys; a target is met here or as there."""
     part, numbers = report.PARTS["latency"], ["32", "64", "128", "256"]
     assert [line[0] for line in part.table(LATENCY)[1:]] == numbers
     targets = part.targets(LATENCY)
     assert [words.split()[2] for words, *_ in targets] == numbers
-    assert [met for *_, met in targets] == [False, False, False, True]
+    assert [met for *_, met in targets] == [False, True, False, True]
 
 
 def test_a_place_of_the_page_is_filled_with_its_figure() -> None:

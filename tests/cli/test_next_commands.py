@@ -14,24 +14,14 @@ from importer.cli import main
 from importer.cli.next_commands import after_run
 from importer.ledger.address import DEFAULT_LEDGER
 from importer.results.summary import Summary
-from importer.sandbox.config import SandboxConfig
-from importer.sandbox.entry import running
 from tests import plain_http
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 GOOD = "external_reference,name\nA-1,Ann\nA-2,Bob\n"
 BAD = b"external_reference;name;email\nB-1;Zo\xeb;\nB-2;Cid;x\n"
 Type = Callable[[str], tuple[int, list[str]]]
-
-
-@pytest.fixture
-def sandbox() -> Iterator[str]:
-    """A sandbox; its base URL."""
-    with running(SandboxConfig()) as base_url:
-        yield base_url
 
 
 @pytest.fixture
@@ -140,6 +130,7 @@ def test_a_plan_leaves_to_the_mapping_file_what_it_does_not_hold(
     assert command[3:] == flags.split()
 
 
+@pytest.mark.usefixtures("no_settling")
 def test_the_morning_after_a_conflict(tmp_path: Path, sandbox: str, type_in: Type) -> None:
     """What was left alone and who is gone can be looked at; the source may win, this once."""
     (tmp_path / "crm.toml").write_text(MAPPING.replace('fail_on = "created"', 'series = "crm"'))

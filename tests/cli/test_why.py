@@ -47,6 +47,7 @@ from importer.delivery.protocol.states import (
     UpdateState,
     Updating,
     Verdict,
+    doubted,
 )
 from importer.errors import UsageError
 from importer.ledger.account import Account
@@ -150,7 +151,7 @@ def test_every_event_of_a_history_has_words() -> None:
     names -= {one for one in names if one.startswith("patch_") and one.endswith("_replayed")}
     for name in names:
         assert name in _PHRASES, name
-    of_the_ledger = {"sent", "advanced", "updating", "updated", "in_step", "conflict"}
+    of_the_ledger = {"sent", "advanced", "updating", "updated", "in_step", "conflict", "shared_id"}
     assert {*_PHRASES} - names - of_the_ledger <= {
         *("missing", "rejected", "look_up_gone", "read_found", "read_absent"),
     }
@@ -226,6 +227,12 @@ WANTED = (("balance", b"1"),)
         ),
         (
             DONE,
+            doubted(Synced("bcus_1", 0)),
+            "Moment gave this id to C-2, C-3 as well",
+            "run crm.csv --retry-rejected",
+        ),
+        (
+            DONE,
             memory(verdict=Verdict(Outcome.REJECTED, WANTED, 422, "bad_phone")),
             "refuses the update of balance (HTTP 422, bad_phone)",
             "run crm.csv",
@@ -240,7 +247,7 @@ def test_how_it_stands_and_what_to_type(
     state: State, update: UpdateState | None, words: str, command: str
 ) -> None:
     """Each state ends with the command that goes on with it."""
-    told = known(state, update=update)
+    told = known(state, update=update)._replace(shares_with=("C-2", "C-3"))
     assert words in " ".join(standing(told, 1e6))
     following = next_for(told, [], LEDGER, RESULTS, ACCOUNT.base_url)
     assert following.command == f"importer {command}"

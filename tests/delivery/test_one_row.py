@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
+from importer.delivery.pacing.valve import Trail, Valve
+from importer.delivery.protocol import answers as a
 from importer.errors import ExitCode
 from importer.job.world import World
 from importer.ledger.account import Account
 from importer.ledger.opening import open_ledger
 from tests.delivery.fake_api import PAGE, Reply, problem, serving
-from tests.job.conftest import Job, customers, outcomes, results
+from tests.job.conftest import AT_ONCE, Job, customers, outcomes, results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-AT_ONCE = World(draw=lambda: 0.0)
-"""Backoff without waiting."""
 ROWS = 120
 HOUR = {"Retry-After": "3600"}
 END_OF_TIME = {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}
@@ -133,6 +135,37 @@ def test_a_login_page_for_all_stops_the_run_at_once(
         finished = Job(tmp_path, api.url).run(customers(range(9)), world=AT_ONCE)
         assert finished.summary.stopped_by == reason
         assert api.posts.total() == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [(problem(403), "forbidden"), (problem(415), "request_not_taken")],
+)
+def test_a_key_that_dies_near_the_end_stops_the_run(
+    tmp_path: Path, reply: Reply, reason: str
+) -> None:
+    """Row after row is turned away and no row is left to ask with: it is not their trouble."""
+    with serving(lambda *_: reply if len(api.customers) >= ROWS - 40 else None) as api:
+        finished = Job(tmp_path, api.url).run(customers(range(ROWS)), world=AT_ONCE)
+    assert finished.summary.stopped_by == reason
+    assert finished.exit_code is ExitCode.STOPPED
+
+
+def test_an_answer_that_is_read_late_ends_no_trouble() -> None:
+    """It came before: what row after row was told since it came is news, and it is not."""
+
+    async def trouble_after(*, late: bool) -> str:
+        valve = Valve(now=lambda: 1.0)
+        for row in (1, 2):
+            await valve.enter(Trail(row))
+        valve.leave(Trail(1), 0.0, a.Blocked(403, of_api=True), rows=9)
+        if late:
+            valve.passed(0.0)
+        valve.leave(Trail(2), 0.0, a.Created("bcus_2"), rows=9, has_passed=late)
+        return valve.trouble
+
+    assert anyio.run(partial(trouble_after, late=True)) == "forbidden"
+    assert anyio.run(partial(trouble_after, late=False)) == ""
 
 
 def test_a_page_in_place_of_an_answer_rejects_nobody(tmp_path: Path) -> None:

@@ -163,6 +163,31 @@ def test_a_message_gathers_title_detail_and_fields() -> None:
     assert reading.problem_message(None, {}) == ""
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            {"errors": {"email": ["is bad", "is long"], "phone": "no"}},
+            "email is bad is long: phone no",
+        ),
+        ({"invalid-params": [{"name": "email", "reason": "is bad"}]}, "email is bad"),
+        ({"violations": [{"propertyPath": "email", "message": "is bad"}]}, "email is bad"),
+        ({"errors": [{"pointer": "#/email", "detail": "is bad"}]}, "#/email is bad"),
+        ({"errors": [{"loc": ["body", "email"], "msg": "is bad"}]}, "body email is bad"),
+        ({"errors": [{"source": {"pointer": "/email"}, "title": "is bad"}]}, "/email is bad"),
+        ({"errors": {"email": {"code": 7}}, "violations": ["is bad"]}, "email"),
+        ({"errors": [[], {}, None, {"field": 7}]}, ""),
+        ({"errors": "is bad"}, ""),
+    ],
+)
+def test_what_is_said_of_fields_is_read_in_the_shapes_of_frameworks(
+    said: dict[str, Any], shown: str
+) -> None:
+    """Which field is wrong, and why, reaches whoever must correct it."""
+    message = reading.problem_message({"title": "Invalid", **said}, {})
+    assert message == ": ".join(filter(None, ("Invalid", shown)))
+
+
 @pytest.mark.parametrize("key", ["name", "email", "phone"])
 def test_a_message_never_shows_the_rows_personal_data(key: str) -> None:
     """A server that echoes the input is masked."""

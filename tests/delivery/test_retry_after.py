@@ -20,6 +20,7 @@ NOW = datetime(2031, 1, 15, 12, 0, 0, tzinfo=UTC).timestamp()
         ("0", 0.0),
         ("120", 120.0),
         (" 7 ", 7.0),
+        ("1.5", 1.5),
         ("999999999", 999_999_999.0),
         ("Wed, 15 Jan 2031 12:00:30 GMT", 30.0),
         ("Wednesday, 15-Jan-31 12:00:30 GMT", 30.0),
@@ -29,13 +30,13 @@ NOW = datetime(2031, 1, 15, 12, 0, 0, tzinfo=UTC).timestamp()
     ],
 )
 def test_both_forms_are_read(value: str, seconds: float) -> None:
-    """Seconds as they are; the three date formats of HTTP; a past date is no wait."""
+    """Seconds as they are, decimals too; the three date formats of HTTP; a past date is no wait."""
     assert retry_after(value, NOW) == seconds
 
 
 @pytest.mark.parametrize(
     "value",
-    [None, "", " ", "soon", "-5", "1.5", "+5", "1e3", "\u0665", "1234567890", "Wed, 99 Foo 2031"],
+    [None, "", " ", "soon", "-5", "1,5", "+5", "1e3", "\u0665", "1234567890", "Wed, 99 Foo 2031"],
 )
 def test_nonsense_is_no_hint(value: str | None) -> None:
     """What cannot be understood neither shortens nor lengthens a wait."""

@@ -191,6 +191,54 @@ async def test_a_good_connection_is_used_again() -> None:
         assert server.connections_used == [0] * 5
 
 
+DATE = b"Date: Wed, 15 Jan 2031 12:00:00 GMT"
+STORED = b'{"title": "Stored"}'
+SAID = {
+    "a replay, said twice": (
+        response(b"500 X", STORED, *[b"Idempotent-Replayed: true"] * 2),
+        a.ServerFault(500, "stored", replayed=True),
+    ),
+    "a replay, as a structured field": (
+        response(b"500 X", STORED, b"Idempotent-Replayed: ?1"),
+        a.ServerFault(500, "stored", replayed=True),
+    ),
+    "no replay": (
+        response(b"500 X", STORED, b"Idempotent-Replayed: false"),
+        a.ServerFault(500, "stored"),
+    ),
+    "yes and no": (
+        response(b"500 X", STORED, b"Idempotent-Replayed: true, false"),
+        a.ServerFault(500, "stored"),
+    ),
+    "a date of a server whose clock is years ahead": (
+        response(b"429 X", b"", b"Retry-After: Wed, 15 Jan 2031 12:00:03 GMT", DATE),
+        a.Throttled(3.0),
+    ),
+    "a date, and a Date that is none": (
+        response(b"429 X", b"", b"Retry-After: Wed, 15 Jan 2003 12:00:03 GMT", b"Date: today"),
+        a.Throttled(0.0),
+    ),
+    "a request of a form that is not taken": (
+        response(b"415 X", b'{"title": "No"}'),
+        a.Blocked(415, of_api=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+async def test_what_headers_and_status_say_is_read(name: str) -> None:
+    """Whose fault it is, and for how long, in the ways in which servers say it."""
+    data, meant = SAID[name]
+    answer, _, _ = await both(once(data))
+    assert answer == meant
+
+
+async def test_a_look_up_that_shows_no_json_says_so() -> None:
+    """A login page is no customer of another reference."""
+    _, looked_up, _ = await both(once(response(b"200 OK", b"<html>Log in</html>")))
+    assert looked_up == a.LookUpFailed("answer_not_json", 200)
+
+
 async def test_a_lone_surrogate_in_a_problem_is_no_character() -> None:
     """The words of a refusal can always be written to a file, a ledger and a terminal."""
     body = b'{"title": "\\ud800 \\u001b[2J \\u202e"}'

@@ -118,7 +118,7 @@ def _downgrade(path: Path) -> None:
         "customer": ["fields", "hashes", "base", "synced"],
         "attempt": ["detail", "request_id", "seconds"],
         "account": ["version", "plan", "plan_base", "salt", "copying"],
-        "run": ["plan", "series", "volume", "stopped_by"],
+        "run": ["plan", "series", "volume", "stopped_by", "input"],
     }.items():
         for name in names:
             db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")

@@ -157,12 +157,15 @@ def test_every_setting_is_held_or_free_on_purpose() -> None:
     free |= {"series", "incremental", "accept_drift", "accept_new_account"}
     # What the exit code says, and how long is waited or kept, sends nothing.
     free |= {"fail_on", "keep_history", "patience"}
-    free |= {"max_fewer", "max_changed", "max_new", "max_vanished"}
+    free |= {"max_fewer", "max_changed", "max_new", "max_vanished", "max_older"}
     assert delivery == {*DECIDING, *free}
     inputs = InputSettings(sources=("a.csv",))
     held = settings_of(inputs, DeliverySettings(base_url="https://api.example.com/"), "live")
     assert held.keys() == {*DECIDING, "mode"} | ({one.name for one in fields(inputs)} - FREE)
     assert json.loads(json.dumps(held)) == held
+    assert not held.keys() & {"out", "no_report", "ca_bundle"}, (
+        "what writes or trusts, sends nothing"
+    )
 
 
 def test_a_mapping_file_is_held_by_its_contents(offline: Planner) -> None:
@@ -172,9 +175,9 @@ def test_a_mapping_file_is_held_by_its_contents(offline: Planner) -> None:
     inputs, delivery = offline.settings((job.write(customers(range(2))),), config=Path(mapping))
     plan(inputs, delivery, "test", save=offline.file)
     guard = PlanGuard(load_plan(offline.file), offline.file)
-    guard.check_files(inputs, delivery, "test", mapping)
+    guard.check_files(inputs, delivery, "test")
     with pytest.raises(UsageError, match=r"What moved: the mapping: it was .*toml and is none"):
-        guard.check_files(inputs, delivery, "test")
+        guard.check_files(replace(inputs, config=None), delivery, "test")
     job.write("version = 1\n# changed\n", "import.toml")
     with pytest.raises(UsageError, match=r"What moved: the mapping: .*import.toml was 12 bytes"):
-        guard.check_files(inputs, delivery, "test", mapping)
+        guard.check_files(inputs, delivery, "test")

@@ -7,21 +7,23 @@ import stat
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from importer.delivery.credentials import ApiKey
 from importer.delivery.protocol.states import Attempt
-from importer.errors import ExitCode, LedgerInUse, SourceError, UsageError
+from importer.errors import ExitCode, LedgerFailed, LedgerInUse, SourceError, UsageError
 from importer.job.world import real_world
 from importer.ledger.account import Account
+from importer.ledger.ledger import Ledger
 from importer.ledger.opening import open_ledger
 from importer.ledger.sqlite.lock import RunLock
 from importer.sandbox import customers as sandbox_customers
 from importer.sandbox import store as sandbox_store
 from tests import plain_http
-from tests.job.conftest import HEADER, Job, customers, outcomes, results
+from tests.job.conftest import AT_ONCE, HEADER, Job, customers, outcomes, results
 from tests.ledger.samples import raw
 
 if TYPE_CHECKING:
@@ -146,11 +148,11 @@ def test_a_limit_leaves_the_rest_unsettled(job: Job) -> None:
 def test_lost_answers_never_make_a_second_customer(job: Job) -> None:
     """Half of the answers are lost; each row still becomes one customer, with its id."""
     job.fault("lost=0.3,reset_before=0.1,503=0.1")
-    finished = job.run(customers(range(60)))
+    finished = job.run(customers(range(60)), world=AT_ONCE)
     assert sum(outcomes(finished).values()) == 60
     assert job.state()["max_creations_per_reference"] == 1
     job.fault("")
-    assert job.run(customers(range(60))).exit_code is ExitCode.OK
+    assert job.run(customers(range(60)), world=AT_ONCE).exit_code is ExitCode.OK
     held = job.held()
     assert len(held) == 60
 
@@ -350,9 +352,10 @@ def test_a_clock_that_is_set_harms_nothing_and_is_told_of(job: Job) -> None:
 def test_an_id_that_several_references_have_is_no_success(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows with one id, or with an earlier customer's, are conflicts: exit code 1, once, and told.
+    """Rows with one id, or with an earlier customer's, are conflicts: exit code 1, every night.
 
-    Nothing is sent again; the others are what they are.
+    Nothing is sent again, and nothing is written to such a customer; the others are what they are.
+    Asked again, Moment says whose the id is: that row is well then, and the other is not.
     """
     ids = sandbox_store.Store.new_id
 
@@ -362,21 +365,52 @@ def test_an_id_that_several_references_have_is_no_success(
 
     monkeypatch.setattr(sandbox_store.Store, "new_id", shared)
     nights = [job.run(customers(range(n))) for n in (4, 4, 8)]
-    text = "Moment gave the id of this row to C-1 and C-2"
+    moved = partial(job.run, customers(range(8), name="Bea Other"), update="name=source")
+    nights += [moved(), moved(retry_rejected=True), moved(retry_rejected=True), moved()]
     told = [[(row["outcome"], row["error_code"]) for row in results(one)] for one in nights]
-    created, doubtful = ("created", ""), ("conflict", "shared_id")
+    created, doubtful, unchanged = ("created", ""), ("conflict", "shared_id"), ("unchanged", "")
     assert told[0] == [created, doubtful, doubtful, created]
+    assert told[1] == [unchanged, doubtful, doubtful, unchanged]
+    assert told[2] == [doubtful] * 3 + [unchanged] + [created] * 3 + [doubtful]
+    assert told[3] == [doubtful] * 3 + [("updated", "")] * 4 + [doubtful]
+    asked = [told[4][at] for at in (0, 1, 2, 7)]
+    assert sorted(asked) == [doubtful, doubtful, ("updated", ""), ("updated", "")]
+    assert told[4][3:7] == [unchanged] * 4
+    assert told[5] == told[6] == [doubtful if one == doubtful else unchanged for one in told[4]]
+    text = "Moment gave the id of this row to C-1 and C-2"
     assert {row["error"] for row in results(nights[0])} == {"", text}
-    assert told[1] == [("unchanged", "")] * 4
-    assert told[2] == [("unchanged", "")] * 4 + [created] * 3 + [doubtful]
-    assert results(nights[2])[7]["error"] == "Moment gave the id of this row to C-0 and C-7"
-    assert [one.exit_code for one in nights] == [ExitCode.ROWS_LEFT, ExitCode.OK, 1]
+    for at in (0, 7):
+        assert results(nights[2])[at]["error"] == "Moment gave the id of this row to C-0 and C-7"
+    assert [one.exit_code for one in nights] == [ExitCode.ROWS_LEFT] * 7
     (warning,) = nights[0].summary.warnings
     assert warning.startswith("Moment gave 1 id to several references each")
     assert "2 rows of this input" in warning
     assert "C-" not in warning, "a log names no reference"
-    assert not nights[1].summary.warnings
-    assert [one.summary.requests["post"] for one in nights] == [4, 0, 4]
+    assert [one.summary.requests["post"] for one in nights] == [4, 0, 4, 0, 0, 0, 0]
+    assert [one.summary.requests["get"] for one in nights] == [0, 0, 0, 0, 4, 2, 0]
+    assert [one.summary.requests.get("patch", 0) for one in nights] == [0, 0, 0, 4, 2, 0, 0]
+    with open_ledger(job.folder / "ledger.db", Account(job.base_url, "test")) as ledger:
+        assert ledger.doubtful() == 2
+
+
+@pytest.mark.parametrize(("fails", "codes"), [(True, [3, 1, 1]), (False, [1, 0, 0])])
+def test_a_shared_id_that_could_not_be_noted_is_looked_for_again(
+    job: Job, monkeypatch: pytest.MonkeyPatch, *, fails: bool, codes: list[int]
+) -> None:
+    """Such a run has not ended, and the next one notes it; without the note it is forgotten."""
+    ids = sandbox_store.Store.new_id
+    monkeypatch.setattr(
+        sandbox_store.Store, "new_id", lambda store, account, _: ids(store, account, "C")
+    )
+
+    def doubt(*_: object, **__: object) -> None:
+        if fails:
+            raise LedgerFailed("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Ledger, "doubt", doubt)
+        first = job.run(customers(range(2)))
+    assert [first.exit_code, *(job.run(customers(range(2))).exit_code for _ in "ab")] == codes
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file system takes UTF-8 only")

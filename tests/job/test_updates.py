@@ -18,6 +18,7 @@ from tests.job.conftest import HEADER, Job, outcomes, results
 if TYPE_CHECKING:
     from importer.job.run import Finished
 
+pytestmark = pytest.mark.usefixtures("no_settling")
 POLICY = "name=source,balance=source,phone=if_untouched"
 
 

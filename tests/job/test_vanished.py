@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import csv
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from importer.delivery.around import open_network
-from importer.delivery.protocol.updating import UpdatePolicy
 from importer.errors import ExitCode, UsageError
-from importer.job import volume as marking
 from importer.job.limit import parse_bound
 from importer.job.world import World
 from importer.mapping.load import load_mapping
@@ -26,15 +23,10 @@ if TYPE_CHECKING:
     from importer.job.run import Finished
     from tests.job.planning import Planner
 
+pytestmark = pytest.mark.usefixtures("no_settling")
 FIELDS = "".join(f'[fields.{name}]\ncolumn = "{name}"\n' for name in HEADER.strip().split(","))
 RULE = '[vanished]\nmetadata = { status = "inactive" }\n'
 NOTHING = {"post": 0, "get": 0}
-
-
-@pytest.fixture(autouse=True)
-def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No replica of the sandbox lags, so nothing has to be waited for."""
-    monkeypatch.setattr(marking, "UpdatePolicy", partial(UpdatePolicy, settle_delay=0.0))
 
 
 def rule(folder: Path, text: str = RULE) -> dict[str, Any]:

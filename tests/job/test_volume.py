@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from importer.errors import ExitCode
+from importer.job import planning
+from importer.job import run as running
+from importer.job.limit import parse_bound
+from importer.shard import Shard
 from tests.job.conftest import HEADER, Job, customers, outcomes
+from tests.job.planning import Heard
+from tests.job.test_updates import held
 
 if TYPE_CHECKING:
+    import pytest
+
     from importer.job.run import Finished
+    from tests.job.planning import Planner
 
 
 def stopped(finished: Finished) -> str:
@@ -63,6 +72,16 @@ def test_far_fewer_records_stop_the_run_until_somebody_accepts(job: Job) -> None
     assert job.state()["requests"] == posts
     assert not stopped(job.run(half, accept_drift=True))
     assert not stopped(job.run(half))
+
+
+def test_a_first_file_says_which_references_are_spelt_alike(job: Job) -> None:
+    """They are customers of their own, told once: the next night has nothing new."""
+    rows = "external_reference,name\n007,Ada\n7,Ada\nA,Ada\n"
+    told = "1 reference differs from another one of the input only in capitals"
+    for night in (True, False):
+        finished = job.run(rows)
+        assert any(told in text for text in finished.summary.warnings) is night
+    assert set(job.held()) == {"007", "7", "A"}
 
 
 def test_lost_zeros_make_no_second_customers(job: Job) -> None:
@@ -121,6 +140,126 @@ def test_a_fed_back_errors_file_is_a_part_of_its_night(job: Job) -> None:
         line for line in customers(range(30)).splitlines(keepends=True) if "C-7," not in line
     )
     assert job.run(without).summary.vanished == 1
+
+
+def owing(balance: int, numbers: range = range(4)) -> str:
+    """A night on which each of these customers owes so much."""
+    rows = (line.rsplit(",", 1)[0] for line in customers(numbers).splitlines()[1:])
+    return HEADER + "".join(f"{row},{balance}\n" for row in rows)
+
+
+UPDATES: dict[str, Any] = {"update": "balance=source", "max_changed": parse_bound("100%")}
+"""Where every balance moves each night."""
+
+
+def night(
+    job: Job, day: int, text: str, name: str = "crm_2026-11-{}.csv", **options: Any
+) -> Finished:
+    """The run of one night's file."""
+    return job.run(sources=(job.write(text, name.format(day)),), **{**UPDATES, **options})
+
+
+def balances(job: Job) -> set[int]:
+    """What the customers owe by the sandbox."""
+    return {held(job, reference)["balance"] for reference in job.held()}
+
+
+def test_yesterdays_file_again_is_no_silent_step_back(job: Job) -> None:
+    """It is refused with the run that had it until somebody accepts it: tonight's is older then."""
+    first = night(job, 20, owing(100))
+    night(job, 21, owing(250))
+    again = night(job, 20, owing(100))
+    told = stopped(again)
+    assert f"this is the input of run {first.summary.run_id} of 2" in told
+    assert "(crm_2026-11-20.csv), and run" in told
+    assert "(crm_2026-11-21.csv) brought another input since: 4 customers" in told
+    assert again.summary.input_of == first.summary.run_id
+    assert again.summary.volume["older"] == 4
+    assert again.stopped_by is not None
+    assert "import the newest file" in again.stopped_by.hint
+    assert stopped(night(job, 20, owing(100), incremental=True))
+    assert stopped(night(job, 20, owing(100), dry_run=True))
+    assert balances(job) == {250}
+    accepted = night(job, 20, owing(100), accept_drift=True)
+    assert outcomes(accepted) == {"updated": 4}
+    assert accepted.summary.warnings == [f"{told.removesuffix(': nothing was sent')}: accepted"]
+    assert not stopped(night(job, 20, owing(100)))
+    assert stopped(night(job, 21, owing(250)))
+    assert balances(job) == {100}
+
+
+def test_an_older_file_that_changes_nothing_is_no_news(job: Job) -> None:
+    """Nothing would be written: not where nothing may be, and not where all is as it was."""
+    night(job, 20, owing(100), update="")
+    night(job, 21, owing(250), update="")
+    assert outcomes(night(job, 20, owing(100), update="")) == {"unchanged": 4}
+    assert not stopped(night(job, 21, owing(250), update=""))
+
+
+def test_a_night_that_is_what_another_one_was_by_chance_goes_through(job: Job) -> None:
+    """Few customers under a name that tells nothing: it is done, and said; many are refused."""
+    for number, text in enumerate([owing(0), owing(100), owing(0)]):
+        last = night(job, 20 + number, text)
+    assert not stopped(last)
+    assert balances(job) == {0}
+    assert "4 customers would be changed back" in last.summary.warnings[0]
+    for text in (owing(0, range(11)), owing(100, range(11))):
+        night(job, 0, text, "customers.csv", series="all")
+    other = night(job, 0, owing(0, range(11)), "put_back.csv")
+    assert "11 customers would be changed back" in stopped(other)
+    bound = parse_bound("100%")
+    assert not stopped(night(job, 0, owing(0, range(11)), "put_back.csv", max_older=bound))
+
+
+def test_a_night_that_was_not_finished_goes_on(job: Job) -> None:
+    """Also beside errors files that were fed back, and runs that sent nothing."""
+    night(job, 20, owing(100))
+    assert outcomes(night(job, 21, owing(250), limit=2))["updated"] == 2
+    assert stopped(night(job, 22, HEADER))
+    night(job, 22, owing(300), dry_run=True)
+    assert outcomes(night(job, 21, owing(250))) == {"unchanged": 2, "updated": 2}
+
+
+def test_an_errors_file_of_an_older_night_is_told(job: Job) -> None:
+    """Its rows may still be right, so it is sent; and it is no later input than its night's."""
+    broken = owing(100).replace("0001,ZAR,100", "0001,ZAR,1x")
+    first = night(job, 20, broken)
+    path = _corrected(first, (first.results / "errors.csv").read_text().replace("1x", "100"))
+    fed = job.run(sources=(str(path),), **UPDATES)
+    assert outcomes(fed) == {"created": 1}
+    assert not stopped(night(job, 20, broken))
+    night(job, 21, owing(250))
+    late = job.run(sources=(str(path),), **UPDATES)
+    assert not stopped(late)
+    assert f"this is the errors file of run {first.summary.run_id}" in late.summary.warnings[0]
+    assert "1 customer would be updated from it" in late.summary.warnings[0]
+
+
+def test_shards_of_a_night_are_one_input(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second shard of an input is no older than the first, and each of an older one is."""
+    for module in (running, planning):
+        monkeypatch.setattr(module, "refuse_alone", lambda *_: None)
+    for day, owed in ((20, 100), (21, 250)):
+        for index in (1, 2):
+            assert not stopped(night(job, day, owing(owed), shard=Shard(index, 2)))
+    for index in (1, 2):
+        assert "4 customers" in stopped(night(job, 20, owing(100), shard=Shard(index, 2)))
+    assert balances(job) == {250}
+
+
+def test_a_plan_of_an_older_input_says_so(planner: Planner) -> None:
+    """In the words of a run, before there is one."""
+    job, heard = planner.job, Heard()
+    first = night(job, 20, owing(100))
+    night(job, 21, owing(250))
+    made = planner.plan(owing(100), save=False, observer=heard, **UPDATES)
+    assert not made.drifts
+    assert f"older_input: this is the input of run {first.summary.run_id}" in heard.warnings[0]
+    made = planner.plan(
+        owing(100), save=False, observer=heard, **{**UPDATES, "max_older": parse_bound("3")}
+    )
+    assert made.drifts
+    assert heard.warnings[1] == heard.warnings[0].replace("older_input", "volume_guard")
 
 
 def _corrected(finished: Finished, text: str) -> object:

@@ -58,6 +58,7 @@ def fill(place: Place, account: Account = ACCOUNT, customers: int = 40) -> None:
                 key_digest=ledger.key_digest("sk_test_a"),
                 sources=["crm_2026-11-25.csv"],
                 series="crm.csv",
+                content=f"digest of {run}",
             )
             names = [f"{run} {number} é" for number in range(customers)]
             row = {"name": "N", "metadata": {"tier": "gold"}}

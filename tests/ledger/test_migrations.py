@@ -125,6 +125,7 @@ def test_the_ledger_has_no_column_for_a_payload(tmp_path: Path) -> None:
         "run": {
             *("id", "account", "run_id", "started_at", "ended_at", "command", "version"),
             *("series", "volume"),
+            "input",  # A digest, as a fingerprint is one.
             *("key_digest", "sources", "exit_code", "counts", "plan", "stopped_by"),
         },
         "customer": {

@@ -328,6 +328,7 @@ def test_versions_of_the_schema(postgres_address: LedgerAddress) -> None:
     with open_postgres(postgres_address) as db:
         for undone in (
             *("DROP TABLE rate", "DROP TABLE news", "ALTER TABLE run DROP COLUMN stopped_by"),
+            *("ALTER TABLE run DROP COLUMN input", "DROP INDEX sync_shared"),
             "ALTER TABLE attempt DROP COLUMN request_id, DROP COLUMN seconds",
             "UPDATE ledger_version SET steps = 1",
         ):

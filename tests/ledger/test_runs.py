@@ -51,6 +51,40 @@ def test_a_run_is_kept_from_beginning_to_end(place: Place) -> None:
         assert ledger.last_key_digest() == "bb"
 
 
+def test_an_input_is_older_where_another_one_of_its_file_came_since(place: Place) -> None:
+    """By what is in it, not by its name; runs that noted no input are no other input."""
+    with open_ledger(place(), ACCOUNT) as ledger:
+        noted = (
+            *(("r1", "crm.csv", "A"), ("r2", "other.csv", "B"), ("r3", "crm.csv", "")),
+            *(("r4", "crm.csv", "A"), ("r5", "crm.csv", "C"), ("r6", "crm.csv", "D")),
+        )
+        found = []
+        for run_id, series, content in noted:
+            ledger.begin_run(
+                run_id,
+                started_at=1.0,
+                command="run",
+                version="1",
+                key_digest="aa",
+                sources=[],
+                series=series,
+                content=content,
+            )
+            older = ledger.superseded("crm.csv", content="A")
+            found.append(older and (older.run.run_id, older.since.run_id))
+        assert found == [None, None, None, None, ("r4", "r5"), ("r4", "r6")]
+        copied, part = (
+            ledger.superseded("copy.csv", content="C"),
+            ledger.superseded("crm.csv", run_id="r1"),
+        )
+        assert copied is not None
+        assert (copied.run.run_id, copied.since.run_id) == ("r5", "r6")
+        assert part is not None
+        assert (part.run.run_id, part.since.run_id) == ("r1", "r6")
+        nothing = [ledger.superseded("crm.csv", content=one) for one in ("D", "E", "")]
+        assert [*nothing, ledger.superseded("other.csv", content="B")] == [None] * 4
+
+
 def test_many_runs_are_read_some_at_a_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """None is left out, and none comes twice."""
     monkeypatch.setattr(run_table, "_RUNS", 2)

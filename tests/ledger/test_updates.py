@@ -25,14 +25,19 @@ from importer.delivery.protocol.states import (
     UpdateTransition,
     Updating,
     Verdict,
+    doubted,
     hashes,
 )
 from importer.errors import BugFound
+from importer.ledger import ledger as ledger_module
 from importer.ledger import sync_table
 from importer.ledger.opening import open_ledger
+from importer.ledger.postgres import postgres_connection, schema
+from importer.ledger.sqlite import connection
+from importer.ledger.sqlite.migrations import STEPS, migrate
 from importer.ledger.sync_table import decode, encode, fold_updates
 from importer.outcomes import Outcome
-from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, Place, raw, sent
+from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, Place, done, raw, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
 
     from importer.ledger.codec import Written
     from importer.ledger.ledger import Ledger
+    from importer.ledger.sqlite.migrations import Step
     from importer.ledger.statements import Transaction as OpenTransaction
 
 ROW = {"name": "Ada", "balance": 5, "metadata": {"plan": "gold"}}
@@ -142,6 +148,60 @@ def test_an_older_ledger_has_no_base(tmp_path: Path) -> None:
         settled(ledger, "A")
         raw(path).execute("UPDATE customer SET hashes = NULL, base = NULL")
         assert ledger.updates(["A"]) == {"A": Synced("bcus_1", 0)}
+
+
+def test_who_has_the_id_of_another_is_noted_until_moment_was_asked(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the run that finds it, or by the upgrade of a ledger that knows of it already.
+
+    No version is in step with such a customer; what is known of it besides stays, also of an
+    update that is open.
+    """
+    monkeypatch.setattr(ledger_module, "PAGE", 2)
+    for name in ("found", "upgraded"):
+        with monkeypatch.context() as older:
+            if name == "upgraded":
+                for module in (connection, schema, postgres_connection):
+                    older.setattr(module, "STEPS", _before_it(module.STEPS))
+                older.setattr(connection, "migrate", lambda db: migrate(db, _before_it(STEPS)))
+            ledger = open_ledger(place(name), ACCOUNT)
+            known = settled(ledger, "A", "B", "C", "D")
+            ledger.apply([sent("E")], [], run_id="r", now=1.0)
+            ledger.apply([done("E", "bcus_3")], [], run_id="r", now=1.0)
+            changes: list[UpdateState] = [
+                Updating("bcus_1", 1, known["C"].base, (("name", b"n" * 8),), PRINT_B),
+                Synced("bcus_1", 1, known["D"].base, PRINT_B),
+            ]
+            for one, reference in zip(changes, "CD", strict=True):
+                change = UpdateTransition(reference, known[reference], one)
+                ledger.apply([change], [], run_id="r", now=3.0)
+            known |= dict(zip("CD", changes, strict=True))
+            ledger.close()
+        with open_ledger(place(name), ACCOUNT) as ledger:
+            if name == "found":
+                assert (ledger.doubtful(), ledger.others_with("bcus_1", "B")) == (0, [*"ACD"])
+                for _ in range(2):
+                    ledger.doubt(["bcus_0", "bcus_1", "bcus_2"], run_id="r", now=5.0)
+            assert ledger.doubtful() == 4
+            noted = ledger.updates([*"ABCD"])
+            assert noted == {name: doubted(one) for name, one in known.items()}
+            frames = ledger.versions([*"ABCDE"])
+            told = [row[:3] for frame in frames for row in frame.rows()]
+            assert told == [*((at, b"", "bcus_1") for at in range(4)), (4, PRINT_A, "bcus_3")]
+            back = Synced("bcus_1", 2, known["A"].base, PRINT_A)
+            ledger.apply([UpdateTransition("A", noted["A"], back)], [], run_id="r", now=6.0)
+            assert ledger.doubtful() == 3
+            history = ledger.history("A")
+            assert history is not None
+            events = [entry.event for entry in history.entries]
+            assert ("in_step" in events, "shared_id" in events) == (True, name == "found")
+
+
+def _before_it(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps before that which notes such ids."""
+    [at] = [number for number, step in enumerate(steps) if "sync_shared" in step[0]]
+    return steps[:at]
 
 
 def test_an_update_is_open_until_it_is_closed(place: Place) -> None:

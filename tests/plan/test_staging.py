@@ -52,6 +52,22 @@ def test_positions_sort_by_source_then_line() -> None:
     assert source_and_line(position(7, 123)) == (7, 123)
 
 
+def test_the_digest_of_an_input_is_that_of_its_valid_rows(staging: Staging) -> None:
+    """Whatever their order, and what is invalid beside them; the sum wraps round at 64 bits."""
+    other = Staging()
+    assert staging.digest == ""
+    payloads = [f'{{"n":{number}}}' for number in range(9)]
+    staging.add([valid(line, f"R{line}", text) for line, text in enumerate(payloads)])
+    other.add([invalid(0), *(valid(9 - line, "R", text) for line, text in enumerate(payloads[3:]))])
+    assert other.digest != staging.digest
+    other.add([valid(line + 20, "R", text) for line, text in enumerate(payloads[:3])])
+    prints = [fingerprint(one) for one in payloads]
+    sums = [sum(int.from_bytes(one[at : at + 8], "little") for one in prints) for at in (0, 8)]
+    assert staging.digest == other.digest == "".join(f"{one % 2**64:016x}" for one in sums)
+    assert max(sums) >= 2**64
+    other.close()
+
+
 def test_rows_come_back_in_input_order_with_their_cells(staging: Staging) -> None:
     """Rows staged out of order are read back in input order, cells and extra cells unchanged."""
     staging.add([valid(5, "B"), invalid(3)])

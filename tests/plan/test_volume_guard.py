@@ -12,19 +12,23 @@ from importer.job.limit import (
     DEFAULT_CHANGED,
     DEFAULT_FEWER,
     DEFAULT_NEW,
+    DEFAULT_OLDER,
     DEFAULT_VANISHED,
     parse_bound,
 )
 from importer.plan.volume_guard import (
     Bounds,
+    Older,
     Twins,
     Volume,
     drifts,
     find_twins,
     missing_of,
+    of_twins,
+    twins_within,
 )
 
-BOUNDS = Bounds(DEFAULT_FEWER, DEFAULT_CHANGED, DEFAULT_NEW, DEFAULT_VANISHED)
+BOUNDS = Bounds(DEFAULT_FEWER, DEFAULT_CHANGED, DEFAULT_NEW, DEFAULT_VANISHED, DEFAULT_OLDER)
 BEFORE = Volume(records=1000, known=990, new=10, carried={"balance": 1000, "email": 3})
 USUAL = Volume(records=1000, known=995, new=5, changed=100, carried={"balance": 990, "email": 2})
 
@@ -167,3 +171,61 @@ def test_figures_survive_the_ledger() -> None:
     """What one run noted the next one reads, also with figures of another version."""
     assert Volume.of_json(USUAL.as_json()) == USUAL
     assert Volume.of_json({"records": 3, "unknown": 1}) == Volume(records=3)
+
+
+@pytest.mark.parametrize(
+    ("references", "pairs"),
+    [
+        (["007", "7", "8"], [("7", "007")]),
+        (["7", "0007", "007"], [("0007", "7"), ("007", "7")]),
+        (["abc", "ABC"], [("ABC", "abc")]),
+        (["A07", "a7"], [("a7", "A07")]),
+        (["1001", "1001_2e_0"], [("1001_2e_0", "1001")]),
+        (["A_20_1", "A1"], [("A1", "A_20_1")]),
+        (["A07", "A07"], []),
+        (["10", "100", "1"], []),
+        (["A01", "A10", "A00"], []),
+        (["abc", "ABD"], []),
+        ([], []),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 10])
+def test_references_of_one_input_may_be_spelt_alike(
+    references: list[str], pairs: list[tuple[str, str]], step: int
+) -> None:
+    """The first spelling stands, the others are named beside it, whatever part they are in."""
+    parts = [pl.Series(references[at : at + step], dtype=pl.String) for at in range(0, 10, step)]
+    found = twins_within(lambda: parts)
+    assert found == Twins(len(pairs), tuple(pairs))
+    assert bool(of_twins(found)) == bool(pairs)
+
+
+@pytest.mark.parametrize(
+    ("older", "more", "expected"),
+    [
+        (Older("r1", "r2"), {}, ["older_input"]),
+        (Older("r1", "r2"), {"change": {"changed": 11}}, ["older_input"]),
+        (Older("r1", "r2"), {"change": {"changed": 10}}, []),
+        (
+            Older("r1", "r2"),
+            {"change": {"changed": 10}, "vanished": 1, "marks": True},
+            ["older_input"],
+        ),
+        (Older("r1", "r2", is_named=True), {"change": {"changed": 1}}, ["older_input"]),
+        (Older("r1", "r2", is_named=True), {"change": {"changed": 0}}, []),
+        (Older("r1", "r2", is_part=True), {}, []),
+        (Older("r1", "r2", is_named=True), {"bound": "100%"}, []),
+        (Older("r1", "r2"), {"change": {"changed": 1}, "bound": "0"}, ["older_input"]),
+        (None, {}, []),
+    ],
+)
+@pytest.mark.parametrize("incremental", [False, True])
+def test_an_older_input_stops_what_it_would_change_back(
+    older: Older | None, more: dict[str, Any], expected: list[str], *, incremental: bool
+) -> None:
+    """A few customers may be what they were by chance, but not in a file of that very name."""
+    more = dict(more)
+    bound = parse_bound(more.pop("bound")) if "bound" in more else DEFAULT_OLDER
+    now = replace(USUAL, **more.pop("change", {}))
+    bounds = replace(BOUNDS, older=bound, incremental=incremental)
+    assert codes(now, bounds=bounds, older=older, delivered=1000, **more) == expected

@@ -186,7 +186,7 @@ HIDDEN: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
     ),
     "bytes as a name": (
         "s.parquet",
-        lambda folder: parquet(folder, external_reference=["T3"], name=[b"Ann"]),
+        lambda folder: parquet(folder, external_reference=["T3"], name=[b"Ann \xff"]),
         "wrong_type",
     ),
     "no JSON": (

@@ -29,6 +29,9 @@ _EXISTS = pattern(
     r"already[ _-]?(exist|used|taken|in use)|exists|duplicate|(not|must be) unique|uniqueness|taken"
 )
 _PROBLEM = ("type", "title", "detail")
+_LISTS = ("errors", "invalid-params", "invalid_params", "violations", "field_errors")
+_WHERE = ("field", "path", "pointer", "name", "param", "propertyPath", "loc")
+_WHAT = ("message", "detail", "reason", "msg", "description", "title")
 _STRONG = pattern(r'"[\x21\x23-\x7e\x80-\xff]{1,256}"')
 _NOT_CODE = pattern(r"[^a-z0-9]+")
 _NO_ROW: Mapping[str, Any] = MappingProxyType({})
@@ -163,21 +166,41 @@ def problem_message(problem: Mapping[str, Any] | None, payload: Mapping[str, Any
     if problem is None:
         return ""
     parts = [problem[key] for key in ("title", "detail") if isinstance(problem.get(key), str)]
-    errors = problem.get("errors")
-    if isinstance(errors, list):
-        parts += [_field_error(error) for error in errors[:5]]
+    parts += _field_errors(problem)
     # Values are looked for as they are, so before anything else changes the text.
     text = redact(": ".join(part for part in parts if part), personal_values(payload))
     return printable(_CONTROL.sub(" ", text))[:MESSAGE_LIMIT]
 
 
+def _field_errors(problem: Mapping[str, Any]) -> list[str]:
+    """What is said of single fields, in the shapes that frameworks give it; five at most.
+
+    A list of texts or objects, or an object from a field to its texts.
+    """
+    found = next((problem[name] for name in _LISTS if problem.get(name)), None)
+    if isinstance(found, dict):
+        return [f"{field} {_joined(said)}".strip() for field, said in list(found.items())[:5]]
+    return [_field_error(error) for error in found[:5]] if isinstance(found, list) else []
+
+
 def _field_error(error: Any) -> str:
-    if isinstance(error, str):
-        return error
-    if isinstance(error, dict):
-        words = [error.get(key) for key in ("field", "path", "pointer", "message", "detail")]
-        return " ".join(word for word in words if isinstance(word, str))
-    return ""
+    if not isinstance(error, dict):
+        return _joined(error)
+    source = error.get("source")
+    inner = source if isinstance(source, dict) else {}
+    return " ".join(
+        filter(None, (_first(error, _WHERE) or _first(inner, _WHERE), _first(error, _WHAT)))
+    )
+
+
+def _first(error: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    return next((said for name in names if (said := _joined(error.get(name)))), "")
+
+
+def _joined(said: Any) -> str:
+    """A text, or the texts of a list."""
+    texts = said if isinstance(said, list) else [said]
+    return " ".join(text for text in texts[:5] if isinstance(text, str))
 
 
 def personal_values(payload: Mapping[str, Any]) -> list[str]:

@@ -25,11 +25,12 @@ from importer.base_url import is_loopback
 from importer.delivery.http import answer_reading as reading
 from importer.delivery.http.connecting import explain
 from importer.delivery.http.network import Answer, Head, head_of, line_of, origin_of
+from importer.delivery.pacing.server_hints import epoch, retry_after, speaks_of_rate
 from importer.delivery.pacing.server_hints import parse as parse_hint
-from importer.delivery.pacing.server_hints import retry_after, speaks_of_rate
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as u
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
+from importer.delivery.stopping import FORM
 from importer.values import value
 
 if TYPE_CHECKING:
@@ -70,8 +71,10 @@ _RUN_WRONG = {
     407: "proxy_refused",
 }
 _MAY_BE_ITS_OWN = frozenset({"unauthorised", "redirected"})
-_BLOCKED = frozenset({403, 404, 405})
+_BLOCKED = frozenset({403, 404, 405, *FORM})
 """To a POST: not about the payload. Whether it is about the run, other rows tell."""
+_YES = frozenset({"true", "1", "?1", "yes"})
+"""``?1`` is true as a structured field (RFC 9651 section 3.3.6)."""
 _WORDS_OF_THE_API = (a.Created, a.Refused, a.Found, a.Absent, u.Shown, u.Patched, u.Gone)
 _READ = frozenset({b"content-encoding", b"idempotent-replayed", b"retry-after", b"etag"})
 """Headers of an answer that count, in lower case; and all that speak of a rate limit."""
@@ -303,7 +306,8 @@ class MomentClient:
             customer = found or {}
             customer_id = reading.customer_id(customer, reference, echo_check=self._echo_check)
             if customer_id is None:
-                return a.LookUpFailed(reply.body_error or "not_our_customer", status)
+                wrong = "answer_not_json" if found is None else "not_our_customer"
+                return a.LookUpFailed(reply.body_error or wrong, status)
             seen = self._hashes(reference, customer) if self._hashes else ()
             return a.Found(customer_id, reading.differences(json.loads(payload), customer), seen)
         of_api = reading.is_problem(found, status)
@@ -496,12 +500,14 @@ class MomentClient:
         if encoding != "identity":
             whole, body_error = None, "body_encoded"
         after = headers.get("Retry-After")
+        # A date is the server's: how far off it is, the server's own clock tells.
+        now = epoch(headers.get("Date")) if after else None
         return _Reply(
             status=status,
             body=whole,
             body_error=body_error,
             replayed=_is_true(headers.get("Idempotent-Replayed", "")),
-            retry_after=retry_after(after, self._clock.now()),
+            retry_after=retry_after(after, self._clock.now() if now is None else now),
             etag=reading.strong_etag(headers.get("ETag", "")),
             hint=parse_hint(headers) if any(map(_about_rate, names)) else None,
             headers=raw,
@@ -554,7 +560,8 @@ def _object_of(texts: Mapping[str, str]) -> str:
 
 
 def _is_true(value: str) -> bool:
-    return value.strip().lower() == "true"
+    """Whether all that a header says is yes; a gateway may have repeated it."""
+    return all(one.strip().strip('"').lower() in _YES for one in value.split(","))
 
 
 async def _bounded_body(response: httpx.Response) -> bytes:

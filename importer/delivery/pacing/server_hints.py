@@ -158,13 +158,15 @@ def _delay(reset: float | None, date: str | None, now: float | None) -> float | 
         return reset
     moment = reset / 1000 if reset >= MILLISECONDS else reset
     if now is None:
-        now = _epoch(date)
+        now = epoch(date)
     return None if now is None else max(0.0, moment - now)
 
 
-def _epoch(date: str | None) -> float | None:
+def epoch(date: str | None) -> float | None:
+    """Seconds since 1970 of an HTTP date (RFC 9110 section 5.6.7); None where it is none."""
     try:
-        return parsedate_to_datetime(date or "").timestamp()
+        moment = parsedate_to_datetime(date or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
 
@@ -187,18 +189,14 @@ MAX_DIGITS = 9
 def retry_after(value: str | None, now: float) -> float | None:
     """Seconds to wait from ``now`` (seconds since the epoch), or None where nothing usable stands.
 
-    ``delay-seconds`` is taken as it is; an ``HTTP-date`` in the past is 0. Dates have a
-    resolution of a second, so a date is rounded up: a wait is never shortened.
+    ``delay-seconds`` is taken as it is, with decimals where somebody sends them; an ``HTTP-date``
+    in the past is 0. Dates have a resolution of a second, so a date is rounded up: a wait is never
+    shortened.
     """
     if value is None:
         return None
     text = value.strip()
-    if text.isascii() and text.isdigit():
-        return float(text) if len(text) <= MAX_DIGITS else None
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError, TypeError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, float(math.ceil(moment.timestamp() - now)))
+    if _NUMBER.fullmatch(text):
+        return float(text) if len(text.partition(".")[0]) <= MAX_DIGITS else None
+    moment = epoch(text)
+    return None if moment is None else max(0.0, float(math.ceil(moment - now)))

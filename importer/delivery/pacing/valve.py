@@ -33,6 +33,9 @@ _KINDS = {
     h.Said.THROTTLED: Kind.THROTTLED,
 }
 
+_NO_SUCCESS = 300
+"""Status codes from here on (RFC 9110 section 15)."""
+
 __all__ = ["GateClosed", "ToldToWait", "Trail", "Valve"]
 
 
@@ -115,6 +118,12 @@ class Valve:
         if not self.health.troubled:
             return ""
         return self._turned_away if self.health.blocked else "unreachable"
+
+    @property
+    def turned_away(self) -> bool:
+        """As many rows as make an outage were turned away, and no sensible answer came since."""
+        health = self.health
+        return health.blocked and len(health.troubled) >= self._settings.outage_after
 
     def start(self) -> None:
         """The run begins now."""
@@ -222,7 +231,9 @@ class Valve:
             trail.hung += now - sent_at
         if what is h.Said.SENSE:
             self.heard = True
-            self.health = h.answered(now)
+            # An answer that is read late is older than the trouble that was heard of since it came.
+            if not (has_passed and self.health.troubled):
+                self.health = h.answered(now)
         elif own or what in {h.Said.THROTTLED, h.Said.ABSENT}:
             self.health = h.no_news(self.health)
         else:
@@ -277,7 +288,7 @@ def _reason(answer: AnyAnswer) -> str:
     match answer:
         case a.Blocked(http_status=status, of_api=of_api):
             return turned_away(status, of_api=of_api)
-        case a.LookUpFailed(http_status=403 | 404 | 405 as status, error_code=code):
+        case a.LookUpFailed(http_status=status, error_code=code) if status >= _NO_SUCCESS:
             of_api = code != "not_the_api" and not code.startswith("http_")
             return turned_away(status, of_api=of_api)
         case _:

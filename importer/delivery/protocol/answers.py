@@ -106,9 +106,10 @@ class Throttled(Identified):
 class Blocked(Identified):
     """Turned away for a reason that is not the payload, as far as anyone can tell.
 
-    403, 404 or 405 to a POST; or any refusal that is no problem document of the API: the page of
-    a firewall or a gateway, which is not Moment's word. One row may meet it alone (a name with SQL
-    words in it), or every row (a key without permission): only other rows can tell.
+    403, 404, 405 or a request whose form is not taken (``stopping.FORM``); or any refusal that is
+    no problem document of the API: the page of a firewall or a gateway, which is not Moment's word.
+    One row may meet it alone (a name with SQL words in it), or every row (a key without
+    permission): only other rows can tell.
     """
 
     http_status: int

@@ -33,7 +33,7 @@ The rules (a test holds them equal to docs/delivery.md, where the reasons stand)
     429                                              wait, same key
     connection failed before a byte was written      backoff, same key
     timeout, reset, fresh 5xx                        backoff, same key
-    403, 404, 405 of the API itself                  settle: unsettled (turned_away)
+    403, 404, 405, 415 ... of the API itself         settle: unsettled (turned_away)
     a 4xx that is no problem document of the API     look up; 404: backoff, same key, three times
     401, 407, redirect, TLS failure, no such host    stop the run
 
@@ -86,7 +86,7 @@ __all__ = ["Flight", "Phase", "Policy", "ProtocolError", "step"]
 UNPROCESSABLE = 422
 """Also what the Idempotency-Key draft gives a key that was used with another payload."""
 TURNED_AWAY = "turned_away"
-"""Error code of a row that the API turned away with 403, 404 or 405, though it takes others."""
+"""Error code of a row that the API turned away (403, 404, 405, 415 ...), though it takes others."""
 STORED_OTHERWISE = "stored_otherwise"
 """Error code of a row whose customer Moment answered with other values than it was sent."""
 NOT_THE_API = "not_the_api"

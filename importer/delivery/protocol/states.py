@@ -9,10 +9,11 @@ All values are immutable and free of I/O; times are seconds since the epoch.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from importer.outcomes import Outcome  # noqa: TC001 - part of this vocabulary at run time too
+from importer.outcomes import Outcome
 from importer.values import value
 
 if TYPE_CHECKING:
@@ -155,6 +156,10 @@ class Verdict(NamedTuple):
     error_code: str
 
 
+SHARED_ID = "shared_id"
+"""Error code of a customer whose id Moment gave to another reference of the account as well."""
+
+
 class Memory(NamedTuple):
     """What is remembered of earlier nights, so that none of it is sent again unchanged."""
 
@@ -197,6 +202,24 @@ class Updating:
 
 
 UpdateState = Synced | Updating
+
+
+def shares_id(state: UpdateState) -> bool:
+    """Whether its id is known to be another reference's, too: a conflict, whatever is wanted.
+
+    What is written for one of them changes the other, so nothing is until Moment was asked again.
+    """
+    return state.memory.verdict == _SHARED
+
+
+_SHARED = Verdict(Outcome.CONFLICT, (), 0, SHARED_ID)
+
+
+def doubted(state: UpdateState) -> UpdateState:
+    """The same with that known; no version of the source is in step with such a customer."""
+    memory = state.memory._replace(verdict=_SHARED)
+    new = replace(state, serial=state.serial + 1, memory=memory)
+    return replace(new, version=b"") if isinstance(new, Synced) else new
 
 
 @value

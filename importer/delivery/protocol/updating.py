@@ -39,6 +39,7 @@ from importer.delivery.protocol.events import (
 from importer.delivery.protocol.flight import ProtocolError
 from importer.delivery.protocol.safeguards import UPDATES_ALL_ON, UpdateSafeguards
 from importer.delivery.protocol.states import (
+    SHARED_ID,
     Conflict,
     Hashes,
     Memory,
@@ -48,6 +49,7 @@ from importer.delivery.protocol.states import (
     Updating,
     Verdict,
     hashes,
+    shares_id,
 )
 from importer.outcomes import Outcome
 from importer.values import quick, value
@@ -212,10 +214,11 @@ def foresee(state: UpdateState, version: bytes, wanted: Hashes, policy: UpdatePo
     """
     todo = _todo(state, wanted, policy)
     fields = tuple(field for field, _ in todo)
-    verdict = state.memory.verdict
-    if verdict is not None and verdict.wanted == todo and not policy.retry_rejected:
+    verdict, shared = state.memory.verdict, shares_id(state)
+    holds = verdict is not None and (shared or verdict.wanted == todo)
+    if verdict is not None and holds and not policy.retry_rejected:
         return Foreseen(verdict.outcome)
-    if isinstance(state, Updating):
+    if isinstance(state, Updating) or shared:
         return Foreseen(None, fields, reads=True)
     if todo:
         return Foreseen(None, fields, reads=_must_look(state, todo, wanted, policy))
@@ -411,6 +414,10 @@ def _read_back(flight: UpdateFlight, answer: ReadAnswer, policy: UpdatePolicy) -
             return _decide(flight._replace(shown=answer), answer, policy)
         case Gone():
             return flight._replace(phase=UpdatePhase.SEEKING), Seek()
+        case a.LookUpFailed("not_our_customer", status) if shares_id(flight.state):
+            message = f"Moment says that {flight.state.customer_id} is another reference's"
+            noted = flight._replace(note=(status, SHARED_ID, message))
+            return _settle(noted, Outcome.CONFLICT, policy)
         case a.LookUpFailed():
             return _failed_look(flight, answer, Then.READ, policy)
         case a.RunWrong():

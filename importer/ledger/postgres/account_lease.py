@@ -24,7 +24,6 @@ from importer.ledger.postgres.postgres_connection import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
     from typing import Self
 
     from importer.ledger.account import Account
@@ -122,12 +121,7 @@ class AccountLease:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._leaving.set()
         if self._thread is not None:
             self._thread.join()

@@ -18,7 +18,8 @@ Typed columns become text without loss, with the kind of each cell:
 | Date, Datetime, Time, Duration | DATE | ISO 8601 |
 | Struct, Map | OBJECT | a JSON object of texts; ERROR where a value in it has no text |
 | List, Array | LIST | none |
-| Binary, anything else | ERROR | none |
+| Binary | TEXT | as it is, where it is UTF-8, as Impala and Hive write texts; else ERROR |
+| Decimal of more than 38 digits, anything else | ERROR | none |
 
 Whole columns at once: no cell of a clean column is looked at by Python.
 """
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -69,6 +71,11 @@ def text_column(column: str, series: pl.Series) -> TextColumn:  # noqa: PLR0911 
         return _texts(column, series.cast(pl.String))
     if kind == pl.Null:
         return TextColumn(series.cast(pl.String))
+    if kind == pl.Binary:
+        return _bytes(column, series)
+    if isinstance(kind, pl.BaseExtension):
+        # A name for a type that it is stored as: ``arrow.json`` is a text.
+        return text_column(column, series.ext.storage())
     if kind.is_integer():
         return TextColumn(series.cast(pl.String), Kind.NUMBER)
     if kind.is_decimal():
@@ -117,6 +124,36 @@ def _texts(column: str, text: pl.Series) -> TextColumn:
     )
     long = text.str.len_chars() > MAX_FIELD
     return _faulty(column, text.str.head(MAX_FIELD), long, message, code="field_too_long")
+
+
+def _bytes(column: str, series: pl.Series) -> TextColumn:
+    """Texts that nobody called so; a UUID is stored as 16 bytes, which are none."""
+    try:
+        return _texts(column, series.cast(pl.String))
+    except pl.exceptions.ComputeError:
+        cells = [None if one is None else _decoded(one) for one in series]
+    text = _texts(column, pl.Series(series.name, cells, dtype=pl.String))
+    no_text = series.is_not_null() & pl.Series(cells, dtype=pl.String).is_null()
+    what = "bytes that are no text in UTF-8"
+    if (series.bin.size() == _UUID_BYTES).all():
+        what = "16 bytes each, as of a UUID, and no text"
+    message = f"column {column_name(column)} holds {what}; export it as text (CAST ... AS VARCHAR)"
+    found = _faulty(column, text.cells, no_text, message)
+    if not text.faults:
+        return found
+    faults = sorted((*found.faults, *text.faults), key=lambda one: one.index)
+    wrong = pl.int_range(len(series), eager=True).is_in([one.index for one in faults])
+    return TextColumn(text.cells, wrong.cast(pl.UInt8) * Kind.ERROR.value, tuple(faults))
+
+
+_UUID_BYTES = 16
+
+
+def _decoded(cell: bytes) -> str | None:
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _nothing(series: pl.Series) -> pl.Series:
@@ -330,6 +367,28 @@ def main(name: str) -> int:
     return 0
 
 
+_TWICE = re.compile("column with name '(.*)' has more than one occurrence")
+_FOREIGN_TYPE = re.compile(
+    r"could not import from `(\w+)` type|precision must be"
+    r"|[Nn]ot (?:yet )?(?:supported|implemented)"
+)
+_MOST_DIGITS = 38
+
+
+def _is_too_wide(kind: pl.DataType) -> bool:
+    """Whether it is a decimal of 256 bits: polars knows it in a schema, and reads none."""
+    return isinstance(kind, pl.Decimal) and (kind.precision or 0) > _MOST_DIGITS
+
+
+def _unreadable(column: str, height: int) -> TextColumn:
+    message = (
+        f"column {column_name(column)} is a decimal of more than {_MOST_DIGITS} digits, which"
+        " cannot be read; export it as one of fewer digits or as text"
+    )
+    cells = pl.Series(column, [None] * height, dtype=pl.String)
+    return _faulty(column, cells, pl.repeat(value=True, n=height, eager=True), message)
+
+
 # A panic within polars is no Exception, and would end the program with its own words.
 _BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
@@ -358,7 +417,9 @@ class ParquetSource:
         if not proven:
             probe(name, self._path)
         try:
-            self._names = self._scan().collect_schema().names()
+            schema = self._scan().collect_schema()
+            self._names = schema.names()
+            self._too_wide = [name for name, kind in schema.items() if _is_too_wide(kind)]
             self._rows = self._scan().select(pl.len()).collect().item()
         except _BROKEN as error:
             raise self._damaged(error) from None
@@ -409,7 +470,7 @@ class ParquetSource:
     def _slice(self, start: int) -> pl.DataFrame:
         expected = min(PARQUET_ROWS, self._rows - start)
         try:
-            typed = self._scan().slice(start, expected).collect()
+            typed = self._scan().drop(self._too_wide).slice(start, expected).collect()
         except _BROKEN as error:
             self._check_unchanged()
             raise self._damaged(error) from None
@@ -422,10 +483,14 @@ class ParquetSource:
         columns: list[pl.Series] = []
         kinds: dict[int, Kind | pl.Series] = {}
         faults: list[CellFault] = []
-        named = zip(self.layout.columns, typed.get_columns(), strict=True)
-        for at, (name, series) in enumerate(named):
+        series = dict(zip(typed.columns, typed.get_columns(), strict=True))
+        for at, (own, name) in enumerate(zip(self._names, self.layout.columns, strict=True)):
             try:
-                text = text_column(name, series)
+                text = (
+                    text_column(name, series[own])
+                    if own in series
+                    else _unreadable(name, typed.height)
+                )
             except _BROKEN as error:
                 raise self._damaged(error) from None
             columns.append(text.cells.alias(self._header.keys[at]))
@@ -453,6 +518,17 @@ class ParquetSource:
     def _damaged(self, error: BaseException | None) -> SourceError:
         # The first line of what polars says; the rest is advice for programmers.
         reason = str(error).strip().partition("\n")[0] if error is not None else "rows are missing"
+        if (twice := _TWICE.search(reason)) is not None:
+            return SourceError(
+                f"{self._name}: two columns are called {column_name(twice[1])}",
+                hint="export it again with a name of its own for each column",
+            )
+        if (foreign := _FOREIGN_TYPE.search(reason)) is not None:
+            return SourceError(
+                f"{self._name}: a column has a type that cannot be read: {foreign[1] or reason}",
+                hint="export it again without that column, or with it as text (CAST ... AS"
+                " VARCHAR)",
+            )
         return SourceError(
             f"{self._name}: the Parquet file is damaged or cut off: {reason}",
             hint="export or copy the file again; nothing of it was imported",

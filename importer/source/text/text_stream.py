@@ -138,8 +138,16 @@ _KNOWN = (
     (b"%PDF", "looks like a PDF document", "export the customers as CSV"),
     (b"SQLite format 3\x00", "looks like a SQLite database", "export the customers as CSV"),
     (b"ARROW1\x00", "is an Arrow (Feather) file", _AS_PARQUET),
+    (b"\xff\xff\xff\xff", "is a stream of Arrow", _AS_PARQUET),
     (b"Obj\x01", "is an Avro file", _AS_PARQUET),
 )
+# The same of formats that begin as the name of a column may (PARENT, ORCID); a NUL tells.
+_KNOWN_BY_NUL = (
+    (b"PARE", "is an encrypted Parquet file", "export it without encryption"),
+    (b"ORC", "is an ORC file", _AS_PARQUET),
+    (b"FEA1", "is an Arrow (Feather) file", _AS_PARQUET),
+)
+_TAR = slice(257, 262)
 _PAGE = "export the customers as CSV; or open it in Excel and save it as .xlsx"
 _MARKED_UP = (
     (b"<?xml", "is an XML file, as Excel 2003 and other programs write them", _PAGE),
@@ -210,13 +218,13 @@ def check_format(name: str, head: bytes) -> None:
     Raises:
         SourceError: it is a known binary format, a web page, XML, or UTF-32.
     """
-    if head.startswith(b"PARE") and 0 in head[:_LONGEST_TAG]:  # PARENT may name a column
+    if head[_TAR] == b"ustar":
         raise SourceError(
-            f"{source_name(name)}: is an encrypted Parquet file",
-            hint="export it without encryption",
+            f"{source_name(name)}: is a tar archive", hint="unpack it, and name the file in it"
         )
     start = head[:SAMPLE_BYTES].removeprefix(UTF8_BOM).lstrip()[:_LONGEST_TAG].lower()
-    for begins, known in ((head, _KNOWN), (start, _MARKED_UP)):
+    by_nul = _KNOWN_BY_NUL if 0 in head[:_LONGEST_TAG] else ()
+    for begins, known in ((head, (*_KNOWN, *by_nul)), (start, _MARKED_UP)):
         for magic, what, hint in known:
             if begins.startswith(magic):
                 raise SourceError(f"{source_name(name)}: {what}", hint=hint)
