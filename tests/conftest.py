@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, settings
 from importer.delivery.protocol.updating import UpdatePolicy
 from importer.job.job_settings import DeliverySettings
 from importer.ledger.address import LedgerAddress
+from importer.sandbox.config import SandboxConfig
+from importer.sandbox.entry import running
 from tests.postgres_server import PostgresServer
 
 if TYPE_CHECKING:
@@ -85,6 +87,13 @@ def postgres_server() -> Iterator[PostgresServer]:
 def postgres_address(postgres_server: PostgresServer) -> LedgerAddress:
     """An empty place for one ledger: a schema that nobody has made yet."""
     return LedgerAddress.parse(postgres_server.url(schema=f"ledger_{next(_schemas)}"))
+
+
+@pytest.fixture
+def sandbox() -> Iterator[str]:
+    """A sandbox without faults; its base URL."""
+    with running(SandboxConfig()) as base_url:
+        yield base_url
 
 
 @pytest.fixture

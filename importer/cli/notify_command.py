@@ -23,7 +23,7 @@ from importer.job.job_settings import OutwardSettings
 from importer.job.run_news import RunNews, masked, ping_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from importer.errors import ImporterError
 
@@ -54,20 +54,15 @@ def has_apprise() -> bool:
     return find_spec("apprise") is not None
 
 
-def tell_refused(
-    exit_code: int,
-    error: ImporterError | None,
-    arguments: Sequence[str],
-    environment: Mapping[str, str] = os.environ,
-) -> None:
+def tell_refused(exit_code: int, error: ImporterError | None, arguments: Sequence[str]) -> None:
     """Tell of a run whose settings could not be read, whoever can be found all the same."""
     if not {"--dry-run", "--help"} & {*arguments}:
-        news = RunNews(_found(arguments, environment))
+        news = RunNews(_found(arguments))
         if not news.settings.is_silent:
             news.start().end(exit_code, error)
 
 
-def _found(arguments: Sequence[str], environment: Mapping[str, str]) -> OutwardSettings:
+def _found(arguments: Sequence[str]) -> OutwardSettings:
     """The addresses, each by itself: in the environment, or in what is readable of the file."""
     document: dict[str, object] = {}
     with suppress(OSError, ValueError):
@@ -76,7 +71,7 @@ def _found(arguments: Sequence[str], environment: Mapping[str, str]) -> OutwardS
     values = {}
     for one in SECRETS:
         with suppress(UsageError):
-            values[one.name] = secret_of(one, environment, None).value
+            values[one.name] = secret_of(one, os.environ, None).value
         given = section.get(one.in_section) if isinstance(section, dict) else None
         if values.get(one.name) is None and given is not None:
             with suppress(UsageError):

@@ -61,7 +61,6 @@ class LocalEngine:
             self._shared = SharedRate(shared, offload=around.offload, now=around.monotonic)
         self._valve = Valve(
             PaceSettings(max_in_flight=settings.concurrency, rate_ceiling=settings.rate),
-            health=settings.health,
             patience=settings.patience,
             now=around.monotonic,
             shared=self._shared,

@@ -13,7 +13,6 @@ from importer.values import value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from importer.delivery.pacing.outage import HealthSettings
     from importer.delivery.pool import PoolSettings
     from importer.delivery.protocol.flight import Planned
     from importer.delivery.protocol.updating import UpdatePolicy
@@ -35,7 +34,6 @@ class EngineSettings:
     retry_rejected: bool = False
     updates: UpdatePolicy | None = None
     pool: PoolSettings | None = None
-    health: HealthSettings | None = None
 
 
 class Engine(Protocol):

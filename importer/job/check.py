@@ -11,10 +11,10 @@ from importer.job.finish import NOT_TYPED, exit_code
 from importer.job.limit import DEFAULT_LIMIT, too_many
 from importer.job.observer import Observer
 from importer.job.run import TOO_MANY_INVALID, Finished, Job
-from importer.job.volume import VOLUME_GUARD
+from importer.job.volume import SPELT_ALIKE, VOLUME_GUARD
 from importer.job.world import World
 from importer.plan.make import settle_duplicates, would_create
-from importer.plan.volume_guard import empty_input
+from importer.plan.volume_guard import empty_input, of_twins, twins_within
 from importer.results.summary import report
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def check(
         read, staging = job.read(), job.staging
         settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
         observer.verified(read.records, staging.counts().get("invalid", 0))
+        if alike := of_twins(twins_within(staging.references)):
+            job.warn(SPELT_ALIKE, alike)
         would_create(staging)
         if not read.records:
             job.warn(VOLUME_GUARD, empty_input().text)

@@ -21,7 +21,6 @@ from importer.values import record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from importer.delivery.pacing.outage import HealthSettings
     from importer.delivery.pool import PoolSettings
     from importer.delivery.protocol.flight import Planned, Settled
     from importer.delivery.protocol.updating import UpdatePolicy
@@ -108,7 +107,6 @@ class Delivery:
         observer: Observer,
         timeline: Timeline | None = None,
         user_agent: str = "importer",
-        health: HealthSettings | None = None,
         pool: PoolSettings | None = None,
         work: Work | None = None,
         engine: MakeEngine | None = None,
@@ -145,7 +143,6 @@ class Delivery:
                 retry_rejected=settings.retry_rejected,
                 updates=self._work.updates,
                 pool=pool,
-                health=health,
             ),
             on_settled=self._settled,
         )

@@ -22,7 +22,7 @@ from importer.job.plan_guard import (
 from importer.job.run import open_memo, refuse_alone, stop_rule
 from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
-from importer.job.volume import VOLUME_GUARD, VolumeCheck
+from importer.job.volume import SPELT_ALIKE, VOLUME_GUARD, VolumeCheck
 from importer.job.world import World, iso, new_run_id
 from importer.ledger.account import NOTHING_YET, Account
 from importer.ledger.interface import NoLedger, OlderLedger
@@ -33,7 +33,7 @@ from importer.plan.forecast import Forecast, forecast
 from importer.plan.make import make_plan, settle_duplicates
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
-from importer.plan.volume_guard import OLDER_INPUT, empty_input
+from importer.plan.volume_guard import OLDER_INPUT, empty_input, of_twins, twins_within
 from importer.results.workspace import Workspace
 from importer.values import value
 
@@ -215,6 +215,7 @@ def _compare(  # noqa: PLR0917
         drifts = not read.records and not delivery.incremental
         if drifts:
             observer.warning(VOLUME_GUARD, empty_input().text)
+        _warn_of_alike(of_twins(twins_within(staging.references)), observer)
         if not shard.is_whole:
             read = replace(read, records=staging.keep(shard))
         return read, _Volume(drifts)
@@ -232,11 +233,17 @@ def _compare(  # noqa: PLR0917
         observer.warning(VOLUME_GUARD, look.words)
     if look.remark:
         observer.warning(OLDER_INPUT, look.remark)
+    _warn_of_alike(look.alike, observer)
     if not shard.is_whole:
         read = replace(read, records=staging.keep(shard))
         vanished = check.keep(shard, staging, look)
     to_mark = check.marking.open if check.marking is not None else 0
     return read, _Volume(bool(look.drifts), vanished, to_mark)
+
+
+def _warn_of_alike(text: str, observer: Observer) -> None:
+    if text:
+        observer.warning(SPELT_ALIKE, text)
 
 
 def _open(

@@ -32,7 +32,7 @@ from importer.job.observer import Observer, Progress
 from importer.job.plan_guard import NoPlan
 from importer.job.signals import exit_code_of, leave_at_once, watch
 from importer.job.source_reading import mapping_file, read_sources
-from importer.job.volume import VOLUME_GUARD, VolumeCheck
+from importer.job.volume import SPELT_ALIKE, VOLUME_GUARD, VolumeCheck
 from importer.job.world import iso, new_run_id, real_world
 from importer.ledger.account import Account
 from importer.ledger.interface import Share
@@ -356,6 +356,8 @@ class _Run(Job):
         )
         self._plan.check_rows(staging, reader)
         look = volume.look(staging, read, met)
+        if look.alike:
+            self.warn(SPELT_ALIKE, look.alike)
         if stopped_by is None:
             stopped_by = volume.stop_rule(look)
             if look.drifts and stopped_by is None:

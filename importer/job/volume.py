@@ -36,6 +36,8 @@ from importer.plan.volume_guard import (
     find_twins,
     in_words,
     missing_of,
+    of_twins,
+    twins_within,
 )
 from importer.shard import WHOLE
 from importer.values import value
@@ -145,6 +147,8 @@ class Marking:
         return self._open if outcome is None else _WORDS.get(outcome, outcome.value)
 
 
+SPELT_ALIKE = "spelt_alike"
+"""The warning of references of one input that are spelt nearly alike."""
 VOLUME_GUARD = "volume_guard"
 """The reason of a run that was stopped because its input is unlike the last good one."""
 _PAGE = 5000
@@ -164,6 +168,8 @@ class Look:
     """As ``Summary.input_of``."""
     remark: str = ""
     """What is odd, and does not stop the run; "" for nothing."""
+    alike: str = ""
+    """What is said of references of this input that are spelt nearly alike."""
 
     @property
     def words(self) -> str:
@@ -244,9 +250,10 @@ class VolumeCheck:
             "lost_fields": sum(one.code == FIELD_LOST for one in found),
         }
         figures |= {name: number for name, number in graver.items() if number}
+        alike = of_twins(twins_within(lambda: _waiting(staging))) if met.new else ""
         is_told = older is None or any(one.code == OLDER_INPUT for one in found)
         remark = "" if older is None or is_told else older.text(back)
-        return Look(tuple(found), vanished, figures, input_of, remark)
+        return Look(tuple(found), vanished, figures, input_of, remark, alike)
 
     def _older(self, *, fed_back: bool) -> tuple[Older | None, str]:
         """Whether this is an input that a later one has replaced; the run that had it."""
@@ -319,7 +326,7 @@ class VolumeCheck:
         if not sum(self._ledger.totals().values()):
             return NO_TWINS
         return find_twins(
-            lambda: (one.frame["reference"] for one in staging.waiting()),
+            lambda: _waiting(staging),
             self._ledger.references,
             self._ledger.states,
         )
@@ -334,6 +341,10 @@ class VolumeCheck:
             older=asked.max_older,
             incremental=incremental,
         )
+
+
+def _waiting(staging: Staging) -> Iterator[pl.Series]:
+    return (one.frame["reference"] for one in staging.waiting())
 
 
 def _file_name(source: str) -> str:

@@ -260,6 +260,71 @@ def find_twins(
     return Twins(number, tuple(examples))
 
 
+def twins_within(references: Pages) -> Twins:
+    """References of one input that are another one of it in another spelling.
+
+    Both are customers of their own: a first file has nothing that it could be compared with.
+
+    Args:
+        references: makes an iterator over them, in parts of any size; asked again only where
+            twins are possible.
+    """
+    keyed = _key_of(references)
+    if keyed is None:
+        return NO_TWINS
+    keys = pl.concat([_EMPTY, *map(keyed, references())])
+    again = keys.filter(keys.is_duplicated()).unique().to_frame("key")
+    spelt = (
+        pl.DataFrame({"text": part, "key": keyed(part)}).join(again, on="key", how="semi")
+        for part in (references() if again.height else ())
+    )
+    # Rows that share a reference are one customer.
+    texts = pl.concat([_NONE_SPELT, *spelt]).unique("text", maintain_order=True)
+    first = texts.unique("key", keep="first", maintain_order=True)
+    pairs = texts.join(first, on="key", suffix="_first", maintain_order="left")
+    pairs = pairs.filter(pl.col("text") != pl.col("text_first"))
+    examples = pairs.select("text", "text_first").head(EXAMPLES).rows()
+    return Twins(pairs.height, tuple(examples))
+
+
+def _key_of(references: Pages) -> Callable[[pl.Series], pl.Series] | None:
+    """What is equal for twins, the cheapest that does; None where there can be none.
+
+    Twins differ in length, as zeros are missing, or one has a letter in another case.
+    """
+    upper = lower = False
+    sizes: set[int] = set()
+    for part in filter(len, references()):
+        length = part.str.len_bytes()
+        sizes.update(length.unique().to_list())
+        upper = upper or bool(part.str.contains("[A-Z]").any())
+        lower = lower or bool(part.str.contains("[a-z]").any())
+    if len(sizes) > 1 and any(part.str.contains(_SPELT).any() for part in references()):
+        return twin_keys
+    return _folded if upper and lower else None
+
+
+_SPELT = "(?:^|[^0-9])0[0-9]|_(?:[0-9a-f]{2})+_"
+"""A zero in front of a number, or a character that a mapping escaped."""
+
+
+def _folded(references: pl.Series) -> pl.Series:
+    return references.str.to_lowercase().hash()
+
+
+def of_twins(twins: Twins) -> str:
+    """What is said of references that ``twins_within`` found; "" where there are none."""
+    if not twins.number:
+        return ""
+    shown = ", ".join(f"{one} (beside {other})" for one, other in twins.examples)
+    more = ", ..." * (twins.number > len(twins.examples))
+    differ = "references differ" if twins.number > 1 else "reference differs"
+    return (
+        f"{twins.number:,} {differ} from another one of the input only in capitals, in zeros in"
+        f" front or the like; each is a customer of its own: {shown}{more}"
+    )
+
+
 def missing_of(
     customers: Callable[[], Iterable[pl.DataFrame]], present: Pages
 ) -> Iterator[pl.DataFrame]:

@@ -42,12 +42,12 @@ class Sighting:
     """Of the source, where the row may be corrected; "" where there is none."""
 
 
-def sightings(out: Path, reference: str, most: int = MOST_FOLDERS) -> list[Sighting]:
+def sightings(out: Path, reference: str) -> list[Sighting]:
     """The lines of the newest results folder that has this reference; [] where none has it.
 
     A folder that cannot be read, or is no results folder, is passed over.
     """
-    for folder in islice(results_folders(out), most):
+    for folder in islice(results_folders(out), MOST_FOLDERS):
         with suppress(OSError, ValueError, csv.Error):
             if found := [*_in_folder(folder, reference)]:
                 return found

@@ -1,10 +1,11 @@
-r"""Finds names and metadata that look damaged before they came here; nothing is changed. Pure.
+r"""Finds texts that look damaged before they came here; nothing is changed. Pure.
 
 Text that was read in a wrong encoding once (``MÃ¼ller``), letters that are lost for good (U+FFFD,
 ``M?ller``), control characters (U+0092, an apostrophe of Windows-1252 that was read as Latin-1),
 what a web page or a database writes for a character (``&amp;``, ``%C3%AB``, ``\u00eb``, ``\'``),
 characters that nobody sees (U+200B), and what a program writes for no value (``NULL``, ``\N``,
-``nan``). They are valid texts, and people are called None and Null: so this is a warning, and an
+``nan``): in names, the first of them in metadata too, and the last in references, where it would be
+a customer. They are valid texts, and people are called None and Null: so this is a warning, and an
 error for who is strict.
 """
 
@@ -130,12 +131,17 @@ _PATTERNS = (
     ("escaped", _ESCAPED),
     ("backslash", _BACKSLASH),
 )
+_NO_REFERENCE = (
+    r"^(?i:null|none|nan|nat|nil|undefined|n_?a|_5c_n|n_2f_a|(?:_23_)?n_2f_a|(?:_3c_|_28_)(?:null|na"
+    r"|none)(?:_3e_|_29_))$|^(?:[-_]|_(?:[0-9a-f]{2})+_)+$"
+)
+"""The same as a reference, also as a mapping escapes it, and one without a letter or digit."""
 _OF_METADATA = 4
 """So many of them are looked for in metadata, too."""
 _NO_VALUE = f"{_NOTHING}|{_WITHIN}"
 _QUICK = r"[?&%\\#=:\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x{10ffff}]"
 """What all kinds but ``nothing`` hold: one look at each text."""
-_QUICK_OF_NAMES = f"{_QUICK}|{_NO_VALUE}"
+_QUICK_OF = {"name": f"{_QUICK}|{_NO_VALUE}", "external_reference": _NO_REFERENCE}
 
 
 @record
@@ -162,7 +168,7 @@ class DamagedText:
         # Two questions for all columns, of which a wide file has thousands: each costs more than
         # its answer.
         odd = pl.DataFrame([text.alias(str(at)) for at, (_, text) in enumerate(looked_at)]).select(
-            pl.col(str(at)).str.contains(_QUICK_OF_NAMES if name == "name" else _QUICK)
+            pl.col(str(at)).str.contains(_QUICK_OF.get(name, _QUICK))
             for at, (name, _) in enumerate(looked_at)
         )
         found = odd.select(pl.all().any()).row(0) if looked_at else ()
@@ -175,6 +181,10 @@ class DamagedText:
         return pl.concat(closely).unique()
 
     def _look_closely(self, name: str, text: pl.Series, lines: Sequence[int]) -> None:
+        if name == "external_reference":
+            # All else that could be wrong with it the API's own rule says.
+            self._note_rows(name, "nothing", list(range(len(text))), lines)
+            return
         if name == "name":
             self._note(name, "nothing", text.str.contains(_NO_VALUE), lines)
         self._note(name, "lost", text.str.contains(_LOST, literal=True), lines)

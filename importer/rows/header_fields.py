@@ -79,9 +79,9 @@ class ColumnMap:
 
     @property
     def free_texts(self) -> tuple[int, ...]:
-        """Indexes of the columns whose text no rule checks for sense: names and metadata."""
+        """Indexes of the columns whose text no rule checks for sense."""
         names = tuple(index for index, field in self.texts if field == "name")
-        return (*names, *(index for index, _ in self.metadata_keys))
+        return (self.reference, *names, *(index for index, _ in self.metadata_keys))
 
 
 def map_columns(layout: Layout, *, strict: bool) -> ColumnMap:

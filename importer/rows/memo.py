@@ -33,6 +33,8 @@ remembered: it was judged alone, or something about it is to be said every night
 bit for each field that the payload carries (``certain.CARRIED``)."""
 REACH = 32_768
 """Rows around the expected place in which a row of last time is looked for."""
+_FEW = 8
+"""Rows that are not in their places are few if they are at most one in so many of their part."""
 RECHECKED = 1 / 32
 """Share of the parts that are judged again although they were remembered."""
 
@@ -158,6 +160,9 @@ class Memo:
             self._at += rows
             return Recalled(here, is_segment, self._is_rechecked(here))
         asked = digest.to_frame()
+        if here.height == rows and (recalled := self._mostly_as_it_was(asked, here)) is not None:
+            self._at += rows
+            return Recalled(recalled, is_segment=False, rechecked=self._is_rechecked(recalled))
         if self._window.is_empty():
             absent = [pl.lit(None, COLUMNS[name]).alias(name) for name in ("fingerprint", "given")]
             return Recalled(asked.with_columns(*absent), is_segment=False, rechecked=False)
@@ -167,6 +172,22 @@ class Memo:
         self._at = self._first + int(hits[-1]) + 1 if hits.len() else self._at + rows
         recalled = found.select(*COLUMNS)
         return Recalled(recalled, is_segment=False, rechecked=self._is_rechecked(recalled))
+
+    def _mostly_as_it_was(self, asked: pl.DataFrame, here: pl.DataFrame) -> pl.DataFrame | None:
+        """What is remembered, where most rows stand in their places; the others are few and new.
+
+        None where that is not so: then rows moved, and each is looked for.
+        """
+        same = asked["digest"].eq_missing(here["digest"])
+        others = asked.filter(~same)
+        if others.height * _FEW > asked.height:
+            return None
+        near = self._window["digest"].is_in(others["digest"].implode())
+        if near.any():
+            return None
+        return asked.hstack(here.drop("digest")).with_columns(
+            pl.when(same).then(name).alias(name) for name in ("fingerprint", "given")
+        )
 
     def note(self, recalled: Recalled, found: pl.DataFrame, tag: bytes) -> None:
         """See ``MemoOfSource``."""

@@ -136,13 +136,13 @@ def pieces(url: str, shown: str, environment: Mapping[str, str] = os.environ) ->
             raise reading.failed(error) from None
 
 
-def size_of(url: str, shown: str, environment: Mapping[str, str] = os.environ) -> int | None:
+def size_of(url: str, shown: str) -> int | None:
     """Bytes of the file, which is opened and not read; None where the server does not tell.
 
     Raises:
         SourceError, UsageError: as ``pieces``.
     """
-    reading = _Reading(place_of(url, shown), shown, password_of(environment))
+    reading = _Reading(place_of(url, shown), shown, password_of(os.environ))
     with start_blocking_portal("asyncio") as portal:
         try:
             return portal.call(reading.open)

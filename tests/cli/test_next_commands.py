@@ -14,24 +14,14 @@ from importer.cli import main
 from importer.cli.next_commands import after_run
 from importer.ledger.address import DEFAULT_LEDGER
 from importer.results.summary import Summary
-from importer.sandbox.config import SandboxConfig
-from importer.sandbox.entry import running
 from tests import plain_http
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 GOOD = "external_reference,name\nA-1,Ann\nA-2,Bob\n"
 BAD = b"external_reference;name;email\nB-1;Zo\xeb;\nB-2;Cid;x\n"
 Type = Callable[[str], tuple[int, list[str]]]
-
-
-@pytest.fixture
-def sandbox() -> Iterator[str]:
-    """A sandbox; its base URL."""
-    with running(SandboxConfig()) as base_url:
-        yield base_url
 
 
 @pytest.fixture

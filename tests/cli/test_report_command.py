@@ -13,11 +13,8 @@ import pytest
 
 from importer.cli import main
 from importer.results import html_report
-from importer.sandbox.config import SandboxConfig
-from importer.sandbox.entry import running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 GOOD = "external_reference,name,email\nA-1,Zaphod Example,zaphod@example.com\nA-2,Bob,\n"
@@ -26,11 +23,10 @@ Type = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def sandbox(sandbox: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A sandbox that commands find."""
-    with running(SandboxConfig()) as base_url:
-        monkeypatch.setenv("MOMENT_BASE_URL", base_url)
-        yield base_url
+    monkeypatch.setenv("MOMENT_BASE_URL", sandbox)
+    return sandbox
 
 
 @pytest.fixture

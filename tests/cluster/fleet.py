@@ -16,7 +16,6 @@ from tests.rehearsal.processes import KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 DASK = [sys.executable, "-m", "dask"]
 SECONDS = 60
@@ -66,12 +65,7 @@ class Fleet:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def _start_scheduler(self) -> None:

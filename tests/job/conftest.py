@@ -14,12 +14,9 @@ from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.run import Finished, run
 from importer.job.world import World
 from importer.ledger.address import LedgerAddress
-from importer.sandbox.config import SandboxConfig
-from importer.sandbox.entry import running
 from tests import plain_http
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from importer.job.observer import Observer
@@ -108,13 +105,6 @@ def outcomes(finished: Finished) -> dict[str, int]:
     document = json.loads((finished.results / "summary.json").read_text())
     counts: dict[str, int] = document["outcomes"]
     return counts
-
-
-@pytest.fixture
-def sandbox() -> Iterator[str]:
-    """A sandbox without faults; its base URL."""
-    with running(SandboxConfig()) as base_url:
-        yield base_url
 
 
 @pytest.fixture

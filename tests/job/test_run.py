@@ -317,11 +317,9 @@ class SetClock:
 
 
 def test_a_clock_that_is_set_harms_nothing_and_is_told_of(job: Job) -> None:
-    """Back, years ahead, and during a run: the same outcomes, warnings, and true durations.
-
-    The history is not taken for old by a clock that is ahead once. A clock is held against Moment's
-    by the dates of its answers, and against the last run.
-    """
+    """Back, years ahead, during a run: the same outcomes, warnings, and true durations."""
+    # The history is not taken for old by a clock that is ahead once. A clock is held against
+    # Moment's by the dates of its answers, and against the last run.
     years = 10 * 365 * 86_400.0 + 3600  # Two clocks are never read at once.
     told = []
     for number, off in enumerate([(0.0,), (-years,), (0.0,), (years,), (0.0,), (0.0, years)]):
@@ -359,11 +357,9 @@ def test_a_clock_that_is_set_harms_nothing_and_is_told_of(job: Job) -> None:
 def test_an_id_that_several_references_have_is_no_success(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows with one id, or with an earlier customer's, are conflicts: exit code 1, every night.
-
-    Nothing is sent again, and nothing is written to such a customer; the others are what they are.
-    Asked again, Moment says whose the id is: that row is well then, and the other is not.
-    """
+    """Rows with one id, or with an earlier customer's, are conflicts: exit code 1, every night."""
+    # Nothing is sent again, and nothing is written to such a customer; the others are what they
+    # are. Asked again, Moment says whose the id is: that row is well then, and the other is not.
     ids = sandbox_store.Store.new_id
 
     def shared(store: sandbox_store.Store, account: sandbox_store.Account, reference: str) -> str:

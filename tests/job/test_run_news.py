@@ -135,10 +135,8 @@ def test_what_is_odd_of_a_night_that_went_well_is_told_each_time_it_begins(
 def test_what_nobody_took_is_told_by_the_next_run(
     job: Job, server: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What refuses, does not listen or hangs is a warning, without a token; then it is news still.
-
-    One service of several that takes it is enough.
-    """
+    """What refuses, does not listen or hangs is a warning without a token, and is news still."""
+    # One service of several that takes it is enough.
     base = server.url.removeprefix("http://")
     broken = customers(range(3)) + BROKEN
     # Its time is over at once: the service may show it or not, and so it is told again.

@@ -74,6 +74,16 @@ def test_far_fewer_records_stop_the_run_until_somebody_accepts(job: Job) -> None
     assert not stopped(job.run(half))
 
 
+def test_a_first_file_says_which_references_are_spelt_alike(job: Job) -> None:
+    """They are customers of their own, told once: the next night has nothing new."""
+    rows = "external_reference,name\n007,Ada\n7,Ada\nA,Ada\n"
+    told = "1 reference differs from another one of the input only in capitals"
+    for night in (True, False):
+        finished = job.run(rows)
+        assert any(told in text for text in finished.summary.warnings) is night
+    assert set(job.held()) == {"007", "7", "A"}
+
+
 def test_lost_zeros_make_no_second_customers(job: Job) -> None:
     """A spreadsheet was there in between: 40 of 40 references are another text."""
     rows = [f"{n:05d},Ada {n}" for n in range(1, 41)]

@@ -24,6 +24,8 @@ from importer.plan.volume_guard import (
     drifts,
     find_twins,
     missing_of,
+    of_twins,
+    twins_within,
 )
 
 BOUNDS = Bounds(DEFAULT_FEWER, DEFAULT_CHANGED, DEFAULT_NEW, DEFAULT_VANISHED, DEFAULT_OLDER)
@@ -169,6 +171,33 @@ def test_figures_survive_the_ledger() -> None:
     """What one run noted the next one reads, also with figures of another version."""
     assert Volume.of_json(USUAL.as_json()) == USUAL
     assert Volume.of_json({"records": 3, "unknown": 1}) == Volume(records=3)
+
+
+@pytest.mark.parametrize(
+    ("references", "pairs"),
+    [
+        (["007", "7", "8"], [("7", "007")]),
+        (["7", "0007", "007"], [("0007", "7"), ("007", "7")]),
+        (["abc", "ABC"], [("ABC", "abc")]),
+        (["A07", "a7"], [("a7", "A07")]),
+        (["1001", "1001_2e_0"], [("1001_2e_0", "1001")]),
+        (["A_20_1", "A1"], [("A1", "A_20_1")]),
+        (["A07", "A07"], []),
+        (["10", "100", "1"], []),
+        (["A01", "A10", "A00"], []),
+        (["abc", "ABD"], []),
+        ([], []),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 10])
+def test_references_of_one_input_may_be_spelt_alike(
+    references: list[str], pairs: list[tuple[str, str]], step: int
+) -> None:
+    """The first spelling stands, the others are named beside it, whatever part they are in."""
+    parts = [pl.Series(references[at : at + step], dtype=pl.String) for at in range(0, 10, step)]
+    found = twins_within(lambda: parts)
+    assert found == Twins(len(pairs), tuple(pairs))
+    assert bool(of_twins(found)) == bool(pairs)
 
 
 @pytest.mark.parametrize(

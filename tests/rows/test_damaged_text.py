@@ -149,3 +149,25 @@ def test_letters_that_are_lost() -> None:
     assert "7 of the values of metadata.town hold U+FFFD" in doubt
     assert "(lines 2, 3, 4, 5, 6, ...)" in doubt
     assert "Zo" not in doubt
+
+
+def test_no_value_is_no_reference() -> None:
+    """What a program writes for no value would be a customer, and another one each night."""
+    for text in (
+        "NULL",
+        "null",
+        "None",
+        "nan",
+        "NA",
+        "N_A",
+        "undefined",
+        "-",
+        "__",
+        "_5c_N",
+        "_3f_",
+    ):
+        (said,) = doubts("A-1", text, column="external_reference")
+        assert "1 of the values of external_reference are what a program writes" in said
+        assert "(line 3)" in said
+    people = ("NULL-7", "N", "0", "none1", "NAN-1", "A_3f_", "-1", None)
+    assert doubts(*people, column="external_reference") == []

@@ -19,7 +19,6 @@ from tests.torture import checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
 
 LONGEST_RUN = 240.0
 """Seconds after which a run counts as hung."""
@@ -99,12 +98,7 @@ class Arena:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for run in self._running:
             run.process.kill()
             run.process.wait()
