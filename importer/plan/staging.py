@@ -106,6 +106,8 @@ class Figures:
 
 CHUNK = 2000
 """Rows per read; keeps memory flat and lets writes go on between reads."""
+PART = 8192
+"""Rows whose payloads are made again without a break."""
 _FEW = 8
 """The few rows that are noted by themselves are at most one in so many of their segment."""
 _SETTLE = (
@@ -148,6 +150,13 @@ _LANES = [
     for at in (0, 8)
 ]
 """The sums of two parts of the fingerprints; the longest integer that polars adds has 64 bits."""
+
+
+def _parts(frame: pl.DataFrame, first: int) -> Iterator[pl.DataFrame]:
+    """The first rows, which a run waits for, and then many at a time, which cost less each."""
+    if frame.height:
+        yield frame[:first]
+        yield from frame[first:].iter_slices(PART)
 
 
 def _as_pending(rows: pl.DataFrame) -> list[Pending]:
@@ -418,15 +427,17 @@ class Staging:
     def pending(self, most: int = CHUNK) -> Iterator[list[Pending]]:
         """Valid rows without an outcome, in input order, in chunks; writes may go on meanwhile."""
         for waiting in self.waiting():
-            frame = waiting.frame.sort("at")
-            payloads = self._payloads(waiting.segment, frame)
-            for chunk in frame.with_columns(payload=payloads).iter_slices(most):
-                yield _as_pending(chunk)
+            frame, body = waiting.frame.sort("at"), self._file.frame("body", waiting.segment)
+            for part in _parts(frame, most):
+                payloads = self._payloads(waiting.segment, part, body)
+                for chunk in part.with_columns(payload=payloads).iter_slices(most):
+                    yield _as_pending(chunk)
 
     def some(self, segment: int, at: pl.Series) -> list[Pending]:
         """Some of a segment's rows, by their indexes."""
         rows = self._file.frame("keys", segment)[at].with_columns(at=at)
-        return _as_pending(rows.with_columns(payload=self._payloads(segment, rows)))
+        body = self._file.frame("body", segment)
+        return _as_pending(rows.with_columns(payload=self._payloads(segment, rows, body)))
 
     def references(self) -> Iterator[pl.Series]:
         """Those of all rows that are valid by themselves, in parts; one may stand there twice."""
@@ -466,11 +477,11 @@ class Staging:
             BugFound: one that was made again is not what was judged.
         """
         rows = pl.DataFrame({"at": at, "fingerprint": self.fingerprints(segment)[at]})
-        return self._payloads(segment, rows)
+        return self._payloads(segment, rows, self._file.frame("body", segment))
 
-    def _payloads(self, segment: int, rows: pl.DataFrame) -> pl.Series:
+    def _payloads(self, segment: int, rows: pl.DataFrame, bodies: pl.DataFrame) -> pl.Series:
         """Of rows of a segment: ``at`` and ``fingerprint``."""
-        body = self._file.frame("body", segment)[rows["at"]]
+        body = bodies[rows["at"]]
         if PAYLOAD in body.columns:
             return body[PAYLOAD]
         source, _ = source_and_line(segment)
