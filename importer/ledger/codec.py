@@ -10,7 +10,7 @@ from importer.ledger.rules import base_of, earlier
 from importer.values import quick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from importer.delivery.protocol.safeguards import Safeguards
     from importer.delivery.protocol.states import Hashes, Transition
@@ -58,24 +58,38 @@ KEPT = ("reference", "first_run")
 class Written(NamedTuple):
     """What has to be written of some rows."""
 
+    rows: list[Row]
     fresh: bool
     """The ledger does not hold any of them yet; else it holds all."""
+    same: dict[str, Any]
+    """Columns that have one value in all rows: each is told once."""
     columns: dict[str, tuple[Any, ...]]
-    """``reference`` first; a column that is as it was, or empty, costs as much as any other."""
+    """The others, ``reference`` first; a column that is as it was, or empty, costs as much as any
+    other."""
 
 
 def written(rows: Sequence[Row], held: Mapping[str, Row]) -> Iterator[Written]:
     """What makes of the rows that are ``held`` these, and adds those that are not."""
     fresh = [row for row in rows if row.reference not in held]
     if fresh:
-        said = zip(Row._fields, zip(*fresh, strict=True), strict=True)
-        yield Written(True, {name: one for name, one in said if one.count(None) < len(one)})
-    known = [row for row in rows if row.reference in held]
-    if known:
-        before = zip(*(held[row.reference] for row in known), strict=True)
-        both = zip(Row._fields, zip(*known, strict=True), before, strict=True)
-        moved = {name: one for name, one, old in both if one != old or name == "reference"}
-        yield Written(False, moved)
+        nothing = [(None,) * len(fresh)] * len(Row._fields)
+        yield _written(fresh, True, nothing)
+    if len(fresh) < len(rows):
+        known = [row for row in rows if row.reference in held]
+        yield _written(known, False, zip(*(held[row.reference] for row in known), strict=True))
+
+
+def _written(rows: list[Row], fresh: bool, before: Iterable[tuple[Any, ...]]) -> Written:  # noqa: FBT001 - a field of it
+    same: dict[str, Any] = {}
+    columns = {"reference": tuple(row.reference for row in rows)}
+    for name, one, old in zip(Row._fields, zip(*rows, strict=True), before, strict=True):
+        if one == old or name == "reference":
+            continue
+        if one.count(one[0]) == len(one):
+            same[name] = one[0]
+        else:
+            columns[name] = one
+    return Written(rows, fresh, same, columns)
 
 
 def unknown(reference: str, run: int) -> Row:

@@ -26,7 +26,7 @@ from importer.ledger import account as versioning
 from importer.ledger import run_table
 from importer.ledger.account import Account, refuse_half
 from importer.ledger.applying import Folded, attempt_rows, fold
-from importer.ledger.codec import COLUMNS, Row, decode, written
+from importer.ledger.codec import COLUMNS, Row, Written, decode, written
 from importer.ledger.field_hashes import (
     FieldHasher,
     fields_that_differ,
@@ -168,10 +168,8 @@ class Ledger(ABC):
         """Keep other writers away from these rows until the transaction ends."""
 
     @abstractmethod
-    def _write_customers(
-        self, db: Transaction, account: int, rows: Sequence[Row], held: Mapping[str, Row]
-    ) -> None:
-        """Write rows, ordered by reference; those in ``held`` exist already."""
+    def _write_customers(self, db: Transaction, account: int, changes: Sequence[Written]) -> None:
+        """Write rows, ordered by reference within each change."""
 
     @abstractmethod
     def _write_records(
@@ -291,12 +289,17 @@ class Ledger(ABC):
             self._hold(db, account, sorted(made | {one.reference for one in updating}))
             held = self._held(db, account, sorted(made))
             folded = fold(held, creating, attempts, run=run, now=now, guard=self._safeguards)
-            self._write_customers(db, account, folded.rows, held)
+            changes = [*written(folded.rows, held)]
+            self._write_customers(db, account, changes)
             told = list(attempt_rows(folded.advances, attempts, run))
             synced = self._synchronise(db, account, run, updating, now)
             told += attempt_rows([], synced.events, run)
             self._write_attempts(db, account, told)
-            self._read_back(db, account, folded.rows, held, synced.states)
+            if synced.states:
+                # What an update notes in its customer's row comes with its own record.
+                own = [row for row in folded.rows if row.reference not in synced.states]
+                changes = [*written(own, held)]
+            self._read_back(db, account, changes, synced.states)
             # Last, because every writer of the account waits for these rows.
             if None in folded.results or synced.states:
                 versioning.write_move(db, account, run)
@@ -740,26 +743,27 @@ class Ledger(ABC):
         self,
         db: Transaction,
         account: int,
-        rows: Sequence[Row],
-        held: Mapping[str, Row],
+        changes: Sequence[Written],
         states: Mapping[str, UpdateState],
     ) -> None:
         """Make sure that it holds what is to be committed: a lost id costs money."""
-        # What an update notes in its customer's row comes with its own record.
-        own = [row for row in rows if row.reference not in states]
         is_there = self._updates(db, account, list(states)) == states
-        for _, columns in written(own, held):
-            select = (
-                f"SELECT {', '.join(columns)} FROM customer WHERE account = ? AND reference {{}}"  # noqa: S608 - names of ours
-            )
-            found = self._among(db, select.format, account, columns["reference"])
-            is_there &= sorted(found) == [*zip(*columns.values(), strict=True)]
-        if is_there:
+        if is_there and all(self._holds(db, account, one) for one in changes):
             return
         raise BugFound(
             "the ledger does not hold what was written to it",
             safe="nothing more is sent, and the results tell what Moment answered",
         )
+
+    def _holds(self, db: Reads, account: int, change: Written) -> bool:
+        """Whether the rows of a change are as it wrote them."""
+        names = ", ".join([*change.columns, *change.same])
+        select = f"SELECT {names} FROM customer WHERE account = ? AND reference {{}}"  # noqa: S608 - names of ours
+        found = self._among(db, select.format, account, change.columns["reference"])
+        same = tuple(change.same.values())
+        return sorted(found) == [
+            (*one, *same) for one in zip(*change.columns.values(), strict=True)
+        ]
 
     def _updates(
         self, db: Reads, account: int, references: Sequence[str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -40,10 +40,13 @@ from importer.outcomes import Outcome
 from tests.ledger.samples import ACCOUNT, DONE, PRINT_A, PRINT_B, SENT, Place, done, raw, sent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from importer.ledger.codec import Written
     from importer.ledger.ledger import Ledger
     from importer.ledger.sqlite.migrations import Step
+    from importer.ledger.statements import Transaction as OpenTransaction
 
 ROW = {"name": "Ada", "balance": 5, "metadata": {"plan": "gold"}}
 FIELD = st.sampled_from(["name", "balance", "metadata.plan", "metadata.\u00e9"])
@@ -150,11 +153,9 @@ def test_an_older_ledger_has_no_base(tmp_path: Path) -> None:
 def test_who_has_the_id_of_another_is_noted_until_moment_was_asked(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the run that finds it, or by the upgrade of a ledger that knows of it already.
-
-    No version is in step with such a customer; what is known of it besides stays, also of an
-    update that is open.
-    """
+    """By the run that finds it, or by the upgrade of a ledger that knows of it already."""
+    # No version is in step with such a customer; what is known of it besides stays, also of an
+    # update that is open.
     monkeypatch.setattr(ledger_module, "PAGE", 2)
     for name in ("found", "upgraded"):
         with monkeypatch.context() as older:
@@ -280,14 +281,39 @@ def test_what_breaks_an_invariant_is_not_written(place: Place) -> None:
         assert ledger.updates(["A"]) == {"A": start}
 
 
+def losing_writer(ledger: Ledger, name: str, wrong: dict[str, Any]) -> Callable[..., None]:
+    """Writes another value to that column of the last row; to none, nothing at all."""
+    write = ledger._write_customers
+
+    def lose(db: OpenTransaction, account: int, changes: Sequence[Written]) -> None:
+        for change in changes if name else ():
+            rows = [*change.rows[:-1], change.rows[-1]._replace(**{name: wrong[name]})]
+            columns = {**change.columns, name: tuple(getattr(row, name) for row in rows)}
+            same = {one: value for one, value in change.same.items() if one != name}
+            write(db, account, [change._replace(rows=rows, same=same, columns=columns)])
+
+    return lose
+
+
 def test_what_was_committed_is_read_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that does not hold what was written to it stops the run at once."""
     with open_ledger(place(), ACCOUNT) as ledger:
         start = settled(ledger, "A")["A"]
-        monkeypatch.setattr(ledger, "_among", lambda *_: iter(()))
-        with pytest.raises(BugFound, match="does not hold what was written"):
-            ledger.apply([sent("B")], [], run_id="r", now=3.0)
-        monkeypatch.undo()
+        start_b, start_c = sent("B"), sent("C")
+        ends = [
+            Transition("B", SENT, DONE, 201),
+            Transition("C", SENT, replace(DONE, customer_id="bcus_2"), 200),
+        ]
+        for told, wrong in (
+            ([start_b, start_c], {"reference": "D", "fingerprint": PRINT_B, "state": "new"}),
+            (ends, {"customer_id": "bcus_3", "settled_at": 4.0, "http_status": 500}),
+        ):
+            for name in ("", *wrong):
+                with monkeypatch.context() as losing:
+                    losing.setattr(ledger, "_write_customers", losing_writer(ledger, name, wrong))
+                    with pytest.raises(BugFound, match="does not hold what was written"):
+                        ledger.apply(told, [], run_id="r", now=3.0)
+            assert ledger.apply(told, [], run_id="r", now=3.0) == [None, None]
         monkeypatch.setattr(sync_table, "decode", lambda _: start)
         change = UpdateTransition("A", start, Synced("bcus_1", 1))
         with pytest.raises(BugFound, match="does not hold what was written"):

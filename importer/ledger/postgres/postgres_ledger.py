@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from importer.ledger.codec import KEPT, Row
+from importer.ledger.codec import KEPT
 from importer.ledger.ledger import Ledger, accounts_in
 from importer.ledger.postgres.postgres_connection import open_postgres
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from importer.ledger.account import Account
     from importer.ledger.address import LedgerAddress
     from importer.ledger.applying import AttemptColumns
+    from importer.ledger.codec import Written
     from importer.ledger.interface import Lease
     from importer.ledger.postgres.postgres_connection import PostgresDatabase, PostgresTransaction
     from importer.ledger.statements import Reads, Transaction
@@ -161,16 +162,14 @@ class PostgresLedger(Ledger):
         for start in range(0, len(references), _AT_ONCE):
             db.read(_HOLD, (account, list(references[start : start + _AT_ONCE])))
 
-    def _write_customers(
-        self, db: Transaction, account: int, rows: Sequence[Row], held: Mapping[str, Row]
-    ) -> None:
-        new = [(account, *row) for row in rows if row.reference not in held]
-        old = [(account, *row) for row in rows if row.reference in held]
-        if new:
-            _copying(db).copy_in("customer", _ACCOUNT | _ROW, new)
-        if old:
-            _copying(db).copy_in("told_customer", _ACCOUNT | _ROW, old)
-            db.execute(_CHANGE_ROWS)
+    def _write_customers(self, db: Transaction, account: int, changes: Sequence[Written]) -> None:
+        for change in changes:
+            rows = [(account, *row) for row in change.rows]
+            if change.fresh:
+                _copying(db).copy_in("customer", _ACCOUNT | _ROW, rows)
+            else:
+                _copying(db).copy_in("told_customer", _ACCOUNT | _ROW, rows)
+                db.execute(_CHANGE_ROWS)
 
     def _write_records(
         self, db: Transaction, account: int, records: Sequence[Record], notes: Sequence[Note]

@@ -12,7 +12,7 @@ import sqlite3
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from importer.ledger.codec import KEPT, Row, written
+from importer.ledger.codec import KEPT
 from importer.ledger.ledger import PAGE, Ledger, accounts_in
 from importer.ledger.sqlite.connection import open_database
 from importer.ledger.sync_table import Note, Record
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from importer.ledger.account import Account
     from importer.ledger.applying import AttemptColumns
+    from importer.ledger.codec import Written
     from importer.ledger.sqlite.connection import Connect
     from importer.ledger.statements import Reads, Transaction
 
@@ -185,19 +186,25 @@ class SqliteLedger(Ledger):
         """See ``Ledger``: changes of other connections, and rows that this one has changed."""
         return db.read("SELECT data_version, total_changes() FROM pragma_data_version")
 
-    def _write_customers(
-        self, db: Transaction, account: int, rows: Sequence[Row], held: Mapping[str, Row]
-    ) -> None:
-        for fresh, columns in written(rows, held):
-            names = ", ".join(columns)
-            told = [*zip(*columns.values(), strict=True)]
-            if fresh:
-                told = [(account, *one) for one in told]
-                _insert(db, f"INSERT INTO customer (account, {names})", told)
-            elif len(columns) > 1:
-                changes = ", ".join(f"{one} = told.{one}" for one in columns if one not in KEPT)
-                update = f") UPDATE customer SET {changes} FROM told WHERE {_TOLD}"  # noqa: S608 - names of ours
-                _insert(db, f"WITH told ({names}) AS (", told, update, (account,))
+    def _write_customers(self, db: Transaction, account: int, changes: Sequence[Written]) -> None:
+        for change in changes:
+            same, told = change.same, [*zip(*change.columns.values(), strict=True)]
+            if change.fresh:
+                names = ", ".join(("account", *same, *change.columns))
+                _insert(db, f"INSERT INTO customer ({names})", told, same=(account, *same.values()))
+            elif len(change.columns) + len(same) > 1:
+                _insert(db, *_changing(change), (*same.values(), account))
+
+    def _holds(self, db: Reads, account: int, change: Written) -> bool:
+        """See ``Ledger``. Counted where they lie: a row that is fetched costs more than two."""
+        equal = "".join(f" AND customer.{name} IS ?" for name in change.same)
+        equal += "".join(f" AND customer.{name} IS told.{name}" for name in change.columns)
+        head = f"WITH told ({', '.join(change.columns)}) AS ("
+        tail = f") SELECT count(*) FROM told CROSS JOIN customer WHERE {_TOLD}{equal}"  # noqa: S608 - names of ours
+        told = [*zip(*change.columns.values(), strict=True)]
+        of_tail = (account, *change.same.values())
+        found = (db.read(*one)[0][0] for one in _of_many(head, told, tail, of_tail))
+        return int(sum(found)) == len(told)
 
     def _write_records(
         self, db: Transaction, account: int, records: Sequence[Record], notes: Sequence[Note]
@@ -214,24 +221,49 @@ class SqliteLedger(Ledger):
         _insert(db, _TOTAL, [(account, *one) for one in moved.items()], _ADD)
 
 
+def _changing(change: Written) -> tuple[str, list[tuple[Any, ...]], str]:
+    """What ``_insert`` takes to change rows."""
+    parts = [f"{one} = ?" for one in change.same]
+    parts += [f"{one} = told.{one}" for one in change.columns if one not in KEPT]
+    tail = f") UPDATE customer SET {', '.join(parts)} FROM told WHERE {_TOLD}"  # noqa: S608 - names of ours
+    told = [*zip(*change.columns.values(), strict=True)]
+    return f"WITH told ({', '.join(change.columns)}) AS (", told, tail
+
+
 def _insert(
     db: Transaction,
     head: str,
     rows: Sequence[Sequence[Any]],
     tail: str = "",
     of_tail: tuple[object, ...] = (),
+    *,
+    same: tuple[object, ...] = (),
 ) -> None:
-    """Run ``head VALUES (?, ...), (?, ...) tail`` for all rows, in order; all have one length.
+    """Run the statements of ``_of_many``."""
+    for statement, values in _of_many(head, rows, tail, of_tail, same):
+        db.execute(statement, values)
 
-    ``of_tail`` are the values of the ``?`` in ``tail``.
+
+def _of_many(
+    head: str,
+    rows: Sequence[Sequence[Any]],
+    tail: str,
+    of_tail: tuple[object, ...],
+    same: tuple[object, ...] = (),
+) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """``head VALUES (?, ...), (?, ...) tail`` for all rows, in order; all have one length.
+
+    ``of_tail`` are the values of the ``?`` in ``tail``; each row begins with ``same``, which is
+    bound once.
     """
+    first = "".join(f"?{number}, " for number in range(1, len(same) + 1))
     start = 0
     for size in _ROWS:
         while len(rows) - start >= size:
             part = rows[start : start + size]
-            marks = f"({', '.join('?' * len(part[0]))})"
+            marks = f"({first}{', '.join('?' * len(part[0]))})"
             values = ", ".join([marks] * size)
-            db.execute(f"{head} VALUES {values} {tail}", (*chain.from_iterable(part), *of_tail))
+            yield f"{head} VALUES {values} {tail}", (*same, *chain.from_iterable(part), *of_tail)
             start += size
 
 
