@@ -171,10 +171,8 @@ def test_a_list_of_commands_loads_nothing_of_what_they_do(
 
 
 def test_a_small_run_loads_only_what_it_needs(tmp_path: Path) -> None:
-    """A CSV file of plain rows, options as they come, no terminal: start-up is most of its cost.
-
-    Who looks at the ledger afterwards reads no file and needs no network.
-    """
+    """A CSV file of plain rows, options as they come, no terminal: start-up is most of its cost."""
+    # Who looks at the ledger afterwards reads no file and needs no network.
     (tmp_path / "in.csv").write_text("external_reference,name,phone\nA-1,Ada,+27820000001\n")
     loaded = loaded_by(tmp_path, "run", "in.csv", "--dry-run", "--quiet", "--no-report")
     assert {"polars", "importer.job.run"} <= loaded
@@ -207,10 +205,8 @@ from importer.cli import main
 
 
 def test_a_small_run_makes_only_what_it_needs(tmp_path: Path) -> None:
-    """No value with all of its methods, no long pattern; and cycles are not looked for at the end.
-
-    Together they were a third of what a run of ten rows costs.
-    """
+    """No value with all of its methods, no long pattern, no search for cycles at the end."""
+    # Together they were a third of what a run of ten rows costs.
     (tmp_path / "in.csv").write_text("external_reference,name,phone\nA-1,Ada,+27820000001\n")
     words = ["importer", "run", "in.csv", "--dry-run", "--quiet"]
     done = subprocess.run(

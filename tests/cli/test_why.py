@@ -177,7 +177,7 @@ def test_every_event_of_a_history_has_words() -> None:
 def test_what_is_known_of_the_last_request(
     entries: list[Entry], age: float, words: list[str]
 ) -> None:
-    """May it have been created? And what does the next run do about that?"""
+    """It says whether the customer may have been created, and what the next run does then."""
     told = known(Sent(0, PRINT, 1e6), *entries)
     text = " ".join(standing(told, 1e6 + age))
     for one in words:

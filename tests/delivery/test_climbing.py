@@ -84,10 +84,8 @@ def created(reference: str, attempt: int) -> a.Answer:
 def test_the_way_to_full_speed_takes_five_round_trips_however_many_go_at_once(
     in_flight: int,
 ) -> None:
-    """All that is lost is the row that goes alone, the climb, and the end.
-
-    With 50 ms that is 0.3 s: 97 % of the ideal is reached by what takes ten seconds, and more.
-    """
+    """All that is lost is the row that goes alone, the climb, and the end."""
+    # With 50 ms that is 0.3 s: 97 % of the ideal is reached by what takes ten seconds, and more.
     rounds = 12
     took = seconds_of(created, in_flight * rounds, in_flight, LATENCY)
     assert took / LATENCY - rounds <= 5.6
@@ -104,11 +102,9 @@ def locked(reference: str, attempt: int) -> a.Answer:
 def test_429s_that_are_no_matter_of_the_rate_cost_their_waits_and_little_more(
     in_flight: int, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """129 rows, 48 of whose requests are answered 429 with a wait of a second.
-
-    Once they are told from the rate, a row waits alone while others go. Where each 429 is taken for
-    a matter of the rate, everybody waits each time, and slows down besides.
-    """
+    """129 rows, 48 of whose requests are answered 429 with a wait of a second."""
+    # Once they are told from the rate, a row waits alone while others go. Where each 429 is taken
+    # for a matter of the rate, everybody waits each time, and slows down besides.
     assert seconds_of(locked, 129, in_flight, 0.02) <= most
     monkeypatch.setattr(rate_limit, "_doubted", lambda rate, _passed, _speed: rate.doubt)
     assert in_flight > 1 or seconds_of(locked, 129, in_flight, 0.02) > 2 * most

@@ -236,10 +236,8 @@ async def test_what_has_answered_may_answer_again(network: list[httpx.AsyncBaseT
 
 
 async def test_a_name_that_nobody_knows(network: list[httpx.AsyncBaseTransport]) -> None:
-    """The resolver's own words are handed on; one without an answer is asked again, but not long.
-
-    ``.invalid`` is never delegated (RFC 2606 section 2).
-    """
+    """The resolver's own words are handed on; one that does not answer is asked again, not long."""
+    # ``.invalid`` is never delegated (RFC 2606 section 2).
     client = asking(network, "https://api.invalid", ssl.create_default_context())
     answers = [await create(client) for _ in range(CONNECTS)]
     final = answers[-1]

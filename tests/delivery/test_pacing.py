@@ -83,10 +83,8 @@ def test_the_limits_stay_within_their_bounds(found: list[Sample]) -> None:
 @settings(max_examples=25, deadline=None)
 @given(samples())
 def test_a_wait_is_never_shortened(found: list[Sample]) -> None:
-    """The time before which nothing is sent only moves forward, to the longest that was asked.
-
-    The wait of a 429 that is no matter of the rate is its row's alone.
-    """
+    """The time before which nothing is sent only moves forward, to the longest that was asked."""
+    # The wait of a 429 that is no matter of the rate is its row's alone.
     pace = start(SETTINGS)
     for sample in found:
         after = adapt(pace, sample, SETTINGS)

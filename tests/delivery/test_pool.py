@@ -490,10 +490,8 @@ def test_every_tenth_row_that_can_never_settle_stops_nobody(answer: a.Answer) ->
 def test_where_the_first_six_fail_alike_the_run_is_wrong(
     answer: a.Answer, reason: str, most: int, code: ExitCode
 ) -> None:
-    """Six rows are tried one at a time; then the run stops, and says what they met.
-
-    What an outage says as well passes by itself; what an answer says needs a person.
-    """
+    """Six rows are tried one at a time; then the run stops, and says what they met."""
+    # What an outage says as well passes by itself; what an answer says needs a person.
     api = Api(lambda _ref, _n: answer)
     with pytest.raises(RunStopped) as caught:
         deliver(api, 400)

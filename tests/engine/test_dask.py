@@ -284,10 +284,8 @@ def test_what_tls_has_against_a_scheduler_never_passes_by_itself(  # noqa: PLR09
     ours: tuple[str, str],
     says: str | None,
 ) -> None:
-    """A certificate that either side refuses, and TLS on one side only: 3, each time, in words.
-
-    Each side has its own certificate, and the one that it trusts.
-    """
+    """A certificate that either side refuses, and TLS on one side only: 3, each time, in words."""
+    # Each side has its own certificate, and the one that it trusts.
     monkeypatch.setattr("importer.engine.dask_carrier.LISTENS", 0.1)
     load_dask()  # Its own defaults come first, whichever test came before.
     files = {

@@ -70,10 +70,8 @@ def test_a_hostile_file_name_and_header(
     name: str,
     output: str,
 ) -> None:
-    """A whole check of it prints nothing that a terminal would obey, and its results are written.
-
-    The name is no path of ours either: nothing is made outside of the results folder.
-    """
+    """A check of it prints nothing that a terminal would obey, and its results are written."""
+    # The name is no path of ours either: nothing is made outside of the results folder.
     monkeypatch.chdir(tmp_path)
     content = 'external_reference,"\x1b[2Jx\r\u202e",name\nR-1,\x1b[2J,\x1b]0;x\x07\n'
     Path(name).write_bytes(content.encode())

@@ -68,10 +68,8 @@ def test_walks_are_in_binary_order_across_pages(
 def test_references_are_read_many_as_one_text(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pages join without a gap, one reference with a line break in it is one, other accounts none.
-
-    A reference of which nothing came is among them.
-    """
+    """Pages join without a gap, a reference with a line break is one, other accounts none."""
+    # A reference of which nothing came is among them.
     monkeypatch.setattr(module, "REFERENCES", 3)
     references = ["1", "A", "B", "C\nD", "F", "a"]
     with open_ledger(place(), ACCOUNT) as ledger:

@@ -97,10 +97,8 @@ def test_many_runs_are_read_some_at_a_time(place: Place, monkeypatch: pytest.Mon
 def test_ids_that_several_references_have_are_found_once(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the run that settled one of them, or by the next after it was killed; a dry run is none.
-
-    Also where ids are more than are read at once, and for a run that names its own.
-    """
+    """By the run that settled one of them, or the next after it was killed; a dry run is none."""
+    # Also where ids are more than are read at once, and for a run that names its own.
     monkeypatch.setattr(ledger_module, "PAGE", 2)
     with open_ledger(place(), ACCOUNT) as ledger:
 

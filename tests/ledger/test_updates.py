@@ -153,11 +153,9 @@ def test_an_older_ledger_has_no_base(tmp_path: Path) -> None:
 def test_who_has_the_id_of_another_is_noted_until_moment_was_asked(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the run that finds it, or by the upgrade of a ledger that knows of it already.
-
-    No version is in step with such a customer; what is known of it besides stays, also of an
-    update that is open.
-    """
+    """By the run that finds it, or by the upgrade of a ledger that knows of it already."""
+    # No version is in step with such a customer; what is known of it besides stays, also of an
+    # update that is open.
     monkeypatch.setattr(ledger_module, "PAGE", 2)
     for name in ("found", "upgraded"):
         with monkeypatch.context() as older:

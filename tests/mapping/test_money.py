@@ -356,3 +356,40 @@ def test_a_detected_format_is_the_only_reading(cells: list[str]) -> None:
         if reads_as_much:
             for our, their in zip(ours, theirs, strict=True):
                 assert our is None or Decimal(our) == Decimal(their or "")
+
+
+@pytest.mark.parametrize(
+    ("cells", "name"),
+    [
+        (["0.000", "1250.500", "20.000", ""], "1234.560"),
+        (["1,250.500", "3.250", "7"], "1,234.560"),
+        (["1.250,500", "20,000"], "1.234,560"),
+        (["1250.500", "20.00"], "1234.56"),
+        (["1250.500", "1.5000"], "1234.56"),
+        (["2,345,678", "1,000"], "1,234.56"),
+        (["1,250.50", "1,000"], "1,234.56"),
+        (["1250.50", "20.5"], "1234.56"),
+        (["12", "7"], "1234.56"),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 10])
+def test_three_decimals_are_decimals_where_all_amounts_have_them(
+    cells: list[str], name: str, step: int
+) -> None:
+    """One amount with others, or a group of digits at the end, and three may be a thousand."""
+    parts = [pl.Series(cells[at : at + step]) for at in range(0, len(cells), step)]
+    assert str(money.detect(parts)) == name
+
+
+def test_three_decimals_that_are_decimals_lose_nothing() -> None:
+    """The third is a zero, or too many."""
+    assert converted(["1250.500", "0.000", "-3.120", "7"], fmt="1234.560") == [
+        "125050", "0", "-312", "700",
+    ]  # fmt: skip
+    assert codes(["1250.505"], fmt="1234.560") == ["amount_decimals"]
+
+
+def test_a_zero_with_an_exponent_is_zero() -> None:
+    """Java writes a zero of nine decimals so; any other exponent has lost digits."""
+    assert converted(["0E-9", "0E-18", "0.0E+2", "0,00e-9"]) == ["0"] * 4
+    assert codes(["1E-9", "1.5E+3", "0E", "0Ex"]) == ["amount_unreadable"] * 4

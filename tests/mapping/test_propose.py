@@ -272,6 +272,22 @@ def test_whole_amounts_may_be_rand_or_cents() -> None:
     assert choice(minor, "fields", "balance").entry["unit"] == "minor"
 
 
+@pytest.mark.parametrize(
+    ("cells", "number_format"),
+    [
+        (["0.000", "1250.500", "-3.120"], "1234.560"),
+        (["0E-9", "100.000000000", "-5.500000000"], "1234.56"),
+        ([".00", "-.50", "1042.50"], "1234.56"),
+    ],
+)
+def test_amounts_as_programs_write_them(cells: list[str], number_format: str) -> None:
+    """Zoho has three decimals, Zuora Java's zeros, NetSuite no zero in front: all are amounts."""
+    entry = choice(propose(facts_of(amounts("Amount due", cells)), Answers()), "fields", "balance")
+    assert entry.entry["number_format"] == number_format
+    assert entry.entry["unit"] == "major"
+    assert not any("no amount" in text for text in entry.warnings)
+
+
 def test_columns_named_as_on_the_api_page_mean_what_it_says() -> None:
     """A file in the API's own form gives its own mapping, and no question."""
     columns = {

@@ -114,10 +114,8 @@ def test_a_reference_that_a_program_changed_is_not_escaped(
 @pytest.mark.parametrize("detail", [Mistake.FLOAT, Mistake.SHORTENED])
 @pytest.mark.parametrize("code", ["reference_charset", "phone_not_e164", "balance_not_integer"])
 def test_no_setting_makes_a_damaged_number_valid(code: str, detail: str) -> None:
-    """``900.0`` or ``1.23E+15`` as a reference would be another customer's once it is escaped.
-
-    Whether ``100.0`` counts cents or rand the file does not say, so nothing is there to paste.
-    """
+    """``900.0`` or ``1.23E+15`` as a reference would be another customer's once it is escaped."""
+    # Whether ``100.0`` counts cents or rand the file does not say, so nothing is there to paste.
     advice = advice_on(invalid(code, detail))
     assert advice.settings == ()
     assert "export" in advice.fix

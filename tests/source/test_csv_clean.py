@@ -69,10 +69,8 @@ def written(draw: st.DrawFn) -> tuple[bytes, str, list[list[str]], list[int]]:
 def test_what_csv_writes_is_read_back(
     file: tuple[bytes, str, list[list[str]], list[int]], block_bytes: int
 ) -> None:
-    """Every cell and every first line comes back, at any block size.
-
-    The encoding is named: a cell that is one control character may be text of another encoding.
-    """
+    """Every cell and every first line comes back, at any block size."""
+    # The encoding is named: a cell that is one control character may be text of another encoding.
     data, delimiter, rows, starts = file
     # With a Ctrl-Z DOS programs say that all was written (test_header.py).
     assume(not data.rstrip(b"\r\n").endswith(b"\x1a"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -23,6 +24,8 @@ class NumberFormat:
     group: str = ""
     indian: bool = False
     """Groups of two digits before the last three."""
+    thousandths: bool = False
+    """Three decimals are decimals: elsewhere they are refused, as ``1.000`` may be a thousand."""
 
     def __str__(self) -> str:
         """As in a mapping file."""
@@ -59,7 +62,7 @@ def _literal(sign: str) -> str:
     return f"[{sign}]" if sign else ""
 
 
-FORMATS = {
+_CHOSEN_FROM = {
     one.name: one
     for one in (
         NumberFormat("1234.56", "."),
@@ -73,6 +76,13 @@ FORMATS = {
     )
 }
 """By name. Where several read every number of a column alike, the first of them is taken."""
+_IN_THOUSANDTHS = {
+    one.name: replace(one, name=f"{one.name[:-1]}60", thousandths=True)
+    for one in _CHOSEN_FROM.values()
+    if not one.indian
+}
+FORMATS = _CHOSEN_FROM | {one.name: one for one in _IN_THOUSANDTHS.values()}
+"""Those, and each in three decimals: ``1234.560``."""
 
 
 class Ambiguous(ValueError):
@@ -105,7 +115,8 @@ _TWO_FACED = r"^[0-9]{1,3}[.,][0-9]{3}$"
 def choose(columns: Iterable[tuple[pl.Series, pl.Series]]) -> NumberFormat:
     """The format of a whole column, whose parts are given one after the other.
 
-    A format that reads every number is chosen if no other such format reads one of them
+    Where each number with decimals has three of them, as some programs write all amounts, these are
+    decimals. A format that reads every number is chosen if no other such format reads one of them
     differently: ``1,234`` everywhere is 1234 in one and 1.234 in another, so it has none. Where
     no format reads all, a few numbers may be slips, each an error of its own record; the format
     that reads most is chosen under the same condition.
@@ -120,26 +131,31 @@ def choose(columns: Iterable[tuple[pl.Series, pl.Series]]) -> NumberFormat:
     for numbers, lines in columns:
         seen.look(numbers, lines)
     slips = seen.allowed_slips
-    fitting = [name for name in FORMATS if seen.misses(name) == 0]
+    fitting = [name for name in _CHOSEN_FROM if seen.misses(name) == 0]
     if not fitting:
-        fitting = [name for name in FORMATS if seen.misses(name) <= slips]
+        fitting = [name for name in _CHOSEN_FROM if seen.misses(name) <= slips]
         fitting.sort(key=seen.misses)
     if not fitting:
         raise Ambiguous(seen.mixed())
     for other in fitting[1:]:
         if found := seen.differ.get(frozenset((fitting[0], other))):
             raise Ambiguous(found)
-    return FORMATS[fitting[0]]
+    chosen = FORMATS[fitting[0]]
+    always = seen.misses(chosen.name) == 0 and seen.has_three[chosen.decimal]
+    return _IN_THOUSANDTHS.get(chosen.name, chosen) if always else chosen
 
 
 class _Seen:
     """What a column held so far: how much each format reads, and where two of them differ."""
 
     def __init__(self) -> None:
-        self.reads = dict.fromkeys(FORMATS, 0)
+        self.reads = dict.fromkeys(_CHOSEN_FROM, 0)
         self.readable = 0
         self.alike = 0
         """Numbers that every format reads: they tell nothing."""
+        self.has_three: dict[str, bool] = {".": False, ",": False}
+        """Whether there are numbers with three digits behind this sign, and none with others."""
+        self._has_others: set[str] = set()
         self.differ: dict[frozenset[str], str] = {}
         self._missed: dict[str, str] = {}
         """A number that each format cannot read, and its line."""
@@ -148,21 +164,30 @@ class _Seen:
         frame = pl.DataFrame({"number": numbers, "line": lines}).drop_nulls("number")
         groups = frame.group_by("number", maintain_order=True)
         distinct = groups.agg(pl.len().alias("times"), pl.col("line").first())
-        read = (one.plain(pl.col("number")).alias(one.name) for one in FORMATS.values())
+        read = (one.plain(pl.col("number")).alias(one.name) for one in _CHOSEN_FROM.values())
         values = distinct.with_columns(*read)
-        values = values.filter(pl.any_horizontal(pl.col(*FORMATS).is_not_null()))
+        values = values.filter(pl.any_horizontal(pl.col(*_CHOSEN_FROM).is_not_null()))
         self.readable += int(values["times"].sum())
-        every = values.filter(pl.all_horizontal(pl.col(*FORMATS).is_not_null()))
+        every = values.filter(pl.all_horizontal(pl.col(*_CHOSEN_FROM).is_not_null()))
         self.alike += int(every["times"].sum())
-        for name in FORMATS:
+        for name in _CHOSEN_FROM:
             missed = values.filter(pl.col(name).is_null())
             self.reads[name] += int(values["times"].sum()) - int(missed["times"].sum())
             if missed.height and name not in self._missed:
                 self._missed[name] = _where(missed.row(0, named=True))
         self._compare(values.filter(pl.col("number").str.contains(_TWO_FACED)))
+        self._count_decimals(values["number"])
+
+    def _count_decimals(self, numbers: pl.Series) -> None:
+        for sign in self.has_three.keys() - self._has_others:
+            if numbers.str.contains(rf"[{sign}](?:[0-9]{{0,2}}|[0-9]{{4,}})$").any():
+                self._has_others.add(sign)
+                self.has_three[sign] = False
+            elif not self.has_three[sign]:
+                self.has_three[sign] = bool(numbers.str.contains(f"[{sign}][0-9]{{3}}$").any())
 
     def _compare(self, values: pl.DataFrame) -> None:
-        for one, other in itertools.combinations(FORMATS, 2):
+        for one, other in itertools.combinations(_CHOSEN_FROM, 2):
             pair = frozenset((one, other))
             if pair in self.differ or not values.height:
                 continue

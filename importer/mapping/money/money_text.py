@@ -1,9 +1,9 @@
 """Amounts as people write them to minor units, as text all the way: never through a float. Pure.
 
 What is understood: ``1 234,50``, ``R 1,234.50``, ``-12.00``, ``12.00-``, ``(12.00)``,
-``12.00 CR``, ``EUR 12``, ``5.-``, ``500/-``, and ``-`` for nothing, with any of the spaces that
-files have. Which sign means decimals is
-declared or chosen for the whole column (money_format.py), never cell by cell.
+``12.00 CR``, ``EUR 12``, ``5.-``, ``500/-``, ``0E-9``, and ``-`` for nothing, with any of the
+spaces that files have. Which sign means decimals is declared or chosen for the whole column
+(money_format.py), never cell by cell.
 
 Which currencies a sign beside an amount may stand for. Pure.
 
@@ -74,6 +74,8 @@ _WITHOUT_CENTS = r"([0-9])([.,])(?:-{1,2}|[\u2014\u2015])(\s|\p{L}|\p{Sc}|\)|$)"
 """``5.-`` and ``1.234,--``: no cents, as people write in Switzerland, Germany, Scandinavia."""
 _WITHOUT_SHILLINGS = r"([0-9])/[-=](\s|\p{L}|\p{Sc}|\)|$)"
 """``500/-`` and ``500/=``, as people write in India and East Africa."""
+_ZERO = r"^0(?:[.,]0+)?[eE][+-]?[0-9]+$"
+"""``0E-9``: a zero of nine decimals, as Java writes one (Zuora, Spark)."""
 _NOTHING = rf"^({_NAME})?\s*[-\u2014\u2015](?:[.,][-\u2014\u2015]{{1,2}})?\s*({_NAME})?$"
 """A dash in place of an amount is zero: accounting formats print it so."""
 _WITHOUT_ORE = r"([0-9]):-(\s|\p{L}|\p{Sc}|\)|$)"
@@ -88,6 +90,7 @@ _BEHIND_AMOUNT = r"^(.*[0-9][^\p{L}(]*|.*[0-9].*\s)\(?"
 _AS_PEOPLE_WRITE = (
     (rf"{_BEHIND_AMOUNT}{OWES}\)?$", "${1} DR"),
     (rf"{_BEHIND_AMOUNT}{HAS}\)?$", "${1} CR"),
+    (_ZERO, "0"),
     (_WITHOUT_CENTS, "${1}${2}00${3}"),
     (_WITHOUT_SHILLINGS, "${1}${2}"),
     (_WITHOUT_ORE, "${1}${2}"),
@@ -202,7 +205,7 @@ def to_minor(text: pl.Series, currencies: pl.Series, fmt: NumberFormat, positive
         parts.struct.field("field_0").alias("whole"),
         parts.struct.field("field_1").fill_null("").alias("fraction"),
     )
-    rows = rows.with_columns(_wrong().alias("wrong"))
+    rows = rows.with_columns(_wrong(fmt).alias("wrong"))
     owed = pl.col("side") == "DR"
     owed = (
         pl.when(pl.col("side").is_null())
@@ -227,7 +230,7 @@ def to_minor(text: pl.Series, currencies: pl.Series, fmt: NumberFormat, positive
     return Converted(values, errors, int((values != text).sum()))
 
 
-def _wrong() -> pl.Expr:
+def _wrong(fmt: NumberFormat) -> pl.Expr:
     """The code of what is wrong with a row; null where nothing is."""
     # An unknown currency is an error of the row already; the amount is not to blame.
     is_known = (pl.col("currency") == "") | pl.col("currency").is_in(sorted(ACTIVE))
@@ -235,7 +238,7 @@ def _wrong() -> pl.Expr:
     fraction = pl.col("fraction")
     # Zeros at the end lose nothing, but 1.000 may be a thousand in a file of mixed habits.
     length = (
-        pl.when(fraction.str.len_bytes() == _LIKE_THOUSANDS)
+        pl.when((fraction.str.len_bytes() == _LIKE_THOUSANDS) & (not fmt.thousandths))
         .then(_LIKE_THOUSANDS)
         .otherwise(fraction.str.strip_chars_end("0").str.len_bytes())
     )

@@ -65,11 +65,12 @@ _SHAPES = {
     # Digits in groups, perhaps with signs, parentheses and a currency sign or code about them.
     "amount": (
         r"(?i)^[-+(\s]*(?:[a-z]{1,3}\.?|[a-z]{0,3}\p{Sc})?[-+(\s]*"
-        r"\d+(?:[.,'\x{2019}\s\x{a0}\x{202f}]\d+)*(?:[.,][-\x{2013}-\x{2015}]{1,2}|/[-=])?"
+        r"(?:\d+|[.,]\d+)(?:[.,'\x{2019}\s\x{a0}\x{202f}]\d+)*(?:[.,][-\x{2013}-\x{2015}]{1,2}|/[-=])?"
         r"[-)\s]*(?:[a-z]{2,3}\.?|[a-z]{0,3}\p{Sc})?[-)\s]*$"
         r"|^(?:[a-z]{1,3}|[a-z]{0,3}\p{Sc})?\s*[-\x{2013}-\x{2015}]$"
+        r"|^0(?:[.,]0+)?e[-+]?\d+$"
     ),
-    "decimals": r"\d[.,](?:\d+\D*|[-\x{2013}-\x{2015}]+\D*)$",
+    "decimals": r"(?:^|\d)[.,](?:\d+\D*|[-\x{2013}-\x{2015}]+\D*)$",
     "shortened": r"(?i)^\d(?:[.,]\d+)?e\+?\d+$",
     "date": r"^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?:[T ]\d.*)?$",
     # Behind a spreadsheet's apostrophe, or between marks of direction, as address books copy them.
