@@ -31,6 +31,14 @@ def behind(now: float, last_run: float) -> str:
     )
 
 
+def ahead(seconds: float | None, whose: str = "this machine's clock") -> str:
+    """What is to be said where a clock is so far ahead of Moment's; "" for nothing."""
+    if seconds is None or abs(seconds) <= _SLACK:
+        return ""
+    way = "ahead of" if seconds > 0 else "behind"
+    return f"{whose} is {span(abs(seconds))} {way} Moment's, by the Date of its answers; {_FIX}"
+
+
 def jumped(wall: float, steady: float) -> str:
     """What is to be said where a run took so long by the clock, and by a watch; "" for nothing."""
     if abs(wall - steady) <= _SLACK:

@@ -52,6 +52,12 @@ _MEANT_EACH_TIME = {
 }
 _OF_A_KEY = pattern(r"(?:^|_)(?:api_?key|key|password|secret|token)(?:_|$)")
 _SECRET = pattern(r"(?i)\b[sp]k_|://[^/]*@")
+_LIKE_AN_ADDRESS = (
+    PREFIX + "BASE_URL",
+    *(f"MOMENT_{one}" for one in ("URL", "BASEURL", "BASE_URI", "HOST", "ENDPOINT", "SERVER")),
+    *(f"MOMENT_API_{one}" for one in ("URL", "BASE", "BASE_URL", "HOST", "ENDPOINT")),
+)
+"""Variables that somebody means for the address: overlooked, a rehearsal would be sent for real."""
 _MISSPELT = 0.8
 """How alike a variable and a setting are before one is taken for the other."""
 _RUN = "run"
@@ -572,6 +578,12 @@ def _check_environment(context: typer.Context) -> None:
     for variable, one in own.items():
         if value := os.environ.get(variable):
             _check(f"environment: {variable}", one, value, context)
+    address = BY_NAME["base_url"].variable
+    if address in own and not os.environ.get(address):
+        for variable in filter(os.environ.get, _LIKE_AN_ADDRESS):
+            raise UsageError(
+                f"environment: {variable} is no setting", hint=f"the API's address is {address}"
+            )
     known = {one.variable for one in IN_FILE.values() if one.variable}
     known |= {f"{one.variable}{FILE}" for one in SECRETS}
     others = {name for name in os.environ if name.startswith(PREFIX)} - known - own.keys()

@@ -216,6 +216,12 @@ class Coordinator:
         return counts
 
     @property
+    def clock_ahead(self) -> float | None:
+        """As ``Engine.clock_ahead``, of the worker whose clock is furthest off."""
+        every = (one.clock_ahead for one in self._standings.values())
+        return max((one for one in every if one is not None), key=abs, default=None)
+
+    @property
     def in_flight(self) -> int:
         """As ``Engine.in_flight``."""
         return sum(one.in_flight for one in self._present())

@@ -119,6 +119,11 @@ class LocalEngine:
         return self._client.answers
 
     @property
+    def clock_ahead(self) -> float | None:
+        """As ``Engine.clock_ahead``."""
+        return self._client.clock_ahead
+
+    @property
     def in_flight(self) -> int:
         """As ``Engine.in_flight``."""
         return self._valve.in_flight

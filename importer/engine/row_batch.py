@@ -133,6 +133,7 @@ class Standing(NamedTuple):
     holding: str = ""
     answers: tuple[tuple[str, int, int], ...] = ()
     """As ``Engine.answers``: (method, HTTP status, number)."""
+    clock_ahead: float | None = None
 
 
 @value

@@ -67,6 +67,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def clock_ahead(self) -> float | None:
+        """Seconds that the clock here is ahead of the server's; None where nobody can tell."""
+        ...
+
+    @property
     def in_flight(self) -> int:
         """Requests that wait for their answer."""
         ...

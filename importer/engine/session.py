@@ -180,7 +180,8 @@ class Session:
         """How it stands."""
         one = self._engine
         answers = tuple((*kind, number) for kind, number in one.answers.items())
-        return Standing(one.requests, one.in_flight, one.waiting, one.holding, answers)
+        told = (one.requests, one.in_flight, one.waiting, one.holding, answers, one.clock_ahead)
+        return Standing(*told)
 
     # Inside ---------------------------------------------------------------------------------------
 

@@ -37,6 +37,8 @@ class State:
     causes: tuple[str, ...] = ()
     """``OUTCOME: ERROR_CODE`` of the rows that are not done, sorted. Of those that are unsettled
     only the outcome: which of a bad line's errors a row meets is chance."""
+    alarms: tuple[str, ...] = ()
+    """Of a run that ended well: codes of what somebody should look at all the same, sorted."""
 
     @property
     def is_ok(self) -> bool:
@@ -57,7 +59,8 @@ class State:
         """What ``str`` of a state says; of what cannot be read, that all was well."""
         try:
             found = json.loads(text)
-            return cls(int(found["exit_code"]), str(found["reason"]), tuple(found["causes"]))
+            told = (int(found["exit_code"]), str(found["reason"]), tuple(found["causes"]))
+            return cls(*told, tuple(found.get("alarms", ())))
         except (ValueError, TypeError, KeyError):
             return cls()
 
@@ -73,6 +76,7 @@ class Change(StrEnum):
     OTHERWISE = "failed in another way"
     WAITS = "goes on by itself"
     RECOVERED = "ok again"
+    ALARMED = "ok, but look at it"
 
 
 def change(told: State, now: State) -> Change | None:
@@ -82,7 +86,9 @@ def change(told: State, now: State) -> Change | None:
         told: what was told last of this account and series (``WELL`` if nothing was).
         now: how the run ended.
     """
-    if now == told or (now.is_ok and told.is_ok) or (now.goes_on and told.goes_on):
+    if now.is_ok and told.is_ok:
+        return Change.ALARMED if {*now.alarms} - {*told.alarms} else None
+    if now == told or (now.goes_on and told.goes_on):
         return None
     if now.exit_code == ExitCode.SIGINT:
         return None  # Who pressed Ctrl-C knows.
@@ -121,7 +127,10 @@ class RunEnd:
     @property
     def state(self) -> State:
         """What of it is compared with other runs."""
-        return State(self.exit_code, self._reason, self._causes if self.exit_code else ())
+        if self.exit_code:
+            return State(self.exit_code, self._reason, self._causes)
+        alarms = self.summary.alarms if self.summary is not None else {}
+        return State(0, self._reason, alarms=tuple(sorted(alarms)))
 
     @property
     def _reason(self) -> str:
@@ -170,6 +179,8 @@ def body(end: RunEnd, told: State = WELL) -> str:
         lines.append(f"{summary.records:,} records: {counts}{gone}" if counts else "no records")
     if end.state.causes:
         lines.append(f"causes: {', '.join(end.state.causes[:_CAUSES])}")
+    if summary is not None:
+        lines += [f"warning: {text}" for text in summary.alarms.values()]
     if not told.is_ok:
         why = told.reason or ", ".join(told.causes[:_CAUSES])
         lines.append(f"before: exit code {told.exit_code}" + (f" ({why})" if why else ""))

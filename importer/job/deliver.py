@@ -53,6 +53,8 @@ class Delivered:
     """The requests by (method, HTTP status), as ``Engine.answers``."""
     updated: Counter[str] = field(default_factory=Counter)
     """Records by the field in which they were updated."""
+    clock_ahead: float | None = None
+    """As ``Engine.clock_ahead``."""
 
     def and_then(self, later: Delivered) -> Delivered:
         """This delivery and the one that followed it, as one; its fields are no record's."""
@@ -64,6 +66,7 @@ class Delivered:
             later.signum if self.signum is None else self.signum,
             self.answers + later.answers,
             self.updated,
+            later.clock_ahead if self.clock_ahead is None else self.clock_ahead,
         )
 
 
@@ -169,6 +172,7 @@ class Delivery:
             self._record()
             self._sample()
             self.delivered.answers.update(self._engine.answers)
+            self.delivered.clock_ahead = self._engine.clock_ahead
             requests = self._engine.requests
             self.delivered.posts, self.delivered.gets, self.delivered.patches = requests
         return self.delivered

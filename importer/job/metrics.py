@@ -58,6 +58,9 @@ METRICS = {
     "importer_guard_respelt": Meaning("New references that are known in another spelling, if any."),
     "importer_guard_lost_fields": Meaning("Fields that no record has any more, if any."),
     "importer_guard_older": Meaning("Customers that an older input would change back, if any."),
+    "importer_last_run_clock_ahead_seconds": Meaning(
+        "Seconds that this machine's clock is ahead of Moment's, where it was asked."
+    ),
     "importer_ledger_customers": Meaning("Customers of the account in the ledger.", "state"),
 }
 """Every metric."""
@@ -138,6 +141,8 @@ def _of_results(summary: Summary) -> _Figures:
     found.append(("last_run_throttled", {}, throttled))
     for name, number in summary.volume.items():
         found.append((_GUARD.get(name, f"guard_{name}"), {}, number))
+    if summary.clock_ahead is not None:
+        found.append(("last_run_clock_ahead_seconds", {}, round(summary.clock_ahead, 1)))
     for state in _STATES if summary.ledger else ():
         found.append(("ledger_customers", {"state": state}, summary.ledger.get(state, 0)))
     return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from importer import __version__
-from importer.clock import CLOCK_WRONG, behind, jumped
+from importer.clock import CLOCK_WRONG, ahead, behind, jumped
 from importer.delivery.around import loop_options
 from importer.delivery.protocol.states import SHARED_ID
 from importer.errors import BugFound, ExitCode, ImporterError, LedgerFailed, RunStopped, UsageError
@@ -38,6 +38,7 @@ from importer.ledger.account import Account
 from importer.ledger.interface import Share
 from importer.ledger.opening import hold, open_ledger, open_rate
 from importer.ledger.renamed import NEW_ACCOUNT, doubt
+from importer.ledger.run_table import series_of
 from importer.plan.forecast import conflicts_by_field, forecast
 from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
@@ -127,7 +128,7 @@ def run(
         read = None if inputs.shard.is_whole else job.read_input()
         held = job.open_ledger(stack, confirm_key, confirm_account)
         plan.check_ledger(held.ledger, observer)
-        job.tell_clock(behind(job.began, held.last_began))
+        job.alarm(CLOCK_WRONG, behind(job.began, held.last_began))
         read = read or job.read_input()
         with job.timed("plan"):
             planned = job.plan_rows(held, read)
@@ -289,19 +290,21 @@ class _Run(Job):
             yield
         except BugFound:
             if self._remembers is not None:
-                from importer.job.memo_file import memo_of  # noqa: PLC0415 - as in open_memo
+                from importer.job.memo_file import memos_of  # noqa: PLC0415 - as in open_memo
 
                 with suppress(OSError):
-                    memo_of(self._remembers).unlink(missing_ok=True)
+                    for one in memos_of(self._remembers):
+                        one.unlink(missing_ok=True)
             raise
 
     def read_input(self) -> Input:
         """Read the sources."""
         path = self._remembers
         with self.timed("read"), ExitStack() as stack:
-            memo = (
-                None if path is None else partial(open_memo, path, stack, self.world, writes=True)
-            )
+            memo = None
+            if path is not None:
+                series = series_of(self.inputs.sources, self._delivery.series)
+                memo = partial(open_memo, path, series, stack, self.world, writes=True)
             read = self.read(memo)
         if not self._shard.is_whole:
             self._common = digest_of(self.staging)
@@ -332,10 +335,11 @@ class _Run(Job):
         last_began = max((one.started_at for one in ledger.runs(1)), default=self.began)
         return _Held(ledger, reader, lease, digest, last_began)
 
-    def tell_clock(self, text: str) -> None:
-        """Warn of the clock, where there is something to be said."""
+    def alarm(self, code: str, text: str) -> None:
+        """Warn of what people are told also where all went well; of nothing where that is ""."""
         if text:
-            self.warn(CLOCK_WRONG, text)
+            self.summary.alarms[code] = text
+            self.warn(code, text)
 
     def plan_rows(self, held: _Held, read: Input) -> _Planned:
         """Decide on every row; nothing is sent where a stop rule says so."""
@@ -361,8 +365,7 @@ class _Run(Job):
             stopped_by = volume.stop_rule(look)
             if look.drifts and stopped_by is None:
                 self.warn(VOLUME_GUARD, f"{look.words}: accepted")
-            if look.remark:
-                self.warn(OLDER_INPUT, look.remark)
+            self.alarm(OLDER_INPUT, look.remark)
         summary.vanished = look.vanished
         summary.series, summary.volume = volume.series, look.figures
         summary.input_of = look.input_of
@@ -463,7 +466,10 @@ class _Run(Job):
         """Give every row its outcome, and tell the ledger and the summary how the run ended."""
         delivery, staging, reader = self._delivery, self.staging, held.reader
         wall, steady = self.world.clock.now() - self.began, self.world.monotonic() - self.since
-        self.tell_clock(jumped(wall, steady))
+        whose = "the clock of a worker" if delivery.engine else "this machine's clock"
+        for text in (ahead(delivered.clock_ahead, whose), jumped(wall, steady)):
+            self.alarm(CLOCK_WRONG, text)
+        self.summary.clock_ahead = delivered.clock_ahead
         why = _why_not_reached(delivered, delivery.limit)
         unread = fill_in_from_ledger(staging, reader, why=why)
         delivered.stopped_by = delivered.stopped_by or unread
@@ -535,13 +541,13 @@ class _Run(Job):
         summary.exit_code = code
 
 
-def open_memo(ledger: Path, stack: ExitStack, world: World, *, writes: bool) -> Memo:
+def open_memo(ledger: Path, series: str, stack: ExitStack, world: World, *, writes: bool) -> Memo:
     """What the run before remembers; closed with the stack. Who holds the ledger writes."""
     # Only a large input has one.
     from importer.job.memo_file import MemoFile  # noqa: PLC0415
     from importer.rows.memo import Memo  # noqa: PLC0415
 
-    return Memo(stack.enter_context(MemoFile(ledger, writes=writes)), world.draw)
+    return Memo(stack.enter_context(MemoFile(ledger, series, writes=writes)), world.draw)
 
 
 def _deliver(delivery: Delivery) -> Delivered:

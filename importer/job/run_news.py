@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 ASIDE = ".news.json"
 """A file in the folder of all results that notes what was told where the ledger cannot."""
 _NANO = 1_000_000_000
-_KINDS = {Change.RECOVERED: "success", Change.WAITS: "warning"}
+_KINDS = {Change.RECOVERED: "success", Change.WAITS: "warning", Change.ALARMED: "warning"}
 """Of a message, as Apprise calls it."""
 
 
@@ -142,7 +142,9 @@ class RunNews:
         made = metrics.samples(end, success)
         self._write_metrics(made)
         messages = self._messages(end, State.of(told))
-        if messages:
+        # An alarm that is over is no news, and is news when it comes back.
+        is_over = State.of(told).is_ok and bool({*State.of(told).alarms} - {*end.state.alarms})
+        if messages or (is_over and end.state.is_ok):
             self._note(end, str(end.state))
         try:
             whys = self._tell(end, messages, self._telemetry(end, made))

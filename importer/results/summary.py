@@ -167,6 +167,10 @@ class Summary:
     transforms: list[dict[str, Any]] = field(default_factory=list)
     """What the mapping changed: name, column, records and up to three masked examples."""
     warnings: list[str] = field(default_factory=list)
+    alarms: dict[str, str] = field(default_factory=dict)
+    """Of the warnings, those that people are told of also where all went well, by their code."""
+    clock_ahead: float | None = None
+    """Seconds that the clock is ahead of Moment's (``Date``); None where nothing was asked."""
     settings: list[tuple[str, str, str]] = field(default_factory=list)
     """What the command was given: name, value, and where from. No key, no password."""
     next: list[str] = field(default_factory=list)

@@ -140,6 +140,22 @@ def test_a_variable_that_sets_nothing_is_refused(
     assert all(part in err for part in ["environment", variable, *parts]), err
 
 
+@pytest.mark.parametrize("variable", ["IMPORTER_BASE_URL", "MOMENT_API_URL"])
+def test_an_address_under_another_name_is_refused(
+    importer: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """A rehearsal whose address was overlooked would be sent to the real API."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("external_reference,name\nA1,x\n")
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    monkeypatch.delenv("MOMENT_BASE_URL", raising=False)
+    for words in (["run", "a.csv"], ["plan", "a.csv"], ["doctor"], ["verify"]):
+        code, _, err = importer(*words)
+        assert code == 2, words
+        assert f"{variable} is no setting" in err, words
+        assert "address is MOMENT_BASE_URL" in err, words
+
+
 def test_the_variables_of_other_programs_are_left_alone(
     importer: Command, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

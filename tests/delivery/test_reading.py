@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import anyio
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.delivery.http import answer_reading as reading
+from importer.delivery.http.client import DATES, MomentClient
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -234,3 +237,53 @@ def test_words_that_can_mean_exists_are_recognised(words: dict[str, Any]) -> Non
 def test_other_words_do_not_say_exists(words: dict[str, Any] | None) -> None:
     """A plain refusal stays one."""
     assert not reading.says_exists(words)
+
+
+class Dated(httpx.AsyncBaseTransport):
+    """Answers 404 with these headers, one after the other."""
+
+    def __init__(self, *answers: dict[str, str]) -> None:
+        self._answers = iter(answers)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The next of them."""
+        return httpx.Response(404, headers=next(self._answers), json={}, request=request)
+
+
+class At:
+    """A clock that stands still."""
+
+    def now(self) -> float:
+        """Of 1970."""
+        return 7200.0
+
+
+ONE, TWO = "Thu, 01 Jan 1970 01:00:00 GMT", "Thu, 01 Jan 1970 02:00:01 GMT"
+
+
+@pytest.mark.parametrize(
+    ("answers", "ahead"),
+    [
+        ([{}], None),
+        ([{"Date": "yesterday"}], None),
+        ([{"Date": ONE}], 3600.0),
+        ([{"Date": ONE}, {"date": TWO}, {"Date": ONE}], -1.0),
+        ([{"Date": TWO, "Age": "3600"}, {"Date": ONE}], 3600.0),
+        ([{"Date": TWO, "Idempotent-Replayed": "true"}, {"Date": ONE}], 3600.0),
+        ([*[{"Date": ONE}] * DATES, {"Date": TWO}], 3600.0),
+    ],
+)
+def test_our_clock_is_held_against_the_first_dates(
+    answers: list[dict[str, str]], ahead: float | None
+) -> None:
+    """The nearest counts; what was stored somewhere has the time of then, and tells nothing."""
+    client = MomentClient(
+        base_url="https://a.example", api_key="sk_test_a", transport=Dated(*answers), clock=At()
+    )
+
+    async def ask() -> None:
+        for _ in answers:
+            await client.look_up("A", "{}")
+
+    anyio.run(ask)
+    assert client.clock_ahead == ahead

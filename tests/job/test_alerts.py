@@ -12,6 +12,7 @@ from importer.results.summary import GroupReport, Summary
 
 BAD = State(1, "", ("rejected: email_taken",))
 STOPPED = State(3, "unauthorised")
+ALARMED = State(alarms=("clock_wrong",))
 RETRIED = State(75, "unreachable", ("unsettled",))
 
 
@@ -25,6 +26,12 @@ RETRIED = State(75, "unreachable", ("unsettled",))
         (STOPPED, State(3, "redirected"), Change.OTHERWISE),
         (BAD, State(1, "", (*BAD.causes, "unsettled")), Change.OTHERWISE),
         (BAD, WELL, Change.RECOVERED),
+        (WELL, ALARMED, Change.ALARMED),
+        (ALARMED, ALARMED, None),
+        (ALARMED, State(alarms=("clock_wrong", "older_input")), Change.ALARMED),
+        (ALARMED, WELL, None),
+        (ALARMED, BAD, Change.FAILED),
+        (BAD, ALARMED, Change.RECOVERED),
         (WELL, RETRIED, Change.WAITS),
         (BAD, RETRIED, Change.WAITS),
         (RETRIED, RETRIED, None),
@@ -113,6 +120,9 @@ def test_a_message_says_what_whose_how_many_and_what_next() -> None:
     shown = body(RunEnd(3, 0.0, 1.0, error=twins, summary=summary)).splitlines()[0]
     told = "the input is unlike the last good one (9 records, 90 before)"
     assert shown == f"Nothing was sent: {told} (exit code 3)."
+    summary.alarms, summary.warnings = {"clock_wrong": "the clock is ahead"}, ["C-0042 is odd"]
+    assert "\nwarning: the clock is ahead\n" in body(RunEnd(0, 0.0, 1.0, summary=summary))
+    assert RunEnd(0, 0.0, 1.0, summary=summary).state.alarms == ("clock_wrong",)
     before = RunEnd(3, 0.0, 1.0, error=twins, summary=summary).state
     summary.volume |= {"respelt": 9}
     end = RunEnd(3, 0.0, 1.0, error=twins, summary=summary)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from importer.clock import CLOCK_WRONG
 from importer.delivery.credentials import ApiKey
 from importer.delivery.protocol.states import Attempt
 from importer.errors import ExitCode, LedgerFailed, LedgerInUse, SourceError, UsageError
@@ -316,8 +317,9 @@ class SetClock:
 
 
 def test_a_clock_that_is_set_harms_nothing_and_is_told_of(job: Job) -> None:
-    """Back, years ahead, during a run: the same outcomes, a warning each, true durations."""
-    # The history is not taken for old by a clock that is ahead once.
+    """Back, years ahead, during a run: the same outcomes, warnings, and true durations."""
+    # The history is not taken for old by a clock that is ahead once. A clock is held against
+    # Moment's by the dates of its answers, and against the last run.
     years = 10 * 365 * 86_400.0 + 3600  # Two clocks are never read at once.
     told = []
     for number, off in enumerate([(0.0,), (-years,), (0.0,), (years,), (0.0,), (0.0, years)]):
@@ -338,12 +340,17 @@ def test_a_clock_that_is_set_harms_nothing_and_is_told_of(job: Job) -> None:
     last = "by this machine's clock the last run begins in 3,6"
     assert [[text[: len(last)] for text in one] for one in told] == [
         [],
-        [last],
+        [last, "this machine's clock is 3,650 days behind Moment's"],
         [],
-        [],
+        ["this machine's clock is 3,650 days ahead of Moment"],
         [last],
-        ["this machine's clock was set ahead by 3,650 days w"],
+        [
+            "this machine's clock is 3,650 days ahead of Moment",
+            "this machine's clock was set ahead by 3,650 days w",
+        ],
     ]
+    assert finished.summary.alarms.keys() == {CLOCK_WRONG}
+    assert finished.summary.clock_ahead == pytest.approx(years, abs=600)
     assert raw(job.folder / "ledger.db").execute("SELECT count(*) FROM attempt").fetchone() == (1,)
 
 

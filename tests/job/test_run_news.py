@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +14,12 @@ from importer.errors import ImporterError, LedgerInUse
 from importer.job import courier, metrics, run_news
 from importer.job.job_settings import DeliverySettings, InputSettings, OutwardSettings
 from importer.job.run_news import RunNews
+from importer.job.world import real_world
 from importer.ledger.account import Account
 from importer.ledger.address import LedgerAddress
 from importer.ledger.opening import hold, open_ledger
 from tests.job.conftest import customers
+from tests.job.test_run import SetClock
 from tests.outside import AtHome, Outside, outside
 
 if TYPE_CHECKING:
@@ -113,6 +115,21 @@ def test_each_news_is_told_once_and_the_switch_hears_all(job: Job, server: Outsi
     assert success[4] is not None
     assert success[4] > success[0]
     assert nights.warnings == []
+
+
+@pytest.mark.usefixtures("at_home")
+def test_what_is_odd_of_a_night_that_went_well_is_told_each_time_it_begins(
+    job: Job, server: Outside
+) -> None:
+    """Once for as long as it lasts, and again when it comes back; what it was is no news."""
+    base = server.url.removeprefix("http://")
+    nights = Nights(job, OutwardSettings(notify=(f"json://{base}/alert/token",)))
+    right, wrong = (replace(real_world(None), clock=SetClock(off)) for off in (0.0, 3600.0))
+    heard = []
+    for number, world in enumerate((right, wrong, wrong, right, right, wrong)):
+        assert nights.night(customers(range(number + 1)), world=world) == 0
+        heard.append(len(told(server)))
+    assert heard == [0, 1, 0, 0, 0, 1]
 
 
 def test_what_nobody_took_is_told_by_the_next_run(

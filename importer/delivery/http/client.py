@@ -78,6 +78,9 @@ _YES = frozenset({"true", "1", "?1", "yes"})
 _WORDS_OF_THE_API = (a.Created, a.Refused, a.Found, a.Absent, u.Shown, u.Patched, u.Gone)
 _READ = frozenset({b"content-encoding", b"idempotent-replayed", b"retry-after", b"etag"})
 """Headers of an answer that count, in lower case; and all that speak of a rate limit."""
+_STORED = frozenset({b"age", b"idempotent-replayed"})
+DATES = 8
+"""Answers whose ``Date`` is read."""
 _AnswerT = TypeVar("_AnswerT")
 _Headers = Sequence[tuple[bytes, bytes]]
 
@@ -192,6 +195,9 @@ class MomentClient:
         """PATCHes that left, answered or not."""
         self.answers: Counter[tuple[str, int]] = Counter()
         """Of those, by (method, HTTP status); status 0 is that of no answer."""
+        self.clock_ahead: float | None = None
+        """Seconds that our clock is ahead of the server's ``Date``; None while none was seen."""
+        self._dates = DATES
         self._hashes = hashes
 
     async def create(
@@ -376,7 +382,7 @@ class MomentClient:
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
             return a.ServerFault(status, code, retry_after=reply.retry_after)
         if status in _BLOCKED or not of_api:
-            return a.Blocked(status, of_api)
+            return a.Blocked(status, of_api, is_update=True)
         return a.Refused(status, code, reading.problem_message(found, row))
 
     def _wrong(self, status: int, *, of_api: bool) -> str:
@@ -491,6 +497,8 @@ class MomentClient:
         """What came back, as far as it counts; most answers have no header that does."""
         (status, raw), body, cut = answer
         self._reached = True
+        if self._dates:
+            self._note_date(raw)
         whole, body_error = _believed(body, "body_cut" if cut else "")
         names = {name for name, _ in raw if _is_read(name)}
         if not names:
@@ -512,6 +520,22 @@ class MomentClient:
             hint=parse_hint(headers) if any(map(_about_rate, names)) else None,
             headers=raw,
         )
+
+    def _note_date(self, raw: _Headers) -> None:
+        """Hold our clock against an answer's ``Date``; of several answers the nearest counts.
+
+        One that was stored has the time of then: those that say ``Age``, and replayed ones.
+        """
+        headers = {name.lower(): value for name, value in raw}
+        if headers.keys() & _STORED or b"date" not in headers:
+            return
+        date = epoch(headers[b"date"].decode("latin-1"))
+        if date is None:
+            return
+        self._dates -= 1
+        ahead = self._clock.now() - date
+        if self.clock_ahead is None or abs(ahead) < abs(self.clock_ahead):
+            self.clock_ahead = ahead
 
     def _not_sent(self, error: httpx.TransportError) -> a.NotSent | a.RunWrong:
         """No connection: the run is wrong where that is certain, else it is tried again.
