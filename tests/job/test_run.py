@@ -398,10 +398,10 @@ def test_an_id_that_several_references_have_is_no_success(
     with open_ledger(job.folder / "ledger.db", Account(job.base_url, "test")) as ledger:
         assert ledger.doubtful() == 2
     inputs = InputSettings(sources=(), out=job.folder / "results")
-    asked = DeliverySettings(
+    settings = DeliverySettings(
         ledger=LedgerAddress.parse(job.folder / "ledger.db"), base_url=job.base_url
     )
-    found = verify(inputs, asked, job.key).found
+    found = verify(inputs, settings, job.key).found
     assert (found["in_step"], found["shared_id"], found.total()) == (6, 2, 8)
 
 
