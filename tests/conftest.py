@@ -15,6 +15,7 @@ import pytest
 from _pytest.pathlib import import_path
 from hypothesis import HealthCheck, settings
 
+from importer.delivery.protocol.flight import Policy
 from importer.delivery.protocol.updating import UpdatePolicy
 from importer.job.job_settings import DeliverySettings
 from importer.ledger.address import LedgerAddress
@@ -98,8 +99,9 @@ def sandbox() -> Iterator[str]:
 
 @pytest.fixture
 def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No replica of the sandbox lags, so no update waits for one."""
+    """No replica of the sandbox lags, so nothing waits for one."""
     asked = vars(DeliverySettings)["updates"].fget
     at_once = property(lambda settings: replace(asked(settings), settle_delay=0.0))
     monkeypatch.setattr(DeliverySettings, "updates", at_once)
     monkeypatch.setattr("importer.job.volume.UpdatePolicy", partial(UpdatePolicy, settle_delay=0.0))
+    monkeypatch.setattr("importer.engine.local_engine.Policy", partial(Policy, settle_delay=0.0))

@@ -27,6 +27,8 @@ _TO_LOOK_AT = ("conflict", "missing")
 _TO_LOOK_AT_MARKS = ("conflict", "missing", "rejected")
 """The same of the marks of vanished customers."""
 _EDITS_WIN = "if_untouched"
+_BALANCES = "balance=if_untouched"
+"""What changes most, and so that an edit at Moment is left alone (docs/syncing.md)."""
 STDIN = "-"
 _ALIGNED = 100
 """Longer commands stand beside the column in which the words on the others begin."""
@@ -122,6 +124,9 @@ def _not_in_step(
         wins = ("--update", update.replace(_EDITS_WIN, "source"))
         command = make("run", conflicts, more=wins, without=("update",))
         found.append((command, "if the source is right in all of it: it wins, this once"))
+    if summary.outcomes.get("changed") and not (update or summary.stopped_by):
+        look = make("plan", summary.sources, more=("--update", _BALANCES))
+        found.append((look, "what would put changed rows in step, by the fields that you name"))
     if missing := _files_with(("missing",), summary, results):
         found.append((make("verify", missing), "asks Moment for these rows again; reads only"))
     return found

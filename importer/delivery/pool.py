@@ -360,9 +360,9 @@ class Pool:
             raise BugFound(f"{self._alive} rows have no outcome", safe=IN_LEDGER)
         if self._was_told and not (self._any_settled or self._stop.is_set()):
             self._stopped_by = stop_error("told_to_wait")
-        if self._valve.turned_away and not self._stop.is_set():
+        if (reason := self._valve.turned_away) and not self._stop.is_set():
             # Too few rows were left to be sure in time; none is left to ask again with.
-            self._stopped_by = stop_error(self._valve.trouble)
+            self._stopped_by = stop_error(reason)
         if self._stopped_by is not None:
             raise self._stopped_by
 

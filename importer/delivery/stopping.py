@@ -46,6 +46,11 @@ REASONS: dict[str, StopReason] = {
             " ask who runs the network; no row is charged with it"
         ),
     ),
+    "updates_not_taken": StopReason(
+        "updates (PATCH) are turned away, whatever the customer",
+        "ask Moment whether they are open to this key, and who runs a gateway before it whether it"
+        " lets PATCH through; without --update new customers are created as before",
+    ),
     "request_not_taken": StopReason(
         "Moment does not take requests of this form, whatever the row",
         "check --base-url, and ask who runs a gateway before it; no row is charged with it",
@@ -218,17 +223,18 @@ FORM = frozenset({406, 411, 415, 417, 426, 428, 431})
 """What answers say of a request's headers (RFC 9110 section 15.5, RFC 6585): all are alike."""
 
 
-def turned_away(http_status: int, *, of_api: bool) -> str:
+def turned_away(http_status: int, *, of_api: bool, is_update: bool = False) -> str:
     """The reason of a run in which every row is turned away like this."""
     if http_status in {404, 405}:
-        return "no_such_endpoint"
+        return "updates_not_taken" if is_update else "no_such_endpoint"
     if http_status == 401:  # noqa: PLR2004 - RFC 9110 section 15.5.2
         return "unauthorised"
     if 300 <= http_status < 400:  # noqa: PLR2004 - the 3xx class, RFC 9110 section 15.4
         return "redirected"
     if of_api and http_status in FORM:
         return "request_not_taken"
-    return "forbidden" if of_api else "something_else_answers"
+    is_forbidden = of_api and http_status == 403  # noqa: PLR2004 - RFC 9110 section 15.5.4
+    return "forbidden" if is_forbidden else "something_else_answers"
 
 
 _OF_CODE = {"not_the_api": "something_else_answers", "asked_to_wait": "told_to_wait"}

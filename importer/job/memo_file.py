@@ -1,4 +1,7 @@
-"""The memo of a ledger in a file beside it: ``<ledger>.memo``, mode 0600. See ``rows/memo.py``.
+"""The memos of a ledger in files beside it: ``<ledger>.memo``, mode 0600. See ``rows/memo.py``.
+
+Each series of runs has its own, up to ``MOST``: ``.memo``, ``.memo2`` and so on. A series without
+one begins with what the newest remembers, for it may be the same file under another name.
 
 Whatever is wrong with it costs time only: what cannot be read is not remembered, and where it
 cannot be written the next run remembers what it can still read. Only who holds the ledger writes.
@@ -22,8 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-_MAGIC = b"importer memo 1\n"
-_SEED = struct.Struct("<Q")
+MOST = 4
+"""Series that are remembered; then the memo that was written first makes room."""
+_MAGIC = b"importer memo 2\n"
+_WHOSE = struct.Struct("<8sQ")
+"""A digest of the series' name, and the seed."""
 _HEAD = struct.Struct("<32sIQ")
 """Tag of a segment, its rows, and the bytes of its frame."""
 _SUM = 16
@@ -38,18 +44,20 @@ class _Place(NamedTuple):
     end: int
 
 
-def memo_of(ledger: Path) -> Path:
-    """Where the memo of a ledger is."""
+def memos_of(ledger: Path) -> list[Path]:
+    """Where the memos of a ledger may be."""
     resolved = ledger.resolve()
-    return resolved.with_name(f"{resolved.name}.memo")
+    numbers = ("", *range(2, MOST + 1))
+    return [resolved.with_name(f"{resolved.name}.memo{number}") for number in numbers]
 
 
 class MemoFile:
     """A ``memo.Store``. Opens what last time left; ``close`` drops what was not committed."""
 
-    def __init__(self, ledger: Path, *, writes: bool) -> None:
+    def __init__(self, ledger: Path, series: str = "", *, writes: bool) -> None:
         """``writes`` is for who holds the ledger; without it nothing new is noted."""
-        self._path = memo_of(ledger)
+        self._series = hashlib.blake2b(series.encode(), digest_size=8).digest()
+        self._last, self._path = _own(memos_of(ledger), self._series)
         self._next = self._path.with_name(f"{self._path.name}.new")
         self._writes = writes
         self._new: BinaryIO | None = None
@@ -58,7 +66,7 @@ class MemoFile:
         self.seed = secrets.randbits(64)
         self._old: BinaryIO | None = None
         with suppress(OSError):
-            self._old = _opened(self._path, os.O_RDONLY, "rb")
+            self._old = _opened(self._last, os.O_RDONLY, "rb")
             self._look_through(self._old)
 
     def __enter__(self) -> Self:
@@ -99,7 +107,7 @@ class MemoFile:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             self._new = _opened(self._next, flags, "wb")
             os.fchmod(self._new.fileno(), 0o600)
-            self._new.write(_MAGIC + _SEED.pack(self.seed))
+            self._new.write(_MAGIC + _WHOSE.pack(self._series, self.seed))
             if kept and self._old is not None:
                 left = self._places[kept - 1].end - self._places[0].head
                 self._old.seek(self._places[0].head)
@@ -136,7 +144,7 @@ class MemoFile:
         """See ``memo.Store``."""
         self._drop()
         with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            self._last.unlink(missing_ok=True)
 
     def _drop(self) -> None:
         new, self._new = self._new, None
@@ -151,9 +159,8 @@ class MemoFile:
         size = os.fstat(old.fileno()).st_size
         if old.read(len(_MAGIC)) != _MAGIC:
             return
-        (seed,) = _SEED.unpack(old.read(_SEED.size).ljust(_SEED.size, b"\0"))
-        self.seed = seed
-        at = len(_MAGIC) + _SEED.size
+        _, self.seed = _WHOSE.unpack(old.read(_WHOSE.size).ljust(_WHOSE.size, b"\0"))
+        at = len(_MAGIC) + _WHOSE.size
         while len(head := old.read(_HEAD.size)) == _HEAD.size:
             tag, rows, length = _HEAD.unpack(head)
             frame = at + _HEAD.size + _SUM
@@ -163,6 +170,21 @@ class MemoFile:
             self._places.append(_Place(at, frame, frame + length))
             at = frame + length
             old.seek(at)
+
+
+def _own(memos: list[Path], series: bytes) -> tuple[Path, Path]:
+    """(where what this series remembers is, or else the newest; where it is written)."""
+    ages: dict[Path, int] = {}
+    for path in memos:
+        with suppress(OSError), _opened(path, os.O_RDONLY, "rb") as file:
+            magic, whose = file.read(len(_MAGIC)), file.read(len(series))
+            if magic == _MAGIC and whose == series:
+                return path, path
+            if magic == _MAGIC:
+                ages[path] = os.fstat(file.fileno()).st_mtime_ns
+    newest = max(ages, key=ages.__getitem__, default=memos[0])
+    free = [path for path in memos if path not in ages]
+    return newest, free[0] if free else min(ages, key=ages.__getitem__)
 
 
 def _opened(path: Path, flags: int, mode: str) -> BinaryIO:

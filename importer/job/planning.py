@@ -28,6 +28,7 @@ from importer.ledger.account import NOTHING_YET, Account
 from importer.ledger.interface import NoLedger, OlderLedger
 from importer.ledger.opening import hold, open_ledger
 from importer.ledger.renamed import NEW_ACCOUNT, doubt
+from importer.ledger.run_table import series_of
 from importer.plan.decide import Sending
 from importer.plan.forecast import Forecast, forecast
 from importer.plan.make import make_plan, settle_duplicates
@@ -158,7 +159,10 @@ def _look(
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
         path = delivery.ledger.path if inputs.shard.is_whole else None
-        memo = None if path is None else partial(open_memo, path, stack, world, writes=False)
+        memo = None
+        if path is not None:
+            series = series_of(inputs.sources, delivery.series)
+            memo = partial(open_memo, path, series, stack, world, writes=False)
         read = read_sources(inputs, staging, world, observer, workspace.partial, memo=memo)
         settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
         observer.verified(read.records, staging.counts().get("invalid", 0))

@@ -38,6 +38,7 @@ from importer.ledger.account import Account
 from importer.ledger.interface import Share
 from importer.ledger.opening import hold, open_ledger, open_rate
 from importer.ledger.renamed import NEW_ACCOUNT, doubt
+from importer.ledger.run_table import series_of
 from importer.plan.forecast import conflicts_by_field, forecast
 from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
@@ -291,19 +292,21 @@ class _Run(Job):
             yield
         except BugFound:
             if self._remembers is not None:
-                from importer.job.memo_file import memo_of  # noqa: PLC0415 - as in open_memo
+                from importer.job.memo_file import memos_of  # noqa: PLC0415 - as in open_memo
 
                 with suppress(OSError):
-                    memo_of(self._remembers).unlink(missing_ok=True)
+                    for one in memos_of(self._remembers):
+                        one.unlink(missing_ok=True)
             raise
 
     def read_input(self) -> Input:
         """Read the sources."""
         path = self._remembers
         with self.timed("read"), ExitStack() as stack:
-            memo = (
-                None if path is None else partial(open_memo, path, stack, self.world, writes=True)
-            )
+            memo = None
+            if path is not None:
+                series = series_of(self.inputs.sources, self._delivery.series)
+                memo = partial(open_memo, path, series, stack, self.world, writes=True)
             read = self.read(memo)
         if not self._shard.is_whole:
             self._common = digest_of(self.staging)
@@ -556,13 +559,13 @@ class _Run(Job):
         summary.exit_code = code
 
 
-def open_memo(ledger: Path, stack: ExitStack, world: World, *, writes: bool) -> Memo:
+def open_memo(ledger: Path, series: str, stack: ExitStack, world: World, *, writes: bool) -> Memo:
     """What the run before remembers; closed with the stack. Who holds the ledger writes."""
     # Only a large input has one.
     from importer.job.memo_file import MemoFile  # noqa: PLC0415
     from importer.rows.memo import Memo  # noqa: PLC0415
 
-    return Memo(stack.enter_context(MemoFile(ledger, writes=writes)), world.draw)
+    return Memo(stack.enter_context(MemoFile(ledger, series, writes=writes)), world.draw)
 
 
 def _deliver(delivery: Delivery) -> Delivered:

@@ -77,10 +77,9 @@ def fold(
         last = run if attempt.generation >= 0 else row.last_run
         rows[reference] = row._replace(attempts=requests, last_run=last)
     folded.rows = [rows[reference] for reference in sorted(rows)]
-    for row in folded.rows:
-        folded.moved[row.state] += 1
-        if row.reference in held:
-            folded.moved[held[row.reference].state] -= 1
+    folded.moved = Counter([row.state for row in folded.rows])
+    left = Counter([held[row.reference].state for row in folded.rows if row.reference in held])
+    folded.moved.subtract(left)
     return folded
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State, kind
 from importer.ledger.field_hashes import packed, unpacked
@@ -10,7 +11,7 @@ from importer.ledger.rules import base_of, earlier
 from importer.values import quick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from importer.delivery.protocol.safeguards import Safeguards
     from importer.delivery.protocol.states import Hashes, Transition
@@ -50,6 +51,7 @@ class Row(NamedTuple):
     """The version that an update left in step, empty for none; None before any update."""
 
 
+_row = cast("Callable[[tuple[Any, ...]], Row]", partial(tuple.__new__, Row))
 COLUMNS = ", ".join(Row._fields)
 KEPT = ("reference", "first_run")
 """What a later change of a row leaves as it is."""
@@ -143,25 +145,27 @@ def changed(row: Row, change: Transition, *, run: int, now: float, guard: Safegu
             base = _earlier(row, new)
     # Each column in every state, so that nothing of an earlier one stays; by place, because names
     # cost four times as much.
-    return Row(
-        row.reference,
-        kind(new),
-        new.generation,
-        new.fingerprint,
-        first_sent_at,
-        settled_at,
-        customer_id,
-        origin,
-        differs,
-        http_status,
-        error_code,
-        row.attempts,
-        row.first_run,
-        run,
-        row.fields if same else None,
-        noted,
-        base,
-        row.synced,
+    return _row(
+        (
+            row.reference,
+            kind(new),
+            new.generation,
+            new.fingerprint,
+            first_sent_at,
+            settled_at,
+            customer_id,
+            origin,
+            differs,
+            http_status,
+            error_code,
+            row.attempts,
+            row.first_run,
+            run,
+            row.fields if same else None,
+            noted,
+            base,
+            row.synced,
+        )
     )
 
 

@@ -14,11 +14,12 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from importer.delivery.protocol.states import Hashes, hashes
 from importer.rows.payload import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from importer.delivery.protocol.states import Hashes
 
 FIELDS = ("name", "email", "phone", "currency", "balance", "metadata")
 """What is told apart, as ``differs`` names it; of metadata each key."""
@@ -34,8 +35,7 @@ _NAMES = dict(enumerate(_PLAIN, start=1))
 _NAMED = 0
 REMEMBERED = 4096
 """Payloads whose hashes are known until their answers come."""
-_Values = tuple[list[Any], list[tuple[str, Any]], list[type]]
-_UNKNOWN: tuple[_Values | None, Hashes] = (None, ())
+_Values = tuple[list[Any], dict[str, Any]]
 _EXACT = frozenset({str, int, bool, type(None)})
 """Types whose values are equal only if they are the same to the last bit."""
 
@@ -47,23 +47,26 @@ def hashes_of(reference: str, document: Mapping[str, Any], salt: bytes) -> Hashe
     field that is absent, null or empty has none. A whole number is its decimal digits; anything
     else that is no text (a truth, a float, a list) is its JSON, marked, so that it equals no text.
     """
-    # Written out, as it is done twice for each row: the field's name goes before its value.
+    # Written out, as it is done for each row: the field's name goes before its value.
     own = blake2b(b"%b\0" % _bytes(reference), digest_size=WIDTH, key=salt)
+    fields = [(name, begins, document.get(name)) for name, begins in _BEGINS]
+    metadata = document.get("metadata")
+    if isinstance(metadata, dict):
+        fields += [(*_of_metadata(key), value) for key, value in metadata.items()]
     found = []
-    for name, begins in _BEGINS:
-        if (said := _said(document.get(name))) is not None:
+    for name, begins, value in fields:
+        if (said := _said(value)) is not None:
             hashed = own.copy()
             hashed.update(begins + said)
             found.append((name, hashed.digest()))
-    metadata = document.get("metadata")
-    if isinstance(metadata, dict):
-        for key, value in metadata.items():
-            if (said := _said(value)) is not None:
-                name = METADATA + key
-                hashed = own.copy()
-                hashed.update(b"%b\0%b" % (_bytes(name), said))
-                found.append((name, hashed.digest()))
-    return hashes(found)
+    found.sort()  # as ``states.hashes``: no name comes twice
+    return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _of_metadata(key: str) -> tuple[str, bytes]:
+    name = METADATA + key
+    return name, b"%b\0" % _bytes(name)
 
 
 class FieldHasher:
@@ -74,31 +77,38 @@ class FieldHasher:
 
     def __init__(self, salt: bytes) -> None:
         self._salt = salt
-        self._last: dict[str, tuple[_Values | None, Hashes]] = {}
+        self._last: dict[str, tuple[_Values, Hashes]] = {}
 
     def __call__(self, reference: str, document: Mapping[str, Any]) -> Hashes:
         """The hashes of a payload, or of a customer as Moment answered it."""
         values = _values(document)
-        known, hashed = self._last.pop(reference, _UNKNOWN)
-        if values is not None and known == values:
-            return hashed
+        known = self._last.pop(reference, None)
+        if known is not None and _is_same(known[0], values):
+            return known[1]
         found = hashes_of(reference, document, self._salt)
-        if values is not None:
-            if len(self._last) >= REMEMBERED:
-                self._last.clear()
-            self._last[reference] = values, found
+        if len(self._last) >= REMEMBERED:
+            self._last.clear()
+        self._last[reference] = values, found
         return found
 
 
-def _values(document: Mapping[str, Any]) -> _Values | None:
-    """What the hashes are made of; None where equal values may have different ones."""
-    plain = [document.get(name) for name in _PLAIN]
+def _values(document: Mapping[str, Any]) -> _Values:
+    """What the hashes are made of."""
     metadata = document.get("metadata")
-    if not isinstance(metadata, dict):
-        metadata = {}
-    # With their types, because ``True == 1``; in their order, so that each stands by its own.
-    types = [*map(type, plain), *map(type, metadata.values())]
-    return (plain, [*metadata.items()], types) if _EXACT.issuperset(types) else None
+    return [*map(document.get, _PLAIN)], metadata if isinstance(metadata, dict) else {}
+
+
+def _is_same(one: _Values, other: _Values) -> bool:
+    """Whether the hashes are the same for certain."""
+    if one != other:
+        return False
+    # With their types, because ``True == 1``, each by its own; equal lists may have unequal ones.
+    (plain, metadata), types = other, [*map(type, one[0]), *map(type, one[1].values())]
+    return (
+        _EXACT.issuperset(types)
+        and types == [*map(type, plain), *map(type, metadata.values())]
+        and [*one[1]] == [*metadata]
+    )
 
 
 def _said(value: Any) -> bytes | None:

@@ -286,8 +286,13 @@ class Ledger(ABC):
         def work(db: Transaction) -> tuple[int, int, Folded, Synchronised, object]:
             account, run = self._enter(db, run_id, now)
             made = {one.reference for one in creating} | {one.reference for one in attempts}
-            self._hold(db, account, sorted(made | {one.reference for one in updating}))
-            held = self._held(db, account, sorted(made))
+            ordered = sorted(made)
+            self._hold(
+                db,
+                account,
+                sorted(made | {one.reference for one in updating}) if updating else ordered,
+            )
+            held = self._held(db, account, ordered)
             folded = fold(held, creating, attempts, run=run, now=now, guard=self._safeguards)
             changes = [*written(folded.rows, held)]
             self._write_customers(db, account, changes)
@@ -309,6 +314,8 @@ class Ledger(ABC):
         account, run, folded, synced, self._own_at = self._db.transact(work)
         self._account_id, self._run = account, (run_id, run)
         self._remember(folded.rows, synced.states)
+        if not updating:
+            return [*folded.results]
         created, updated = iter(folded.results), iter(synced.results)
         return [
             next(created) if isinstance(one, Transition) else next(updated) for one in transitions

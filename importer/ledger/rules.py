@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer.delivery.protocol.states import Done, Sent, generation, kind
+from importer.delivery.protocol.states import Done, Sent, generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +60,7 @@ def _expected(held: State, transition: Transition) -> bool:
     if isinstance(transition.new, Done):
         return True
     expected = transition.expected
-    return kind(held) == kind(expected) and generation(held) == generation(expected)
+    return type(held) is type(expected) and generation(held) == generation(expected)
 
 
 def _rewrites(held: State, new: State) -> bool:

@@ -144,7 +144,10 @@ def steady(text: str) -> str:
 
 @pytest.fixture
 def reader(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    no_settling: None,  # noqa: ARG001 - nobody waits for a replica here
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Any:
     """A reader in a folder that holds the sample customers and nothing else."""
     shutil.copy(ROOT / "sample_data" / "customers.csv", tmp_path)

@@ -158,6 +158,24 @@ def test_the_morning_after_a_conflict(tmp_path: Path, sandbox: str, type_in: Typ
     assert len(proposed) == 4
 
 
+def test_rows_that_changed_are_shown_how_they_come_in_step(
+    tmp_path: Path, sandbox: str, type_in: Type
+) -> None:
+    """Without --update nothing is sent for them; the plan that is proposed would update them."""
+    export, run = tmp_path / "crm.csv", f"importer run crm.csv --base-url {sandbox}"
+    export.write_text("external_reference,name,balance,currency\nA-1,Ann,5,EUR\n")
+    assert type_in(run)[0] == 0
+    export.write_text("external_reference,name,balance,currency\nA-1,Ann,7,EUR\n")
+    code, proposed = type_in(run)
+    assert code == 0
+    assert proposed[1].startswith("importer plan crm.csv")
+    assert type_in(proposed[1])[0] == 0
+    assert type_in(proposed[1].replace("importer plan", "importer run"))[0] == 0
+    key = {"Authorization": "Bearer sk_test_of_these_tests"}
+    shown = plain_http.get(f"{sandbox}/billing/customers/A-1", headers=key).json()
+    assert shown["balance"] == 7
+
+
 def test_customers_that_are_missing_are_asked_for_again(
     tmp_path: Path, sandbox: str, type_in: Type
 ) -> None:

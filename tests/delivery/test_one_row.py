@@ -141,11 +141,12 @@ def test_a_login_page_for_all_stops_the_run_at_once(
     ("reply", "reason"),
     [(problem(403), "forbidden"), (problem(415), "request_not_taken")],
 )
+@pytest.mark.parametrize("left", [28, 40])
 def test_a_key_that_dies_near_the_end_stops_the_run(
-    tmp_path: Path, reply: Reply, reason: str
+    tmp_path: Path, reply: Reply, reason: str, left: int
 ) -> None:
     """Row after row is turned away and no row is left to ask with: it is not their trouble."""
-    with serving(lambda *_: reply if len(api.customers) >= ROWS - 40 else None) as api:
+    with serving(lambda *_: reply if len(api.customers) >= ROWS - left else None) as api:
         finished = Job(tmp_path, api.url).run(customers(range(ROWS)), world=AT_ONCE)
     assert finished.summary.stopped_by == reason
     assert finished.exit_code is ExitCode.STOPPED
@@ -166,6 +167,33 @@ def test_an_answer_that_is_read_late_ends_no_trouble() -> None:
 
     assert anyio.run(partial(trouble_after, late=True)) == "forbidden"
     assert anyio.run(partial(trouble_after, late=False)) == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (a.Blocked(405, of_api=True), "no_such_endpoint"),
+        (a.Blocked(405, of_api=True, is_update=True), "updates_not_taken"),
+        (a.Blocked(404, of_api=False, is_update=True), "updates_not_taken"),
+        (a.Blocked(403, of_api=True, is_update=True), "forbidden"),
+        (a.Blocked(415, of_api=True), "request_not_taken"),
+        (a.LookUpFailed("http_302", 302), "redirected"),
+        (a.LookUpFailed("http_401", 401), "unauthorised"),
+        (a.LookUpFailed("answer_not_json", 200), "something_else_answers"),
+        (a.LookUpFailed("no", 400), "something_else_answers"),
+        (a.LookUpFailed("no", 403), "forbidden"),
+    ],
+)
+def test_who_turns_rows_away_is_named(answer: a.Blocked | a.LookUpFailed, reason: str) -> None:
+    """Whichever of a row's requests met it last: a look-up tells no less than a POST."""
+
+    async def trouble() -> str:
+        valve = Valve()
+        sent_at = await valve.enter(Trail(1))
+        valve.leave(Trail(1), sent_at, answer, rows=9)
+        return valve.trouble
+
+    assert anyio.run(trouble) == reason
 
 
 def test_a_page_in_place_of_an_answer_rejects_nobody(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,19 +134,20 @@ async def test_metadata_that_cannot_be_sent_back_is_not_shown(metadata: bytes) -
     assert shown == a.LookUpFailed("not_our_customer", 200)
 
 
+turned_away = partial(a.Blocked, is_update=True)
 STATUSES: list[tuple[bytes, bytes, Any, Any]] = [
     (b"404 X", PROBLEM, u.Gone(), u.Gone()),
-    (b"404 X", HTML, a.LookUpFailed("not_the_api", 404), a.Blocked(404, of_api=False)),
+    (b"404 X", HTML, a.LookUpFailed("not_the_api", 404), turned_away(404, of_api=False)),
     (b"404 X", b'{"message": "x"}', a.LookUpFailed("not_the_api", 404),
-     a.Blocked(404, of_api=False)),
+     turned_away(404, of_api=False)),
     (b"409 X", PROBLEM, a.LookUpFailed("no", 409), u.Clashed(409, "no")),
     (b"412 X", HTML, a.LookUpFailed("not_the_api", 412), u.Clashed(412, "http_412")),
     (b"400 X", PROBLEM, a.LookUpFailed("no", 400), a.Refused(400, "no", "No: ***")),
-    (b"422 X", HTML, a.LookUpFailed("not_the_api", 422), a.Blocked(422, of_api=False)),
+    (b"422 X", HTML, a.LookUpFailed("not_the_api", 422), turned_away(422, of_api=False)),
     (b"401 X", HTML, a.RunWrong("unauthorised", 401), a.RunWrong("unauthorised", 401)),
-    (b"403 X", PROBLEM, a.LookUpFailed("no", 403), a.Blocked(403, of_api=True)),
-    (b"403 X", HTML, a.LookUpFailed("not_the_api", 403), a.Blocked(403, of_api=False)),
-    (b"405 X", PROBLEM, a.LookUpFailed("no", 405), a.Blocked(405, of_api=True)),
+    (b"403 X", PROBLEM, a.LookUpFailed("no", 403), turned_away(403, of_api=True)),
+    (b"403 X", HTML, a.LookUpFailed("not_the_api", 403), turned_away(403, of_api=False)),
+    (b"405 X", PROBLEM, a.LookUpFailed("no", 405), turned_away(405, of_api=True)),
     (b"301 X", b"", a.RunWrong("redirected", 301), a.RunWrong("redirected", 301)),
     (b"500 X", PROBLEM, a.LookUpFailed("no", 500), a.ServerFault(500, "no")),
     (b"503 X", HTML, a.LookUpFailed("not_the_api", 503), a.ServerFault(503, "http_503")),

@@ -70,9 +70,10 @@ def night(
     layout: Layout = LAYOUT,
     draw: Callable[[], float] = never,
     kinds: dict[int, Any] | None = None,
+    series: str = "",
 ) -> tuple[list[Judged], Judge]:
     """Judge a file as a run does, beside the ledger at ``path``; and who judged it."""
-    with MemoFile(path, writes=True) as file:
+    with MemoFile(path, series, writes=True) as file:
         memo = Memo(file, draw)
         judge = Judge(layout, None, strict=False, memo=lambda: memo)
         found = [judge(part) for part in parts(rows, layout, kinds)]
@@ -241,6 +242,39 @@ def test_other_rules_remember_nothing(
     assert sum(judged_again) == 2 * len(rows), "whose rules nobody can read remembers nothing"
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_files_that_share_a_ledger_are_remembered_each(
+    tmp_path: Path, judged_again: list[int], *, apart: bool
+) -> None:
+    """Night after night nothing is judged again; under one name they take it from each other."""
+    files = [[(f"{n}-{row[0]}", *row[1:]) for row in rows_of(Random(n), 250)] for n in range(2)]
+    for _ in range(2):
+        judged_again.clear()
+        for number, rows in enumerate(files):
+            same(
+                night(tmp_path / "l.db", rows, series=f"{number if apart else 0}.csv"),
+                plainly(rows),
+            )
+    plain = sum(map(len, files))
+    assert (sum(judged_again) < plain + 200) is apart, "plainly() judges each row once"
+
+
+def test_a_file_under_a_new_name_is_remembered_and_few_are_kept(
+    tmp_path: Path, judged_again: list[int]
+) -> None:
+    """A new series begins with what the newest remembers; the memo that is oldest makes room."""
+    rows = rows_of(Random(3), 250)
+    night(tmp_path / "l.db", rows, series="0")
+    every = sum(judged_again)
+    for number in range(1, 7):
+        judged_again.clear()
+        rows = [*rows[1:], (f"N-{number}", *rows[0][1:])]
+        night(tmp_path / "l.db", rows, series=str(number))
+        assert sum(judged_again) < every / 2
+    names = sorted(one.name for one in tmp_path.iterdir())
+    assert names == ["l.db.memo", "l.db.memo2", "l.db.memo3", "l.db.memo4"]
+
+
 def test_damage_costs_time_only(tmp_path: Path) -> None:
     """A memo with any byte changed, cut anywhere, or of another kind is judged away."""
     rows = rows_of(Random(6), 150)
@@ -289,9 +323,9 @@ def test_what_was_remembered_wrongly_is_found_by_judging_again(tmp_path: Path) -
     same(night(tmp_path / "l.db", rows, draw=always), plainly(rows))
 
 
-def falsify(ledger: Path) -> None:
+def falsify(ledger: Path, series: str = "") -> None:
     """Let the memo say that the first row of each part led to another fingerprint."""
-    with MemoFile(ledger, writes=True) as file:
+    with MemoFile(ledger, series, writes=True) as file:
         found = [file.read(number) for number in range(len(file.segments))]
         file.begin(0)
         for segment, part in zip(file.segments, found, strict=True):
@@ -404,7 +438,7 @@ def test_a_wrong_memo_sends_nothing(job: Job, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(remembering, "RECHECKED", 0)
     text = customers(range(3 * PART))
     job.run(text, dry_run=True)
-    falsify(job.folder / "ledger.db")
+    falsify(job.folder / "ledger.db", "customers.csv")
     with pytest.raises(BugFound, match="none of these rows was sent"):
         job.run(text)
     assert job.held() == {}

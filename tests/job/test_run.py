@@ -16,9 +16,12 @@ from importer.clock import CLOCK_WRONG
 from importer.delivery.credentials import ApiKey
 from importer.delivery.protocol.states import Attempt
 from importer.errors import ExitCode, LedgerFailed, LedgerInUse, SourceError, UsageError
+from importer.job.job_settings import DeliverySettings, InputSettings
 from importer.job.run import LEDGER_LOST
+from importer.job.verify import verify
 from importer.job.world import real_world
 from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
 from importer.ledger.ledger import Ledger
 from importer.ledger.opening import open_ledger
 from importer.ledger.sqlite.lock import RunLock
@@ -410,6 +413,12 @@ def test_an_id_that_several_references_have_is_no_success(
     assert [one.summary.requests.get("patch", 0) for one in nights] == [0, 0, 0, 4, 2, 0, 0]
     with open_ledger(job.folder / "ledger.db", Account(job.base_url, "test")) as ledger:
         assert ledger.doubtful() == 2
+    inputs = InputSettings(sources=(), out=job.folder / "results")
+    settings = DeliverySettings(
+        ledger=LedgerAddress.parse(job.folder / "ledger.db"), base_url=job.base_url
+    )
+    found = verify(inputs, settings, job.key).found
+    assert (found["in_step"], found["shared_id"], found.total()) == (6, 2, 8)
 
 
 @pytest.mark.parametrize(("fails", "codes"), [(True, [3, 1, 1]), (False, [1, 0, 0])])

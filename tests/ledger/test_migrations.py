@@ -57,6 +57,38 @@ def test_a_step_is_taken_whole_or_not_at_all() -> None:
     assert version_of(db) == len(LATER)
 
 
+class Defensive(sqlite3.Connection):
+    """As a SQLite that lets nobody write to its own table of tables."""
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        """Refuses what such a build refuses, in its words."""
+        return super().execute("SELECT 1" if "writable_schema = ON" in args[0] else args[0])
+
+
+@pytest.mark.parametrize("kind", [sqlite3.Connection, Defensive])
+@pytest.mark.parametrize("start", [1, len(STEPS) - 1, len(STEPS)])
+def test_what_no_row_may_hold_is_refused(kind: type[sqlite3.Connection], start: int) -> None:
+    """The schema's checks hold in each ledger, however its SQLite lets them be written."""
+    db = sqlite3.connect(":memory:", isolation_level=None, factory=kind)
+    migrate(db, STEPS[:start])
+    migrate(db)
+    insert = (
+        "INSERT INTO customer (account, reference, state, generation, fingerprint, first_sent_at,"
+        " customer_id, origin, first_run, last_run)"
+        " VALUES (1, '{}', '{}', 0, x'00', 1, 'b', '{}', 1, 1)"
+    )
+    for number, state in enumerate(("new", "sent", "done", "rejected")):
+        for origin in ("created", "replayed", "found"):
+            db.execute(insert.format(f"{number}{origin}", state, origin))
+    for state, origin in (("gone", "found"), ("done", "lost"), ("", "found"), ("done", "")):
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+            db.execute(insert.format("A", state, origin))
+    assert (" IN ('created'" in str(schema(db))) == (kind is Defensive)
+    assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    with pytest.raises(sqlite3.OperationalError):
+        db.execute("DELETE FROM sqlite_master")
+
+
 def test_rows_survive_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An older ledger is brought up to date when a writer opens it, with all it knows."""
     path = tmp_path / "ledger.db"

@@ -349,6 +349,37 @@ def test_customers_who_left_are_pointed_out_and_not_dropped() -> None:
     assert found.instead == ('keep = { Status = ["active"] }',)
 
 
+@pytest.mark.parametrize(
+    ("name", "cells", "instead"),
+    [
+        ("Inactive", ["No", "Yes", "No"], ('drop = { Inactive = ["Yes"] }',)),
+        ("ISDELETED", ["false", "false", "true"], ('drop = { ISDELETED = ["true"] }',)),
+        ("Gesperrt", ["", "X", ""], ('drop = { Gesperrt = ["X"] }',)),
+        ("Enabled", ["1", "0", "1"], ('keep = { Enabled = ["1"] }',)),
+        ("Inactive", ["No", "No", "No"], ()),
+        ("Closed", ["2024-01-02", "", ""], ()),
+    ],
+)
+def test_a_yes_may_say_who_left(name: str, cells: list[str], instead: tuple[str, ...]) -> None:
+    """NetSuite says Inactive, Salesforce IsDeleted, SAP a cross, PrestaShop Enabled."""
+    proposal = propose(facts_of(customers(**{name: cells * 10})), Answers())
+    rows = [one for one in proposal.choices if one.key == ("rows",)]
+    assert tuple(line for one in rows for line in one.instead) == instead
+    assert all(one.entry == {} for one in rows)
+    assert all(f'"{name}" is' in one.warnings[0] for one in rows)
+
+
+def test_lines_that_stop_a_run_are_told() -> None:
+    """A foot of a report is no totals line: what to say of it stands there as a comment."""
+    columns = customers(Name=[f"Ann {number}" for number in range(ROWS)])
+    columns["Customer No"][-1] = "Printed on 2026-11-26"
+    columns["Name"][-1] = ""
+    rows = choice(propose(facts_of(columns), Answers(reference=("Customer No",))), "rows")
+    assert rows.entry == {}
+    assert rows.instead == ('edges = "skip"  # leaves them out',)
+    assert f"line {ROWS + 1} looks like the foot of a page or report" in rows.warnings[0]
+
+
 @pytest.mark.parametrize("name", presets.names())
 def test_a_preset_says_what_was_verified(name: str) -> None:
     """Each preset names its evidence and what is not known."""

@@ -212,7 +212,7 @@ def test_other_seeds_are_other_histories() -> None:
 @pytest.mark.slow
 def test_a_history_does_not_depend_on_the_process() -> None:
     """Hash randomisation, memory addresses and process start change nothing."""
-    told = {_digest_line(hash_seed) for hash_seed in ("0", "1", "4711")}
+    told = {_digest_line(hash_seed) for hash_seed in ("0", "4711")}
 
     assert len(told) == 1
     assert told.pop().startswith("digest of all histories: ")

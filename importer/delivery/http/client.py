@@ -382,7 +382,7 @@ class MomentClient:
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
             return a.ServerFault(status, code, retry_after=reply.retry_after)
         if status in _BLOCKED or not of_api:
-            return a.Blocked(status, of_api)
+            return a.Blocked(status, of_api, is_update=True)
         return a.Refused(status, code, reading.problem_message(found, row))
 
     def _wrong(self, status: int, *, of_api: bool) -> str:

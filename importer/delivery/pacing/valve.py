@@ -95,6 +95,8 @@ class Valve:
         """Held requests of rows that were tried before, and of rows that never were."""
         self.heard = False
         """Moment has answered sensibly at least once."""
+        self._away: set[int] = set()
+        """Rows that were turned away since the last sensible answer, whether in a pause or not."""
         self._turned_away = ""
         """What the last answer that turned a row away would be called, if it were the run's."""
 
@@ -120,10 +122,9 @@ class Valve:
         return self._turned_away if self.health.blocked else "unreachable"
 
     @property
-    def turned_away(self) -> bool:
-        """As many rows as make an outage were turned away, and no sensible answer came since."""
-        health = self.health
-        return health.blocked and len(health.troubled) >= self._settings.outage_after
+    def turned_away(self) -> str:
+        """Why as many rows as make an outage were turned away since the last sensible answer."""
+        return self._turned_away if len(self._away) >= self._settings.outage_after else ""
 
     def start(self) -> None:
         """The run begins now."""
@@ -234,12 +235,15 @@ class Valve:
             # An answer that is read late is older than the trouble that was heard of since it came.
             if not (has_passed and self.health.troubled):
                 self.health = h.answered(now)
+                self._away.clear()
         elif own or what in {h.Said.THROTTLED, h.Said.ABSENT}:
             self.health = h.no_news(self.health)
         else:
             is_blocked = what is h.Said.BLOCKED
             if is_blocked:
                 self._turned_away = _reason(answer)
+                if len(self._away) < self._settings.outage_after:
+                    self._away.add(trail.row)
             self.health = h.troubled(
                 self.health, self._settings, now, trail.row, blocked=is_blocked, rows=rows
             )
@@ -286,8 +290,8 @@ class Valve:
 
 def _reason(answer: AnyAnswer) -> str:
     match answer:
-        case a.Blocked(http_status=status, of_api=of_api):
-            return turned_away(status, of_api=of_api)
+        case a.Blocked(http_status=status, of_api=of_api, is_update=is_update):
+            return turned_away(status, of_api=of_api, is_update=is_update)
         case a.LookUpFailed(http_status=status, error_code=code) if status >= _NO_SUCCESS:
             of_api = code != "not_the_api" and not code.startswith("http_")
             return turned_away(status, of_api=of_api)

@@ -116,6 +116,8 @@ class Blocked(Identified):
     of_api: bool
     """The API itself said so, in a problem document."""
     replayed: bool = False
+    is_update: bool = False
+    """To a PATCH: customers may be taken where their updates are not."""
 
 
 @value

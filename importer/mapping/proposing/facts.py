@@ -17,12 +17,14 @@ from importer.mapping.converted import is_text_formula, text_of_formula
 from importer.mapping.filters import is_totals_label
 from importer.mapping.proposing.headers import roles
 from importer.rows.currencies import ACTIVE
+from importer.rows.not_customers import EdgeLines
 from importer.rows.text import TRIMMED, trim
 from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from importer.rows.not_customers import NoCustomer
     from importer.source.records import Layout, Malformed, RecordBatch
 
 SAMPLE_ROWS = 200_000
@@ -133,6 +135,8 @@ class Facts:
     """(line, column, label) of lines near the end that look like totals."""
     repeated: tuple[int, ...] = ()
     """Lines that repeat the header, as where files were joined; no records."""
+    edges: tuple[NoCustomer, ...] = ()
+    """Other lines that look like no customers, at which a run stops."""
     nothing: tuple[tuple[str, int], ...] = ()
     """(text, cells) of what stands for an empty cell; such cells are empty here."""
     text_formulas: int = 0
@@ -174,7 +178,8 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
             hint="the line of the header must name the columns, each once",
         )
     seen = _Seen(filled=dict.fromkeys(names, 0), hashes={name: [] for name in names})
-    for batch in batches:
+    edges = EdgeLines(layout)
+    for batch in edges.watched(batches):
         seen.malformed += len(batch.malformed)
         seen.unreadable = seen.unreadable or next(iter(batch.malformed), None)
         if batch.frame.height:
@@ -186,6 +191,7 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
     sample = pl.concat([empty, *seen.kept])
     for _, column, label in totals:
         sample = sample.filter(pl.col(column) != label)
+    told = {*seen.repeated, *(line for line, _, _ in totals)}
     labels = [column for _, column, _ in totals]
     columns = tuple(_column(name, sample[name], seen, labels.count(name)) for name in names)
     return Facts(
@@ -197,6 +203,7 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
         sample,
         totals,
         tuple(seen.repeated),
+        tuple(one for one in edges.rest() if one.line not in told),
         tuple((text, seen.nothing[text]) for text in NOTHING if seen.nothing[text]),
         seen.text_formulas,
     )
