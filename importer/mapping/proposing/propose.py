@@ -164,6 +164,7 @@ def _why(column: ColumnFacts, role: Role | None, *, taken: bool, nested: bool) -
     nothing = "its name says nothing that Moment has a field for"
     reasons = (
         (not column.filled, "empty"),
+        (fold(column.name) in LEFT, _LEFT_OUT["status"]),
         (role in _LEFT_OUT, _LEFT_OUT.get(role or "", "")),
         (role in _NAMES, "the name is taken from elsewhere"),
         (role == "reference" and not is_usable(column), "its values repeat"),
