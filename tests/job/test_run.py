@@ -17,6 +17,7 @@ from importer.delivery.credentials import ApiKey
 from importer.delivery.protocol.states import Attempt
 from importer.errors import ExitCode, LedgerFailed, LedgerInUse, SourceError, UsageError
 from importer.job.job_settings import DeliverySettings, InputSettings
+from importer.job.run import LEDGER_LOST
 from importer.job.verify import verify
 from importer.job.world import real_world
 from importer.ledger.account import Account
@@ -355,6 +356,21 @@ def test_a_clock_that_is_set_harms_nothing_and_is_told_of(job: Job) -> None:
     assert finished.summary.alarms.keys() == {CLOCK_WRONG}
     assert finished.summary.clock_ahead == pytest.approx(years, abs=600)
     assert raw(job.folder / "ledger.db").execute("SELECT count(*) FROM attempt").fetchone() == (1,)
+
+
+def test_a_ledger_that_is_not_there_any_more_is_told_of(job: Job) -> None:
+    """Where results tell of one that knew customers of this account; nobody is created twice."""
+    job.run(customers(range(2)), account="other", sources=())
+    first = job.run(customers(range(3)))
+    assert first.summary.alarms == {}
+    job.folder.joinpath("results/20260101T000000Z-ab").mkdir()
+    job.folder.joinpath("ledger.db").unlink()
+    lost = job.run(customers(range(3)))
+    text = lost.summary.alarms[LEDGER_LOST]
+    assert f"results are in {first.results} left 3 customers" in text
+    assert lost.summary.warnings == [text]
+    assert len(job.held()) == 3
+    assert job.run(customers(range(3))).summary.alarms == {}
 
 
 def test_an_id_that_several_references_have_is_no_success(

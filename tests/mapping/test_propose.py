@@ -12,7 +12,7 @@ from importer.mapping import presets
 from importer.mapping.proposing.facts import gather
 from importer.mapping.proposing.proposal import Answers, Choice, Proposal
 from importer.mapping.proposing.propose import columns_of, propose
-from importer.source.records import Layout, RecordBatch
+from importer.source.records import Kind, Layout, RecordBatch
 
 if TYPE_CHECKING:
     from importer.mapping.proposing.facts import Facts
@@ -843,3 +843,22 @@ def test_references_that_are_nearly_the_same_are_pointed_out(cells: list[str], n
     assert [one.startswith(f'"Customer No": {number} value') for one in told] == [True] * (
         number > 0
     )
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_lists_and_objects_are_proposed_for_nothing(*, whole: bool) -> None:
+    """Every record would be invalid: BigQuery's repeated tags, and the ids of MongoDB."""
+    columns = {
+        "_id": [f'{{"$oid": "{number}"}}' for number in range(ROWS)],
+        **customers(Tags=['["a"]'] * ROWS),
+    }
+    kinds = {
+        at: kind if whole else pl.Series([kind.value] * ROWS, dtype=pl.UInt8)
+        for at, kind in ((0, Kind.OBJECT), (2, Kind.LIST))
+    }
+    batch = RecordBatch(0, pl.DataFrame(columns), range(2, ROWS + 2), kinds=kinds)
+    facts = gather(Layout("export.jsonl", tuple(columns)), [batch])
+    proposal = propose(facts, Answers())
+    assert choice(proposal, "fields", "external_reference").entry == {"column": "Customer No"}
+    assert not [one for one in proposal.choices if one.key[0] == "metadata"]
+    assert {name for name, why in proposal.left_out if "lists or objects" in why} == {"_id", "Tags"}

@@ -137,7 +137,8 @@ def propose_metadata(parts: Parts, used: set[str]) -> tuple[list[Choice], list[t
             choices.append(_metadata(column, taken))
         else:
             others = {one.name for one in parts.all(role)} & used if role else set()
-            left_out.append((column.name, _why(column, role, taken=bool(others))))
+            nested = column.name in parts.facts.nested
+            left_out.append((column.name, _why(column, role, taken=bool(others), nested=nested)))
     return choices, left_out
 
 
@@ -155,7 +156,9 @@ def fold_words(name: str) -> str:
     return "_".join(fold(part) for part in re.split(r"[\W_]+", name) if part)
 
 
-def _why(column: ColumnFacts, role: Role | None, *, taken: bool) -> str:
+def _why(column: ColumnFacts, role: Role | None, *, taken: bool, nested: bool) -> str:
+    if nested:
+        return "it holds lists or objects, and a mapping takes none"
     said = roles(column.name)
     called = max(said, key=lambda one: said[one], default="full_name")
     nothing = "its name says nothing that Moment has a field for"
