@@ -181,6 +181,7 @@ def test_an_answer_that_is_read_late_ends_no_trouble() -> None:
         (a.LookUpFailed("http_401", 401), "unauthorised"),
         (a.LookUpFailed("answer_not_json", 200), "something_else_answers"),
         (a.LookUpFailed("no", 400), "something_else_answers"),
+        (a.LookUpFailed("http_511", 511), "something_else_answers"),
         (a.LookUpFailed("no", 403), "forbidden"),
     ],
 )
