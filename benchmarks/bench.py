@@ -102,6 +102,14 @@ class Bench:
         shutil.rmtree(out)
         return Job(cost, found)
 
+    def run(self, file: Path, ledger: Path, url: str, in_flight: int) -> Job:
+        """Run ``importer run`` against a server, on a ledger that is gone afterwards."""
+        words: list[str | Path] = ["--ledger", ledger, "--base-url", url]
+        try:
+            return self.importer("run", file, *words, "--concurrency", str(in_flight))
+        finally:
+            self.forget(ledger)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -113,16 +113,7 @@ def _importer(
     """Rows per second of the whole job, and of its delivery phase."""
     file = bench.head(source, rows)
     ledger = bench.work / "latency.db"
-    words: list[str | Path] = [
-        "--ledger",
-        ledger,
-        "--base-url",
-        api.url,
-        "--concurrency",
-        str(in_flight),
-    ]
-    job = bench.importer("run", file, *words).expect("created", rows)
-    bench.forget(ledger)
+    job = bench.run(file, ledger, api.url, in_flight).expect("created", rows)
     if not job.deliver:
         raise BenchmarkError("summary.json tells no seconds of delivery")
     return rows / job.cost.wall, rows / job.deliver

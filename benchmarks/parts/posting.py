@@ -92,17 +92,7 @@ def _importer(bench: Bench, api: Api, source: Path) -> Callable[[int], Cost]:
     def post(rows: int) -> Cost:
         file = bench.head(source, rows)
         ledger = bench.work / "posting.db"
-        words: list[str | Path] = [
-            "--ledger",
-            ledger,
-            "--base-url",
-            api.url,
-            "--concurrency",
-            str(bench.in_flight),
-        ]
-        job = bench.importer("run", file, *words).expect("created", rows)
-        bench.forget(ledger)
-        return job.cost
+        return bench.run(file, ledger, api.url, bench.in_flight).expect("created", rows).cost
 
     return post
 

@@ -99,7 +99,10 @@ def _from_file(path: Path) -> tuple[str, str, int]:
         mode = stat.S_IMODE(path.stat().st_mode)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
-        raise UsageError(f"{KEY_FILE_VARIABLE}: {path} cannot be read: {reason}") from None
+        raise UsageError(
+            f"{KEY_FILE_VARIABLE}: {path} cannot be read: {reason}",
+            hint="the name of a file with the key alone, which this user may read (chmod 600)",
+        ) from None
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         return text, f"{path} can be read by other users; chmod 600 it", mode
     return text, "", mode

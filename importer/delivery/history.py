@@ -27,7 +27,9 @@ def said(answer: AnyAnswer) -> Said:
             return Said.THROTTLED
         case a.Absent():
             return Said.ABSENT
-        case a.LookUpFailed(http_status=status) if status == 0 or status >= 500:  # noqa: PLR2004 - the 5xx class
+        case a.LookUpFailed(http_status=status) if status == 0 or (
+            status >= 500 and status != a.LOGIN  # noqa: PLR2004 - the 5xx class
+        ):
             return Said.FAULT
         case a.Blocked(replayed=False) | a.Unbelievable() | a.LookUpFailed():
             return Said.BLOCKED

@@ -233,7 +233,8 @@ def turned_away(http_status: int, *, of_api: bool, is_update: bool = False) -> s
         return "redirected"
     if of_api and http_status in FORM:
         return "request_not_taken"
-    return "forbidden" if of_api else "something_else_answers"
+    is_forbidden = of_api and http_status == 403  # noqa: PLR2004 - RFC 9110 section 15.5.4
+    return "forbidden" if is_forbidden else "something_else_answers"
 
 
 _OF_CODE = {"not_the_api": "something_else_answers", "asked_to_wait": "told_to_wait"}

@@ -44,9 +44,9 @@ from importer.plan.make import make_plan, settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
 from importer.plan.volume_guard import OLDER_INPUT
-from importer.results.summary import Summary
+from importer.results.summary import Summary, last_known
 from importer.results.timeline import Timeline
-from importer.results.workspace import Workspace
+from importer.results.workspace import Workspace, results_folders
 from importer.shard import WHOLE, Shard
 from importer.values import value
 
@@ -67,6 +67,8 @@ if TYPE_CHECKING:
     from importer.rows.memo import Memo
 
 _DAY = 86_400.0
+LEDGER_LOST = "ledger_lost"
+"""The code of a warning: this ledger knows nobody, and another one did."""
 TOO_MANY_INVALID = "too_many_invalid"
 """The reason of a run that ``--max-errors`` stopped before it sent anything."""
 
@@ -332,8 +334,24 @@ class _Run(Job):
         open_other = partial(open_ledger, address, read_only=True, connect=connect)
         if (doubted := doubt(ledger, open_other, self._key.secret)) is not None:
             _settle(doubted, self._delivery, confirm_account, self.observer)
+        self.alarm(LEDGER_LOST, self._lost(ledger))
         last_began = max((one.started_at for one in ledger.runs(1)), default=self.began)
         return _Held(ledger, reader, lease, digest, last_began)
+
+    def _lost(self, ledger: Ledger) -> str:
+        """What is said of a ledger that knows nobody, where there are results of one that did."""
+        if sum(ledger.totals().values()):
+            return ""
+        found = last_known(results_folders(self.inputs.out), ledger.label)
+        if found is None:
+            return ""
+        folder, known = found
+        return (
+            f"the ledger {self._delivery.ledger} knows nobody of this account, and a run whose"
+            f" results are in {folder} left {known:,} customers of it in its ledger: if this is"
+            " another one, or it was lost, put the right one, or a backup, in its place and type"
+            " the same command again; else all are looked for at Moment anew"
+        )
 
     def alarm(self, code: str, text: str) -> None:
         """Warn of what people are told also where all went well; of nothing where that is ""."""
@@ -642,7 +660,9 @@ def _not_in_vain() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        raise RunStopped(error.message, reason="results_failed", hint=error.hint) from None
+        again = "then type the same command again: it goes on, and nothing is sent twice"
+        hint = error.hint if "same command" in error.hint else f"{error.hint}; {again}".lstrip("; ")
+        raise RunStopped(error.message, reason="results_failed", hint=hint) from None
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from importer.delivery.pacing.valve import ToldToWait, Trail, Valve
 from importer.delivery.pool import full_jitter
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as u
+from importer.delivery.protocol.states import SHARED_ID, shares_id
 from importer.delivery.stopping import one_cause, stop_error
 from importer.errors import ExitCode, RunStopped, UsageError
 from importer.job.run import check_key
@@ -66,6 +67,7 @@ WORDS = {
     "drift": "holds another value in some field than was last confirmed",
     "balance_moved": "differs in its balance only: a payment, or somebody's edit",
     "another_id": "its reference belongs to another bcus_ id now",
+    SHARED_ID: "has the id of another reference, which Moment shows under it",
     "missing": "is not in Moment any more",
     "no_base": "is in Moment; nothing is known of its fields to compare them with",
     NOT_CHECKED: "no answer that can be believed; type the same command again",
@@ -282,6 +284,8 @@ class _Verify:
                 case u.Gone() | a.LookUpFailed("not_our_customer"):
                     # Gone, or another reference's now.
                     other = await self._by_reference(trail, reference, customer_id)
+                    if other is None and shares_id(states[reference]):
+                        other = SHARED_ID
                     if other is not None:
                         return Finding(reference, customer_id, other)
                     failures += 1

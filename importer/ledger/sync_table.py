@@ -230,8 +230,11 @@ def _told(change: UpdateTransition, held: UpdateState, now: float) -> list[Attem
         told.append(event("updating", sent))
     elif verdict is not None and verdict != held.memory.verdict:
         names = dict(verdict.wanted)
-        what = SHARED_ID if shares_id(new) else verdict.outcome.value
-        told.append(event(what, names, verdict.http_status, verdict.error_code))
+        if shares_id(new):
+            told.append(event(SHARED_ID, names))
+        else:
+            what = verdict.outcome.value
+            told.append(event(what, names, verdict.http_status, verdict.error_code))
     elif isinstance(held, Updating):
         taken = {*new.base, *new.memory.otherwise}
         written = {name for name, value in ours if (name, value) in taken}

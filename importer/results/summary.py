@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import platform
 import sqlite3
+from contextlib import suppress
 from dataclasses import asdict, field
 from importlib.metadata import distribution, version
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from importer import __version__
@@ -18,6 +20,7 @@ from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from importer.results.advice import Setting
     from importer.results.groups import Group
@@ -206,6 +209,24 @@ def write_summary(workspace: Workspace, summary: Summary) -> None:
     with workspace.open_text(SUMMARY) as file:
         json.dump(document, file, indent=2)
         file.write("\n")
+
+
+_LOOKED_AT = 20
+"""Results folders that are looked at for an account's last run."""
+
+
+def last_known(folders: Iterable[Path], account: str) -> tuple[Path, int] | None:
+    """The newest of these results folders whose run left customers of the account in its ledger.
+
+    And how many; None where none of the newest did. What cannot be read is left out.
+    """
+    for folder in islice(folders, _LOOKED_AT):
+        with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
+            found = json.loads((folder / SUMMARY).read_text("utf-8"))
+            known = sum(found["ledger"].values()) if found["account"] == account else 0
+            if known:
+                return folder, known
+    return None
 
 
 def read_summary(text: str) -> Summary:

@@ -193,6 +193,10 @@ class EdgeLines:
         here = {*lines, *(row.line for row in (*judged.invalid, *judged.skipped))}
         return [self._noted.pop(line) for line in sorted(here & self._noted.keys())]
 
+    def rest(self) -> list[NoCustomer]:
+        """What was found and not taken, by line."""
+        return [self._noted[line] for line in sorted(self._noted)]
+
     def _note(self, batch: RecordBatch, *, last: int) -> None:
         found = () if self._off else self._found(batch, max(0, HEAD - self._count), max(0, last))
         self._noted.update((one.line, one) for one in found)

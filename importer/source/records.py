@@ -246,6 +246,17 @@ def find_header(rows: Sequence[Sequence[str]]) -> int:
     return 0
 
 
+def lacks_a_name(first: Sequence[str], below: Sequence[str]) -> bool:
+    """Whether a line may name all columns but one, as R writes it, and be no title. Pure.
+
+    ``below`` is the line that follows: a record then, and not the names.
+    """
+    names = {cell.strip().casefold() for cell in first}
+    distinct = len(names) == len(first) and "" not in names
+    one_less = 2 * len(first) > len(below) == len(first) + 1
+    return one_less and distinct and not any(map(_VALUE.fullmatch, first))
+
+
 _ODD = 3
 """So many numbers and dates name no columns."""
 _RULE = re.compile(r"[-=_+|\u2500]{3,}")

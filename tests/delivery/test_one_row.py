@@ -180,6 +180,9 @@ def test_an_answer_that_is_read_late_ends_no_trouble() -> None:
         (a.LookUpFailed("http_302", 302), "redirected"),
         (a.LookUpFailed("http_401", 401), "unauthorised"),
         (a.LookUpFailed("answer_not_json", 200), "something_else_answers"),
+        (a.LookUpFailed("no", 400), "something_else_answers"),
+        (a.LookUpFailed("http_511", 511), "something_else_answers"),
+        (a.LookUpFailed("no", 403), "forbidden"),
     ],
 )
 def test_who_turns_rows_away_is_named(answer: a.Blocked | a.LookUpFailed, reason: str) -> None:

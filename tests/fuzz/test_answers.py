@@ -218,6 +218,10 @@ SAID = {
         response(b"429 X", b"", b"Retry-After: Wed, 15 Jan 2003 12:00:03 GMT", b"Date: today"),
         a.Throttled(0.0),
     ),
+    "a network that wants a login": (
+        response(b"511 X", b'{"title": "Log in"}'),
+        a.Blocked(511, of_api=False),
+    ),
     "a request of a form that is not taken": (
         response(b"415 X", b'{"title": "No"}'),
         a.Blocked(415, of_api=True),

@@ -147,6 +147,7 @@ STATUSES: list[tuple[bytes, bytes, Any, Any]] = [
     (b"401 X", HTML, a.RunWrong("unauthorised", 401), a.RunWrong("unauthorised", 401)),
     (b"403 X", PROBLEM, a.LookUpFailed("no", 403), turned_away(403, of_api=True)),
     (b"403 X", HTML, a.LookUpFailed("not_the_api", 403), turned_away(403, of_api=False)),
+    (b"511 X", PROBLEM, a.LookUpFailed("not_the_api", 511), turned_away(511, of_api=False)),
     (b"405 X", PROBLEM, a.LookUpFailed("no", 405), turned_away(405, of_api=True)),
     (b"301 X", b"", a.RunWrong("redirected", 301), a.RunWrong("redirected", 301)),
     (b"500 X", PROBLEM, a.LookUpFailed("no", 500), a.ServerFault(500, "no")),

@@ -16,8 +16,12 @@ from importer.clock import CLOCK_WRONG
 from importer.delivery.credentials import ApiKey
 from importer.delivery.protocol.states import Attempt
 from importer.errors import ExitCode, LedgerFailed, LedgerInUse, SourceError, UsageError
+from importer.job.job_settings import DeliverySettings, InputSettings
+from importer.job.run import LEDGER_LOST
+from importer.job.verify import verify
 from importer.job.world import real_world
 from importer.ledger.account import Account
+from importer.ledger.address import LedgerAddress
 from importer.ledger.ledger import Ledger
 from importer.ledger.opening import open_ledger
 from importer.ledger.sqlite.lock import RunLock
@@ -354,6 +358,21 @@ def test_a_clock_that_is_set_harms_nothing_and_is_told_of(job: Job) -> None:
     assert raw(job.folder / "ledger.db").execute("SELECT count(*) FROM attempt").fetchone() == (1,)
 
 
+def test_a_ledger_that_is_not_there_any_more_is_told_of(job: Job) -> None:
+    """Where results tell of one that knew customers of this account; nobody is created twice."""
+    job.run(customers(range(2)), account="other", sources=())
+    first = job.run(customers(range(3)))
+    assert first.summary.alarms == {}
+    job.folder.joinpath("results/20260101T000000Z-ab").mkdir()
+    job.folder.joinpath("ledger.db").unlink()
+    lost = job.run(customers(range(3)))
+    text = lost.summary.alarms[LEDGER_LOST]
+    assert f"results are in {first.results} left 3 customers" in text
+    assert lost.summary.warnings == [text]
+    assert len(job.held()) == 3
+    assert job.run(customers(range(3))).summary.alarms == {}
+
+
 def test_an_id_that_several_references_have_is_no_success(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,6 +413,12 @@ def test_an_id_that_several_references_have_is_no_success(
     assert [one.summary.requests.get("patch", 0) for one in nights] == [0, 0, 0, 4, 2, 0, 0]
     with open_ledger(job.folder / "ledger.db", Account(job.base_url, "test")) as ledger:
         assert ledger.doubtful() == 2
+    inputs = InputSettings(sources=(), out=job.folder / "results")
+    settings = DeliverySettings(
+        ledger=LedgerAddress.parse(job.folder / "ledger.db"), base_url=job.base_url
+    )
+    found = verify(inputs, settings, job.key).found
+    assert (found["in_step"], found["shared_id"], found.total()) == (6, 2, 8)
 
 
 @pytest.mark.parametrize(("fails", "codes"), [(True, [3, 1, 1]), (False, [1, 0, 0])])

@@ -12,7 +12,7 @@ from importer.mapping import presets
 from importer.mapping.proposing.facts import gather
 from importer.mapping.proposing.proposal import Answers, Choice, Proposal
 from importer.mapping.proposing.propose import columns_of, propose
-from importer.source.records import Layout, RecordBatch
+from importer.source.records import Kind, Layout, RecordBatch
 
 if TYPE_CHECKING:
     from importer.mapping.proposing.facts import Facts
@@ -347,6 +347,37 @@ def test_customers_who_left_are_pointed_out_and_not_dropped() -> None:
     found = choice(propose(facts_of(columns), Answers()), "rows")
     assert found.entry == {}
     assert found.instead == ('keep = { Status = ["active"] }',)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "instead"),
+    [
+        ("Inactive", ["No", "Yes", "No"], ('drop = { Inactive = ["Yes"] }',)),
+        ("ISDELETED", ["false", "false", "true"], ('drop = { ISDELETED = ["true"] }',)),
+        ("Gesperrt", ["", "X", ""], ('drop = { Gesperrt = ["X"] }',)),
+        ("Enabled", ["1", "0", "1"], ('keep = { Enabled = ["1"] }',)),
+        ("Inactive", ["No", "No", "No"], ()),
+        ("Closed", ["2024-01-02", "", ""], ()),
+    ],
+)
+def test_a_yes_may_say_who_left(name: str, cells: list[str], instead: tuple[str, ...]) -> None:
+    """NetSuite says Inactive, Salesforce IsDeleted, SAP a cross, PrestaShop Enabled."""
+    proposal = propose(facts_of(customers(**{name: cells * 10})), Answers())
+    rows = [one for one in proposal.choices if one.key == ("rows",)]
+    assert tuple(line for one in rows for line in one.instead) == instead
+    assert all(one.entry == {} for one in rows)
+    assert all(f'"{name}" is' in one.warnings[0] for one in rows)
+
+
+def test_lines_that_stop_a_run_are_told() -> None:
+    """A foot of a report is no totals line: what to say of it stands there as a comment."""
+    columns = customers(Name=[f"Ann {number}" for number in range(ROWS)])
+    columns["Customer No"][-1] = "Printed on 2026-11-26"
+    columns["Name"][-1] = ""
+    rows = choice(propose(facts_of(columns), Answers(reference=("Customer No",))), "rows")
+    assert rows.entry == {}
+    assert rows.instead == ('edges = "skip"  # leaves them out',)
+    assert f"line {ROWS + 1} looks like the foot of a page or report" in rows.warnings[0]
 
 
 @pytest.mark.parametrize("name", presets.names())
@@ -812,3 +843,22 @@ def test_references_that_are_nearly_the_same_are_pointed_out(cells: list[str], n
     assert [one.startswith(f'"Customer No": {number} value') for one in told] == [True] * (
         number > 0
     )
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_lists_and_objects_are_proposed_for_nothing(*, whole: bool) -> None:
+    """Every record would be invalid: BigQuery's repeated tags, and the ids of MongoDB."""
+    columns = {
+        "_id": [f'{{"$oid": "{number}"}}' for number in range(ROWS)],
+        **customers(Tags=['["a"]'] * ROWS),
+    }
+    kinds = {
+        at: kind if whole else pl.Series([kind.value] * ROWS, dtype=pl.UInt8)
+        for at, kind in ((0, Kind.OBJECT), (2, Kind.LIST))
+    }
+    batch = RecordBatch(0, pl.DataFrame(columns), range(2, ROWS + 2), kinds=kinds)
+    facts = gather(Layout("export.jsonl", tuple(columns)), [batch])
+    proposal = propose(facts, Answers())
+    assert choice(proposal, "fields", "external_reference").entry == {"column": "Customer No"}
+    assert not [one for one in proposal.choices if one.key[0] == "metadata"]
+    assert {name for name, why in proposal.left_out if "lists or objects" in why} == {"_id", "Tags"}

@@ -173,6 +173,37 @@ def test_what_is_no_title(read: Callable[..., Content], data: bytes) -> None:
     assert read(data).layout.header_row is None
 
 
+@pytest.mark.parametrize(
+    ("data", "names", "cells"),
+    [
+        (b"external_reference,name\n1,R-1,Ann\n2,R-2,Ben\n3,R-3,Cy\n", 2, 3),
+        (b"external_reference,name\nR-1,Ann,x\nR-2,Ben,y\nR-3,Cy,z\n", 2, 3),
+        (b'"external_reference" "name"\n"a" "R-1" "Ann"\n"b" "R-2" "B"\n"c" "R-3" "C"\n', 2, 3),
+        (b"external_reference,a,b\nR-1,1,2,3,4\nR-2,1,2,3,4\nR-3,1,2,3,4\n", 3, 5),
+        (b"external_reference\nR-1,1\nR-2,2\nR-3,3\n", 1, 2),
+    ],
+)
+@pytest.mark.parametrize("find_header", [True, False])
+def test_a_header_that_lacks_a_name(
+    read: Callable[..., Content],
+    refused: Callable[..., SourceError],
+    data: bytes,
+    names: int,
+    cells: int,
+    *,
+    find_header: bool,
+) -> None:
+    """R leaves out the name of the first column: no customer is taken for the header."""
+    delimiter = "," if b"," in data else " "
+    error = refused(data, delimiter=delimiter, find_header=find_header)
+    assert f"line 1 names {names} column" in error.message
+    assert f"have {cells} cells" in error.message
+    assert "--header NAMES --header-row 1" in error.hint
+    given = ("", "external_reference", *map(str, range(cells - 2)))
+    content = read(data, delimiter=delimiter, header=given, header_row=1)
+    assert [line for line, _ in content.rows] == [2, 3, 4]
+
+
 def test_a_header_row_that_is_not_there(refused: Callable[..., SourceError]) -> None:
     """It is told as such."""
     assert "no header on line 9" in refused(TABLE, header_row=9).message

@@ -11,6 +11,7 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from importer.delivery.protocol.answers import LOGIN
 from importer.errors import printable
 from importer.rows.text import redact
 from importer.values import pattern
@@ -107,7 +108,7 @@ def is_problem(found: Mapping[str, Any] | None, status: int) -> bool:
     A gateway speaks JSON, too (``{"message": "Forbidden"}``): at least one of ``type``, ``title``
     and ``detail`` must be there, as text, and a ``status`` must be the one of the answer.
     """
-    if found is None:
+    if found is None or status == LOGIN:
         return False
     if isinstance(found.get("status"), int) and found["status"] != status:
         return False

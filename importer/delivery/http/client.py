@@ -294,7 +294,7 @@ class MomentClient:
             return a.Throttled(reply.retry_after, replayed)
         if status == httpx.codes.CONFLICT:
             return a.Conflicted(code, replayed)
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
+        if _is_fault(status):
             return a.ServerFault(status, code, replayed, reply.retry_after)
         if status in _BLOCKED or not of_api:
             return a.Blocked(status, of_api, replayed)
@@ -379,7 +379,7 @@ class MomentClient:
             return u.Clashed(status, code)
         if wrong := self._wrong(status, of_api=of_api):
             return a.RunWrong(wrong, status)
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
+        if _is_fault(status):
             return a.ServerFault(status, code, retry_after=reply.retry_after)
         if status in _BLOCKED or not of_api:
             return a.Blocked(status, of_api, is_update=True)
@@ -581,6 +581,12 @@ def _object_of(texts: Mapping[str, str]) -> str:
     """A JSON object of values that are JSON texts already."""
     pairs = ",".join(f"{json.dumps(name)}:{texts[name]}" for name in sorted(texts))
     return f"{{{pairs}}}"
+
+
+def _is_fault(status: int) -> bool:
+    """Whether the server is in trouble, or busy, whatever it was asked."""
+    is_5xx = status >= httpx.codes.INTERNAL_SERVER_ERROR and status != a.LOGIN
+    return is_5xx or status in _TRANSIENT
 
 
 def _is_true(value: str) -> bool:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from importer.delivery.protocol.states import Hashes
 
+LOGIN = 511
+"""What a network says that wants a login first, and no server ever (RFC 6585 section 6)."""
+
 
 @value
 class Identified:

@@ -34,7 +34,7 @@ The rules (a test holds them equal to docs/delivery.md, where the reasons stand)
     connection failed before a byte was written      backoff, same key
     timeout, reset, fresh 5xx                        backoff, same key
     403, 404, 405, 415 ... of the API itself         settle: unsettled (turned_away)
-    a 4xx that is no problem document of the API     look up; 404: backoff, same key, three times
+    a 4xx without a problem document of it, or 511   look up; 404: backoff, same key, three times
     401, 407, redirect, TLS failure, no such host    stop the run
 
     refused, and the look-up says                    what is done

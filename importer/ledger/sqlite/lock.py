@@ -75,7 +75,8 @@ def not_a_ledger(path: Path) -> UsageError:
     """The error for a file that is something else; it was not touched."""
     return UsageError(
         f"{path} is not an importer ledger; it was left as it is",
-        hint="give --ledger another path; the first `importer run` makes the file",
+        hint="if it was the ledger, put a backup in its place (docs/ledger.md); else give --ledger"
+        " another path: the first `importer run` makes the file",
     )
 
 

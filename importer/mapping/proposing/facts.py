@@ -17,12 +17,15 @@ from importer.mapping.converted import is_text_formula, text_of_formula
 from importer.mapping.filters import is_totals_label
 from importer.mapping.proposing.headers import roles
 from importer.rows.currencies import ACTIVE
+from importer.rows.not_customers import EdgeLines
 from importer.rows.text import TRIMMED, trim
+from importer.source.records import Kind
 from importer.values import record, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from importer.rows.not_customers import NoCustomer
     from importer.source.records import Layout, Malformed, RecordBatch
 
 SAMPLE_ROWS = 200_000
@@ -133,10 +136,14 @@ class Facts:
     """(line, column, label) of lines near the end that look like totals."""
     repeated: tuple[int, ...] = ()
     """Lines that repeat the header, as where files were joined; no records."""
+    edges: tuple[NoCustomer, ...] = ()
+    """Other lines that look like no customers, at which a run stops."""
     nothing: tuple[tuple[str, int], ...] = ()
     """(text, cells) of what stands for an empty cell; such cells are empty here."""
     text_formulas: int = 0
     """Cells that are a text as a spreadsheet's formula, ``="0042"``; here they are that text."""
+    nested: frozenset[str] = frozenset()
+    """Columns of lists and objects, which are empty here: a mapping takes none."""
 
     def column(self, name: str) -> ColumnFacts:
         """One column by its name."""
@@ -156,6 +163,7 @@ class _Seen:
     repeated: list[int] = field(default_factory=list)
     nothing: Counter[str] = field(default_factory=Counter)
     text_formulas: int = 0
+    nested: set[str] = field(default_factory=set)
 
 
 def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
@@ -174,7 +182,8 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
             hint="the line of the header must name the columns, each once",
         )
     seen = _Seen(filled=dict.fromkeys(names, 0), hashes={name: [] for name in names})
-    for batch in batches:
+    edges = EdgeLines(layout)
+    for batch in edges.watched(batches):
         seen.malformed += len(batch.malformed)
         seen.unreadable = seen.unreadable or next(iter(batch.malformed), None)
         if batch.frame.height:
@@ -186,6 +195,7 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
     sample = pl.concat([empty, *seen.kept])
     for _, column, label in totals:
         sample = sample.filter(pl.col(column) != label)
+    told = {*seen.repeated, *(line for line, _, _ in totals)}
     labels = [column for _, column, _ in totals]
     columns = tuple(_column(name, sample[name], seen, labels.count(name)) for name in names)
     return Facts(
@@ -197,8 +207,10 @@ def gather(layout: Layout, batches: Iterable[RecordBatch]) -> Facts:
         sample,
         totals,
         tuple(seen.repeated),
+        tuple(one for one in edges.rest() if one.line not in told),
         tuple((text, seen.nothing[text]) for text in NOTHING if seen.nothing[text]),
         seen.text_formulas,
+        frozenset(seen.nested),
     )
 
 
@@ -206,6 +218,7 @@ def _look(seen: _Seen, batch: RecordBatch, where: list[int], names: list[str]) -
     frame = pl.DataFrame(
         [batch.frame.to_series(index).alias(name) for index, name in zip(where, names, strict=True)]
     ).select(pl.all().fill_null("").str.strip_chars(TRIMMED))
+    frame = _without_nested(seen, frame, batch, where)
     lines = list(batch.lines)
     if len(names) > 1:
         again = frame.select(pl.all_horizontal(pl.col(name) == name for name in names)).to_series()
@@ -234,6 +247,27 @@ def _look(seen: _Seen, batch: RecordBatch, where: list[int], names: list[str]) -
     last = frame.tail(TAIL_ROWS)
     seen.tail += zip(lines[len(lines) - last.height :], last.iter_rows(named=True), strict=True)
     del seen.tail[:-TAIL_ROWS]
+
+
+def _without_nested(
+    seen: _Seen, frame: pl.DataFrame, batch: RecordBatch, where: list[int]
+) -> pl.DataFrame:
+    for at, kinds in batch.kinds.items():
+        if at not in where:
+            continue
+        name = frame.columns[where.index(at)]
+        if isinstance(kinds, Kind):
+            nested = pl.repeat(kinds in _NESTED, frame.height, eager=True)
+        else:
+            nested = kinds.is_in([one.value for one in _NESTED])
+        if nested.any():
+            seen.nested.add(name)
+            cells = pl.when(nested).then(pl.lit("")).otherwise(pl.col(name))
+            frame = frame.with_columns(cells.alias(name))
+    return frame
+
+
+_NESTED = (Kind.LIST, Kind.OBJECT)
 
 
 def _without_nothing(seen: _Seen, frame: pl.DataFrame) -> pl.DataFrame:

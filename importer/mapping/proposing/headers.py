@@ -143,7 +143,8 @@ _NAMES: dict[Role, str] = {
         |landcode|landkode
     """,
     "status": """
-        status|state|customer status|account status|active|is active|contact status
+        status|state|customer status|account status|active|is active|contact status|enabled
+        |is enabled
         |kundenstatus|aktiv|statut|etat|actif|estado|activo|actief|situacao|ativo|aktief
     """,
     "kind": """
@@ -265,6 +266,14 @@ INACTIVE = _listed("""
     false 0 n
 """)
 """Folded values of a status column that say that the customer has left."""
+
+LEFT = _listed("""
+    inactive isinactive disabled isdisabled deleted isdeleted archived isarchived blocked isblocked
+    closed isclosed inaktiv geloscht gesperrt archiviert inactif archive bloque inactivo eliminado
+    bloqueado inactief verwijderd geblokkeerd inativo excluido onaktief
+""")
+"""Folded names of columns in which a yes says that the customer has left."""
+YES = _listed("yes y true t 1 ja j wahr oui o vrai si s verdadero sim verdadeiro waar x")
 
 _OF_THE_CUSTOMER: frozenset[Role] = frozenset(
     ("reference", "first_name", "last_name", "full_name", "company", "email", "phone", "balance")

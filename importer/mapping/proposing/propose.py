@@ -20,7 +20,7 @@ from importer.mapping.proposing.amounts import (
     propose_currency,
 )
 from importer.mapping.proposing.facts import FEW, NEARLY_ALL
-from importer.mapping.proposing.headers import INACTIVE, fold, roles
+from importer.mapping.proposing.headers import INACTIVE, LEFT, YES, fold, roles
 from importer.mapping.proposing.parts import assign
 from importer.mapping.proposing.people import propose_email, propose_name, propose_phone
 from importer.mapping.proposing.proposal import Answers, Choice, Proposal, Question, counted
@@ -56,6 +56,8 @@ _LEFT_OUT = {
 def propose_rows(parts: Parts, reference: str) -> Choice | None:
     """Totals lines and repeated headers are left out; who left is kept, with a hint.
 
+    Other lines that look like no customers are told, as a run stops at them.
+
     Args:
         parts: the columns.
         reference: the column of the reference, "" where it is open.
@@ -87,9 +89,28 @@ def propose_rows(parts: Parts, reference: str) -> Choice | None:
                 " unless you keep only the others"
             )
             instead.append(entry_line("keep", {status.name: live}))
+    drop: dict[str, Any] = {}
+    for one in parts.facts.columns:
+        gone = [(value, count) for value, count in one.top if fold(value) in YES]
+        number = sum(count for _, count in gone)
+        if fold(one.name) in LEFT and 0 < number < parts.facts.records:
+            named = ", ".join(shown(value) for value, _ in gone)
+            warnings.append(
+                f"{shown(one.name)} is {named} in {counted(number, 'record')}: imported too,"
+                " unless you leave them out"
+            )
+            drop[one.name] = [value for value, _ in gone]
+    if drop and "drop" not in entry:
+        instead.append(entry_line("drop", drop))
+    edges = parts.facts.edges
+    if edges:
+        told = "; ".join(f"line {one.line} looks like {one.looks_like}" for one in edges[:_LISTED])
+        more = f"; and {len(edges) - _LISTED:,} more" if len(edges) > _LISTED else ""
+        warnings.append(f"{told}{more}: check and run stop there until you say what they are")
+        instead.append('edges = "skip"  # leaves them out')
     if not entry and not instead:
         return None
-    reason = "; ".join(reasons) or "every record is a customer"
+    reason = "; ".join(reasons) or f"every {'other ' * bool(edges)}record is a customer"
     return Choice(("rows",), entry, "high", reason, tuple(warnings), tuple(instead))
 
 
@@ -116,7 +137,8 @@ def propose_metadata(parts: Parts, used: set[str]) -> tuple[list[Choice], list[t
             choices.append(_metadata(column, taken))
         else:
             others = {one.name for one in parts.all(role)} & used if role else set()
-            left_out.append((column.name, _why(column, role, taken=bool(others))))
+            nested = column.name in parts.facts.nested
+            left_out.append((column.name, _why(column, role, taken=bool(others), nested=nested)))
     return choices, left_out
 
 
@@ -134,7 +156,9 @@ def fold_words(name: str) -> str:
     return "_".join(fold(part) for part in re.split(r"[\W_]+", name) if part)
 
 
-def _why(column: ColumnFacts, role: Role | None, *, taken: bool) -> str:
+def _why(column: ColumnFacts, role: Role | None, *, taken: bool, nested: bool) -> str:
+    if nested:
+        return "it holds lists or objects, and a mapping takes none"
     said = roles(column.name)
     called = max(said, key=lambda one: said[one], default="full_name")
     nothing = "its name says nothing that Moment has a field for"

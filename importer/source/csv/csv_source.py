@@ -32,6 +32,7 @@ from importer.source.records import (
     Unnamed,
     find_header,
     header_of,
+    lacks_a_name,
     refuse_header,
     refuse_record,
     split_header,
@@ -378,9 +379,29 @@ class CsvSource:
         _refuse_odd_header(self._name, lines[used : used + 1], cells)
         if self._options.header_row is None:
             refuse_record(self._name, cells, used + 1)
+            self._refuse_unnamed(lines[used + header_lines :], delimiter, len(cells), used + 1)
         header = header_of(self._name, self._utf8(cells))
         self._begin(head, lines, used + header_lines, delimiter, len(cells))
         return delimiter, header
+
+    def _refuse_unnamed(self, lines: list[str], delimiter: str, width: int, line: int) -> None:
+        """Refuse a header with fewer names than every one of the first records has cells.
+
+        Raises:
+            SourceError: a name is missing, or another line is the header.
+        """
+        rows = _rows(lines, delimiter)
+        wide = {len(cells) for cells in rows}
+        if len(rows) < _EVERY or len(wide) > 1 or (most := max(wide)) <= width:
+            return
+        if any(any(map(str.strip, cells[width:])) for cells in rows):
+            raise SourceError(
+                f"{source_name(self._name)}: line {line} names {width} column"
+                f"{'s' if width > 1 else ''}, and the records below it have {most} cells",
+                hint=f"name them all: --header NAMES --header-row {line} (R leaves the first name"
+                f" out); quote cells that hold the delimiter; if line {line} is a title,"
+                f" --header-row {line + 1}",
+            )
 
     def _begin(self, head: bytes, lines: list[str], used: int, delimiter: str, width: int) -> None:
         """Go on with the records, behind the lines that were used."""
@@ -486,6 +507,10 @@ class CsvSource:
         return cells
 
 
+_EVERY = 3
+"""Of fewer records each may be wrong by itself."""
+
+
 def _may_split(lines: list[str]) -> tuple[str, ...]:
     """The delimiters to try: one where the first line is like most others, else any."""
     scores = _scores(lines)
@@ -510,6 +535,8 @@ def _below_title(lines: list[str], delimiter: str) -> tuple[int, int]:
                 rows.append(cells)
             start = reader.line_num
     at = find_header(rows) if rows else 0
+    if at == 1 and starts[1] == starts[0] + 1 and lacks_a_name(*rows[:2]):
+        return (0, 0)
     return (starts[at], len(rows[at])) if at else (0, 0)
 
 
