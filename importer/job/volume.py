@@ -233,6 +233,8 @@ class VolumeCheck:
             marks=self.marking is not None,
             older=older,
         )
+        if fed_back and (back or met.new):
+            found += self._stopped_before()
         # A fed-back errors file, or a part of the customers, is no measure of the next night.
         self.measure = None if partial or fed_back else volume.as_json()
         figures = {
@@ -266,6 +268,14 @@ class VolumeCheck:
         words = (_in_words(found.run), _in_words(found.since))
         older = Older(*words, is_named=is_named, is_part=fed_back)
         return older, "" if fed_back else found.run.run_id
+
+    def _stopped_before(self) -> list[Drift]:
+        """The errors file of a run that was stopped here holds all that was not to be sent."""
+        run = self._ledger.find_run(self._folder)
+        if run is None or run.stopped_by != VOLUME_GUARD:
+            return []
+        text = f"this is the errors file of {_in_words(run)}, which was stopped for its input"
+        return [Drift("stopped_before", text)]
 
     def _delivered(self, met: Met) -> int:
         """How many customers runs of this series made; counted only if that is not known by now."""

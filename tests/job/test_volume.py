@@ -235,6 +235,21 @@ def test_an_errors_file_of_an_older_night_is_told(job: Job) -> None:
     assert "1 customer would be updated from it" in late.summary.warnings[0]
 
 
+def test_an_errors_file_is_no_way_round_the_guard(job: Job) -> None:
+    """In that of a run that was stopped for its input stands all that was not to be sent."""
+    night(job, 20, owing(100))
+    night(job, 21, owing(250))
+    refused = night(job, 20, owing(100))
+    assert stopped(refused)
+    fed = {"sources": (str(refused.results / "errors.csv"),), **UPDATES}
+    told = stopped(job.run(**fed))
+    assert f"errors file of run {refused.summary.run_id} of" in told
+    assert "which was stopped for its input" in told
+    assert balances(job) == {250}
+    assert outcomes(job.run(**fed, accept_drift=True)) == {"updated": 4}
+    assert not stopped(job.run(**fed))
+
+
 def test_shards_of_a_night_are_one_input(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second shard of an input is no older than the first, and each of an older one is."""
     for module in (running, planning):

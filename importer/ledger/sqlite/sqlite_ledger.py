@@ -188,10 +188,11 @@ class SqliteLedger(Ledger):
 
     def _write_customers(self, db: Transaction, account: int, changes: Sequence[Written]) -> None:
         for change in changes:
-            same, told = change.same, [*zip(*change.columns.values(), strict=True)]
+            same = change.same
             if change.fresh:
                 names = ", ".join(("account", *same, *change.columns))
-                _insert(db, f"INSERT INTO customer ({names})", told, same=(account, *same.values()))
+                insert = f"INSERT INTO customer ({names})"
+                _insert(db, insert, _told(change), same=(account, *same.values()))
             elif len(change.columns) + len(same) > 1:
                 _insert(db, *_changing(change), (*same.values(), account))
 
@@ -201,7 +202,7 @@ class SqliteLedger(Ledger):
         equal += "".join(f" AND customer.{name} IS told.{name}" for name in change.columns)
         head = f"WITH told ({', '.join(change.columns)}) AS ("
         tail = f") SELECT count(*) FROM told CROSS JOIN customer WHERE {_TOLD}{equal}"  # noqa: S608 - names of ours
-        told = [*zip(*change.columns.values(), strict=True)]
+        told = _told(change)
         of_tail = (account, *change.same.values())
         found = (db.read(*one)[0][0] for one in _of_many(head, told, tail, of_tail))
         return int(sum(found)) == len(told)
@@ -221,13 +222,21 @@ class SqliteLedger(Ledger):
         _insert(db, _TOTAL, [(account, *one) for one in moved.items()], _ADD)
 
 
+def _told(change: Written) -> list[tuple[Any, ...]]:
+    """What differs from row to row; of ``bytes`` (no ``bytearray``) sqlite3 looks up an adapter."""
+    columns = (
+        map(bytearray, one) if isinstance(one[0], bytes) and None not in one else one
+        for one in change.columns.values()
+    )
+    return [*zip(*columns, strict=True)]
+
+
 def _changing(change: Written) -> tuple[str, list[tuple[Any, ...]], str]:
     """What ``_insert`` takes to change rows."""
     parts = [f"{one} = ?" for one in change.same]
     parts += [f"{one} = told.{one}" for one in change.columns if one not in KEPT]
     tail = f") UPDATE customer SET {', '.join(parts)} FROM told WHERE {_TOLD}"  # noqa: S608 - names of ours
-    told = [*zip(*change.columns.values(), strict=True)]
-    return f"WITH told ({', '.join(change.columns)}) AS (", told, tail
+    return f"WITH told ({', '.join(change.columns)}) AS (", _told(change), tail
 
 
 def _insert(
