@@ -47,6 +47,14 @@ class ExitCode(IntEnum):
     SIGTERM = 143
 
 
+def to_install(extra: str) -> str:
+    """The fix where an extra is not installed.
+
+    From importer's own files, since an index may have something else of this name.
+    """
+    return f"in the folder of importer: pip install '.[{extra}]'"
+
+
 class ImporterError(Exception):
     """Base of everything importer raises on purpose; ``str()`` of it is fit to be read."""
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from importer.cli.settings import SECRETS, secret_of
-from importer.errors import UsageError
+from importer.errors import UsageError, to_install
 from importer.job.courier import Courier, Message, Ping
 from importer.job.job_settings import OutwardSettings
 from importer.job.run_news import RunNews, masked, ping_url
@@ -42,7 +42,7 @@ def begin(
     from importer.source.remote import shown_source  # noqa: PLC0415 - needs polars
 
     if outward.notify and not has_apprise():
-        raise UsageError("alerts need Apprise", hint="pip install 'importer[notify]'")
+        raise UsageError("alerts need Apprise", hint=to_install("notify"))
     news = begun or RunNews(outward)
     news.settings, news.bundle = outward, bundle
     news.sources = [shown_source(one) for one in sources]
@@ -115,7 +115,7 @@ def send_test(settings: OutwardSettings, bundle: Path | None = None) -> bool:
             " IMPORTER_NOTIFY(_FILE), IMPORTER_PING_URL(_FILE); see docs/alerts.md",
         )
     if settings.notify and not has_apprise():
-        raise UsageError("alerts need Apprise", hint="pip install 'importer[notify]'")
+        raise UsageError("alerts need Apprise", hint=to_install("notify"))
     errands: list[Message | Ping] = [Message(one, _TITLE, _BODY, "info") for one in settings.notify]
     if settings.ping_url:
         # /log changes nothing: a success would say that a run went well.

@@ -476,8 +476,14 @@ def read(path: Path, context: typer.Context) -> Config:
         where = f"{path}: line {lines[name]}: run.{name}"
         if name not in IN_FILE:
             raise _unknown(where, name, IN_FILE)
-        _check_kind(where, IN_FILE[name], said)
-        _check(where, IN_FILE[name], said, context)
+        one = IN_FILE[name]
+        _check_kind(where, one, said)
+        _check(where, one, said, context)
+        if one.once and said:
+            raise UsageError(
+                f"{where} must be meant each time: here it would hold for every run",
+                hint=f"take it out, and give {one.flag} once",
+            )
     return Config(path, mapping, lines)
 
 

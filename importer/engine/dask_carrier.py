@@ -39,7 +39,7 @@ from importer.delivery.stopping import stop_error
 from importer.engine.coordinator import Coordinator, WorkerLost
 from importer.engine.row_batch import Answer, OwnDoing, RowBatch, Standing, Stop
 from importer.engine.session import Session
-from importer.errors import ExitCode, UsageError
+from importer.errors import ExitCode, UsageError, to_install
 from importer.ledger.opening import joined, open_ledger, open_rate
 from importer.values import value
 from importer.way import check_way
@@ -540,9 +540,7 @@ def load_dask() -> Any:
     try:
         import distributed  # noqa: PLC0415 - an extra, and slow to load
     except ImportError:
-        raise UsageError(
-            "--engine dask:// needs Dask", hint="pip install 'importer[dask,postgres]'"
-        ) from None
+        raise UsageError("--engine dask:// needs Dask", hint=to_install("dask,postgres")) from None
     for name in [name for name in logging.root.manager.loggerDict if _is_dasks(name)]:
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -74,6 +74,8 @@ class Setting:
     """The environment variable, if it is not ``IMPORTER_NAME``."""
     each_time: bool = False
     """It must be meant each time: no variable sets it."""
+    once: bool = False
+    """It is for one run: no file says yes to it either."""
     section: str = ""
     """It may stand in this section of a mapping file, too: ``source``, ``guard``, ``notify``,"""
     key: str = ""
@@ -572,6 +574,7 @@ class DeliverySettings:
         help="Send although the input is unlike the last one; this once.",
         commands=SENDS,
         each_time=True,
+        once=True,
     )
     max_fewer: ErrorLimit = _guard_bound(DEFAULT_FEWER, "fewer", "fewer records than last time")
     max_changed: ErrorLimit = _guard_bound(DEFAULT_CHANGED, "changed", "records to be updated")
@@ -621,6 +624,7 @@ class DeliverySettings:
         help="The ledger knows nobody of this account, and that is right; this once.",
         commands=ONLY_RUN,
         each_time=True,
+        once=True,
     )
     """It is not another account of the ledger under a new base URL or name."""
 

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 from importer import __version__
-from importer.errors import ImporterError, LedgerFailed, UsageError, printable
+from importer.errors import ImporterError, LedgerFailed, UsageError, printable, to_install
 from importer.job import metrics
 from importer.job.alerts import Change, RunEnd, State, body, change, scope, title
 from importer.job.courier import Courier, Message, Ping, Span, Telemetry, telemetry_wanted
@@ -298,7 +298,7 @@ class RunNews:
             return []
         if not has_opentelemetry():
             self.warn_of(
-                "otel_failed", "OTEL_EXPORTER_OTLP_... is set: pip install 'importer[otel]' sends"
+                "otel_failed", f"OTEL_EXPORTER_OTLP_... is set, nothing sends: {to_install('otel')}"
             )
             return []
         return [telemetry_of(end, made)]

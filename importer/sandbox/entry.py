@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from importer.errors import UsageError
+from importer.errors import UsageError, to_install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,5 +80,5 @@ def _missing(error: ModuleNotFoundError) -> UsageError:
         raise error
     return UsageError(
         f"the sandbox needs the package {error.name}, which is not installed",
-        hint="pip install importer[sandbox]",
+        hint=to_install("sandbox"),
     )

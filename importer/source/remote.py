@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from importer.base_url import is_loopback
-from importer.errors import SourceError, UsageError
+from importer.errors import SourceError, UsageError, to_install
 from importer.source.raw import CutOff, writing
 from importer.way import authorities, pem_of
 
@@ -179,7 +179,7 @@ def _of_bucket(scheme: str, url: str, bundle: Path | None) -> Iterator[bytes]:
     except ImportError:
         raise UsageError(
             f"{shown_source(url)}: sources by {scheme}:// take the package obstore",
-            hint="pip install 'importer[remote]'",
+            hint=to_install("remote"),
         ) from None
     try:
         store, path = _store(scheme, url, bundle)

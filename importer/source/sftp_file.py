@@ -16,14 +16,14 @@ from urllib.parse import unquote, urlsplit
 
 from anyio.from_thread import start_blocking_portal
 
-from importer.errors import SourceError, UsageError, printable
+from importer.errors import SourceError, UsageError, printable, to_install
 from importer.source.raw import CutOff, changed
 
 try:
     import asyncssh
 except ImportError:
     raise UsageError(
-        "sources by sftp:// take the package asyncssh", hint="pip install 'importer[remote]'"
+        "sources by sftp:// take the package asyncssh", hint=to_install("remote")
     ) from None
 
 if TYPE_CHECKING:

@@ -181,7 +181,7 @@ def test_what_sends_is_asked_for_in_time(
     code, _, err = importer("run", "a.csv", "--config", str(config))
     assert code == 2
     assert "alerts need Apprise" in err
-    assert "importer[notify]" in err
+    assert "'.[notify]'" in err
 
 
 def test_a_plan_holds_no_address(importer: Command, config: Path) -> None:

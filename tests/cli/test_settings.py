@@ -89,6 +89,8 @@ def test_the_key_is_never_shown(
         ('encoding = "utf9"', ["line 3", "run.encoding", "did you mean utf-8?"]),
         ('base_url = "https://ada:sk_test_x@example.com"', ["line 3", "run.base_url"]),
         ('plan = "x"', ["line 3", "run.plan is no setting"]),
+        ("accept_drift = true", ["line 3", "meant each time", "give --accept-drift once"]),
+        ("accept_new_account = true", ["line 3", "meant each time"]),
     ],
 )
 def test_what_is_no_setting_is_refused(

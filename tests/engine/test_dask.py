@@ -195,7 +195,7 @@ def test_an_engine_needs_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError) as refused:
         check_engine(DeliverySettings(ledger=shared, engine="tcp://127.0.0.1:9"))
 
-    assert "importer[dask" in refused.value.hint
+    assert "'.[dask" in refused.value.hint
 
 
 @pytest.mark.parametrize(

@@ -448,7 +448,7 @@ def test_without_the_driver_the_error_names_the_package(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert "pip install 'importer[postgres]'" in found.stdout
+    assert "pip install '.[postgres]'" in found.stdout
 
 
 @pytest.mark.parametrize(

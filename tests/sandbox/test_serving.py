@@ -235,7 +235,10 @@ except UsageError as error:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.stdout, done.stderr) == ("pip install importer[sandbox]\n", "")
+    assert (done.stdout, done.stderr) == (
+        "in the folder of importer: pip install '.[sandbox]'\n",
+        "",
+    )
 
 
 def test_the_sandbox_imports_nothing_of_the_importer_but_errors() -> None:

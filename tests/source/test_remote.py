@@ -149,7 +149,7 @@ def test_without_the_extra(scheme: str, package: str, monkeypatch: pytest.Monkey
     monkeypatch.delitem(modules, "importer.source.sftp_file", raising=False)
     with pytest.raises(UsageError) as caught:
         open_source(f"{scheme}://example.com/x.csv?sig=Sign4ture", 0, SourceOptions())
-    assert caught.value.hint == "pip install 'importer[remote]'"
+    assert caught.value.hint == "in the folder of importer: pip install '.[remote]'"
     assert "Sign4ture" not in caught.value.message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -52,10 +53,13 @@ def second_importer(arena: Arena) -> None:
     arena.open_sandbox()
     first = arena.start()
     arena.under_way(first, 0.1)
+    # Held, it is not over before a slow machine has begun the other.
+    first.send(signal.SIGSTOP)
     for _ in range(2 if arena.thorough else 1):
         second = arena.start()
         arena.end(second, {IN_USE}, within=30)
         arena.expect(second, "is in use by run")
+    first.send(signal.SIGCONT)
     if first.process.poll() is not None:
         arena.violate("the first run was over before the second began: nothing was shown")
     arena.end(first, {0})

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from importer.errors import BugFound, LedgerFailed, UsageError
+from importer.errors import BugFound, LedgerFailed, UsageError, to_install
 from importer.ledger.interface import LeaseLost, NoLedger, OlderLedger
 from importer.ledger.postgres.schema import STEPS, take_steps
 
@@ -30,7 +30,7 @@ try:
 except ImportError:
     raise UsageError(
         "a PostgreSQL ledger needs the package psycopg, which is not installed",
-        hint="pip install 'importer[postgres]'",
+        hint=to_install("postgres"),
     ) from None
 
 if TYPE_CHECKING:
