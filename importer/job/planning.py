@@ -19,7 +19,7 @@ from importer.job.plan_guard import (
     save_plan,
     settings_of,
 )
-from importer.job.run import open_memo, refuse_alone, stop_rule
+from importer.job.run import memo_for, refuse_alone, stop_rule
 from importer.job.signals import leave_at_once, watch
 from importer.job.source_reading import read_sources
 from importer.job.volume import SPELT_ALIKE, VOLUME_GUARD, VolumeCheck
@@ -28,10 +28,9 @@ from importer.ledger.account import NOTHING_YET, Account
 from importer.ledger.interface import NoLedger, OlderLedger
 from importer.ledger.opening import hold, open_ledger
 from importer.ledger.renamed import NEW_ACCOUNT, doubt
-from importer.ledger.run_table import series_of
 from importer.plan.decide import Sending
 from importer.plan.forecast import Forecast, forecast
-from importer.plan.make import make_plan, settle_duplicates
+from importer.plan.make import settle_duplicates
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
 from importer.plan.volume_guard import OLDER_INPUT, empty_input, of_twins, twins_within
@@ -158,11 +157,7 @@ def _look(
         version = ledger.version() if ledger is not None else NOTHING_YET
         staging = Staging(workspace.partial / "staging.db")
         stack.callback(staging.close)
-        path = delivery.ledger.path if inputs.shard.is_whole else None
-        memo = None
-        if path is not None:
-            series = series_of(inputs.sources, delivery.series)
-            memo = partial(open_memo, path, series, stack, world, writes=False)
+        memo = memo_for(inputs, delivery, stack, world, writes=False)
         read = read_sources(inputs, staging, world, observer, workspace.partial, memo=memo)
         settle_duplicates(staging, inputs.shown_sources, inputs.on_duplicate)
         observer.verified(read.records, staging.counts().get("invalid", 0))
@@ -224,14 +219,7 @@ def _compare(  # noqa: PLR0917
             read = replace(read, records=staging.keep(shard))
         return read, _Volume(drifts)
     check = VolumeCheck(ledger, inputs, delivery)
-    met = make_plan(
-        staging,
-        ledger,
-        retry_rejected=delivery.retry_rejected,
-        series=check.runs,
-        updates=delivery.updates,
-    )
-    look = check.look(staging, read, met)
+    look = check.plan(staging, read)
     vanished = look.vanished
     if look.drifts:
         observer.warning(VOLUME_GUARD, look.words)

@@ -40,7 +40,7 @@ from importer.ledger.opening import hold, open_ledger, open_rate
 from importer.ledger.renamed import NEW_ACCOUNT, doubt
 from importer.ledger.run_table import series_of
 from importer.plan.forecast import conflicts_by_field, forecast
-from importer.plan.make import make_plan, settle_duplicates, would_deliver
+from importer.plan.make import settle_duplicates, would_deliver
 from importer.plan.plan_digest import digest_of
 from importer.plan.staging import Staging
 from importer.plan.volume_guard import OLDER_INPUT
@@ -280,34 +280,24 @@ class _Run(Job):
         plan.check_files(inputs, delivery, key.mode)
         check_engine(delivery)
 
-    @property
-    def _remembers(self) -> Path | None:
-        """The file beside which lies what is remembered of rows; none of shards and databases."""
-        return self._delivery.ledger.path if self._shard.is_whole else None
-
     @contextmanager
     def forgetting_bugs(self) -> Iterator[None]:
         """Where importer is wrong, what it remembers may be: the next run judges every row."""
         try:
             yield
         except BugFound:
-            if self._remembers is not None:
-                from importer.job.memo_file import memos_of  # noqa: PLC0415 - as in open_memo
+            if (ledger := _remembering(self.inputs, self._delivery)) is not None:
+                from importer.job.memo_file import memos_of  # noqa: PLC0415 - as in memo_for
 
                 with suppress(OSError):
-                    for one in memos_of(self._remembers):
+                    for one in memos_of(ledger):
                         one.unlink(missing_ok=True)
             raise
 
     def read_input(self) -> Input:
         """Read the sources."""
-        path = self._remembers
         with self.timed("read"), ExitStack() as stack:
-            memo = None
-            if path is not None:
-                series = series_of(self.inputs.sources, self._delivery.series)
-                memo = partial(open_memo, path, series, stack, self.world, writes=True)
-            read = self.read(memo)
+            read = self.read(memo_for(self.inputs, self._delivery, stack, self.world, writes=True))
         if not self._shard.is_whole:
             self._common = digest_of(self.staging)
         return read
@@ -368,15 +358,8 @@ class _Run(Job):
         self._plan.check_input(staging)
         volume = VolumeCheck(reader, inputs, delivery)
         stopped_by = stop_rule(inputs, read, staging)
-        met = make_plan(
-            staging,
-            reader,
-            retry_rejected=delivery.retry_rejected,
-            series=volume.runs,
-            updates=delivery.updates,
-        )
+        look = volume.plan(staging, read)
         self._plan.check_rows(staging, reader)
-        look = volume.look(staging, read, met)
         if look.alike:
             self.warn(SPELT_ALIKE, look.alike)
         if stopped_by is None:
@@ -559,13 +542,36 @@ class _Run(Job):
         summary.exit_code = code
 
 
-def open_memo(ledger: Path, series: str, stack: ExitStack, world: World, *, writes: bool) -> Memo:
-    """What the run before remembers; closed with the stack. Who holds the ledger writes."""
-    # Only a large input has one.
-    from importer.job.memo_file import MemoFile  # noqa: PLC0415
-    from importer.rows.memo import Memo  # noqa: PLC0415
+def _remembering(inputs: InputSettings, delivery: DeliverySettings) -> Path | None:
+    """The ledger beside which lies what is remembered of rows; none of shards and databases."""
+    return delivery.ledger.path if inputs.shard.is_whole else None
 
-    return Memo(stack.enter_context(MemoFile(ledger, series, writes=writes)), world.draw)
+
+def memo_for(
+    inputs: InputSettings,
+    delivery: DeliverySettings,
+    stack: ExitStack,
+    world: World,
+    *,
+    writes: bool,
+) -> Callable[[], Memo] | None:
+    """What opens what the run before remembers, until the stack is closed; None where it cannot.
+
+    ``writes`` is for who holds the ledger.
+    """
+    ledger = _remembering(inputs, delivery)
+    if ledger is None:
+        return None
+    series = series_of(inputs.sources, delivery.series)
+
+    def opened() -> Memo:
+        # Only a large input has one.
+        from importer.job.memo_file import MemoFile  # noqa: PLC0415
+        from importer.rows.memo import Memo  # noqa: PLC0415
+
+        return Memo(stack.enter_context(MemoFile(ledger, series, writes=writes)), world.draw)
+
+    return opened
 
 
 def _deliver(delivery: Delivery) -> Delivered:

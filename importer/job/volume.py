@@ -22,7 +22,7 @@ from importer.job.world import iso
 from importer.ledger.run_table import series_of
 from importer.outcomes import Outcome
 from importer.plan.frames import Pending
-from importer.plan.make import with_states
+from importer.plan.make import make_plan, with_states
 from importer.plan.volume_guard import (
     FIELD_LOST,
     NO_TWINS,
@@ -189,7 +189,7 @@ class VolumeCheck:
         before = ledger.series_of_run(self._folder)
         self._names = frozenset(map(_file_name, inputs.shown_sources))
         self.series = series_of(inputs.sources, delivery.series or before)
-        self.runs = ledger.series_runs(self.series)
+        self._runs = ledger.series_runs(self.series)
         rule = inputs.mapping.vanished.metadata if inputs.mapping is not None else {}
         self.marking: Marking | None = None
         """What marks vanished customers; None where nobody asked for it."""
@@ -198,12 +198,23 @@ class VolumeCheck:
             self.marking = Marking(ledger, rule, retry_rejected=retry, dry_run=dry_run)
         self._shard = WHOLE
         self.content = ""
-        """What ``begin_run`` notes of this input, once ``look`` knows it."""
+        """What ``begin_run`` notes of this input, once ``plan`` knows it."""
         self.measure: dict[str, Any] | None = None
-        """The figures that the next run is compared with, once ``look`` has gathered them."""
+        """The figures that the next run is compared with, once ``plan`` has gathered them."""
 
-    def look(self, staging: Staging, read: Input, met: Met) -> Look:
-        """Compare the planned input with the last good run."""
+    def plan(self, staging: Staging, read: Input) -> Look:
+        """Note what is to be done with each row, and compare that with the last good run."""
+        delivery = self._delivery
+        met = make_plan(
+            staging,
+            self._ledger,
+            retry_rejected=delivery.retry_rejected,
+            series=self._runs,
+            updates=delivery.updates,
+        )
+        return self._look(staging, read, met)
+
+    def _look(self, staging: Staging, read: Input, met: Met) -> Look:
         fed_back = bool(read.layouts) and all(one.fed_back for one in read.layouts)
         partial = self._delivery.incremental or (fed_back and read.records > 0)
         volume = Volume(read.records, met.known, met.to_update, met.new, dict(read.carried))
@@ -282,7 +293,7 @@ class VolumeCheck:
         # Where the input has as many of them as the account has in all, no other is left.
         if met.of_series == self._ledger.totals().get("done", 0):
             return met.of_series
-        return self._ledger.delivered_by(self.runs)
+        return self._ledger.delivered_by(self._runs)
 
     def keep(self, shard: Shard, staging: Staging, look: Look, input_sha256: str = "") -> int:
         """List and mark only what falls to this shard, of which ``staging`` has the input.
@@ -327,7 +338,7 @@ class VolumeCheck:
         return (row for page in gone for row in page.iter_rows())
 
     def _customers(self) -> Iterator[pl.DataFrame]:
-        every = self._ledger.customers_of(self.runs)
+        every = self._ledger.customers_of(self._runs)
         rows = (one for one in every if self._shard.holds(one[0]))
         while page := list(islice(rows, _PAGE)):
             yield pl.DataFrame(page, schema=_CUSTOMER, orient="row")

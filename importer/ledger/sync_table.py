@@ -251,6 +251,39 @@ SHARED = "memory LIKE '%, 0, \"shared_id\"]}'"
 """Of a record: that its customer's id is known to be another reference's, too (``_text``)."""
 
 
+def shared_ids_step(empty: str) -> tuple[str, ...]:
+    """The step of both schemas that notes whose ids other references have, too.
+
+    Customers that are noted are told of each night until Moment was asked again (``Ledger.doubt``);
+    an older version told of them once, or never looked. As any step it never changes.
+
+    Args:
+        empty: no bytes, as the database writes them.
+    """
+    return (
+        f"CREATE INDEX sync_shared ON sync (account) WHERE {SHARED}",
+        f"""
+        INSERT INTO sync (account, reference, customer_id, serial, base, version, memory,
+            changed_at, run)
+        SELECT account, reference, customer_id, 1,
+            CASE WHEN base = {empty} THEN coalesce(hashes, {empty})
+                ELSE coalesce(base, {empty}) END, {empty},
+            '{{"verdict": ["conflict", [], 0, "shared_id"]}}', coalesce(settled_at, 0), last_run
+        FROM customer WHERE state = 'done' AND (account, customer_id) IN (
+            SELECT account, customer_id FROM customer WHERE state = 'done'
+            GROUP BY account, customer_id HAVING count(*) > 1
+        )
+        ON CONFLICT (account, reference) DO UPDATE
+        SET serial = sync.serial + 1, memory = excluded.memory,
+            version = CASE WHEN sync.ours IS NULL THEN excluded.version ELSE sync.version END
+        """,  # noqa: S608 - constants
+        f"""
+        UPDATE customer SET synced = {empty} FROM sync
+        WHERE sync.account = customer.account AND sync.reference = customer.reference AND {SHARED}
+        """,  # noqa: S608 - constants
+    )
+
+
 def select_records(among: str) -> str:
     """The query for the customers of some references, with their records.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from importer.errors import ExitCode, LedgerInUse, UsageError
-from importer.job import planning
+from importer.job import planning, volume
 from importer.job import run as running
 from importer.ledger.account import Account
 from importer.ledger.interface import Share
@@ -177,7 +177,7 @@ def test_a_shard_that_began_later_knows_that_the_plan_was_begun(
 ) -> None:
     """Another shard begins between this one's look at the ledger and its decisions: it goes on."""
     planner.plan(customers(range(12)))
-    make_plan: Any = vars(running)["make_plan"]
+    make_plan: Any = vars(volume)["make_plan"]
     others = [Shard(2, N)]
 
     def late(*arguments: Any, **options: Any) -> Any:
@@ -186,7 +186,7 @@ def test_a_shard_that_began_later_knows_that_the_plan_was_begun(
             planner.follow(shard=others.pop())
         return make_plan(*arguments, **options)
 
-    monkeypatch.setattr(running, "make_plan", late)
+    monkeypatch.setattr(volume, "make_plan", late)
     monkeypatch.setattr(running, "hold", lambda *_, **__: _Free())
     finished = planner.follow(shard=Shard(1, N))
     assert finished.stopped_by is None

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from importer.ledger.postgres.rate_table import RATE_STEP
+from importer.ledger.sync_table import shared_ids_step
 
 if TYPE_CHECKING:
     from importer.ledger.statements import Transaction
@@ -171,37 +172,12 @@ _LOOKING: Step = (
     "ALTER TABLE run ADD COLUMN stopped_by TEXT NOT NULL DEFAULT ''",
 )
 
-_SHARED = "memory LIKE '%, 0, \"shared_id\"]}'"
-_SHARED_IDS: Step = (
-    # Customers whose id other references have, too, are told of each night until Moment was asked
-    # again (ledger.doubt); an older version told of them once, or never looked.
-    f"CREATE INDEX sync_shared ON sync (account) WHERE {_SHARED}",
-    """
-    INSERT INTO sync (account, reference, customer_id, serial, base, version, memory, changed_at,
-        run)
-    SELECT account, reference, customer_id, 1,
-        CASE WHEN base = '' THEN coalesce(hashes, '') ELSE coalesce(base, '') END, '',
-        '{"verdict": ["conflict", [], 0, "shared_id"]}', coalesce(settled_at, 0), last_run
-    FROM customer WHERE state = 'done' AND (account, customer_id) IN (
-        SELECT account, customer_id FROM customer WHERE state = 'done'
-        GROUP BY account, customer_id HAVING count(*) > 1
-    )
-    ON CONFLICT (account, reference) DO UPDATE
-    SET serial = sync.serial + 1, memory = excluded.memory,
-        version = CASE WHEN sync.ours IS NULL THEN excluded.version ELSE sync.version END
-    """,
-    f"""
-    UPDATE customer SET synced = '' FROM sync
-    WHERE sync.account = customer.account AND sync.reference = customer.reference AND {_SHARED}
-    """,  # noqa: S608 - constant
-)
-
 _INPUTS: Step = (
     # The digest of the whole input that a run delivered from (``Staging.digest``); '' for none.
     "ALTER TABLE run ADD COLUMN input TEXT NOT NULL DEFAULT ''",
 )
 
-STEPS: tuple[Step, ...] = (_FIRST, RATE_STEP, _NEWS, _LOOKING, _SHARED_IDS, _INPUTS)
+STEPS: tuple[Step, ...] = (*(_FIRST, RATE_STEP, _NEWS, _LOOKING, shared_ids_step("''"), _INPUTS),)
 
 
 def take_steps(db: Transaction, at: int, salt: bytes) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from importer.ledger.sync_table import shared_ids_step
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -179,31 +181,6 @@ _LOOKING: Step = (
     "ALTER TABLE run ADD COLUMN stopped_by TEXT NOT NULL DEFAULT ''",
 )
 
-_SHARED = "memory LIKE '%, 0, \"shared_id\"]}'"
-_SHARED_IDS: Step = (
-    # Customers whose id other references have, too, are told of each night until Moment was asked
-    # again (ledger.doubt); an older version told of them once, or never looked.
-    f"CREATE INDEX sync_shared ON sync (account) WHERE {_SHARED}",
-    """
-    INSERT INTO sync (account, reference, customer_id, serial, base, version, memory, changed_at,
-        run)
-    SELECT account, reference, customer_id, 1,
-        CASE WHEN base = x'' THEN coalesce(hashes, x'') ELSE coalesce(base, x'') END, x'',
-        '{"verdict": ["conflict", [], 0, "shared_id"]}', coalesce(settled_at, 0), last_run
-    FROM customer WHERE state = 'done' AND (account, customer_id) IN (
-        SELECT account, customer_id FROM customer WHERE state = 'done'
-        GROUP BY account, customer_id HAVING count(*) > 1
-    )
-    ON CONFLICT (account, reference) DO UPDATE
-    SET serial = sync.serial + 1, memory = excluded.memory,
-        version = CASE WHEN sync.ours IS NULL THEN excluded.version ELSE sync.version END
-    """,
-    f"""
-    UPDATE customer SET synced = x'' FROM sync
-    WHERE sync.account = customer.account AND sync.reference = customer.reference AND {_SHARED}
-    """,  # noqa: S608 - constant
-)
-
 _INPUTS: Step = (
     # The digest of the whole input that a run delivered from (``Staging.digest``); '' for none.
     "ALTER TABLE run ADD COLUMN input TEXT NOT NULL DEFAULT ''",
@@ -237,7 +214,7 @@ CHECKS: Step = (
 
 STEPS: tuple[Step, ...] = (
     *(_FIRST, _PLANS, _TOTALS, _SERIES, _UPDATES, _COPIES, _NEWS, _LOOKING),
-    *(_SHARED_IDS, _INPUTS, CHECKS),
+    *(shared_ids_step("x''"), _INPUTS, CHECKS),
 )
 
 
