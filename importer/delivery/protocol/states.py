@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from importer.outcomes import Outcome
 from importer.values import value
@@ -36,6 +36,9 @@ class Origin(StrEnum):
 @value
 class New:
     """Nothing is known of the row."""
+
+    generation: ClassVar[int] = -1
+    """Before the first, so that a compare-and-set can name it."""
 
 
 @value
@@ -82,8 +85,8 @@ def kind(state: State) -> str:
 
 
 def generation(state: State) -> int:
-    """The state's generation; -1 for ``New``, so that a compare-and-set can name it."""
-    return -1 if isinstance(state, New) else state.generation
+    """The state's generation; -1 for ``New``."""
+    return state.generation
 
 
 @value
