@@ -592,7 +592,10 @@ class Pool:
         planned, valve = ride.planned, self._valve
         _check_written_ahead(ride.flight.state, command.generation)
         ride.key = key = idempotency_key(planned.reference, command.generation)
-        ride.sent_at = await valve.enter(ride.trail, finishing=finishing)
+        sent_at = valve.enter_now(ride.trail)
+        if sent_at is None:
+            sent_at = await valve.enter(ride.trail, finishing=finishing)
+        ride.sent_at = sent_at
         try:
             created, hint = await self._api.create(planned.reference, key, planned.payload)
         except BaseException:
