@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from importer.outcomes import Outcome
 from importer.values import value
@@ -37,11 +37,17 @@ class Origin(StrEnum):
 class New:
     """Nothing is known of the row."""
 
+    kind: ClassVar = "new"
+    """The state's name as stored in the ledger."""
+    generation: ClassVar = -1
+    """Before the first, so that a compare-and-set can name it."""
+
 
 @value
 class Sent:
     """A request of this generation may have left. Write-once per generation."""
 
+    kind: ClassVar = "sent"
     generation: int
     fingerprint: bytes
     first_sent_at: float
@@ -51,6 +57,7 @@ class Sent:
 class Done:
     """The customer is in Moment under this id. Final."""
 
+    kind: ClassVar = "done"
     generation: int
     fingerprint: bytes
     """The version of the row that this customer stands for."""
@@ -64,6 +71,7 @@ class Done:
 class Rejected:
     """Moment refused this version of the row."""
 
+    kind: ClassVar = "rejected"
     generation: int
     fingerprint: bytes
     http_status: int
@@ -73,17 +81,16 @@ class Rejected:
 State = New | Sent | Done | Rejected
 
 NEW = New()
-_KINDS = {one: one.__name__.lower() for one in (New, Sent, Done, Rejected)}
 
 
 def kind(state: State) -> str:
     """The state's name as stored in the ledger: ``new``, ``sent``, ``done`` or ``rejected``."""
-    return _KINDS[type(state)]
+    return state.kind
 
 
 def generation(state: State) -> int:
     """The state's generation; -1 for ``New``, so that a compare-and-set can name it."""
-    return -1 if isinstance(state, New) else state.generation
+    return state.generation
 
 
 @value
