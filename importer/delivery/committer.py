@@ -14,15 +14,21 @@ import anyio
 import anyio.lowlevel
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.delivery.protocol.states import Sent, Transition, generation
+from importer.delivery.protocol.states import Sent
 from importer.delivery.row_source import AT_A_TIME
 from importer.errors import BugFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from importer.clock import Clock
-    from importer.delivery.protocol.states import Attempt, State, UpdateState, UpdateTransition
+    from importer.delivery.protocol.states import (
+        Attempt,
+        State,
+        Transition,
+        UpdateState,
+        UpdateTransition,
+    )
     from importer.ledger.interface import LedgerWriter
 
 T = TypeVar("T")
@@ -50,6 +56,14 @@ class _Asked(NamedTuple):
     then: Callable[[list[Any]], None]
 
 
+class _Submitted(NamedTuple):
+    """A transition that nobody waits for, and what is called with whose it is and its result."""
+
+    transitions: tuple[Transition]
+    then: Callable[[Any, Any], None]
+    whose: object
+
+
 class Committer:
     """Batches the transitions of all rows in flight into group commits.
 
@@ -71,89 +85,76 @@ class Committer:
         self._clock = clock
         self._offload = offload
         self._write_ahead = safeguards.write_ahead
-        self._queue: list[_Asked] = []
+        self._queue: list[_Asked | _Submitted] = []
         self._attempts: list[Attempt] = []
         self._work = anyio.Event()
         self._hurry = anyio.Event()
         self._closing = False
-        self._submitted = 0
-        self._room = anyio.Event()
+        self.room = MOST_SUBMITTED
+        """How many transitions ``submit`` takes before ``has_room`` waits."""
+        self._made_room = anyio.Event()
         """Set when submitted transitions became durable."""
 
     async def commit(self, transitions: Sequence[Transition]) -> list[State | None]:
         """Make the transitions durable; None where applied, else the state found instead."""
-        durable = [i for i, one in enumerate(transitions) if self._must_wait(one)]
+        _check(transitions)
+        if self._write_ahead:
+            return await self._written(transitions)
+        # An ablation: what is to be sent is not waited for.
+        durable = [i for i, one in enumerate(transitions) if not isinstance(one.new, Sent)]
         results: list[State | None] = [None] * len(transitions)
         if len(durable) < len(transitions):
-            others = [one for one in transitions if not self._must_wait(one)]
-            self._ask(others, lambda _: None)
-        if not durable:
-            return results
-        done = anyio.Event()
-
-        def then(found: list[State | None]) -> None:
-            for index, state in zip(durable, found, strict=True):
-                results[index] = state
-            done.set()
-
-        self._ask([transitions[index] for index in durable], then)
-        self._hurry.set()
-        await done.wait()
+            others = [one for one in transitions if isinstance(one.new, Sent)]
+            self._ask(_Asked(others, lambda _: None))
+        found = await self._written([transitions[index] for index in durable])
+        for index, state in zip(durable, found, strict=True):
+            results[index] = state
         return results
 
     async def commit_updates(
         self, transitions: Sequence[UpdateTransition]
     ) -> list[UpdateState | None]:
         """The same for updates, which share the group commits."""
-        results: list[UpdateState | None] = []
+        return await self._written(transitions)
+
+    async def _written(self, transitions: Sequence[Transition | UpdateTransition]) -> list[Any]:
+        """Ask for them, and wait for their results."""
         if not transitions:
-            return results
+            return []
+        results: list[Any] = []
         done = anyio.Event()
 
-        def then(found: list[UpdateState | None]) -> None:
+        def then(found: list[Any]) -> None:
             results.extend(found)
             done.set()
 
-        self._ask(transitions, then)
+        self._ask(_Asked(transitions, then))
         self._hurry.set()
         await done.wait()
         return results
 
-    async def submit(self, transition: Transition, then: Callable[[State | None], None]) -> None:
-        """Make the transition durable soon; ``then`` hears what ``commit`` would have returned.
+    async def has_room(self) -> None:
+        """Wait while too many submitted transitions are under way."""
+        while self.room <= 0:
+            await self._made_room.wait()
 
-        It waits only while too many are under way already.
+    def submit(
+        self, transition: Transition, then: Callable[[T, State | None], None], whose: T
+    ) -> None:
+        """Make the transition durable soon; ``then`` hears whose, and what ``commit`` returns.
+
+        Whoever submits awaits ``has_room`` before.
         """
-        while self._submitted >= MOST_SUBMITTED:
-            await self._room.wait()
-        self._submitted += 1
-
-        def durable(found: list[State | None]) -> None:
-            self._submitted -= 1
-            then(found[0])
-
-        self._ask([transition], durable)
+        _check((transition,))
+        self.room -= 1
+        self._ask(_Submitted((transition,), then, whose))
         if len(self._queue) >= ENOUGH:
             self._hurry.set()
 
-    @property
-    def room(self) -> int:
-        """How many transitions ``submit`` takes without waiting."""
-        return MOST_SUBMITTED - self._submitted
-
-    def _must_wait(self, transition: Transition) -> bool:
-        return self._write_ahead or not isinstance(transition.new, Sent)
-
-    def _ask(
-        self,
-        transitions: Sequence[Transition | UpdateTransition],
-        then: Callable[[list[Any]], None],
-    ) -> None:
-        for one in transitions:
-            if isinstance(one, Transition) and generation(one.new) < generation(one.expected):
-                raise BugFound("a generation goes back", safe="nothing was sent for it")
-        self._queue.append(_Asked(transitions, then))
-        self._work.set()
+    def _ask(self, asked: _Asked | _Submitted) -> None:
+        if not self._queue:  # else it is set already
+            self._work.set()
+        self._queue.append(asked)
 
     def note(self, attempt: Attempt) -> None:
         """Add to the row's history with the next group commit."""
@@ -203,8 +204,18 @@ class Committer:
             raise BugFound(what, safe="everything that was sent is in the ledger")
         found = iter(results)
         for number, asked in enumerate(batch, 1):
-            asked.then(list(islice(found, len(asked.transitions))))
+            if isinstance(asked, _Submitted):
+                self.room += 1
+                asked.then(asked.whose, next(found))
+            else:
+                asked.then(list(islice(found, len(asked.transitions))))
             if not number % AT_A_TIME:
                 await anyio.lowlevel.checkpoint()
-        self._room.set()
-        self._room = anyio.Event()
+        self._made_room.set()
+        self._made_room = anyio.Event()
+
+
+def _check(transitions: Iterable[Transition]) -> None:
+    for one in transitions:
+        if one.new.generation < one.expected.generation:
+            raise BugFound("a generation goes back", safe="nothing was sent for it")

@@ -94,6 +94,11 @@ MOST_HUNG = 120.0
 READ_AT_ONCE = 4
 """Answers that are read without a break."""
 _ANY = 1 << 30
+# A union in place of a tuple would be made anew with each call.
+_UNSENT = (New, Rejected)
+_ENDS = (Done, Rejected)
+_SHOWN = (a.Created, a.Found)
+_TAKEN = (a.Created, u.Patched)
 
 
 class Api(Protocol):
@@ -221,9 +226,9 @@ class _Turns:
             return self.back.popleft()
         return None
 
-    def driven(self, *, returned: bool) -> None:
-        """A row that was picked is done with, or waits; ``returned`` as it was then."""
-        self._driving_back -= returned
+    def driven_back(self) -> None:
+        """A row that had come back when it was picked is done with, or waits again."""
+        self._driving_back -= 1
 
     async def wait(self) -> None:
         """Wait until something comes."""
@@ -231,16 +236,12 @@ class _Turns:
         self._idle.append(called)
         await called.wait()
 
-    async def take(self) -> _Ride | None:
-        """Wait for the next row; None when there will be none."""
-        while not self.closed:
-            ride = self.pick()
-            if len(self.untried) <= self.few:
-                self.low.set()
-            if ride is not None:
-                return ride
-            await self.wait()
-        return None
+    def take(self) -> _Ride | None:
+        """The next row of a worker, if there is one."""
+        ride = self.pick()
+        if len(self.untried) <= self.few:
+            self.low.set()
+        return ride
 
     def close(self) -> None:
         """There is nothing left to do, or the run stops."""
@@ -408,7 +409,7 @@ class Pool:
             ride = self._turns.pick(untried_first=True)
             if ride is not None:
                 before = ride.trail.asked
-                await self._drive_picked(ride)
+                await self._picked(ride)
                 if ride.trail.asked and not before:
                     asked, left = asked + (not ride.trail.left), left + ride.trail.left
             elif asked <= OTHERS and left < LEFT and self._may_take():
@@ -447,19 +448,24 @@ class Pool:
         """Take rows and write their ``Sent`` ahead in one group commit."""
         rows = await self._next_rows(count)
         self._alive += len(rows)
-        rides = []
-        ahead: list[tuple[_Ride, e.Commit]] = []
+        rides: list[_Ride] = []
+        begun: list[_Ride] = []
+        ahead: list[Transition] = []
         for number, planned in enumerate(rows, 1):
             ride = _ride_of(planned)
             rides.append(ride)
-            self._begin(ride, ahead)
+            if isinstance(planned.state, _UNSENT):
+                command = self._begin(ride)
+                if isinstance(command, e.Commit):
+                    begun.append(ride)
+                    ahead.append(command.transition)
             if not number % AT_A_TIME:
                 await anyio.lowlevel.checkpoint()
-        lost = await self._committer.commit([command.transition for _, command in ahead])
-        for (ride, _), actual in zip(ahead, lost, strict=True):
-            ride.comes = _after_commit(actual)
+        lost = await self._committer.commit(ahead)
+        for ride, actual in zip(begun, lost, strict=True):
+            ride.comes = e.Committed if actual is None else partial(e.Lost, actual)
         await self._write_updates_ahead([ride for ride in rides if ride.update is not None])
-        return [ride for ride in rides if not _is_over(ride)]
+        return [ride for ride in rides if not ride.settled]
 
     async def _next_rows(self, count: int) -> list[Planned]:
         """Take rows; nobody is blamed for the time in which there are none."""
@@ -470,15 +476,13 @@ class Pool:
         self._hungry = False
         return rows
 
-    def _begin(self, ride: _Ride, ahead: list[tuple[_Ride, e.Commit]]) -> None:
-        """Take the first step of a row that is not sent yet; what is to be written is added."""
-        if isinstance(ride.planned.state, New | Rejected):
-            begin = e.Begin(self._clock.now())
-            ride.flight, command = protocol.step(ride.flight, begin, self._policy)
-            if isinstance(command, e.Commit):
-                ahead.append((ride, command))
-            elif isinstance(command, e.Settle):
-                self._settle(ride, command)
+    def _begin(self, ride: _Ride) -> e.Command:
+        """Take the first step of a row that is not sent yet; the row may end with it."""
+        begin = e.Begin(self._clock.now())
+        ride.flight, command = protocol.step(ride.flight, begin, self._policy)
+        if isinstance(command, e.Settle):
+            self._settle(ride, command)
+        return command
 
     async def _write_updates_ahead(self, rides: list[_Ride]) -> None:
         """The same for updates that need not ask Moment before they write."""
@@ -504,21 +508,35 @@ class Pool:
         return updating.foresee(flight.state, flight.version, flight.wanted, self._updates).reads
 
     async def _work(self) -> None:
-        while (ride := await self._turns.take()) is not None:
-            await self._drive_picked(ride)
+        turns = self._turns
+        while not turns.closed:
+            ride = turns.take()
+            if ride is None:
+                await turns.wait()
+            else:
+                await self._picked(ride)
 
-    async def _drive_picked(self, ride: _Ride) -> None:
-        returned = ride.returned
-        self._aside -= returned
+    def _picked(self, ride: _Ride) -> Awaitable[None]:
+        """Drive a row that was picked."""
+        return self._drive_back(ride) if ride.returned else self._drive(ride)
+
+    async def _drive_back(self, ride: _Ride) -> None:
+        self._aside -= 1
         await self._drive(ride)
-        self._turns.driven(returned=returned)
+        self._turns.driven_back()
 
     async def _read_answers(self) -> None:
         """Read what came, a few answers at a time: requests that can leave do so in between."""
         while self._unread or not self._turns.closed:
             for _ in range(min(READ_AT_ONCE, len(self._unread))):
                 ride, unread = self._unread.popleft()
-                await self._read(ride, unread.read())
+                answer = unread.read()
+                self._learn(ride, answer, has_passed=True)
+                event = self._kept(ride, e.Answered(answer, self._clock.now()))
+                if isinstance(answer, a.Created):
+                    await self._drive(ride, event, finishing=True)
+                else:
+                    self._tasks.start_soon(partial(self._drive, ride, event, finishing=True))
             if self._unread:
                 await anyio.lowlevel.checkpoint()
             else:
@@ -526,28 +544,34 @@ class Pool:
                 if not self._turns.closed:
                     await self._came.wait()
 
-    async def _read(self, ride: _Ride, answer: a.Answer) -> None:
-        """Go on with a row whose answer had to be read first."""
-        self._learn(ride, answer, has_passed=True)
-        event = self._kept(ride, e.Answered(answer, self._clock.now()))
-        ride.comes = lambda _: event
-        if isinstance(answer, a.Created):
-            await self._drive(ride, finishing=True)
-        else:
-            self._tasks.start_soon(partial(self._drive, ride, finishing=True))
-
     # One row -------------------------------------------------------------------------------------
 
-    async def _drive(self, ride: _Ride, *, finishing: bool = False) -> None:
+    async def _drive(
+        self, ride: _Ride, event: e.Event | None = None, *, finishing: bool = False
+    ) -> None:
         """Step the row until it settles, waits, or stops the run.
 
-        ``finishing``: a stop does not keep it from its requests.
+        Args:
+            ride: the row.
+            event: what it goes on with, where that is not what it ``comes`` with.
+            finishing: a stop does not keep it from its requests.
         """
         try:
-            if ride.update is None:
-                await self._steps(ride, finishing=finishing)
-            else:
+            if ride.update is not None:
                 await self._update_steps(ride, ride.update, finishing=finishing)
+                return
+            event = event or ride.comes(self._clock.now())
+            while event is not None:
+                ride.flight, command = protocol.step(ride.flight, event, self._policy)
+                if isinstance(command, e.Send):
+                    event, finishing = await self._send(ride, command, finishing=finishing), True
+                elif isinstance(command, e.Commit):
+                    event = await self._commit(ride, command.transition)
+                elif isinstance(command, e.LookUp):
+                    event, finishing = await self._look_up(ride, finishing=finishing), True
+                else:
+                    self._pause_or_end(ride, command)
+                    event = None
         except GateClosed:
             self._leave(ride)
         except ToldToWait as told:
@@ -558,78 +582,76 @@ class Pool:
             self._halt(stopped)
             self._leave(ride)
 
-    async def _steps(self, ride: _Ride, *, finishing: bool) -> None:
-        event = ride.comes(self._clock.now())
-        while True:
-            ride.flight, command = protocol.step(ride.flight, event, self._policy)
-            match command:
-                case e.Commit(transition) if (self._open or ride.trail.asked) and isinstance(
-                    transition.new, Done | Rejected
-                ):
-                    await self._submit_end(ride, transition)
-                    return
-                case e.Commit(transition):
-                    self._judge_refusal(ride)
-                    if isinstance(transition.new, Done):
-                        transition = _with_seen(transition, ride.seen)
-                    [actual] = await self._committer.commit([transition])
-                    event = _after_commit(actual)(self._clock.now())
-                case e.Send() | e.LookUp():
-                    came = await self._ask(ride, command, finishing=finishing)
-                    if came is None:
-                        return
-                    event, finishing = came, True
-                case e.Wait():
-                    self._judge_refusal(ride, command)
-                    self._set_aside(ride, command)
-                    return
-                case e.Settle():
-                    self._settle(ride, command)
-                    return
-                case e.Halt(reason, http_status, detail):
-                    said = detail or f"HTTP {http_status}" * bool(http_status)
-                    self._halt(stop_error(reason, detail=said))
-                    self._leave(ride)
-                    return
-
-    async def _submit_end(self, ride: _Ride, transition: Transition) -> None:
-        """Have the end of an answered row written; ``_durable`` hears of it."""
-        self._open = True  # It was answered sensibly: the others need not wait for the disk.
-        self._judge_refusal(ride)
-        change = _with_seen(transition, ride.seen)
-        await self._committer.submit(change, partial(self._durable, ride))
-        is_last = not (self._valve.in_flight or self._turns.untried or self._unread)
-        if self._rows.ended and is_last:
-            self._committer.hurry()
-
-    async def _ask(
-        self, ride: _Ride, command: e.Send | e.LookUp, *, finishing: bool
-    ) -> e.Answered | e.LookedUp | None:
-        """One exchange of a row that is to be created; None where its answer is read later."""
-        planned = ride.planned
-        if isinstance(command, e.LookUp):
-            look_up = partial(self._api.look_up, planned.reference, planned.payload)
-            found = await self._exchange(ride, look_up, finishing=finishing)
-            return self._kept(ride, e.LookedUp(found, self._clock.now()))
+    async def _send(self, ride: _Ride, command: e.Send, *, finishing: bool) -> e.Answered | None:
+        """One POST of a row; None where its answer is read later."""
+        planned, valve = ride.planned, self._valve
         _check_written_ahead(ride.flight.state, command.generation)
-        ride.key = idempotency_key(planned.reference, command.generation)
-        create = partial(self._api.create, planned.reference, ride.key, planned.payload)
-        created, hint = await self._request(ride, create, finishing=finishing)
-        self._number(ride)
+        ride.key = key = idempotency_key(planned.reference, command.generation)
+        ride.sent_at = await valve.enter(ride.trail, finishing=finishing)
+        try:
+            created, hint = await self._api.create(planned.reference, key, planned.payload)
+        except BaseException:
+            valve.abandon()
+            raise
+        self._answers += 1
+        ride.answer = self._answers
         if isinstance(created, a.Unread):
             if self._may_wait():
-                self._valve.passed(ride.sent_at)
+                valve.passed(ride.sent_at)
                 self._refusals.looks_taken(ride.answer)
+                if not self._unread:  # else it is set already
+                    self._came.set()
                 self._unread.append((ride, created))
-                self._came.set()
                 return None
             created = created.read()
         self._learn(ride, created, hint)
         return self._kept(ride, e.Answered(created, self._clock.now()))
 
+    async def _look_up(self, ride: _Ride, *, finishing: bool) -> e.LookedUp:
+        """One GET of a row that is to be created."""
+        look_up = partial(self._api.look_up, ride.planned.reference, ride.planned.payload)
+        found = await self._exchange(ride, look_up, finishing=finishing)
+        return self._kept(ride, e.LookedUp(found, self._clock.now()))
+
+    async def _commit(self, ride: _Ride, transition: Transition) -> e.Event | None:
+        """Have a change written; None where it ends an answered row: ``_durable`` hears of it."""
+        is_end = isinstance(transition.new, _ENDS) and (self._open or ride.trail.asked)
+        if is_end:
+            self._open = True  # It was answered sensibly: the others need not wait for the disk.
+        self._judge_refusal(ride)
+        if isinstance(transition.new, Done):
+            transition = _with_seen(transition, ride.seen)
+        committer = self._committer
+        if not is_end:
+            [actual] = await committer.commit([transition])
+            return _after_commit(actual)(self._clock.now())
+        if not committer.room:
+            await committer.has_room()
+        committer.submit(transition, self._durable, ride)
+        is_last = not (self._unread or self._turns.untried or self._valve.in_flight)
+        if is_last and self._rows.ended:
+            committer.hurry()
+        return None
+
+    def _pause_or_end(self, ride: _Ride, command: e.Wait | e.Settle | e.Halt) -> None:
+        match command:
+            case e.Wait():
+                self._judge_refusal(ride, command)
+                self._set_aside(ride, command)
+            case e.Settle():
+                self._settle(ride, command)
+            case e.Halt():
+                self._halt_for(ride, command)
+
+    def _halt_for(self, ride: _Ride, halt: e.Halt) -> None:
+        """Stop the run by what a row was told, and leave the row."""
+        said = halt.detail or f"HTTP {halt.http_status}" * bool(halt.http_status)
+        self._halt(stop_error(halt.reason, detail=said))
+        self._leave(ride)
+
     def _kept(self, ride: _Ride, event: CameT) -> CameT:
         """The same, after what it shows and what is unusual in it was noted."""
-        if isinstance(event.answer, a.Created | a.Found):
+        if isinstance(event.answer, _SHOWN):
             ride.seen = event.answer.seen
         if attempt := attempt_of(ride.flight, event):
             self._note(ride, attempt)
@@ -640,10 +662,6 @@ class Pool:
         took = max(0.0, round(self._monotonic() - ride.sent_at, 3))
         self._committer.note(replace(attempt, seconds=took))
 
-    def _number(self, ride: _Ride) -> None:
-        self._answers += 1
-        ride.answer = self._answers
-
     async def _exchange(
         self,
         ride: _Ride,
@@ -651,23 +669,15 @@ class Pool:
         *,
         finishing: bool,
     ) -> AnswerT:
-        """One request, and what everybody learns from its answer."""
-        answer, hint = await self._request(ride, call, finishing=finishing)
+        """One request that is no POST, and what everybody learns from its answer."""
+        ride.sent_at = await self._valve.enter(ride.trail, finishing=finishing)
+        try:
+            answer, hint = await call()
+        except BaseException:
+            self._valve.abandon()
+            raise
         self._learn(ride, answer, hint)
         return answer
-
-    async def _request(
-        self, ride: _Ride, call: Callable[[], Awaitable[T]], *, finishing: bool
-    ) -> T:
-        """One request through the valve, whose place its answer still holds."""
-        ride.sent_at = await self._valve.enter(ride.trail, finishing=finishing)
-        came: T | None = None
-        try:
-            came = await call()
-        finally:
-            if came is None:
-                self._valve.abandon()
-        return came
 
     def _may_wait(self) -> bool:
         """Whether an answer that looks well is read after the next request has left.
@@ -675,8 +685,13 @@ class Pool:
         Not while anything is in trouble: then what the body says counts for the next one. Nor
         where the ledger is behind: who reads would wait for it.
         """
-        is_calm = self._open and self._valve.is_well and not self._turns.closed
-        return is_calm and len(self._unread) < min(self._settings.workers, self._committer.room)
+        unread = len(self._unread)
+        return (
+            self._open
+            and unread < self._committer.room
+            and unread < self._settings.workers
+            and not (self._valve.health.troubled or self._turns.closed)
+        )
 
     def _learn(
         self,
@@ -688,7 +703,7 @@ class Pool:
     ) -> None:
         """What everybody learns from an answer."""
         trail, valve = ride.trail, self._valve
-        if isinstance(answer, a.Created | u.Patched):
+        if self._told and isinstance(answer, _TAKEN):
             self._told.clear()  # others are taken, though their rows are not settled yet
         was_own = trail.own
         # Where rows in trouble of their own are about, few rows in trouble prove nothing.
@@ -698,8 +713,9 @@ class Pool:
             trail, ride.sent_at, answer, hint, rows=rows, few=few, has_passed=has_passed
         ):
             self._halt(stop_error(valve.trouble or "unreachable"))
-        self._own += trail.own - was_own
-        self._own_seen = self._own_seen or trail.own
+        if trail.own:
+            self._own += not was_own
+            self._own_seen = True
 
     # One customer that is kept in step -----------------------------------------------------------
 
@@ -728,7 +744,8 @@ class Pool:
                 case u.Patch():
                     write = partial(api.patch, command, planned.payload, planned.reference)
                     patched = await self._exchange(ride, write, finishing=finishing)
-                    self._number(ride)
+                    self._answers += 1
+                    ride.answer = self._answers
                     self._note_update(ride, "patch", patched)
                     event, finishing = u.PatchAnswered(patched), True
                 case u.Seek():
@@ -742,10 +759,8 @@ class Pool:
                 case u.SettleUpdate():
                     self._settle_update(ride, command)
                     return
-                case e.Halt(reason, http_status, detail):
-                    said = detail or f"HTTP {http_status}" * bool(http_status)
-                    self._halt(stop_error(reason, detail=said))
-                    self._leave(ride)
+                case e.Halt():
+                    self._halt_for(ride, command)
                     return
 
     def _note_update(self, ride: _Ride, what: str, answer: AnyAnswer) -> None:
@@ -833,13 +848,14 @@ class Pool:
         Rows count when they are answered, whenever their commit is durable: else a slow disk would
         make a row of refusals out of every other one.
         """
-        refusal, pending = ride.flight.refusal, ride.flight.pending
         if ride.judged:
             return
+        pending = ride.flight.pending
         if wait is None and isinstance(pending, Done):
             ride.judged = True
             self._refusals.taken(ride.answer)
             return
+        refusal = ride.flight.refusal
         if refusal is None or refusal.says_exists:
             return
         half_proven = wait is not None and wait.cause is e.WaitCause.CONFIRM
@@ -863,21 +879,25 @@ class Pool:
         if ride.settled:
             raise BugFound("a row has two outcomes", safe=IN_LEDGER)
         ride.settled = True
-        asked = ride.trail.asked
-        sends = ride.flight.sends if ride.update is None else ride.update.patches
+        trail, update = ride.trail, ride.update
+        asked = trail.asked
+        sends = ride.flight.sends if update is None else update.patches
         if settle.outcome is not Outcome.UNSETTLED:
             self._progress_at = self._monotonic()
             self._told.clear()
-            self._open = self._open or asked
-            self._any_settled = self._any_settled or asked
-            if settle.outcome is not Outcome.REJECTED and asked and not ride.judged:
-                if ride.update is None:
-                    self._refusals.taken(ride.answer)
-                elif sends:
-                    self._refused_updates.taken(ride.answer)
-        elif not self._open and asked:
+            if asked:
+                self._open = self._any_settled = True
+                if not ride.judged and settle.outcome is not Outcome.REJECTED:
+                    if update is None:
+                        self._refusals.taken(ride.answer)
+                    elif sends:
+                        self._refused_updates.taken(ride.answer)
+        elif asked and not self._open:
             self._unsettled.append(settle)
-        self._end(ride)
+        self._alive -= 1
+        self._own -= trail.own
+        if not self._alive:
+            self._end_if_done()
         self._on_settled(Settled(ride.planned, settle, ride.key, sends, updated))
 
     def _leave(self, ride: _Ride) -> None:
@@ -888,11 +908,6 @@ class Pool:
             Outcome.UNSETTLED, customer_id, http_status, error_code or "run_stopped", message
         )
         self._settle(ride, left)
-
-    def _end(self, ride: _Ride) -> None:
-        self._alive -= 1
-        self._own -= ride.trail.own
-        self._end_if_done()
 
     def _end_if_done(self) -> None:
         if self._open and self._rows.ended and not self._alive:
@@ -912,29 +927,13 @@ def _after_update(actual: UpdateState | None) -> u.UpdateEvent:
 
 
 def _ride_of(planned: Planned) -> _Ride:
-    flight = protocol.Flight(
-        planned.reference, planned.fingerprint, planned.state, fields=planned.fields
-    )
-    trail = Trail(planned.position, left=_was_left(planned))
-    return _Ride(planned, flight, trail, update=_update_of(planned))
-
-
-def _update_of(planned: Planned) -> UpdateFlight | None:
+    reference, fingerprint, state = planned.reference, planned.fingerprint, planned.state
+    flight = protocol.Flight(reference, fingerprint, state, fields=planned.fields)
     if planned.update is None:
-        return None
-    fields = planned.fields or ()
-    return UpdateFlight(planned.reference, planned.fingerprint, fields, planned.update)
-
-
-def _was_left(planned: Planned) -> bool:
-    """Whether it was sent in an earlier run that could not settle it."""
-    return planned.update is None and isinstance(planned.state, Sent)
-
-
-def _is_over(ride: _Ride) -> bool:
-    if ride.update is not None:
-        return ride.update.phase is UpdatePhase.OVER
-    return ride.flight.phase is protocol.Phase.OVER
+        # What was sent in an earlier run is left: that run could not settle it.
+        return _Ride(planned, flight, Trail(planned.position, isinstance(state, Sent)))
+    update = UpdateFlight(reference, fingerprint, planned.fields or (), planned.update)
+    return _Ride(planned, flight, Trail(planned.position), update=update)
 
 
 def _check_written_ahead(held: State, generation: int) -> None:

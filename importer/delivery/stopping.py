@@ -282,14 +282,17 @@ class Refusals:
         self._streak = 0
         self._taken = 0
         """The last answer that took a row."""
-        self._last: deque[str] = deque(maxlen=WINDOW)
+        self._decided = 0
+        """Rows that Moment decided on."""
+        self._last: deque[tuple[int, str]] = deque()
+        """Of the last of them those that were refused: which of all it was, and the words."""
         self._counts: Counter[str] = Counter()
 
     def taken(self, answer: int) -> None:
         """A row was taken, by the answer of this number; 0 where none of ours took it."""
+        self._decided += 1
         if not answer or answer > self._taken:
             self.looks_taken(answer)
-        self._add("")
 
     def looks_taken(self, answer: int) -> None:
         """The answer of this number takes a row, as far as its status tells."""
@@ -305,18 +308,16 @@ class Refusals:
         if answer > self._taken:
             self._streak = self._streak + 1 if words == self._words else 1
             self._words = words
-        self._add(words)
-        alike = self._counts[words] >= SHARE * WINDOW
-        return words if alike or self._streak >= IN_SUCCESSION else ""
-
-    def _add(self, words: str) -> None:
-        if len(self._last) == WINDOW:
-            oldest = self._last[0]
+        self._decided += 1
+        self._last.append((self._decided, words))
+        self._counts[words] += 1
+        while self._last[0][0] <= self._decided - WINDOW:
+            _, oldest = self._last.popleft()
             self._counts[oldest] -= 1
             if not self._counts[oldest]:
                 del self._counts[oldest]
-        self._last.append(words)
-        self._counts[words] += 1
+        alike = self._counts[words] >= SHARE * WINDOW
+        return words if alike or self._streak >= IN_SUCCESSION else ""
 
 
 def one_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -37,9 +37,9 @@ class Origin(StrEnum):
 class New:
     """Nothing is known of the row."""
 
-    kind: ClassVar = "new"
+    kind: ClassVar[str] = "new"
     """The state's name as stored in the ledger."""
-    generation: ClassVar = -1
+    generation: ClassVar[int] = -1
     """Before the first, so that a compare-and-set can name it."""
 
 
@@ -47,7 +47,7 @@ class New:
 class Sent:
     """A request of this generation may have left. Write-once per generation."""
 
-    kind: ClassVar = "sent"
+    kind: ClassVar[str] = "sent"
     generation: int
     fingerprint: bytes
     first_sent_at: float
@@ -57,7 +57,7 @@ class Sent:
 class Done:
     """The customer is in Moment under this id. Final."""
 
-    kind: ClassVar = "done"
+    kind: ClassVar[str] = "done"
     generation: int
     fingerprint: bytes
     """The version of the row that this customer stands for."""
@@ -71,7 +71,7 @@ class Done:
 class Rejected:
     """Moment refused this version of the row."""
 
-    kind: ClassVar = "rejected"
+    kind: ClassVar[str] = "rejected"
     generation: int
     fingerprint: bytes
     http_status: int
@@ -89,7 +89,7 @@ def kind(state: State) -> str:
 
 
 def generation(state: State) -> int:
-    """The state's generation; -1 for ``New``, so that a compare-and-set can name it."""
+    """The state's generation; -1 for ``New``."""
     return state.generation
 
 

@@ -18,7 +18,7 @@ import re
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from importer.source.records import Malformed, odd_quote, padded_cells, spaced_quote
+from importer.source.records import Malformed, has_odd_quote, has_spaced_quote, padded_cells
 from importer.source.source_options import MAX_FIELD, MAX_RECORD, MAX_RECORD_LINES, numbered_column
 from importer.source.text.encodings import UTF8
 from importer.values import record
@@ -208,8 +208,6 @@ class Framer:
             surplus: empty cells that a record may have beyond the header.
         """
         self._delimiter = delimiter
-        self._spaced = spaced_quote(delimiter)
-        self._odd = odd_quote(delimiter)
         self._width = len(columns)
         self._surplus = surplus
         self._broken = Breakage(delimiter, columns, encoding)
@@ -223,8 +221,9 @@ class Framer:
             first_line: the physical line of its first byte.
             final: nothing follows, so an open quote is an error and not a reason to wait.
         """
-        work = _Work(block, first_line, spaced=self._spaced.search(block) is not None)
-        work.odd = b'"' in block and self._odd.search("".join(work.lines)) is not None
+        spaced = has_spaced_quote(block, self._delimiter)
+        work = _Work(block, first_line, spaced=spaced)
+        work.odd = b'"' in block and has_odd_quote("".join(work.lines), self._delimiter)
         at = 0
         while at < len(work.lines):
             after = self._stretch(work, at, final=final)
@@ -288,7 +287,8 @@ class Framer:
 
     def _without_blanks(self, line: str, cells: list[str]) -> list[str]:
         """A record without the blanks about its quotes, of which csv knows only spaces."""
-        padded = padded_cells(line, self._delimiter) if self._odd.search(line) else None
+        is_odd = has_odd_quote(line, self._delimiter)
+        padded = padded_cells(line, self._delimiter) if is_odd else None
         return cells if padded is None else padded
 
     def _refused(self, work: _Work, feed: _Feed, kind: str) -> None:
