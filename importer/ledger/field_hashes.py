@@ -29,14 +29,18 @@ WIDTH = 8
 """Bytes of each field. 64 bits miss a change once in 2**64. Equal values of two customers look
 different, but who has the ledger has its salt, and can test guesses (docs/privacy.md)."""
 _PLAIN = FIELDS[:-1]
-_BEGINS = tuple((name, name.encode() + b"\0") for name in _PLAIN)
-_CODES = {name: number for number, name in enumerate(_PLAIN, start=1)}
 _NAMES = dict(enumerate(_PLAIN, start=1))
+_CODES = {name: b"%c" % code for code, name in _NAMES.items()}
 _NAMED = 0
 REMEMBERED = 4096
 """Payloads whose hashes are known until their answers come."""
-_Values = tuple[list[Any], dict[str, Any]]
-_EXACT = frozenset({str, int, bool, type(None)})
+_FIRST = tuple(name for name in sorted(_PLAIN) if name < METADATA)
+_LAST = tuple(name for name in sorted(_PLAIN) if name > METADATA)
+_Values = tuple[list[str], list[Any]]
+"""(keys of metadata, values of all fields), ordered by the fields' names."""
+_TEXTS = frozenset({str, int, type(None)})
+"""Types of a payload's values, whose digits or characters are what is hashed."""
+_EXACT = _TEXTS | {bool}
 """Types whose values are equal only if they are the same to the last bit."""
 
 
@@ -47,26 +51,7 @@ def hashes_of(reference: str, document: Mapping[str, Any], salt: bytes) -> Hashe
     field that is absent, null or empty has none. A whole number is its decimal digits; anything
     else that is no text (a truth, a float, a list) is its JSON, marked, so that it equals no text.
     """
-    # Written out, as it is done for each row: the field's name goes before its value.
-    own = blake2b(b"%b\0" % _bytes(reference), digest_size=WIDTH, key=salt)
-    fields = [(name, begins, document.get(name)) for name, begins in _BEGINS]
-    metadata = document.get("metadata")
-    if isinstance(metadata, dict):
-        fields += [(*_of_metadata(key), value) for key, value in metadata.items()]
-    found = []
-    for name, begins, value in fields:
-        if (said := _said(value)) is not None:
-            hashed = own.copy()
-            hashed.update(begins + said)
-            found.append((name, hashed.digest()))
-    found.sort()  # as ``states.hashes``: no name comes twice
-    return tuple(found)
-
-
-@lru_cache(maxsize=256)
-def _of_metadata(key: str) -> tuple[str, bytes]:
-    name = METADATA + key
-    return name, b"%b\0" % _bytes(name)
+    return _hashed(reference, _values(document), salt)
 
 
 class FieldHasher:
@@ -85,7 +70,7 @@ class FieldHasher:
         known = self._last.pop(reference, None)
         if known is not None and _is_same(known[0], values):
             return known[1]
-        found = hashes_of(reference, document, self._salt)
+        found = _hashed(reference, values, self._salt)
         if len(self._last) >= REMEMBERED:
             self._last.clear()
         self._last[reference] = values, found
@@ -94,31 +79,57 @@ class FieldHasher:
 
 def _values(document: Mapping[str, Any]) -> _Values:
     """What the hashes are made of."""
-    metadata = document.get("metadata")
-    return [*map(document.get, _PLAIN)], metadata if isinstance(metadata, dict) else {}
+    get, metadata = document.get, document.get("metadata")
+    if not isinstance(metadata, dict):
+        metadata = {}
+    keys = sorted(metadata)
+    return keys, [*map(get, _FIRST), *map(metadata.get, keys), *map(get, _LAST)]
 
 
 def _is_same(one: _Values, other: _Values) -> bool:
     """Whether the hashes are the same for certain."""
     if one != other:
         return False
-    # With their types, because ``True == 1``, each by its own; equal lists may have unequal ones.
-    (plain, metadata), types = other, [*map(type, one[0]), *map(type, one[1].values())]
-    return (
-        _EXACT.issuperset(types)
-        and types == [*map(type, plain), *map(type, metadata.values())]
-        and [*one[1]] == [*metadata]
-    )
+    # With their types, because ``True == 1``; equal lists may have unequal ones.
+    types = [*map(type, one[1])]
+    return types == [*map(type, other[1])] and _EXACT.issuperset(types)
 
 
-def _said(value: Any) -> bytes | None:
+def _hashed(reference: str, values: _Values, salt: bytes) -> Hashes:
+    keys, held = values
+    own = _keyed(salt).copy()
+    own.update(b"%b\0" % _bytes(reference))
+    plain = _TEXTS.issuperset(map(type, held))
+    found = []
+    # Written out, as it is done for each row; ``map`` would take longer for so few.
+    for (name, begins), value in zip(_fields(*keys), held):  # noqa: B905 - checking it costs as much as a field
+        if not value and (value is None or value == ""):
+            continue
+        text = f"{begins}t{value}" if plain else begins + _said(value)
+        hashed = own.copy()
+        hashed.update(text.encode("utf-8", "surrogatepass"))
+        found.append((name, hashed.digest()))
+    return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _fields(*keys: str) -> tuple[tuple[str, str], ...]:
+    """The fields of a customer with these keys in its metadata; those of one file are alike."""
+    names = (*_FIRST, *(METADATA + key for key in keys), *_LAST)
+    return tuple((name, name + "\0") for name in names)
+
+
+@lru_cache(maxsize=8)
+def _keyed(salt: bytes) -> blake2b:
+    return blake2b(digest_size=WIDTH, key=salt)
+
+
+def _said(value: Any) -> str:
     if isinstance(value, str):
-        return b"t" + _bytes(value) if value else None
-    if value is None:
-        return None
+        return f"t{value}"
     if isinstance(value, int) and not isinstance(value, bool):
-        return b"t%d" % value
-    return b"j" + _bytes(_as_json(value))
+        return f"t{value:d}"
+    return f"j{_as_json(value)}"
 
 
 def _as_json(value: Any) -> str:
@@ -135,19 +146,16 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-@lru_cache(maxsize=REMEMBERED)
 def packed(pairs: Hashes) -> bytes:
-    """The pairs as bytes, in their order; asked as a row is sent, and again as it is done."""
-    parts = []
-    for name, value in pairs:
-        code = _CODES.get(name)
-        if code is None:
-            text = _bytes(name)
-            parts.append(b"%c%b%b" % (_NAMED, len(text).to_bytes(2, "big"), text))
-        else:
-            parts.append(b"%c" % code)
-        parts.append(value)
-    return b"".join(parts)
+    """The pairs as bytes, in their order."""
+    return b"".join([_beginning(name) + value for name, value in pairs])
+
+
+@lru_cache(maxsize=256)
+def _beginning(name: str) -> bytes:
+    """What stands before the hash of a field; the inverse is in ``unpacked``."""
+    text = _bytes(name)
+    return _CODES.get(name) or b"%c%b%b" % (_NAMED, len(text).to_bytes(2, "big"), text)
 
 
 def unpacked(text: bytes) -> Hashes:

@@ -83,7 +83,9 @@ class Valve:
     ) -> None:
         self.patience = patience
         """Seconds; see ``PATIENCE``. This is the one place where a run keeps it."""
-        self.health = h.Health()
+        self.health = h.WELL
+        self._well_at = 0.0
+        """When Moment last answered sensibly, or the run began."""
         self._settings = health or h.HealthSettings()
         self.gate = Gate(settings or PaceSettings(), now=now, shared=shared)
         """What paces; requests enter by the valve."""
@@ -128,13 +130,22 @@ class Valve:
 
     def start(self) -> None:
         """The run begins now."""
-        self.health = h.start(self._now())
+        self.health, self._well_at = h.WELL, self._now()
 
     def close(self) -> None:
         """Let nobody in any more but those who finish what they began; the others hear of it."""
         self._closed = True
         self.gate.close()
         self._tell()
+
+    def enter_now(self, trail: Trail) -> float | None:
+        """``enter`` where nobody waits and nothing holds; None where it is to be awaited."""
+        if self._closed or self.health is not h.WELL:
+            return None
+        sent_at = self.gate.enter_now()
+        if sent_at is not None:
+            trail.asked = True
+        return sent_at
 
     async def enter(self, trail: Trail, *, finishing: bool = False) -> float:
         """Wait for the turn of one request; returns its send time (monotonic seconds).
@@ -199,7 +210,7 @@ class Valve:
 
         ``leave`` follows once its answer is read.
         """
-        self.gate.leave(Kind.OK, sent_at)
+        self.gate.passed(sent_at)
 
     def abandon(self) -> None:
         """Give the place back without an answer, for a request that was cancelled."""
@@ -225,8 +236,12 @@ class Valve:
         Returns:
             Whether the run must stop, because row after row is turned away.
         """
-        now, held = self._now(), self.health.out
         what = said(answer)
+        if what is h.Said.SENSE and has_passed and self.health is h.WELL:
+            # Nearly all of them: the gate has heard, and there is no trouble that could end.
+            trail.throttled, self.heard, self._well_at = 0, True, self._now()
+            return False
+        now, held = self._now(), self.health.out
         own = self._is_its_own(trail, what, now, few=few)
         if what is h.Said.FAULT:
             trail.hung += now - sent_at
@@ -234,16 +249,14 @@ class Valve:
             self.heard = True
             # An answer that is read late is older than the trouble that was heard of since it came.
             if not (has_passed and self.health.troubled):
-                self.health = h.answered(now)
+                self.health, self._well_at = h.WELL, now
                 self._away.clear()
         elif own or what in {h.Said.THROTTLED, h.Said.ABSENT}:
             self.health = h.no_news(self.health)
         else:
             is_blocked = what is h.Said.BLOCKED
             if is_blocked:
-                self._turned_away = _reason(answer)
-                if len(self._away) < self._settings.outage_after:
-                    self._away.add(trail.row)
+                self._note_away(trail, answer)
             self.health = h.troubled(
                 self.health, self._settings, now, trail.row, blocked=is_blocked, rows=rows
             )
@@ -256,6 +269,11 @@ class Valve:
             self._tell()
         return h.gives_up(self.health, self._settings)
 
+    def _note_away(self, trail: Trail, answer: AnyAnswer) -> None:
+        self._turned_away = _reason(answer)
+        if len(self._away) < self._settings.outage_after:
+            self._away.add(trail.row)
+
     def _is_its_own(self, trail: Trail, what: h.Said, now: float, *, few: bool) -> bool:
         """Whether the trouble is the row's alone; what else it was told is remembered.
 
@@ -263,7 +281,7 @@ class Valve:
         told 429 where nothing else is asked for: that is the row's, too.
         """
         if what is h.Said.THROTTLED:
-            own = trail.throttled > 0 or h.is_its_own(self.health, trail.throttled_at)
+            own = trail.throttled > 0 or h.is_its_own(self._well_at, trail.throttled_at)
             own = own or (trail.left and few)
             trail.throttled_at = now
             trail.throttled += own
@@ -272,7 +290,7 @@ class Valve:
         if what not in {h.Said.FAULT, h.Said.BLOCKED}:
             return False
         again = what is h.Said.BLOCKED and trail.left and self.heard
-        trail.own = trail.own or again or h.is_its_own(self.health, trail.failed_at)
+        trail.own = trail.own or again or h.is_its_own(self._well_at, trail.failed_at)
         trail.failed_at = now
         return trail.own
 
