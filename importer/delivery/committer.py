@@ -141,11 +141,12 @@ class Committer:
         if transition.new.generation < transition.expected.generation:
             raise _goes_back()
         self.room -= 1
-        if not self._queue:  # else it is set already
+        queue = self._queue
+        if not queue:  # else it is set already
             self._work.set()
         self._transitions.append(transition)
-        self._queue.append((0, then, whose))
-        if len(self._queue) >= ENOUGH:
+        queue.append((0, then, whose))
+        if len(queue) >= ENOUGH:
             self._hurry.set()
 
     def _ask(

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.delivery.committer import Committer
     from importer.delivery.pacing.server_hints import RateLimitHint
-    from importer.delivery.protocol.states import Attempt, Hashes, UpdateState, UpdateTransition
+    from importer.delivery.protocol.states import Attempt, UpdateState, UpdateTransition
 
 AnswerT = TypeVar("AnswerT", bound=AnyAnswer)
 CameT = TypeVar("CameT", e.Answered, e.LookedUp)
@@ -97,7 +97,6 @@ _ANY, _NONE = 1 << 30, -1
 # A union in place of a tuple would be made anew with each call.
 _UNSENT = (New, Rejected)
 _ENDS = (Done, Rejected)
-_SHOWN = (a.Created, a.Found)
 _TAKEN = (a.Created, u.Patched)
 
 
@@ -168,8 +167,6 @@ class _Ride:
     """Where the row's customer is settled and is to be kept in step."""
     after_update: u.UpdateEvent | None = None
     """What an update goes on with that was written ahead."""
-    seen: Hashes = ()
-    """What Moment showed of the customer that was created or found."""
 
     @property
     def note(self) -> tuple[int, str, str]:
@@ -629,15 +626,14 @@ class Pool:
             self._open = True  # It was answered sensibly: the others need not wait for the disk.
         if not isinstance(new, Done):
             self._judge_refusal(ride)
-        else:
-            transition = _with_seen(transition, ride.seen)
-            if not ride.judged:
-                ride.judged = True
-                self._refusals.taken(ride.answer)
+        elif not ride.judged:
+            ride.judged = True
+            self._refusals.taken(ride.answer)
         committer = self._committer
         if not is_end:
             [actual] = await committer.commit([transition])
-            return _after_commit(actual)(self._clock.now())
+            now = self._clock.now()
+            return e.Committed(now) if actual is None else e.Lost(actual, now)
         if not committer.room:
             await committer.has_room()
         committer.submit(transition, self._durable, ride)
@@ -663,9 +659,7 @@ class Pool:
         self._leave(ride)
 
     def _kept(self, ride: _Ride, event: CameT) -> CameT:
-        """The same, after what it shows and what is unusual in it was noted."""
-        if isinstance(event.answer, _SHOWN):
-            ride.seen = event.answer.seen
+        """The same, after what is unusual in it was noted."""
         if attempt := attempt_of(ride.flight, event):
             self._note(ride, attempt)
         return event
@@ -884,26 +878,31 @@ class Pool:
         if ride.settled:
             raise BugFound("a row has two outcomes", safe=IN_LEDGER)
         ride.settled = True
-        trail, update = ride.trail, ride.update
-        asked = trail.asked
+        asked, update = ride.trail.asked, ride.update
         sends = ride.flight.sends if update is None else update.patches
         if settle.outcome is not Outcome.UNSETTLED:
             self._progress_at = self._monotonic()
-            self._told.clear()
+            if self._told:
+                self._told.clear()
             if asked:
                 self._open = self._any_settled = True
                 if not ride.judged and settle.outcome is not Outcome.REJECTED:
-                    if update is None:
-                        self._refusals.taken(ride.answer)
-                    elif sends:
-                        self._refused_updates.taken(ride.answer)
+                    self._count_taken(ride)
         elif asked and not self._open:
             self._unsettled.append(settle)
-        self._alive -= 1
-        self._own -= trail.own
-        if not self._alive:
+        if ride.trail.own:
+            self._own -= 1
+        self._alive = alive = self._alive - 1
+        if not alive:
             self._end_if_done()
         self._on_settled(Settled(ride.planned, settle, ride.key, sends, updated))
+
+    def _count_taken(self, ride: _Ride) -> None:
+        """Count a row whose customer is as it should be, though no answer of ours was judged."""
+        if ride.update is None:
+            self._refusals.taken(ride.answer)
+        elif ride.update.patches:
+            self._refused_updates.taken(ride.answer)
 
     def _leave(self, ride: _Ride) -> None:
         """Report a row that the run leaves unsettled, with its latest trouble."""
@@ -917,14 +916,6 @@ class Pool:
     def _end_if_done(self) -> None:
         if self._open and self._rows.ended and not self._alive:
             self._close()
-
-
-def _with_seen(one: Transition, seen: Hashes) -> Transition:
-    return Transition(one.reference, one.expected, one.new, one.http_status, one.fields, seen)
-
-
-def _after_commit(actual: State | None) -> Callable[[float], e.Event]:
-    return e.Committed if actual is None else partial(e.Lost, actual)
 
 
 def _after_update(actual: UpdateState | None) -> u.UpdateEvent:
