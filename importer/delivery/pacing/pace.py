@@ -157,11 +157,10 @@ def adapt(pace: Pace, sample: Sample) -> Pace:
 
 def answered(pace: Pace, at: float, latency: float, in_flight: int, *, good: bool = True) -> Pace:
     """``adapt`` for an answer that was no 429, and said nothing of rates and waits."""
-    flight = flights.answered(
-        pace.flight, at, latency, in_flight, good=good, ceiling=pace.max_in_flight
-    )
-    rate = rates.passed(pace.rate, at, at - latency)
-    return new(Pace, (flight, rate, in_flight, *pace[3:]))
+    flight, rate, _, *rest = pace
+    most, sent = pace.max_in_flight, at - latency
+    flight = flights.answered(flight, at, latency, in_flight, good=good, ceiling=most)
+    return new(Pace, (flight, rates.passed(rate, at, sent), in_flight, *rest))
 
 
 def _held(pace: Pace, sample: Sample) -> Pace:

@@ -216,7 +216,7 @@ class Valve:
         """Give the place back without an answer, for a request that was cancelled."""
         self.gate.abandon()
 
-    def leave(
+    def leave(  # noqa: C901 - one answer, step by step
         self,
         trail: Trail,
         sent_at: float,
@@ -237,9 +237,11 @@ class Valve:
             Whether the run must stop, because row after row is turned away.
         """
         what = said(answer)
-        if what is h.Said.SENSE and has_passed and self.health is h.WELL:
-            # Nearly all of them: the gate has heard, and there is no trouble that could end.
+        if what is h.Said.SENSE and self.health is h.WELL and (has_passed or hint is None):
+            # Nearly all of them: there is no trouble that could end.
             trail.throttled, self.heard, self._well_at = 0, True, self._now()
+            if not has_passed:
+                self.gate.passed(sent_at)
             return False
         now, held = self._now(), self.health.out
         own = self._is_its_own(trail, what, now, few=few)
@@ -256,7 +258,9 @@ class Valve:
         else:
             is_blocked = what is h.Said.BLOCKED
             if is_blocked:
-                self._note_away(trail, answer)
+                self._turned_away = _reason(answer)
+                if len(self._away) < self._settings.outage_after:
+                    self._away.add(trail.row)
             self.health = h.troubled(
                 self.health, self._settings, now, trail.row, blocked=is_blocked, rows=rows
             )
@@ -268,11 +272,6 @@ class Valve:
         if held:
             self._tell()
         return h.gives_up(self.health, self._settings)
-
-    def _note_away(self, trail: Trail, answer: AnyAnswer) -> None:
-        self._turned_away = _reason(answer)
-        if len(self._away) < self._settings.outage_after:
-            self._away.add(trail.row)
 
     def _is_its_own(self, trail: Trail, what: h.Said, now: float, *, few: bool) -> bool:
         """Whether the trouble is the row's alone; what else it was told is remembered.
