@@ -48,11 +48,15 @@ def json_object(body: bytes | None) -> dict[str, Any] | None:
     if not body:
         return None
     try:
-        text = body.decode().removeprefix("\ufeff").strip(_SPACE)
-        value, end = _DECODER.raw_decode(text)
-    except (ValueError, RecursionError):
+        text = body.decode()
+        if text[0] != "{":
+            text = text.removeprefix("\ufeff").lstrip(_SPACE)
+        value, end = _scan(text, 0)
+    except (ValueError, RecursionError, StopIteration):
         return None
-    return value if isinstance(value, dict) and end == len(text) else None
+    if end != len(text) and text[end:].strip(_SPACE):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -66,8 +70,10 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
+_DECODER: Any = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
 """Made once: ``json.loads`` makes one for each call."""
+_scan = _DECODER.scan_once
+"""(text, where to begin) -> (value, where it ends); raises StopIteration where none begins."""
 _SPACE = " \t\n\r"
 """RFC 8259 section 2."""
 
@@ -75,13 +81,10 @@ _SPACE = " \t\n\r"
 def customer_id(customer: Mapping[str, Any], reference: str, *, echo_check: bool) -> str | None:
     """The id of a well-formed customer whose ``external_reference`` is ours, else None."""
     found = customer.get("id")
-    if not isinstance(found, str) or not CUSTOMER_ID.fullmatch(found):
-        if echo_check:
-            return None
-        return str(found) if found is not None else None
-    if echo_check and customer.get("external_reference") != reference:
-        return None
-    return found
+    if not echo_check:
+        return None if found is None else str(found)
+    is_ours = customer.get("external_reference") == reference
+    return found if is_ours and isinstance(found, str) and CUSTOMER_ID.fullmatch(found) else None
 
 
 def differences(payload: Mapping[str, Any], customer: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import lru_cache, partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -24,7 +25,7 @@ import httpx
 from importer.base_url import is_loopback
 from importer.delivery.http import answer_reading as reading
 from importer.delivery.http.connecting import explain
-from importer.delivery.http.network import Answer, Head, head_of, line_of, origin_of
+from importer.delivery.http.network import Answer, head_of, line_of, origin_of
 from importer.delivery.pacing.server_hints import epoch, retry_after, speaks_of_rate
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.protocol import answers as a
@@ -82,7 +83,9 @@ _STORED = frozenset({b"age", b"idempotent-replayed"})
 DATES = 8
 """Answers whose ``Date`` is read."""
 _AnswerT = TypeVar("_AnswerT")
-_Headers = Sequence[tuple[bytes, bytes]]
+_Header = tuple[bytes, bytes]
+_Headers = Sequence[_Header]
+_name_of: Callable[[_Header], bytes] = itemgetter(0)
 
 
 @value
@@ -119,6 +122,8 @@ class _Reply(NamedTuple):
     failure: a.NotSent | a.Unknown | a.RunWrong | None = None
     hint: RateLimitHint | None = None
     headers: _Headers = ()
+    looks_well: bool = False
+    """Status and headers say that this is a fresh success, and nothing of any limit."""
 
     @property
     def request_id(self) -> str:
@@ -128,17 +133,6 @@ class _Reply(NamedTuple):
             if text := _NOT_OF_AN_ID.sub("", found.get(name, b"").decode("latin-1")):
                 return text[:MOST_OF_AN_ID]
         return ""
-
-    @property
-    def looks_well(self) -> bool:
-        """Whether status and headers say that this is a fresh success, and nothing of any limit."""
-        is_plain = self.hint is None and self.retry_after is None and not self.replayed
-        return is_plain and self.status in _WELL and self.body is not None
-
-    @property
-    def has_left(self) -> bool:
-        """Whether the request may have reached anyone."""
-        return not isinstance(self.failure, a.NotSent | a.RunWrong)
 
 
 class MomentClient:
@@ -172,7 +166,6 @@ class MomentClient:
             "pool": self._timeouts.pool,
         }
         self._origin = origin_of(self._create_url)
-        self._heads: dict[str, bytes] = {}
         # As bytes, and whole: httpx then has nothing to encode, look up or add for each request.
         self._headers = (
             (b"Host", self._create_url.netloc),
@@ -182,23 +175,36 @@ class MomentClient:
             (b"User-Agent", user_agent.encode("ascii")),
         )
         self._post_headers = (*self._headers, (b"Content-Type", b"application/json"))
+        self._post_head = b""
         self._reached = False
         """Something has answered, so that the base URL is right and the network is there."""
         self._failed_connects = 0
         self._known = False
         """The API itself has answered, to the point."""
-        self.posts = 0
-        """POSTs that left, answered or not."""
-        self.gets = 0
-        """Look-ups that left, answered or not."""
-        self.patches = 0
-        """PATCHes that left, answered or not."""
         self.answers: Counter[tuple[str, int]] = Counter()
-        """Of those, by (method, HTTP status); status 0 is that of no answer."""
+        """Requests that left by (method, HTTP status); status 0 is that of no answer."""
         self.clock_ahead: float | None = None
         """Seconds that our clock is ahead of the server's ``Date``; None while none was seen."""
         self._dates = DATES
         self._hashes = hashes
+
+    @property
+    def posts(self) -> int:
+        """POSTs that left, answered or not."""
+        return self._left("post")
+
+    @property
+    def gets(self) -> int:
+        """Look-ups that left, answered or not."""
+        return self._left("get")
+
+    @property
+    def patches(self) -> int:
+        """PATCHes that left, answered or not."""
+        return self._left("patch")
+
+    def _left(self, method: str) -> int:
+        return sum(number for (name, _), number in self.answers.items() if name == method)
 
     async def create(
         self, reference: str, key: str, payload: str
@@ -214,23 +220,24 @@ class MomentClient:
             The answer, and what its headers say of a rate limit; the answer unread where nothing
             but its body can say anything else than that all is well.
         """
-        own = ((b"Idempotency-Key", key.encode("ascii")),)
-        reply = await self._exchange("POST", self._create_url, own, payload.encode())
-        read = partial(self._judged, reply, reference, payload)
-        return (a.Unread(read) if reply.looks_well else read()), reply.hint
+        own = (b"Idempotency-Key", key.encode("ascii"))
+        reply = await self._exchange("post", self._create_url, own, payload.encode())
+        if reply.looks_well:
+            return a.Unread(partial(self._judged, reply, reference, payload)), None
+        return self._judged(reply, reference, payload), reply.hint
 
     async def look_up(
         self, reference: str, payload: str
     ) -> tuple[a.LookUpAnswer, RateLimitHint | None]:
         """GET the customer with this reference, and compare it with the row's payload."""
-        reply = await self._exchange("GET", httpx.URL(f"{self._create_url}/{reference}"))
+        reply = await self._exchange("get", httpx.URL(f"{self._create_url}/{reference}"))
         return self._told(reply, self._judge_look_up(reply, reference, payload)), reply.hint
 
     async def read(
         self, customer_id: str, reference: str
     ) -> tuple[u.ReadAnswer, RateLimitHint | None]:
         """GET one customer by its id, to see what Moment holds; it must be ours by reference."""
-        reply = await self._exchange("GET", self._url_of(customer_id))
+        reply = await self._exchange("get", self._url_of(customer_id))
         return self._told(reply, self._judge_read(reply, customer_id, reference)), reply.hint
 
     async def patch(
@@ -249,8 +256,8 @@ class MomentClient:
             The answer, and what its headers say of a rate limit.
         """
         body = patch_body(patch, json.loads(payload))
-        own = ((b"If-Match", patch.etag.encode("latin-1")),) if patch.etag else ()
-        reply = await self._exchange("PATCH", self._url_of(patch.customer_id), own, body)
+        own = (b"If-Match", patch.etag.encode("latin-1")) if patch.etag else None
+        reply = await self._exchange("patch", self._url_of(patch.customer_id), own, body)
         answer = self._judge_patch(reply, patch.customer_id, reference, payload)
         return self._told(reply, answer), reply.hint
 
@@ -260,24 +267,27 @@ class MomentClient:
     # What the answers mean ------------------------------------------------------------------------
 
     def _judged(self, reply: _Reply, reference: str, payload: str) -> a.Answer:
-        return self._told(reply, self._judge(reply, reference, payload))
-
-    def _judge(self, reply: _Reply, reference: str, payload: str) -> a.Answer:
         if reply.failure is not None:
             return reply.failure
-        status, replayed = reply.status, reply.replayed
-        found = reading.json_object(reply.body)
-        if 200 <= status < 300:  # noqa: PLR2004 - the 2xx class, RFC 9110 section 15.3
+        status, found = reply.status, reading.json_object(reply.body)
+        answer: a.Answer
+        if not 200 <= status < 300:  # noqa: PLR2004 - the 2xx class, RFC 9110 section 15.3
+            answer = self._judge_problem(reply, found, payload)
+        elif found is None and self._echo_check:
+            answer = a.Unbelievable(status, reply.body_error or "answer_not_json")
+        else:
             customer = found or {}
-            if found is None and self._echo_check:
-                return a.Unbelievable(status, reply.body_error or "answer_not_json")
             customer_id = reading.customer_id(customer, reference, echo_check=self._echo_check)
             if customer_id is None:
-                return a.Unbelievable(status, "not_our_customer")
-            differs = reading.differences(json.loads(payload), customer) if replayed else ()
-            seen = self._hashes(reference, customer) if self._hashes else ()
-            return a.Created(customer_id, status, replayed, differs, seen)
-        return self._judge_problem(reply, found, payload)
+                answer = a.Unbelievable(status, "not_our_customer")
+            else:
+                seen = self._hashes(reference, customer) if self._hashes else ()
+                if not reply.replayed:
+                    self._known = True
+                    return a.Created(customer_id, status, seen=seen)
+                differs = reading.differences(json.loads(payload), customer)
+                answer = a.Created(customer_id, status, reply.replayed, differs, seen)
+        return self._told(reply, answer)
 
     def _judge_problem(
         self, reply: _Reply, problem: dict[str, Any] | None, payload: str
@@ -420,55 +430,54 @@ class MomentClient:
     # One exchange ---------------------------------------------------------------------------------
 
     async def _exchange(
-        self, method: str, url: httpx.URL, own: _Headers = (), body: bytes | None = None
+        self, method: str, url: httpx.URL, own: _Header | None = None, body: bytes | None = None
     ) -> _Reply:
-        """Send one request; ``own`` are the headers that only this one has."""
-        reply = None
+        """Send one request; ``own`` is the header that only this one has."""
+        status: int | None = 0
         try:
-            reply = self._read(await self._send(method, url, own, body))
+            # Our own network takes requests as bytes; any other one httpx's objects.
+            direct: Direct | None = getattr(self._transport, "exchange", None)
+            if direct is None:
+                answer = await self._over_httpx(method, url, own, body)
+            else:
+                data = self._as_bytes(method, url, own, body)
+                answer = await direct(self._origin, data, self._seconds)
+            reply = self._read(answer)
+            status = reply.status
         except _NEVER_SENT as error:
+            status = None
             reply = _Reply(failure=self._not_sent(error))
         except (httpx.TransportError, TimeoutError, OSError) as error:
             reply = _Reply(failure=a.Unknown(_error_code(error)))
         finally:
-            if reply is None or reply.has_left:
-                self.posts += method == "POST"
-                self.gets += method == "GET"
-                self.patches += method == "PATCH"
-                status = 0 if reply is None else reply.status
-                self.answers[method.lower(), status] += 1
+            if status is not None:  # It may have reached somebody.
+                self.answers[method, status] += 1
         return reply
 
-    def _send(
-        self, method: str, url: httpx.URL, own: _Headers, body: bytes | None
-    ) -> Awaitable[Answer]:
-        # Our own network takes requests as bytes; any other one httpx's objects.
-        direct: Direct | None = getattr(self._transport, "exchange", None)
-        if direct is None:
-            return self._over_httpx(method, url, own, body)
-        return direct(self._origin, self._as_bytes(method, url, own, body), self._seconds)
-
-    def _as_bytes(self, method: str, url: httpx.URL, own: _Headers, body: bytes | None) -> bytes:
-        """A request on the wire (RFC 9112 section 3); its constant lines are made once."""
-        head = self._heads.get(method, b"") if url is self._create_url else b""
-        if not head:
-            head = head_of(method, url, self._headers if body is None else self._post_headers)
-            if url is self._create_url:
-                self._heads[method] = head
+    def _as_bytes(
+        self, method: str, url: httpx.URL, own: _Header | None, body: bytes | None
+    ) -> bytes:
+        """A request on the wire (RFC 9112 section 3); constant lines of a POST are made once."""
         if body is None:
-            return b"%s\r\n" % head
-        lines = b"".join([b"%s\r\n" % line_of(one) for one in own])
-        return b"%sContent-Length: %d\r\n%s\r\n%s" % (head, len(body), lines, body)
+            return b"%s\r\n" % head_of(method.upper(), url, self._headers)
+        head = self._post_head if method == "post" else b""
+        if not head:
+            head = head_of(method.upper(), url, self._post_headers)
+            if method == "post":
+                self._post_head = head
+        line = b"" if own is None else b"%s\r\n" % line_of(own)
+        return b"%sContent-Length: %d\r\n%s\r\n%s" % (head, len(body), line, body)
 
     async def _over_httpx(
-        self, method: str, url: httpx.URL, own: _Headers, body: bytes | None
+        self, method: str, url: httpx.URL, own: _Header | None, body: bytes | None
     ) -> Answer:
         """The same through a transport that knows httpx's objects only."""
         headers = [*self._headers]
         if body is not None:
-            headers = [*self._post_headers, (b"Content-Length", b"%d" % len(body)), *own]
+            headers = [*self._post_headers, (b"Content-Length", b"%d" % len(body))]
+            headers += [] if own is None else [own]
         request = httpx.Request(
-            method,
+            method.upper(),
             url,
             headers=headers,
             stream=httpx.ByteStream(body or b""),
@@ -491,18 +500,18 @@ class MomentClient:
             if response is not None and is_open:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                     await response.aclose()
-        return Answer(Head(response.status_code, response.headers.raw), found, cut)
+        return response.status_code, response.headers.raw, found, cut
 
     def _read(self, answer: Answer) -> _Reply:
         """What came back, as far as it counts; most answers have no header that does."""
-        (status, raw), body, cut = answer
+        status, raw, body, cut = answer
         self._reached = True
-        if self._dates:
+        names = tuple(map(_name_of, raw))
+        if self._dates and _has_date(names):
             self._note_date(raw)
+        if cut is None and len(body) <= MAX_BODY and not _that_count(names):
+            return _Reply(status, body, headers=raw, looks_well=status in _WELL)
         whole, body_error = _believed(body, "body_cut" if cut else "")
-        names = {name for name, _ in raw if _is_read(name)}
-        if not names:
-            return _Reply(status, whole, body_error, headers=raw)
         headers = httpx.Headers(raw, encoding="latin-1")
         encoding = headers.get("Content-Encoding", "identity").strip().lower()
         if encoding != "identity":
@@ -510,15 +519,20 @@ class MomentClient:
         after = headers.get("Retry-After")
         # A date is the server's: how far off it is, the server's own clock tells.
         now = epoch(headers.get("Date")) if after else None
+        wait = retry_after(after, self._clock.now() if now is None else now)
+        replayed = _is_true(headers.get("Idempotent-Replayed", ""))
+        hint = parse_hint(headers) if any(map(_about_rate, names)) else None
+        is_plain = hint is None and wait is None and not replayed
         return _Reply(
             status=status,
             body=whole,
             body_error=body_error,
-            replayed=_is_true(headers.get("Idempotent-Replayed", "")),
-            retry_after=retry_after(after, self._clock.now() if now is None else now),
+            replayed=replayed,
+            retry_after=wait,
             etag=reading.strong_etag(headers.get("ETag", "")),
-            hint=parse_hint(headers) if any(map(_about_rate, names)) else None,
+            hint=hint,
             headers=raw,
+            looks_well=is_plain and status in _WELL and whole is not None,
         )
 
     def _note_date(self, raw: _Headers) -> None:
@@ -527,7 +541,7 @@ class MomentClient:
         One that was stored has the time of then: those that say ``Age``, and replayed ones.
         """
         headers = {name.lower(): value for name, value in raw}
-        if headers.keys() & _STORED or b"date" not in headers:
+        if headers.keys() & _STORED:
             return
         date = epoch(headers[b"date"].decode("latin-1"))
         if date is None:
@@ -616,10 +630,18 @@ def _believed(body: bytes, body_error: str) -> tuple[bytes | None, str]:
     return (None, body_error) if body_error else (body, "")
 
 
+# A server has few sets of names, which stay the same from one answer to the next.
+
+
 @lru_cache(maxsize=256)
-def _is_read(name: bytes) -> bool:
-    """Whether this header of an answer says something to us; servers have few names of them."""
-    return name.lower() in _READ or _about_rate(name)
+def _that_count(names: tuple[bytes, ...]) -> bool:
+    """Whether any header of an answer with these says something to us."""
+    return any(name.lower() in _READ or _about_rate(name) for name in names)
+
+
+@lru_cache(maxsize=256)
+def _has_date(names: tuple[bytes, ...]) -> bool:
+    return any(name.lower() == b"date" for name in names)
 
 
 def _about_rate(name: bytes) -> bool:

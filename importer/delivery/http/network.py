@@ -4,9 +4,8 @@ httpx's connection pool looks at every connection for every request, which costs
 64 connections, and any general client pays for what this job never uses (docs/performance.md).
 Everything above still speaks httpx: requests, responses and exceptions.
 
-Ends exchanges that take too long, with one timer for all of them.
-
-A timer of its own for each request would cost as much as the rest of the exchange.
+Exchanges that take too long are ended, with one timer for all of them: one of its own for each
+request would cost as much as the rest of the exchange.
 
 One HTTP/1.1 connection: bytes out, one answer in, and whether it may be used again.
 
@@ -20,9 +19,10 @@ import asyncio
 import os
 import select
 import socket
+from collections import defaultdict
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import aiohappyeyeballs
 import httptools
@@ -37,57 +37,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-LOOKS = 8
-"""Looks within the time that an exchange may take: it ends at most an eighth of that late."""
-RAREST = 1.0
-"""Seconds between two looks, at most."""
-
-
-class Expiring(Protocol):
-    """What can be watched."""
-
-    def expire(self) -> None:
-        """End as a timeout."""
-        ...
-
-
-class Deadlines:
-    """Watches exchanges from their beginning to their end."""
-
-    def __init__(self) -> None:
-        self._due: dict[Expiring, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
-
-    def watch(self, one: Expiring, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
-        """End it as a timeout, unless it is forgotten in time."""
-        self._due[one] = loop.time() + seconds
-        if self._timer is None:
-            self._look_later(seconds, loop)
-
-    def forget(self, one: Expiring) -> None:
-        """It has ended."""
-        self._due.pop(one, None)
-
-    def close(self) -> None:
-        """Watch no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._due.clear()
-
-    def _look_later(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(min(RAREST, seconds / LOOKS), self._look, seconds, loop)
-
-    def _look(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        now = loop.time()
-        for one in [one for one, due in self._due.items() if due <= now]:
-            self.forget(one)
-            one.expire()
-        if self._due:
-            self._look_later(seconds, loop)
-
-
 MAX_HEAD = 1 << 16
 """Bytes before a body begins, beyond which an answer is no answer."""
 MAX_BODY = 1 << 21
@@ -96,20 +45,8 @@ _INFORMATIONAL = 200
 _SWITCHING = 101
 
 
-class Head(NamedTuple):
-    """What came before the body."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-
-
-class Answer(NamedTuple):
-    """One final answer."""
-
-    head: Head
-    body: bytes
-    error: Exception | None
-    """Why the body is not whole."""
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes, Exception | None]
+"""One final answer: status, headers, body, and why the body is not whole."""
 
 
 class Http1Connection(asyncio.Protocol):
@@ -121,15 +58,21 @@ class Http1Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._poll = select.poll()
         self._waiting: asyncio.Future[Answer] | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        """Whoever asked, until the answer is whole or known not to come."""
+        self._status = 0
+        """Of the final answer; 0 until its head is whole."""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head: Head | None = None
         self._body: list[bytes] = []
+        self.on_body: Callable[[bytes], None] = self._body.append
+        """Called by the parser with each part of a body."""
         self._seen = 0
+        self._parser = httptools.HttpResponseParser(self)
         self.keeps = False
         """The last answer was whole, and the connection stays open."""
         self.idle_since = 0.0
         """Set by the pool; seconds on the loop's clock."""
+        self.due = NEVER
+        """Set by the pool; when the exchange under way has taken too long, on the same clock."""
 
     def send(self, request: bytes, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Answer]:
         """Send a whole request; the future has the whole answer.
@@ -140,12 +83,13 @@ class Http1Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             raise httpx.WriteError("the connection is closed")
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers, self._head, self._body, self._seen = [], None, [], 0
+        self._status = self._seen = 0
+        self._body.clear()
         self.keeps = False
-        self._waiting = loop.create_future()
+        waiting: asyncio.Future[Answer] = loop.create_future()
+        self._waiting = waiting
         transport.write(request)
-        return self._waiting
+        return waiting
 
     def is_reusable(self) -> bool:
         """Whether the next answer on it can only be that to the next request.
@@ -187,7 +131,7 @@ class Http1Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Some bytes came."""
-        if self._waiting is None or self._waiting.done() or self._parser is None:
+        if self._waiting is None or self._waiting.done():
             self.abort()  # Nobody had asked for them.
             return
         self._seen += len(data)
@@ -197,17 +141,18 @@ class Http1Connection(asyncio.Protocol):
             self._fail(httpx.RemoteProtocolError("the server wants to switch protocols"))
         except httptools.HttpParserError as error:
             self._fail(httpx.RemoteProtocolError(str(error)))
-        if self._seen > (MAX_HEAD if self._head is None else MAX_HEAD + MAX_BODY):
+        if self._seen > MAX_HEAD and (not self._status or self._seen > MAX_HEAD + MAX_BODY):
             self._fail(httpx.RemoteProtocolError("the answer is too large"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
         self.keeps = False
         self._lost(self)
-        if self._waiting is None or self._waiting.done():
+        waiting = self._waiting
+        if waiting is None or waiting.done():
             return
-        if exc is None and self._head is not None and self._ends_with_connection(self._head):
-            self._finish(None)
+        if exc is None and self._status and self._ends_with_connection():
+            self._answer(waiting, None)
         elif exc is None:
             self._fail(httpx.RemoteProtocolError("the server closed the connection"))
         else:
@@ -215,59 +160,60 @@ class Http1Connection(asyncio.Protocol):
             error.__cause__ = exc
             self._fail(error)
 
-    # From the parser ----------------------------------------------------------------------------
+    # From the parser, while an answer is waited for ----------------------------------------------
 
     def on_message_begin(self) -> None:
         """Another message starts: the final answer, or bytes behind it."""
-        if self._waiting is not None and self._waiting.done():
+        if self._waiting is None:
             self.abort()
         self._headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; trailers come in the same way, behind the body."""
-        if self._head is None:
+        if not self._status:
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        if self._parser is None or self._waiting is None or self._waiting.done():
-            return
         status = self._parser.get_status_code()
         # Informational answers are followed by the final one (RFC 9110 section 15.2).
         if status >= _INFORMATIONAL or status == _SWITCHING:
-            self._head = Head(status, self._headers)
-
-    def on_body(self, body: bytes) -> None:
-        """A part of the body."""
-        self._body.append(body)
+            self._status = status
 
     def on_message_complete(self) -> None:
         """The message is whole."""
-        if self._head is not None and self._parser is not None:
+        if self._status and self._waiting is not None:
             self.keeps = self._parser.should_keep_alive()
-            self._finish(None)
+            self._answer(self._waiting, None)
 
     # Inside -------------------------------------------------------------------------------------
 
-    def _ends_with_connection(self, head: Head) -> bool:
+    def _ends_with_connection(self) -> bool:
         """RFC 9112 section 6.3: without a length the body lasts until the connection closes."""
-        names = {name.lower() for name, _ in head.headers}
+        names = {name.lower() for name, _ in self._headers}
         return not names & {b"content-length", b"transfer-encoding"}
 
-    def _finish(self, error: httpx.TransportError | None) -> None:
-        if self._waiting is None or self._waiting.done() or self._head is None:
-            return
-        self._waiting.set_result(Answer(self._head, b"".join(self._body), error))
+    def _answer(self, waiting: asyncio.Future[Answer], error: httpx.TransportError | None) -> None:
+        self._waiting = None
+        waiting.set_result((self._status, self._headers, b"".join(self._body), error))
 
     def _fail(self, error: httpx.TransportError) -> None:
         """The exchange ends here, and the connection with it; what is known is handed on."""
-        if self._head is not None:
-            self._finish(error)
-        elif self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(error)
+        waiting = self._waiting
+        if waiting is not None and not waiting.done():
+            if self._status:
+                self._answer(waiting, error)
+            else:
+                waiting.set_exception(error)
         self.abort()
 
 
+NEVER = float("inf")
+"""Seconds on the loop's clock."""
+LOOKS = 8
+"""Looks within the time that an exchange may take: it ends at most an eighth of that late."""
+RAREST = 1.0
+"""Seconds between two looks, at most."""
 KEEP_ALIVE = 15.0
 """Seconds after which an idle connection is not used again: the server may be about to close it."""
 ADDRESSES_FOR = 10.0
@@ -317,10 +263,11 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         self._verify = verify
         self._bundle = bundle
         self._environment = environment
-        self._idle: dict[Origin, list[Http1Connection]] = {}
+        self._idle: defaultdict[Origin, list[Http1Connection]] = defaultdict(list)
         self._open: set[Http1Connection] = set()
         self._all_lost: asyncio.Event | None = None
-        self._deadlines = Deadlines()
+        self._timer: asyncio.TimerHandle | None = None
+        """Looks for exchanges that have taken too long; None where none is under way."""
         self._addresses: dict[
             tuple[str, int], tuple[float, list[aiohappyeyeballs.AddrInfoType]]
         ] = {}
@@ -334,28 +281,38 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
             seconds: the timeouts ``connect`` and ``read``; what is missing is not limited.
         """
         loop = asyncio.get_running_loop()
-        connection = self._take(origin, loop)
+        now = loop.time()
+        idle = self._idle[origin]
+        connection = _good_of(idle, now)
         if connection is None:
             connection = await self._connect(origin, seconds.get("connect"), loop)
+            now = loop.time()
         if (read := seconds.get("read")) is not None:
-            self._deadlines.watch(connection, read, loop)
+            connection.due = now + read
+            if self._timer is None:
+                self._look_later(read, loop)
         try:
             return await connection.send(data, loop)
         except asyncio.CancelledError:
             connection.abort()
             raise
         finally:
-            self._deadlines.forget(connection)
-            self._give_back(connection, origin, loop)
+            connection.due = NEVER
+            if connection.keeps:
+                connection.idle_since = loop.time()
+                idle.append(connection)
+            else:
+                connection.abort()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its body must have been read (bytes, no stream)."""
         seconds = request.extensions.get("timeout", {})
-        answer = await self.exchange(origin_of(request.url), _bytes_of(request), seconds)
+        origin, data = origin_of(request.url), _bytes_of(request)
+        status, headers, body, error = await self.exchange(origin, data, seconds)
         response = httpx.Response(
-            answer.head.status,
-            headers=answer.head.headers,
-            stream=_Body(answer),
+            status,
+            headers=headers,
+            stream=_Body(body, error),
             request=request,
         )
         # Said here, because httpx otherwise works it out again for every header that is read.
@@ -364,7 +321,9 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection."""
-        self._deadlines.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._idle.clear()
         for connection in list(self._open):
             connection.abort()
@@ -379,25 +338,19 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         if not self._open and self._all_lost is not None:
             self._all_lost.set()
 
-    def _take(self, origin: Origin, loop: asyncio.AbstractEventLoop) -> Http1Connection | None:
-        """The connection that was used last, if one is good; it is most likely still open."""
-        idle = self._idle.get(origin, [])
-        while idle:
-            connection = idle.pop()
-            is_fresh = loop.time() - connection.idle_since <= KEEP_ALIVE
-            if is_fresh and connection.is_reusable():
-                return connection
-            connection.abort()
-        return None
+    def _look_later(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(min(RAREST, seconds / LOOKS), self._look, seconds, loop)
 
-    def _give_back(
-        self, connection: Http1Connection, origin: Origin, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        if connection.keeps:
-            connection.idle_since = loop.time()
-            self._idle.setdefault(origin, []).append(connection)
-        else:
-            connection.abort()
+    def _look(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        asked = sorted((one for one in self._open if one.due < NEVER), key=lambda one: one.due)
+        for one in asked:
+            if one.due <= now:
+                one.due = NEVER
+                one.expire()
+        if asked and asked[-1].due < NEVER:
+            self._look_later(seconds, loop)
 
     async def greet(
         self, url: httpx.URL, seconds: float, look: Callable[[Any], _Looked]
@@ -492,17 +445,27 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         return self._verify
 
 
+def _good_of(idle: list[Http1Connection], now: float) -> Http1Connection | None:
+    """The connection that was used last, if one is good; it is most likely still open."""
+    while idle:
+        connection = idle.pop()
+        if now - connection.idle_since <= KEEP_ALIVE and connection.is_reusable():
+            return connection
+        connection.abort()
+    return None
+
+
 class _Body(httpx.AsyncByteStream):
     """A body that has arrived, followed by what cut it short."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, body: bytes, error: Exception | None) -> None:
+        self._body, self._error = body, error
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        if self._answer.body:
-            yield self._answer.body
-        if self._answer.error is not None:
-            raise self._answer.error
+        if self._body:
+            yield self._body
+        if self._error is not None:
+            raise self._error
 
 
 def origin_of(url: httpx.URL) -> Origin:
