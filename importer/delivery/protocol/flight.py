@@ -93,7 +93,7 @@ class Flight(NamedTuple):
 
     def committing(self, new: State, note: Note) -> Flight:
         """The same while ``new`` is being committed."""
-        return _flight(Flight, (*self[:3], Phase.COMMITTING, new, note, *self[6:]))
+        return _flight(Flight, (*self[:3], _COMMITTING, new, note, *self[6:]))
 
     def holding(self, held: State, phase: Phase, refusal: Refused | None, more: int = 0) -> Flight:
         """The same once the ledger holds ``held``: no look-up is under way. ``more`` sends."""
@@ -102,6 +102,7 @@ class Flight(NamedTuple):
 
 
 _flight: Callable[[type[Flight], tuple[Any, ...]], Flight] = tuple.__new__
+_COMMITTING = Phase.COMMITTING
 
 
 class Planned(NamedTuple):
