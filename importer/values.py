@@ -14,10 +14,13 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
 TupleT = TypeVar("TupleT", bound=tuple[Any, ...])
+
+new: Callable[[type[TupleT], Iterable[Any]], TupleT] = tuple.__new__
+"""A named tuple of all of its fields in their order: what is made for each row. Nothing checks."""
 
 _METHODS = ("__init__", "__repr__", "__eq__", "__hash__")
 _FACTS = ("__dataclass_fields__", "__dataclass_params__", "__match_args__")
@@ -105,7 +108,6 @@ def quick(cls: type[TupleT]) -> type[TupleT]:
         ValueError: it has no such field.
     """
     index = {name: at for at, name in enumerate(cls._fields)}  # type: ignore[attr-defined]
-    new: Callable[[type[TupleT], list[Any]], TupleT] = tuple.__new__
 
     def _replace(self: TupleT, /, **changes: Any) -> TupleT:
         values = [*self]

@@ -8,7 +8,7 @@ busy pool shares one fsync among many rows.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -19,7 +19,7 @@ from importer.delivery.row_source import AT_A_TIME
 from importer.errors import BugFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from importer.clock import Clock
     from importer.delivery.protocol.states import (
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
         UpdateTransition,
     )
     from importer.ledger.interface import LedgerWriter
+
+    _Asked = tuple[int, Callable[..., None], object]
+    """How many transitions were asked for together, what is called with the list of their results,
+    and None. Of one that was submitted 0, and whose it is, which is called with it first."""
 
 T = TypeVar("T")
 
@@ -47,21 +51,6 @@ class Offload(Protocol):
     async def __call__(self, call: Callable[[], T], /) -> T:
         """The call's result; its exceptions pass through."""
         ...
-
-
-class _Asked(NamedTuple):
-    """Transitions that one caller asked for, and what is called with their results."""
-
-    transitions: Sequence[Transition | UpdateTransition]
-    then: Callable[[list[Any]], None]
-
-
-class _Submitted(NamedTuple):
-    """A transition that nobody waits for, and what is called with whose it is and its result."""
-
-    transitions: tuple[Transition]
-    then: Callable[[Any, Any], None]
-    whose: object
 
 
 class Committer:
@@ -85,7 +74,9 @@ class Committer:
         self._clock = clock
         self._offload = offload
         self._write_ahead = safeguards.write_ahead
-        self._queue: list[_Asked | _Submitted] = []
+        self._transitions: list[Transition | UpdateTransition] = []
+        self._queue: list[_Asked] = []
+        """Who asked for them, in their order."""
         self._attempts: list[Attempt] = []
         self._work = anyio.Event()
         self._hurry = anyio.Event()
@@ -97,7 +88,9 @@ class Committer:
 
     async def commit(self, transitions: Sequence[Transition]) -> list[State | None]:
         """Make the transitions durable; None where applied, else the state found instead."""
-        _check(transitions)
+        for one in transitions:
+            if one.new.generation < one.expected.generation:
+                raise _goes_back()
         if self._write_ahead:
             return await self._written(transitions)
         # An ablation: what is to be sent is not waited for.
@@ -105,7 +98,7 @@ class Committer:
         results: list[State | None] = [None] * len(transitions)
         if len(durable) < len(transitions):
             others = [one for one in transitions if isinstance(one.new, Sent)]
-            self._ask(_Asked(others, lambda _: None))
+            self._ask(others, lambda _: None)
         found = await self._written([transitions[index] for index in durable])
         for index, state in zip(durable, found, strict=True):
             results[index] = state
@@ -128,7 +121,7 @@ class Committer:
             results.extend(found)
             done.set()
 
-        self._ask(_Asked(transitions, then))
+        self._ask(transitions, then)
         self._hurry.set()
         await done.wait()
         return results
@@ -145,16 +138,25 @@ class Committer:
 
         Whoever submits awaits ``has_room`` before.
         """
-        _check((transition,))
+        if transition.new.generation < transition.expected.generation:
+            raise _goes_back()
         self.room -= 1
-        self._ask(_Submitted((transition,), then, whose))
-        if len(self._queue) >= ENOUGH:
+        queue = self._queue
+        if not queue:  # else it is set already
+            self._work.set()
+        self._transitions.append(transition)
+        queue.append((0, then, whose))
+        if len(queue) >= ENOUGH:
             self._hurry.set()
 
-    def _ask(self, asked: _Asked | _Submitted) -> None:
-        if not self._queue:  # else it is set already
-            self._work.set()
-        self._queue.append(asked)
+    def _ask(
+        self,
+        transitions: Sequence[Transition | UpdateTransition],
+        then: Callable[[list[Any]], None],
+    ) -> None:
+        self._transitions += transitions
+        self._queue.append((len(transitions), then, None))
+        self._work.set()
 
     def note(self, attempt: Attempt) -> None:
         """Add to the row's history with the next group commit."""
@@ -191,10 +193,10 @@ class Committer:
 
     async def _write(self) -> None:
         batch, self._queue = self._queue, []
+        transitions, self._transitions = self._transitions, []
         attempts, self._attempts = self._attempts, []
         if not batch and not attempts:
             return
-        transitions = [one for asked in batch for one in asked.transitions]
         now = self._clock.now()
         results = await self._offload(
             lambda: self._ledger.apply(transitions, attempts, run_id=self._run_id, now=now)
@@ -203,19 +205,19 @@ class Committer:
             what = f"{len(transitions)} changes of the ledger have {len(results)} results"
             raise BugFound(what, safe="everything that was sent is in the ledger")
         found = iter(results)
-        for number, asked in enumerate(batch, 1):
-            if isinstance(asked, _Submitted):
-                self.room += 1
-                asked.then(asked.whose, next(found))
-            else:
-                asked.then(list(islice(found, len(asked.transitions))))
-            if not number % AT_A_TIME:
+        for first in range(0, len(batch), AT_A_TIME):
+            part = batch[first : first + AT_A_TIME]
+            for count, then, whose in part:
+                if count:
+                    then(list(islice(found, count)))
+                else:
+                    self.room += 1
+                    then(whose, next(found))
+            if len(part) == AT_A_TIME:
                 await anyio.lowlevel.checkpoint()
         self._made_room.set()
         self._made_room = anyio.Event()
 
 
-def _check(transitions: Iterable[Transition]) -> None:
-    for one in transitions:
-        if one.new.generation < one.expected.generation:
-            raise BugFound("a generation goes back", safe="nothing was sent for it")
+def _goes_back() -> BugFound:
+    return BugFound("a generation goes back", safe="nothing was sent for it")

@@ -18,9 +18,11 @@ AnyAnswer = a.Answer | a.LookUpAnswer | u.ReadAnswer | u.PatchAnswer
 """What an exchange of any kind may bring."""
 
 
-def said(answer: AnyAnswer) -> Said:
+def said(answer: AnyAnswer) -> Said:  # noqa: PLR0911 - a table
     """What an exchange says about Moment. What is replayed comes from Moment's own store."""
     match answer:
+        case a.Created():
+            return Said.SENSE  # Nearly all are, so it is asked first.
         case a.NotSent() | a.Unknown() | a.ServerFault(replayed=False):
             return Said.FAULT
         case a.Throttled(replayed=False) | a.LookUpFailed(throttled=True):

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from importer.clock import Clock
     from importer.delivery.committer import Committer
     from importer.delivery.pacing.server_hints import RateLimitHint
-    from importer.delivery.protocol.states import Attempt, Hashes, UpdateState, UpdateTransition
+    from importer.delivery.protocol.states import Attempt, UpdateState, UpdateTransition
 
 AnswerT = TypeVar("AnswerT", bound=AnyAnswer)
 CameT = TypeVar("CameT", e.Answered, e.LookedUp)
@@ -93,11 +93,10 @@ MOST_HUNG = 120.0
 """Seconds that requests of a row may hang in all before it is left, if its trouble is its own."""
 READ_AT_ONCE = 4
 """Answers that are read without a break."""
-_ANY = 1 << 30
+_ANY, _NONE = 1 << 30, -1
 # A union in place of a tuple would be made anew with each call.
 _UNSENT = (New, Rejected)
 _ENDS = (Done, Rejected)
-_SHOWN = (a.Created, a.Found)
 _TAKEN = (a.Created, u.Patched)
 
 
@@ -168,8 +167,6 @@ class _Ride:
     """Where the row's customer is settled and is to be kept in step."""
     after_update: u.UpdateEvent | None = None
     """What an update goes on with that was written ahead."""
-    seen: Hashes = ()
-    """What Moment showed of the customer that was created or found."""
 
     @property
     def note(self) -> tuple[int, str, str]:
@@ -192,8 +189,8 @@ class _Turns:
         self.untried: deque[_Ride] = deque()
         self.back: deque[_Ride] = deque()
         self.low = anyio.Event()
-        """Set by a worker that finds ``few`` untried rows or less."""
-        self.few = 0
+        """Set by the first worker that finds ``few`` untried rows or less."""
+        self.few = _NONE
         self._back_share = back_share
         self._driving_back = 0
         self._idle: deque[anyio.Event] = deque()
@@ -238,10 +235,17 @@ class _Turns:
 
     def take(self) -> _Ride | None:
         """The next row of a worker, if there is one."""
-        ride = self.pick()
-        if len(self.untried) <= self.few:
+        untried = self.untried
+        ride = untried.popleft() if untried and not self.back else self.pick()
+        if len(untried) <= self.few:
+            self.few = _NONE
             self.low.set()
         return ride
+
+    async def get_low(self, few: int) -> None:
+        """Wait until there are ``few`` untried rows or less, or nothing is left to do."""
+        self.few, self.low = few, anyio.Event()
+        await self.low.wait()
 
     def close(self) -> None:
         """There is nothing left to do, or the run stops."""
@@ -409,7 +413,7 @@ class Pool:
             ride = self._turns.pick(untried_first=True)
             if ride is not None:
                 before = ride.trail.asked
-                await self._picked(ride)
+                await (self._drive_back(ride) if ride.returned else self._drive(ride))
                 if ride.trail.asked and not before:
                     asked, left = asked + (not ride.trail.left), left + ride.trail.left
             elif asked <= OTHERS and left < LEFT and self._may_take():
@@ -433,15 +437,14 @@ class Pool:
     async def _feed(self) -> None:
         """Keep untried rows at hand, written ahead in batches."""
         turns = self._turns
-        turns.few = self._settings.batch // 2
+        few = self._settings.batch // 2
         count = FIRST_BATCH
         while not (self._rows.ended or self._stop.is_set()):
-            if len(turns.untried) <= turns.few and self._aside - self._own < MOST_ASIDE:
+            if len(turns.untried) <= few and self._aside - self._own < MOST_ASIDE:
                 turns.put(await self._take_up(min(count, self._settings.batch)))
                 count *= 2
             else:
-                turns.low = anyio.Event()
-                await turns.low.wait()
+                await turns.get_low(few)
         self._end_if_done()
 
     async def _take_up(self, count: int) -> list[_Ride]:
@@ -451,19 +454,27 @@ class Pool:
         rides: list[_Ride] = []
         begun: list[_Ride] = []
         ahead: list[Transition] = []
-        for number, planned in enumerate(rows, 1):
-            ride = _ride_of(planned)
-            rides.append(ride)
-            if isinstance(planned.state, _UNSENT):
-                command = self._begin(ride)
+        for first in range(0, len(rows), AT_A_TIME):
+            part = rows[first : first + AT_A_TIME]
+            begin = e.Begin(self._clock.now())
+            for planned in part:
+                ride = _ride_of(planned)
+                rides.append(ride)
+                if not isinstance(planned.state, _UNSENT):
+                    continue
+                ride.flight, command = protocol.step(ride.flight, begin, self._policy)
                 if isinstance(command, e.Commit):
+                    ride.comes = e.Committed
                     begun.append(ride)
                     ahead.append(command.transition)
-            if not number % AT_A_TIME:
+                elif isinstance(command, e.Settle):
+                    self._settle(ride, command)
+            if len(part) == AT_A_TIME:
                 await anyio.lowlevel.checkpoint()
         lost = await self._committer.commit(ahead)
         for ride, actual in zip(begun, lost, strict=True):
-            ride.comes = e.Committed if actual is None else partial(e.Lost, actual)
+            if actual is not None:
+                ride.comes = partial(e.Lost, actual)
         await self._write_updates_ahead([ride for ride in rides if ride.update is not None])
         return [ride for ride in rides if not ride.settled]
 
@@ -475,14 +486,6 @@ class Pool:
             self._progress_at = self._monotonic()
         self._hungry = False
         return rows
-
-    def _begin(self, ride: _Ride) -> e.Command:
-        """Take the first step of a row that is not sent yet; the row may end with it."""
-        begin = e.Begin(self._clock.now())
-        ride.flight, command = protocol.step(ride.flight, begin, self._policy)
-        if isinstance(command, e.Settle):
-            self._settle(ride, command)
-        return command
 
     async def _write_updates_ahead(self, rides: list[_Ride]) -> None:
         """The same for updates that need not ask Moment before they write."""
@@ -513,14 +516,13 @@ class Pool:
             ride = turns.take()
             if ride is None:
                 await turns.wait()
+            elif ride.returned:
+                await self._drive_back(ride)
             else:
-                await self._picked(ride)
-
-    def _picked(self, ride: _Ride) -> Awaitable[None]:
-        """Drive a row that was picked."""
-        return self._drive_back(ride) if ride.returned else self._drive(ride)
+                await self._drive(ride)
 
     async def _drive_back(self, ride: _Ride) -> None:
+        """Drive a row that came back and was picked."""
         self._aside -= 1
         await self._drive(ride)
         self._turns.driven_back()
@@ -587,7 +589,10 @@ class Pool:
         planned, valve = ride.planned, self._valve
         _check_written_ahead(ride.flight.state, command.generation)
         ride.key = key = idempotency_key(planned.reference, command.generation)
-        ride.sent_at = await valve.enter(ride.trail, finishing=finishing)
+        sent_at = valve.enter_now(ride.trail)
+        if sent_at is None:
+            sent_at = await valve.enter(ride.trail, finishing=finishing)
+        ride.sent_at = sent_at
         try:
             created, hint = await self._api.create(planned.reference, key, planned.payload)
         except BaseException:
@@ -615,16 +620,20 @@ class Pool:
 
     async def _commit(self, ride: _Ride, transition: Transition) -> e.Event | None:
         """Have a change written; None where it ends an answered row: ``_durable`` hears of it."""
-        is_end = isinstance(transition.new, _ENDS) and (self._open or ride.trail.asked)
+        new = transition.new
+        is_end = isinstance(new, _ENDS) and (self._open or ride.trail.asked)
         if is_end:
             self._open = True  # It was answered sensibly: the others need not wait for the disk.
-        self._judge_refusal(ride)
-        if isinstance(transition.new, Done):
-            transition = _with_seen(transition, ride.seen)
+        if not isinstance(new, Done):
+            self._judge_refusal(ride)
+        elif not ride.judged:
+            ride.judged = True
+            self._refusals.taken(ride.answer)
         committer = self._committer
         if not is_end:
             [actual] = await committer.commit([transition])
-            return _after_commit(actual)(self._clock.now())
+            now = self._clock.now()
+            return e.Committed(now) if actual is None else e.Lost(actual, now)
         if not committer.room:
             await committer.has_room()
         committer.submit(transition, self._durable, ride)
@@ -650,9 +659,7 @@ class Pool:
         self._leave(ride)
 
     def _kept(self, ride: _Ride, event: CameT) -> CameT:
-        """The same, after what it shows and what is unusual in it was noted."""
-        if isinstance(event.answer, _SHOWN):
-            ride.seen = event.answer.seen
+        """The same, after what is unusual in it was noted."""
         if attempt := attempt_of(ride.flight, event):
             self._note(ride, attempt)
         return event
@@ -843,25 +850,17 @@ class Pool:
     # How rows end --------------------------------------------------------------------------------
 
     def _judge_refusal(self, ride: _Ride, wait: e.Wait | None = None) -> None:
-        """Count a row that Moment decides on; stop where it refuses nearly all with the same words.
+        """Count a row that Moment refuses; stop where it refuses nearly all with the same words.
 
         Rows count when they are answered, whenever their commit is durable: else a slow disk would
         make a row of refusals out of every other one.
         """
-        if ride.judged:
-            return
-        pending = ride.flight.pending
-        if wait is None and isinstance(pending, Done):
-            ride.judged = True
-            self._refusals.taken(ride.answer)
-            return
         refusal = ride.flight.refusal
-        if refusal is None or refusal.says_exists:
+        if ride.judged or refusal is None or refusal.says_exists:
             return
         half_proven = wait is not None and wait.cause is e.WaitCause.CONFIRM
-        if not half_proven and not isinstance(pending, Rejected):
-            return
-        self._refused(ride, self._refusals)
+        if half_proven or isinstance(ride.flight.pending, Rejected):
+            self._refused(ride, self._refusals)
 
     def _judge_refused_update(self, ride: _Ride, flight: UpdateFlight) -> None:
         """The same of a customer that is to be kept in step."""
@@ -879,26 +878,31 @@ class Pool:
         if ride.settled:
             raise BugFound("a row has two outcomes", safe=IN_LEDGER)
         ride.settled = True
-        trail, update = ride.trail, ride.update
-        asked = trail.asked
+        asked, update = ride.trail.asked, ride.update
         sends = ride.flight.sends if update is None else update.patches
         if settle.outcome is not Outcome.UNSETTLED:
             self._progress_at = self._monotonic()
-            self._told.clear()
+            if self._told:
+                self._told.clear()
             if asked:
                 self._open = self._any_settled = True
                 if not ride.judged and settle.outcome is not Outcome.REJECTED:
-                    if update is None:
-                        self._refusals.taken(ride.answer)
-                    elif sends:
-                        self._refused_updates.taken(ride.answer)
+                    self._count_taken(ride)
         elif asked and not self._open:
             self._unsettled.append(settle)
-        self._alive -= 1
-        self._own -= trail.own
-        if not self._alive:
+        if ride.trail.own:
+            self._own -= 1
+        self._alive = alive = self._alive - 1
+        if not alive:
             self._end_if_done()
         self._on_settled(Settled(ride.planned, settle, ride.key, sends, updated))
+
+    def _count_taken(self, ride: _Ride) -> None:
+        """Count a row whose customer is as it should be, though no answer of ours was judged."""
+        if ride.update is None:
+            self._refusals.taken(ride.answer)
+        elif ride.update.patches:
+            self._refused_updates.taken(ride.answer)
 
     def _leave(self, ride: _Ride) -> None:
         """Report a row that the run leaves unsettled, with its latest trouble."""
@@ -912,14 +916,6 @@ class Pool:
     def _end_if_done(self) -> None:
         if self._open and self._rows.ended and not self._alive:
             self._close()
-
-
-def _with_seen(one: Transition, seen: Hashes) -> Transition:
-    return Transition(one.reference, one.expected, one.new, one.http_status, one.fields, seen)
-
-
-def _after_commit(actual: State | None) -> Callable[[float], e.Event]:
-    return e.Committed if actual is None else partial(e.Lost, actual)
 
 
 def _after_update(actual: UpdateState | None) -> u.UpdateEvent:

@@ -133,7 +133,7 @@ class Spread:
     def __init__(self, rows: Rows, batch: int) -> None:
         self._rows = rows
         self._batch = batch
-        self._taken: deque[Planned] = deque()
+        self._taken: list[Planned] = []
         self._begun = self._closed = False
         self._taking = anyio.Lock()
 
@@ -153,7 +153,8 @@ class Spread:
             self._begun = True
             return await self._rows.take(1)
         await self.prepare(most)
-        return [self._taken.popleft() for _ in range(min(most, len(self._taken)))]
+        taken, self._taken = self._taken[:most], self._taken[most:]
+        return taken
 
     async def prepare(self, most: int = 1) -> None:
         """Have rows at hand, if any are to come."""
@@ -162,10 +163,11 @@ class Spread:
             if not self._taken:
                 rows = await self._rows.take(max(most, self._batch))
                 if not self._closed:  # while they were made
-                    self._taken.extend(row for first in range(APART) for row in rows[first::APART])
+                    for first in range(APART):
+                        self._taken += rows[first::APART]
 
     def close(self) -> None:
         """As ``Rows.close``; what was taken up here is dropped, and nothing of it was sent."""
         self._closed = True
-        self._taken.clear()
+        self._taken = []
         self._rows.close()

@@ -291,12 +291,15 @@ class Refusals:
     def taken(self, answer: int) -> None:
         """A row was taken, by the answer of this number; 0 where none of ours took it."""
         self._decided += 1
-        if not answer or answer > self._taken:
-            self.looks_taken(answer)
+        if answer > self._taken:
+            self._taken = answer
+            self._streak = 0
+        elif not answer:
+            self._streak = 0
 
     def looks_taken(self, answer: int) -> None:
-        """The answer of this number takes a row, as far as its status tells."""
-        self._taken = max(self._taken, answer)
+        """The last answer, of this number, takes a row, as far as its status tells."""
+        self._taken = answer
         self._streak = 0
 
     def refused(self, reference: str, note: tuple[int, str, str], answer: int) -> str:

@@ -190,8 +190,9 @@ class Delivery:
         self._progress.outcomes[_NAMES[settled.settle.outcome]] += 1
         if settled.updated:
             self.delivered.updated.update(settled.updated)
-        self._unrecorded.append(settled)
-        if len(self._unrecorded) >= RECORD_AT:
+        unrecorded = self._unrecorded
+        unrecorded.append(settled)
+        if len(unrecorded) >= RECORD_AT:
             self._record()
 
     def _record(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from importer.delivery.protocol.states import Attempt, Rejected, Sent, generation
+from importer.delivery.protocol.states import Attempt, Rejected, Sent
 from importer.errors import BugFound
 from importer.ledger.codec import NOT_REQUESTS, Row, changed, decode, unknown
 from importer.ledger.rules import takes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from importer.delivery.protocol.safeguards import Safeguards
     from importer.delivery.protocol.states import State, Transition
 
+_STATE = attrgetter("state")
 AttemptColumns = tuple[int, str, float, str, int, int, str, str, str, float | None]
 """run, reference, at, event, generation, http_status, error_code, detail, request_id, seconds"""
 
@@ -60,13 +62,16 @@ def fold(
             folded.results.append(state)
             continue
         folded.results.append(None)
-        if state == new:
+        if type(state) is type(new) and state == new:
             continue
         if isinstance(new, Sent) and row.state != "new":
             folded.advances += _left_behind(row, new, run)
-        grows = generation(new) >= row.generation or not isinstance(new, Sent | Rejected)
-        if guard.compare_and_set and not grows:
-            what = f"generation {generation(new)} of a row after {row.generation}"
+        if (
+            guard.compare_and_set
+            and isinstance(new, (Sent, Rejected))
+            and new.generation < row.generation
+        ):
+            what = f"generation {new.generation} of a row after {row.generation}"
             raise BugFound(what, safe="nothing was sent for it")
         rows[reference] = changed(row, one, run=run, now=now, guard=guard)
     for attempt in attempts:
@@ -76,10 +81,11 @@ def fold(
         # What is asked for an update changes nothing of how the customer came to be.
         last = run if attempt.generation >= 0 else row.last_run
         rows[reference] = row._replace(attempts=requests, last_run=last)
-    folded.rows = [rows[reference] for reference in sorted(rows)]
-    folded.moved = Counter([row.state for row in folded.rows])
-    left = Counter([held[row.reference].state for row in folded.rows if row.reference in held])
-    folded.moved.subtract(left)
+    references = sorted(rows)
+    folded.rows = [*map(rows.__getitem__, references)]
+    folded.moved = Counter(map(_STATE, folded.rows))
+    left = filter(None, map(held.get, references))
+    folded.moved.subtract(Counter(map(_STATE, left)))
     return folded
 
 

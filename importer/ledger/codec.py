@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import compress
+from operator import attrgetter, not_
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State, kind
+from importer.delivery.protocol.states import NEW, Done, New, Origin, Rejected, Sent, State
 from importer.ledger.field_hashes import packed, unpacked
 from importer.ledger.rules import base_of, earlier
 from importer.values import quick
@@ -53,6 +55,8 @@ class Row(NamedTuple):
 
 _row = cast("Callable[[tuple[Any, ...]], Row]", partial(tuple.__new__, Row))
 COLUMNS = ", ".join(Row._fields)
+REFERENCE = attrgetter("reference")
+"""Of a row, a transition or an attempt."""
 KEPT = ("reference", "first_run")
 """What a later change of a row leaves as it is."""
 
@@ -72,31 +76,37 @@ class Written(NamedTuple):
 
 def written(rows: Sequence[Row], held: Mapping[str, Row]) -> Iterator[Written]:
     """What makes of the rows that are ``held`` these, and adds those that are not."""
-    fresh = [row for row in rows if row.reference not in held]
-    if fresh:
+    before = [*map(held.get, map(REFERENCE, rows))]
+    known = [*compress(rows, before)]
+    if len(known) < len(rows):
+        fresh = [*compress(rows, map(not_, before))]
         nothing = [(None,) * len(fresh)] * len(Row._fields)
         yield _written(fresh, True, nothing)
-    if len(fresh) < len(rows):
-        known = [row for row in rows if row.reference in held]
-        yield _written(known, False, zip(*(held[row.reference] for row in known), strict=True))
+    if known:
+        yield _written(known, False, zip(*filter(None, before), strict=True))
 
 
 def _written(rows: list[Row], fresh: bool, before: Iterable[tuple[Any, ...]]) -> Written:  # noqa: FBT001 - a field of it
     same: dict[str, Any] = {}
-    columns = {"reference": tuple(row.reference for row in rows)}
+    columns: dict[str, tuple[Any, ...]] = {}
     for name, one, old in zip(Row._fields, zip(*rows, strict=True), before, strict=True):
-        if one == old or name == "reference":
+        if name == "reference":
+            columns[name] = one
+        elif one == old:
             continue
-        if one.count(one[0]) == len(one):
+        elif one.count(one[0]) == len(one):
             same[name] = one[0]
         else:
             columns[name] = one
     return Written(rows, fresh, same, columns)
 
 
+_UNTOLD = ("new", -1, None, None, None, None, None, None, 0, "", 0)
+
+
 def unknown(reference: str, run: int) -> Row:
     """The row of a reference that the ledger does not hold yet."""
-    return Row(reference, "new", -1, None, None, None, None, None, None, 0, "", 0, run, run)
+    return _row((reference, *_UNTOLD, run, run, None, None, None, None))
 
 
 def decode(row: Row) -> State:
@@ -127,28 +137,31 @@ def changed(row: Row, change: Transition, *, run: int, now: float, guard: Safegu
         fresh = unknown(row.reference, run)
         return fresh._replace(attempts=row.attempts, first_run=row.first_run)
     same = row.fingerprint == new.fingerprint
-    noted = row.hashes if same and row.hashes is not None else _packed(change.fields)
+    noted = row.hashes if same else None
+    if noted is None and change.fields is not None:
+        noted = packed(change.fields)
     first_sent_at: float | None = row.first_sent_at
     settled_at: float | None = now
-    customer_id = origin = differs = None
     http_status, error_code = change.http_status, ""
-    match new:
-        case Done():
-            customer_id, origin = new.customer_id, new.origin.value
-            differs = "\n".join(new.differs) or None
-            base = _base(_confirmed(row, change, guard), noted)
-        case Rejected():
-            http_status, error_code = new.http_status, new.error_code
-            base = _earlier(row, new)
-        case Sent():
-            first_sent_at, settled_at = new.first_sent_at, None
+    customer_id = origin = differs = None
+    base: bytes | None = None
+    if isinstance(new, Done):
+        state, customer_id, origin = "done", new.customer_id, new.origin._value_
+        differs = "\n".join(new.differs) or None
+        base = _base(row, change, guard, noted)
+    else:
+        if isinstance(new, Sent):
+            state, first_sent_at, settled_at = "sent", new.first_sent_at, None
+        else:
+            state, http_status, error_code = "rejected", new.http_status, new.error_code
+        if row.state != "new":
             base = _earlier(row, new)
     # Each column in every state, so that nothing of an earlier one stays; by place, because names
     # cost four times as much.
     return _row(
         (
             row.reference,
-            kind(new),
+            state,
             new.generation,
             new.fingerprint,
             first_sent_at,
@@ -169,29 +182,22 @@ def changed(row: Row, change: Transition, *, run: int, now: float, guard: Safegu
     )
 
 
-def _packed(pairs: Hashes | None) -> bytes | None:
-    return None if pairs is None else packed(pairs)
-
-
 def _earlier(row: Row, new: State) -> bytes | None:
-    if row.state == "new":
-        return None
     sent, before = unpacked(row.hashes or b""), unpacked(row.base or b"")
     return packed(earlier(decode(row), new, sent, before)) or None
 
 
-def _confirmed(row: Row, change: Transition, guard: Safeguards) -> Hashes:
-    """What the answer showed as one of our versions had it."""
-    if change.seen == change.fields:
-        return change.seen  # all of it
-    ours = [change.fields or ()]
-    if guard.count_sent and row.state == "sent":
-        ours += [unpacked(row.hashes or b""), unpacked(row.base or b"")]
-    return base_of(change.seen, *ours)
+def _base(row: Row, change: Transition, guard: Safeguards, noted: bytes | None) -> bytes | None:
+    """What the answer showed as one of our versions had it, as stored.
 
-
-def _base(confirmed: Hashes, noted: bytes | None) -> bytes | None:
-    """As stored: nothing where none was confirmed, empty where all that was noted was."""
+    That is nothing where it was none, and empty where it was all that was ``noted``.
+    """
+    confirmed = change.seen
+    if confirmed != change.fields:
+        ours = [change.fields or ()]
+        if guard.count_sent and row.state == "sent":
+            ours += [unpacked(row.hashes or b""), unpacked(row.base or b"")]
+        confirmed = base_of(confirmed, *ours)
     if not confirmed:
         return None
     text = packed(confirmed)

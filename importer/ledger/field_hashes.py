@@ -12,12 +12,13 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from hashlib import blake2b
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from importer.rows.payload import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from importer.delivery.protocol.states import Hashes
 
@@ -29,8 +30,8 @@ WIDTH = 8
 """Bytes of each field. 64 bits miss a change once in 2**64. Equal values of two customers look
 different, but who has the ledger has its salt, and can test guesses (docs/privacy.md)."""
 _PLAIN = FIELDS[:-1]
+_CODES = {name: number for number, name in enumerate(_PLAIN, start=1)}
 _NAMES = dict(enumerate(_PLAIN, start=1))
-_CODES = {name: b"%c" % code for code, name in _NAMES.items()}
 _NAMED = 0
 REMEMBERED = 4096
 """Payloads whose hashes are known until their answers come."""
@@ -38,6 +39,8 @@ _FIRST = tuple(name for name in sorted(_PLAIN) if name < METADATA)
 _LAST = tuple(name for name in sorted(_PLAIN) if name > METADATA)
 _Values = tuple[list[str], list[Any]]
 """(keys of metadata, values of all fields), ordered by the fields' names."""
+_TEXT, _JSON = "t", "j"
+"""What marks a value."""
 _TEXTS = frozenset({str, int, type(None)})
 """Types of a payload's values, whose digits or characters are what is hashed."""
 _EXACT = _TEXTS | {bool}
@@ -99,24 +102,28 @@ def _hashed(reference: str, values: _Values, salt: bytes) -> Hashes:
     keys, held = values
     own = _keyed(salt).copy()
     own.update(b"%b\0" % _bytes(reference))
-    plain = _TEXTS.issuperset(map(type, held))
+    names, begins = _fields(*keys)
+    if not _TEXTS.issuperset(map(type, held)):
+        begins, held = [f"{name}\0" for name in names], [*map(_said, held)]
     found = []
     # Written out, as it is done for each row; ``map`` would take longer for so few.
-    for (name, begins), value in zip(_fields(*keys), held):  # noqa: B905 - checking it costs as much as a field
-        if not value and (value is None or value == ""):
-            continue
-        text = f"{begins}t{value}" if plain else begins + _said(value)
-        hashed = own.copy()
-        hashed.update(text.encode("utf-8", "surrogatepass"))
-        found.append((name, hashed.digest()))
+    for name, begin, value in zip(names, begins, held):  # noqa: B905 - it would cost as much as a field
+        if value or value == 0:
+            hashed = own.copy()
+            hashed.update(f"{begin}{value}".encode("utf-8", "surrogatepass"))
+            found.append((name, hashed.digest()))
     return tuple(found)
 
 
 @lru_cache(maxsize=256)
-def _fields(*keys: str) -> tuple[tuple[str, str], ...]:
-    """The fields of a customer with these keys in its metadata; those of one file are alike."""
-    names = (*_FIRST, *(METADATA + key for key in keys), *_LAST)
-    return tuple((name, name + "\0") for name in names)
+def _fields(*keys: str) -> tuple[Sequence[str], Sequence[str]]:
+    """Of a customer with these keys in its metadata, as those of one file have them.
+
+    Returns:
+        The names of its fields in their order, and what stands before a text in each.
+    """
+    names = [*_FIRST, *(METADATA + key for key in keys), *_LAST]
+    return names, [f"{name}\0{_TEXT}" for name in names]
 
 
 @lru_cache(maxsize=8)
@@ -125,11 +132,14 @@ def _keyed(salt: bytes) -> blake2b:
 
 
 def _said(value: Any) -> str:
+    """Any value, marked; "" for nothing."""
+    if value is None or value == "":
+        return ""
     if isinstance(value, str):
-        return f"t{value}"
+        return _TEXT + value
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"t{value:d}"
-    return f"j{_as_json(value)}"
+        return f"{_TEXT}{value:d}"
+    return _JSON + _as_json(value)
 
 
 def _as_json(value: Any) -> str:
@@ -146,16 +156,24 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def packed(pairs: Hashes) -> bytes:
-    """The pairs as bytes, in their order."""
-    return b"".join([_beginning(name) + value for name, value in pairs])
+    """The pairs as bytes, in their order; asked as a row is sent, and again as it is done."""
+    if not pairs:
+        return b""
+    names, values = zip(*pairs, strict=True)
+    return b"".join(map(add, _beginnings(names), values))
 
 
 @lru_cache(maxsize=256)
-def _beginning(name: str) -> bytes:
-    """What stands before the hash of a field; the inverse is in ``unpacked``."""
-    text = _bytes(name)
-    return _CODES.get(name) or b"%c%b%b" % (_NAMED, len(text).to_bytes(2, "big"), text)
+def _beginnings(names: tuple[str, ...]) -> list[bytes]:
+    """What stands before the hash of each of these fields."""
+    return [
+        b"%c" % _CODES[name]
+        if name in _CODES
+        else b"%c%b%b" % (_NAMED, len(text := _bytes(name)).to_bytes(2, "big"), text)
+        for name in names
+    ]
 
 
 def unpacked(text: bytes) -> Hashes:

@@ -26,7 +26,7 @@ from importer.ledger import account as versioning
 from importer.ledger import run_table
 from importer.ledger.account import Account, refuse_half
 from importer.ledger.applying import Folded, attempt_rows, fold
-from importer.ledger.codec import COLUMNS, Row, Written, decode, written
+from importer.ledger.codec import COLUMNS, REFERENCE, Row, Written, decode, written
 from importer.ledger.field_hashes import (
     FieldHasher,
     fields_that_differ,
@@ -281,11 +281,13 @@ class Ledger(ABC):
     ) -> list[State | UpdateState | None]:
         """See ``LedgerWriter``."""
         creating = [one for one in transitions if isinstance(one, Transition)]
-        updating = [one for one in transitions if not isinstance(one, Transition)]
+        updating: list[UpdateTransition] = []
+        if len(creating) < len(transitions):
+            updating = [one for one in transitions if not isinstance(one, Transition)]
 
         def work(db: Transaction) -> tuple[int, int, Folded, Synchronised, object]:
             account, run = self._enter(db, run_id, now)
-            made = {one.reference for one in creating} | {one.reference for one in attempts}
+            made = {*map(REFERENCE, creating), *map(REFERENCE, attempts)}
             ordered = sorted(made)
             self._hold(
                 db,
@@ -728,7 +730,8 @@ class Ledger(ABC):
         """The rows of these references; those that this one wrote last it need not read again."""
         if self._own_at is None or self._stamp(db) != self._own_at:
             self._own.clear()
-        held = {one: self._own[one] for one in references if one in self._own}
+        own = map(self._own.get, references)
+        held = {row.reference: row for row in own if row is not None}
         if len(held) < len(references):
             others = [one for one in references if one not in held]
             held |= {row.reference: row for row in self._rows(db, account, others)}
@@ -738,13 +741,14 @@ class Ledger(ABC):
         """Keep the rows that were committed and will change again; updates noted more in theirs."""
         if self._own_at is None:
             return
+        own = self._own
         for row in rows:
             if row.state == "sent" and row.reference not in updated:
-                self._own[row.reference] = row
+                own[row.reference] = row
             else:
-                self._own.pop(row.reference, None)
-        if len(self._own) > MOST_OWN:
-            self._own.clear()
+                own.pop(row.reference, None)
+        if len(own) > MOST_OWN:
+            own.clear()
 
     def _read_back(
         self,

@@ -20,8 +20,22 @@ def takes(held: State, transition: Transition, safeguards: Safeguards) -> bool:
       ``Done`` wins over every state but an earlier ``Done``, which nothing changes.
     - Write-once: a generation that is held as ``Sent`` keeps its fingerprint and its time.
     """
-    return (not safeguards.compare_and_set or _expected(held, transition)) and not (
-        safeguards.write_once and _rewrites(held, transition.new)
+    expected, new = transition.expected, transition.new
+    if safeguards.compare_and_set and (
+        isinstance(held, Done)
+        or not (
+            held is expected
+            or isinstance(new, Done)
+            or (type(held) is type(expected) and generation(held) == generation(expected))
+        )
+    ):
+        return False
+    return not (
+        safeguards.write_once
+        and isinstance(held, Sent)
+        and isinstance(new, Sent)
+        and held.generation == new.generation
+        and held != new
     )
 
 
@@ -52,21 +66,3 @@ def earlier(held: State, new: State, sent: Hashes, before: Hashes) -> Hashes:
     if isinstance(held, Sent) and held.fingerprint != getattr(new, "fingerprint", b""):
         return tuple(sorted({*before, *sent}))
     return before
-
-
-def _expected(held: State, transition: Transition) -> bool:
-    if isinstance(held, Done):
-        return False
-    if isinstance(transition.new, Done):
-        return True
-    expected = transition.expected
-    return type(held) is type(expected) and generation(held) == generation(expected)
-
-
-def _rewrites(held: State, new: State) -> bool:
-    return (
-        isinstance(held, Sent)
-        and isinstance(new, Sent)
-        and held.generation == new.generation
-        and held != new
-    )

@@ -123,8 +123,7 @@ class Failure(NamedTuple):
         return source_and_line(self.position)[1]
 
 
-@value
-class Pending:
+class Pending(NamedTuple):
     """A valid row that has no outcome yet."""
 
     position: int

@@ -12,6 +12,7 @@ rows), one by one in a table (everything else). ``Figures`` counts and lists wha
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -39,6 +40,7 @@ from importer.plan.staging_file import LEFT, StagingFile
 from importer.plan.suspects import Suspects, hashes_of
 from importer.rows.certain import PAYLOAD, payloads_again
 from importer.rows.payload import fingerprint
+from importer.values import new
 
 if TYPE_CHECKING:
     import sqlite3
@@ -115,6 +117,8 @@ _SETTLE = (
     f" VALUES ({', '.join('?' * len(OUTCOME))})"
 )
 _SETTLED = "WHERE outcome IN ('created', 'found') AND customer_id <> ''"
+_KEYS = Pending._fields[:-1]
+_NAMES = {outcome: outcome.value for outcome in Outcome}
 _NOT_FAILED = sorted(one.value for one in NOT_FAILED)
 
 
@@ -160,8 +164,8 @@ def _parts(frame: pl.DataFrame, first: int) -> Iterator[pl.DataFrame]:
 
 
 def _as_pending(rows: pl.DataFrame) -> list[Pending]:
-    columns = rows["position", "reference", "fingerprint", "payload"]
-    return [Pending(*row) for row in columns.iter_rows()]
+    """Rows whose columns are the fields of ``Pending``."""
+    return [*map(partial(new, Pending), rows.iter_rows())]
 
 
 class Staging:
@@ -296,7 +300,7 @@ class Staging:
                 (
                     (
                         one.planned.position,
-                        one.settle.outcome.value,
+                        _NAMES[one.settle.outcome],
                         one.settle.customer_id,
                         one.idempotency_key,
                         one.attempts,
@@ -430,14 +434,15 @@ class Staging:
             frame, body = waiting.frame.sort("at"), self._file.frame("body", waiting.segment)
             for part in _parts(frame, most):
                 payloads = self._payloads(waiting.segment, part, body)
-                for chunk in part.with_columns(payload=payloads).iter_slices(most):
+                rows = part.select(*_KEYS, payload=payloads)
+                for chunk in rows.iter_slices(most):
                     yield _as_pending(chunk)
 
     def some(self, segment: int, at: pl.Series) -> list[Pending]:
         """Some of a segment's rows, by their indexes."""
         rows = self._file.frame("keys", segment)[at].with_columns(at=at)
         body = self._file.frame("body", segment)
-        return _as_pending(rows.with_columns(payload=self._payloads(segment, rows, body)))
+        return _as_pending(rows.select(*_KEYS, payload=self._payloads(segment, rows, body)))
 
     def references(self) -> Iterator[pl.Series]:
         """Those of all rows that are valid by themselves, in parts; one may stand there twice."""

@@ -6,17 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.delivery.pacing.outage import (
+    WELL,
     Health,
     HealthSettings,
-    answered,
     asking,
     gives_up,
     held_until,
     is_its_own,
     no_news,
-    start,
     troubled,
 )
+from importer.delivery.pacing.valve import Trail, Valve
+from importer.delivery.protocol import answers as a
 
 SETTINGS = HealthSettings(outage_after=3, pause=1, longest_pause=8, probes=2)
 MANY = 1000
@@ -31,7 +32,7 @@ def after(
     health: Health | None = None,
 ) -> Health:
     """A run that began at 0 and then met only trouble, of these rows."""
-    health = health or start(0.0)
+    health = health or WELL
     for row in rows:
         health = troubled(health, SETTINGS, at, row, blocked=blocked, rows=among)
     return health
@@ -76,19 +77,24 @@ def test_after_a_pause_one_request_asks_for_all() -> None:
     health = asking(after([1, 2, 3]), SETTINGS, 11.0)
     assert held_until(health) == 11.0 + SETTINGS.longest_pause
     assert held_until(no_news(health)) == 11.0
-    assert held_until(answered(12.0)) == 0
+    assert held_until(WELL) == 0
 
 
 def test_one_sensible_answer_ends_the_outage() -> None:
     """Moment is back: everything goes on at once."""
-    assert answered(20.0) == Health(well_at=20.0)
+    valve = Valve(health=SETTINGS, now=lambda: 10.0)
+    for row in (1, 2, 3):
+        valve.leave(Trail(row), 9.0, a.Unknown("read_timeout"), rows=MANY)
+    assert valve.enter_now(Trail(4)) is None
+    valve.leave(Trail(4), 9.0, a.Created("bcus_4"), rows=MANY)
+    assert (valve.trouble, valve.enter_now(Trail(5))) == ("", 10.0)
 
 
 def test_trouble_is_the_rows_own_if_others_were_answered_between() -> None:
     """First trouble is nobody's; a second one after others were served is the row's."""
-    assert not is_its_own(start(0.0), None)
-    assert not is_its_own(start(0.0), 5.0)
-    assert is_its_own(answered(6.0), 5.0)
+    assert not is_its_own(0.0, None)
+    assert not is_its_own(0.0, 5.0)
+    assert is_its_own(6.0, 5.0)
 
 
 def test_rows_that_are_turned_away_end_the_run_after_a_few_probes() -> None:
@@ -105,11 +111,11 @@ def test_rows_that_are_turned_away_end_the_run_after_a_few_probes() -> None:
 @given(st.lists(st.tuples(st.sampled_from("fbsn"), st.integers(0, 9), st.floats(0, 60))))
 def test_health_stays_bounded(events: list[tuple[str, int, float]]) -> None:
     """Memory and pauses stay bounded, and only trouble of enough rows holds anything."""
-    health, now = start(0.0), 0.0
+    health, now = WELL, 0.0
     for what, row, passed in events:
         now += passed
         if what == "s":
-            health = answered(now)
+            health = WELL
         elif what == "n":
             health = no_news(health)
         else:

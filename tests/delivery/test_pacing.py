@@ -54,7 +54,7 @@ def samples(draw: st.DrawFn, kinds: list[Kind] = list(Kind)) -> list[Sample]:  #
 
 def fold(found: list[Sample], pace: Pace | None = None) -> Pace:
     """The pace after these samples."""
-    return reduce(lambda p, s: adapt(p, s, SETTINGS), found, pace or start(SETTINGS))
+    return reduce(adapt, found, pace or start(SETTINGS))
 
 
 def good(pace: Pace, at: float, seconds: float, latency: float = 0.1) -> tuple[Pace, float]:
@@ -63,7 +63,7 @@ def good(pace: Pace, at: float, seconds: float, latency: float = 0.1) -> tuple[P
     while at < end:
         rate = send_rate(pace, at)
         at += max(latency / pace.limit, 1 / rate if rate else 0.0)
-        pace = adapt(pace, Sample(at, latency, pace.limit, Kind.OK), SETTINGS)
+        pace = adapt(pace, Sample(at, latency, pace.limit, Kind.OK))
     return pace, at
 
 
@@ -73,7 +73,7 @@ def test_the_limits_stay_within_their_bounds(found: list[Sample]) -> None:
     """In flight is 1 to the setting and the rate is positive, whatever happens."""
     pace = start(SETTINGS)
     for sample in found:
-        pace = adapt(pace, sample, SETTINGS)
+        pace = adapt(pace, sample)
         assert 1 <= pace.limit <= MOST
         rate = send_rate(pace, sample.at)
         assert rate is None or rate > 0
@@ -87,7 +87,7 @@ def test_a_wait_is_never_shortened(found: list[Sample]) -> None:
     # The wait of a 429 that is no matter of the rate is its row's alone.
     pace = start(SETTINGS)
     for sample in found:
-        after = adapt(pace, sample, SETTINGS)
+        after = adapt(pace, sample)
         assert after.hold_until >= pace.hold_until
         of_one_row = sample.kind is Kind.THROTTLED and after.rate.tolerated
         if sample.kind is not Kind.OK and sample.retry_after is not None and not of_one_row:
@@ -103,7 +103,7 @@ def test_a_429_moves_nothing_but_the_rate(found: list[Sample]) -> None:
     """A 429 is no fault, no latency and no passed request; nothing is counted elsewhere."""
     pace = fold(found)
     sample = Sample(found[-1].at, 9.0, MOST, Kind.THROTTLED)
-    after = adapt(pace, sample, SETTINGS)
+    after = adapt(pace, sample)
     assert after.flight == pace.flight
     assert after.rate.passed == pace.rate.passed
     assert after.rate.counted == pace.rate.counted
@@ -124,7 +124,7 @@ def test_a_bad_answer_never_speeds_up(found: list[Sample]) -> None:
     """A 429 does not raise the rate, a fault does not raise the limit."""
     pace, at = fold(found), found[-1].at + 1.0
     rate = send_rate(pace, at)
-    throttled = adapt(pace, Sample(at, 0.5, 10, Kind.THROTTLED), SETTINGS)
+    throttled = adapt(pace, Sample(at, 0.5, 10, Kind.THROTTLED))
     assert rate is None or (send_rate(throttled, at) or 0.0) <= rate
     storm = [Sample(at + i / 100, 0.01, MOST, Kind.FAULT) for i in range(1, 200)]
     assert fold(storm, pace).limit <= pace.limit
@@ -136,7 +136,7 @@ def test_a_longer_retry_after_never_ends_sooner(found: list[Sample]) -> None:
     """The response to ``Retry-After`` is monotone."""
     pace, at = fold(found), found[-1].at
     ends = [
-        adapt(pace, Sample(at, 0.1, 1, Kind.THROTTLED, wait), SETTINGS).hold_until
+        adapt(pace, Sample(at, 0.1, 1, Kind.THROTTLED, wait)).hold_until
         for wait in (0.0, 1.0, 5.0, 60.0)
     ]
     assert ends == sorted(ends)
@@ -167,7 +167,7 @@ def test_a_few_faults_do_not_slow_the_run() -> None:
     pace = start(SETTINGS)
     for i in range(3000):
         kind = Kind.FAULT if i % 10 == 0 else Kind.OK
-        pace = adapt(pace, Sample(i / 50, 0.1, pace.limit, kind), SETTINGS)
+        pace = adapt(pace, Sample(i / 50, 0.1, pace.limit, kind))
     assert pace.limit == MOST
 
 
@@ -178,7 +178,7 @@ def test_a_server_that_refuses_everything_is_asked_ever_more_rarely() -> None:
     for _ in range(60):
         rate = send_rate(pace, at)
         at += 1 / rate if rate else 0.02
-        pace = adapt(pace, Sample(at + 0.02, 0.02, 1, Kind.THROTTLED), SETTINGS)
+        pace = adapt(pace, Sample(at + 0.02, 0.02, 1, Kind.THROTTLED))
         rates.append(send_rate(pace, at) or 0.0)
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] == pytest.approx(0.2)
@@ -206,10 +206,10 @@ def test_the_reasons_in_plain_words() -> None:
     """Each thing that can hold a run has its own sentence."""
     pace = start(SETTINGS)
     assert explain(pace, 0.0) == ""
-    held = adapt(pace, Sample(1.0, 0.1, 1, Kind.THROTTLED, 12.0), SETTINGS)
+    held = adapt(pace, Sample(1.0, 0.1, 1, Kind.THROTTLED, 12.0))
     assert explain(held, 1.5) == "waiting 12 s: Moment sent Retry-After"
     empty = RateLimitHint(0, 30.0)
-    none_left = adapt(pace, Sample(1.0, 0.1, 1, Kind.OK, hint=empty), SETTINGS)
+    none_left = adapt(pace, Sample(1.0, 0.1, 1, Kind.OK, hint=empty))
     assert explain(none_left, 1.0) == "waiting 30 s: its RateLimit says nothing remains"
     refused = fold([Sample(3.0, 0.1, 14, Kind.THROTTLED)] * 3, good(pace, 0.0, 2.5)[0])
     words = explain(refused, 4.0)
@@ -218,5 +218,5 @@ def test_the_reasons_in_plain_words() -> None:
     limited = PaceSettings(max_in_flight=8, rate_ceiling=50)
     pace = start(limited)
     for i in range(200):
-        pace = adapt(pace, Sample(i / 50, 0.1, 5, Kind.OK), limited)
+        pace = adapt(pace, Sample(i / 50, 0.1, 5, Kind.OK))
     assert explain(pace, 4.0) == "at the ceiling of 50 requests/s (--rate)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -430,6 +431,42 @@ def test_an_event_out_of_order_is_a_programming_error(phase: Phase, event: e.Eve
     with pytest.raises(ProtocolError) as raised:
         step(row, event, POLICY)
     assert phase.value in str(raised.value)
+
+
+def test_the_changes_by_place_are_those_by_name() -> None:
+    """Each sets the fields that it says, and keeps every other."""
+    places: Any = range(len(Flight._fields))
+    every = Flight(*places)
+    trouble, refusal = (429, "busy", ""), a.Refused(400, "invalid")
+    assert every.committing(DONE, trouble) == every._replace(
+        phase=Phase.COMMITTING, pending=DONE, note=trouble
+    )
+    assert every.holding(SENT, Phase.SENDING, refusal, 1) == every._replace(
+        state=SENT,
+        phase=Phase.SENDING,
+        pending=None,
+        sends=every.sends + 1,
+        why=None,
+        refusal=refusal,
+        absences=0,
+    )
+    assert type(every.committing(DONE, trouble)) is type(every.holding(SENT, Phase.OVER, None))
+
+
+@pytest.mark.parametrize(
+    "answer", [replace(CREATED, seen=SENT_FIELDS), replace(FOUND, seen=SENT_FIELDS)]
+)
+def test_what_moment_showed_goes_to_the_ledger_with_the_id(answer: a.Created | a.Found) -> None:
+    """It is the base of updates, so it is written with the change that learns the id."""
+    if isinstance(answer, a.Created):
+        event: e.Event = e.Answered(answer, NOW)
+        row = flight(SENT)._replace(phase=Phase.SENDING)
+    else:
+        row = flight(SENT)._replace(phase=Phase.LOOKING_UP, why=e.Why.STALE)
+        event = e.LookedUp(answer, NOW)
+    _, command = step(row, event, POLICY)
+    assert isinstance(command, e.Commit)
+    assert command.transition.seen == SENT_FIELDS
 
 
 @pytest.mark.parametrize("pending", [None, NEW])

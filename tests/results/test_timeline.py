@@ -127,12 +127,12 @@ def holds() -> list[str]:
     """What the parts that hold a delivery say, each reason once."""
     settings = PaceSettings(max_in_flight=20, rate_ceiling=50)
     begun = start(settings)
-    refused = adapt(begun, Sample(10.0, 0.1, 5, Kind.THROTTLED, 3.0), settings)
+    refused = adapt(begun, Sample(10.0, 0.1, 5, Kind.THROTTLED, 3.0))
     empty = RateLimitHint(limit=10, remaining=0, reset=5.0, window=None)
     told = [
         explain(refused, 11.0),
         explain(refused, 14.0),
-        explain(adapt(begun, Sample(10.0, 0.1, 5, Kind.OK, None, empty), settings), 11.0),
+        explain(adapt(begun, Sample(10.0, 0.1, 5, Kind.OK, None, empty)), 11.0),
     ]
     told += [
         explain(begun._replace(flight=begun.flight._replace(cause=cause, usual=0.1)), 10.0)

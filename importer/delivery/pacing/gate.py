@@ -22,6 +22,7 @@ from importer.delivery.pacing.pace import (
     PaceSettings,
     Sample,
     adapt,
+    answered,
     expecting,
     explain,
     send_rate,
@@ -78,18 +79,20 @@ class Gate:
         self._settings = settings
         self._now = now
         self._shared = shared
-        self._pace = start(settings if shared is None else replace(settings, rate_ceiling=None))
-        self._in_flight = 0
+        self.in_flight = 0
+        """Requests that have entered and not left."""
         self._line: deque[_Place] = deque()
         self._due = -math.inf
+        """When the next one may go, for what the server asked and for the rate."""
+        self._change(start(settings if shared is None else replace(settings, rate_ceiling=None)))
         self._closed = False
         self._begun = False
         """The other workers have been heard."""
 
-    @property
-    def in_flight(self) -> int:
-        """Requests that have entered and not left."""
-        return self._in_flight
+    def _change(self, pace: Pace) -> None:
+        self._pace = pace
+        self._has_rate = pace.has_rate
+        self._due = max(self._due, pace.hold_until)
 
     @property
     def pace(self) -> Pace:
@@ -109,6 +112,14 @@ class Gate:
         for place in self._line:
             place.called.set()
 
+    def enter_now(self) -> float | None:
+        """Take the turn of one request without waiting; its send time, None where it must wait.
+
+        ``close`` is the caller's to heed.
+        """
+        now = self._now()
+        return None if self._line or self._delay(now) > 0 else self._take(now)
+
     async def enter(self, *, finishing: bool = False) -> float:
         """Wait for the turn of one request; returns its send time (monotonic seconds).
 
@@ -120,9 +131,8 @@ class Gate:
         """
         if self._closed and not finishing:
             raise GateClosed
-        now = self._now()
-        if not self._line and self._delay(now) <= 0:
-            return self._take(now)
+        if (sent_at := self.enter_now()) is not None:
+            return sent_at
         place = _Place(finishing=finishing)
         self._line.append(place)
         try:
@@ -168,6 +178,14 @@ class Gate:
         self.hear(sample_kind, sent_at, retry_after=retry_after, hint=hint)
         self.abandon()
 
+    def passed(self, sent_at: float) -> None:
+        """``leave`` of a request that went well, and whose answer says nothing of a rate."""
+        now = self._now()
+        latency = now - sent_at
+        latency = latency if latency > 0 else 0.0
+        self._pace = answered(self._pace, now, latency, self.in_flight)
+        self.abandon()
+
     def hear(
         self,
         sample_kind: str,
@@ -189,16 +207,16 @@ class Gate:
         """
         now = self._now()
         sample = Sample(
-            now, max(0.0, now - sent_at), self._in_flight, Kind(sample_kind), retry_after, hint
+            now, max(0.0, now - sent_at), self.in_flight, Kind(sample_kind), retry_after, hint
         )
         held_until = self._pace.hold_until
-        self._pace = adapt(self._pace, sample, self._settings)
+        self._change(adapt(self._pace, sample))
         if self._shared is not None and self._pace.hold_until > held_until:
             self._shared.tell()
 
     def abandon(self) -> None:
         """Give the place back without a sample, for a request that was cancelled."""
-        self._in_flight -= 1
+        self.in_flight -= 1
         if self._line:
             self._admit()
 
@@ -207,7 +225,7 @@ class Gate:
         now, pace = self._now(), self._pace
         rates = [self._settings.rate_ceiling, pace.cap if now < pace.cap_until else None]
         return Ask(
-            slots=max(0, min(len(self._line), pace.limit - self._in_flight)),
+            slots=max(0, min(len(self._line), pace.limit - self.in_flight)),
             rate=min((rate for rate in rates if rate is not None), default=None),
             blocked_for=max(0.0, pace.hold_until - now),
             found=limit(pace.rate),
@@ -217,7 +235,7 @@ class Gate:
         """Let pass whose turn has come; at first also hear what the other workers have found."""
         if grant.found is not None and not self._begun:
             # Later it would cut a worker that has not been refused to the share of one that was.
-            self._pace = expecting(self._pace, grant.found / grant.workers, self._now())
+            self._change(expecting(self._pace, grant.found / grant.workers, self._now()))
         self._begun = True
         self._admit()
 
@@ -237,17 +255,16 @@ class Gate:
 
     def _delay(self, now: float) -> float:
         """Seconds until the next request may go, as far as known now; infinite without a place."""
-        if self._in_flight >= self._pace.limit:
+        if self.in_flight + 1 > self._pace.flight.limit:
             return math.inf
-        delay = max(self._pace.hold_until, self._due) - now
+        delay = self._due - now
         return delay if self._shared is None else max(delay, self._shared.delay(now))
 
     def _take(self, now: float) -> float:
-        self._in_flight += 1
+        self.in_flight += 1
         if self._shared is not None:
-            more = bool(self._line) and self._in_flight < self._pace.limit
+            more = bool(self._line) and self.in_flight < self._pace.limit
             self._shared.take(now, more=more)
-        rate = send_rate(self._pace, now)
-        if rate is not None:
-            self._due = max(self._due, now - SLACK, self._pace.hold_until) + 1 / rate
+        if self._has_rate and (rate := send_rate(self._pace, now)) is not None:
+            self._due = max(self._due, now - SLACK) + 1 / rate
         return now

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from importer.values import quick
+from importer.values import new, quick
 
 TOLERANCE = 2.0
 """Answers may take this many times as long as usual before the limit is cut."""
@@ -35,9 +35,16 @@ STEEPEST = 4.0
 
 @quick
 class Flight(NamedTuple):
-    """The limit and the running window. Times in seconds."""
+    """The limit and the running window. Seconds. What changes with each answer is first."""
 
-    limit: float
+    seen: int = 0
+    bad: int = 0
+    total: float = 0.0
+    """Sum of the latencies of the good answers."""
+    peak: int = 0
+    """Most in flight."""
+
+    limit: float = 1.0
     """Requests allowed in flight, as a fraction for slow growth; at least 1."""
     cut_at: float = -math.inf
     """When it was cut last; answers to what was sent before do not raise it."""
@@ -53,12 +60,6 @@ class Flight(NamedTuple):
     opened: float = 0.0
     top: float = 1.0
     """The limit when the window was opened; the first is that of the row that goes alone."""
-    seen: int = 0
-    bad: int = 0
-    total: float = 0.0
-    """Sum of the latencies of the good answers."""
-    peak: int = 0
-    """Most in flight."""
     last_bad: int = 0
     last_count: int = 0
     last_latency: float = 0.0
@@ -69,17 +70,21 @@ def answered(
     flight: Flight, at: float, latency: float, in_flight: int, *, good: bool, ceiling: int
 ) -> Flight:
     """Fold in one answer that was not a 429 (or the lack of one: ``good=False``)."""
-    if flight.limit < ceiling and good and _climbs(flight, at - latency, latency, in_flight):
+    sent = at - latency
+    if flight.limit < ceiling and good and _climbs(flight, sent, latency, in_flight):
         times = min(STEEPEST, max(2.0, (ceiling / FIRST) ** (1 / CLIMB)))
         flight = flight._replace(limit=min(float(ceiling), flight.limit + times - 1))
-    if at - latency < flight.opened:
+    if sent < flight.opened:
         return flight  # Sent under the previous limit.
-    count = flight.seen + 1
-    bad = flight.bad + (not good)
-    total = flight.total + latency if good else flight.total
-    peak = max(flight.peak, in_flight)
-    if count < min(flight.top, max(SMALLEST_WINDOW, peak)):
-        return flight._replace(seen=count, bad=bad, total=total, peak=peak)
+    count, bad, total, peak, *rest = flight
+    count += 1
+    if good:
+        total += latency
+    else:
+        bad += 1
+    peak = max(peak, in_flight)
+    if count < flight.top and (count < SMALLEST_WINDOW or count < peak):
+        return new(Flight, (count, bad, total, peak, *rest))
     flight = flight._replace(
         opened=at, seen=0, bad=0, total=0.0, peak=0, last_bad=bad, last_count=count
     )

@@ -56,8 +56,6 @@ class Health(NamedTuple):
     """All of them were turned away; nothing failed."""
     probes: int = 0
     """Exchanges that the outage has cost since it was seen; 0 without one."""
-    well_at: float = 0.0
-    """When Moment last answered sensibly, or the run began."""
     paused_until: float = 0.0
     asking_until: float = 0.0
     """After a pause one request asks for all; the others wait for its answer, but no longer."""
@@ -68,14 +66,8 @@ class Health(NamedTuple):
         return self.probes > 0
 
 
-def start(now: float) -> Health:
-    """The state at the beginning of a run."""
-    return Health(well_at=now)
-
-
-def answered(now: float) -> Health:
-    """Moment answered sensibly: whatever was before is over."""
-    return Health(well_at=now)
+WELL = Health()
+"""At the beginning of a run, and after each sensible answer: whatever was before is over."""
 
 
 def no_news(health: Health) -> Health:
@@ -83,9 +75,12 @@ def no_news(health: Health) -> Health:
     return health._replace(asking_until=0.0)
 
 
-def is_its_own(health: Health, failed_at: float | None) -> bool:
-    """Whether trouble of a row that was in trouble at ``failed_at`` before is the row's alone."""
-    return failed_at is not None and health.well_at > failed_at
+def is_its_own(well_at: float, failed_at: float | None) -> bool:
+    """Whether trouble of a row that was in trouble at ``failed_at`` before is the row's alone.
+
+    ``well_at`` is when Moment last answered sensibly, or the run began.
+    """
+    return failed_at is not None and well_at > failed_at
 
 
 def troubled(

@@ -1,6 +1,6 @@
 """Adaptive pacing: how many requests in flight and how many a second, as a pure fold.
 
-``adapt(pace, sample, settings) -> pace`` is all there is: no clock, no randomness, O(1) a sample.
+``adapt(pace, sample) -> pace`` is all there is: no clock, no randomness, O(1) a sample.
 Three things limit a run, each for its own reason:
 
 - ``pacing_flight``: requests in flight, cut when faults pile up or answers slow down;
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.pacing import in_flight as flights
 from importer.delivery.pacing import rate_limit as rates
-from importer.values import quick
+from importer.values import new, quick
 
 if TYPE_CHECKING:
     from importer.delivery.pacing.server_hints import RateLimitHint
@@ -79,6 +79,8 @@ class Pace(NamedTuple):
 
     flight: flights.Flight
     rate: rates.Rate = rates.Rate()
+    in_flight: int = 0
+    """As of the last sample; this and what is above changes with each."""
     ceiling: float | None = None
     max_in_flight: int = 1
     hold_until: float = -math.inf
@@ -86,8 +88,6 @@ class Pace(NamedTuple):
     cap: float | None = None
     """Requests a second by the server's own ``RateLimit`` headers."""
     cap_until: float = -math.inf
-    in_flight: int = 0
-    """As of the last sample."""
     throttled: tuple[tuple[int, int], ...] = ()
     """(second, number of 429s in it), the last ten seconds at most."""
 
@@ -96,12 +96,17 @@ class Pace(NamedTuple):
         """Requests that may be in flight at once, 1 to ``max_in_flight``."""
         return int(self.flight.limit)
 
+    @property
+    def has_rate(self) -> bool:
+        """Whether a rate is set, was told or is known; else ``send_rate`` is None until one is."""
+        return not (self.ceiling is None and self.cap is None and self.rate.base is None)
+
 
 def start(settings: PaceSettings) -> Pace:
     """The pace at the beginning of a run."""
     most = max(1, settings.max_in_flight)
     first = float(max(1, min(settings.start_in_flight, most)))
-    return Pace(flights.Flight(first), ceiling=settings.rate_ceiling, max_in_flight=most)
+    return Pace(flights.Flight(limit=first), ceiling=settings.rate_ceiling, max_in_flight=most)
 
 
 def expecting(pace: Pace, limit: float, now: float) -> Pace:
@@ -124,7 +129,7 @@ def send_rate(pace: Pace, now: float) -> float | None:
     return found
 
 
-def adapt(pace: Pace, sample: Sample, settings: PaceSettings) -> Pace:
+def adapt(pace: Pace, sample: Sample) -> Pace:
     """The pace after one more finished request.
 
     A 429 moves only the rate: it is no fault, and its latency says nothing about the work. Any
@@ -146,16 +151,16 @@ def adapt(pace: Pace, sample: Sample, settings: PaceSettings) -> Pace:
         )
     if sample.kind is not Kind.OK:
         pace = _held(pace, sample)
-    flight = flights.answered(
-        pace.flight,
-        at,
-        sample.latency,
-        sample.in_flight,
-        good=sample.kind is Kind.OK,
-        ceiling=max(1, settings.max_in_flight),
-    )
-    rate = rates.passed(pace.rate, at, sent)
-    return pace._replace(flight=flight, rate=rate, in_flight=sample.in_flight)
+    good = sample.kind is Kind.OK
+    return answered(pace, at, sample.latency, sample.in_flight, good=good)
+
+
+def answered(pace: Pace, at: float, latency: float, in_flight: int, *, good: bool = True) -> Pace:
+    """``adapt`` for an answer that was no 429, and said nothing of rates and waits."""
+    flight, rate, _, *rest = pace
+    most, sent = pace.max_in_flight, at - latency
+    flight = flights.answered(flight, at, latency, in_flight, good=good, ceiling=most)
+    return new(Pace, (flight, rates.passed(rate, at, sent), in_flight, *rest))
 
 
 def _held(pace: Pace, sample: Sample) -> Pace:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from importer.values import quick
+from importer.values import new, quick
 
 MARGIN = 0.99
 """Share of the measured limit that is used while nothing is tried."""
@@ -87,7 +87,15 @@ class Doubt(NamedTuple):
 
 @quick
 class Rate(NamedTuple):
-    """What is known of the server's limit. Times are monotonic seconds, rates requests a second."""
+    """What is known of the server's limit. Times are monotonic seconds, rates requests a second.
+
+    What changes with each answer comes first.
+    """
+
+    counted_from: float | None = None
+    counted: int = 0
+    throughput: float = 0.0
+    """Requests that passed per second, over the last half second or more."""
 
     base: float | None = None
     """The limit as far as known; None until the first 429: no limit in force."""
@@ -136,11 +144,6 @@ class Rate(NamedTuple):
     excess: float = 0.0
     """429s beyond that share, since there last were none."""
 
-    counted_from: float | None = None
-    counted: int = 0
-    throughput: float = 0.0
-    """Requests that passed per second, over the last half second or more."""
-
 
 def allowed(rate: Rate, now: float) -> float | None:
     """Requests a second that may be sent at ``now``; None where no limit is known.
@@ -180,12 +183,14 @@ def heard_of(rate: Rate, now: float, limit: float) -> Rate:
 
 def passed(rate: Rate, at: float, sent: float) -> Rate:
     """Fold in one request that the limiter let through (whatever its answer then was)."""
-    start = sent if rate.counted_from is None else rate.counted_from
-    count, throughput = rate.counted + 1, rate.throughput
+    start, count, throughput, *rest = rate
+    count += 1
+    if start is None:
+        start = sent
     if at - start >= 0.5 and count >= 3:  # noqa: PLR2004 - half a second, three requests
         throughput, start, count = count / (at - start), at, 0
     if rate.base is None or rate.anchor is None:
-        return rate._replace(counted_from=start, counted=count, throughput=throughput)
+        return new(Rate, (start, count, throughput, *rest))
     if rate.pending is not None and sent >= rate.pending:
         rate = _compared(rate, at)
     if rate.tolerated:

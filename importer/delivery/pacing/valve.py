@@ -83,7 +83,9 @@ class Valve:
     ) -> None:
         self.patience = patience
         """Seconds; see ``PATIENCE``. This is the one place where a run keeps it."""
-        self.health = h.Health()
+        self.health = h.WELL
+        self._well_at = 0.0
+        """When Moment last answered sensibly, or the run began."""
         self._settings = health or h.HealthSettings()
         self.gate = Gate(settings or PaceSettings(), now=now, shared=shared)
         """What paces; requests enter by the valve."""
@@ -128,13 +130,22 @@ class Valve:
 
     def start(self) -> None:
         """The run begins now."""
-        self.health = h.start(self._now())
+        self.health, self._well_at = h.WELL, self._now()
 
     def close(self) -> None:
         """Let nobody in any more but those who finish what they began; the others hear of it."""
         self._closed = True
         self.gate.close()
         self._tell()
+
+    def enter_now(self, trail: Trail) -> float | None:
+        """``enter`` where nobody waits and nothing holds; None where it is to be awaited."""
+        if self._closed or self.health is not h.WELL:
+            return None
+        sent_at = self.gate.enter_now()
+        if sent_at is not None:
+            trail.asked = True
+        return sent_at
 
     async def enter(self, trail: Trail, *, finishing: bool = False) -> float:
         """Wait for the turn of one request; returns its send time (monotonic seconds).
@@ -199,13 +210,13 @@ class Valve:
 
         ``leave`` follows once its answer is read.
         """
-        self.gate.leave(Kind.OK, sent_at)
+        self.gate.passed(sent_at)
 
     def abandon(self) -> None:
         """Give the place back without an answer, for a request that was cancelled."""
         self.gate.abandon()
 
-    def leave(
+    def leave(  # noqa: C901 - one answer, step by step
         self,
         trail: Trail,
         sent_at: float,
@@ -225,8 +236,14 @@ class Valve:
         Returns:
             Whether the run must stop, because row after row is turned away.
         """
-        now, held = self._now(), self.health.out
         what = said(answer)
+        if what is h.Said.SENSE and self.health is h.WELL and (has_passed or hint is None):
+            # Nearly all of them: there is no trouble that could end.
+            trail.throttled, self.heard, self._well_at = 0, True, self._now()
+            if not has_passed:
+                self.gate.passed(sent_at)
+            return False
+        now, held = self._now(), self.health.out
         own = self._is_its_own(trail, what, now, few=few)
         if what is h.Said.FAULT:
             trail.hung += now - sent_at
@@ -234,7 +251,7 @@ class Valve:
             self.heard = True
             # An answer that is read late is older than the trouble that was heard of since it came.
             if not (has_passed and self.health.troubled):
-                self.health = h.answered(now)
+                self.health, self._well_at = h.WELL, now
                 self._away.clear()
         elif own or what in {h.Said.THROTTLED, h.Said.ABSENT}:
             self.health = h.no_news(self.health)
@@ -263,7 +280,7 @@ class Valve:
         told 429 where nothing else is asked for: that is the row's, too.
         """
         if what is h.Said.THROTTLED:
-            own = trail.throttled > 0 or h.is_its_own(self.health, trail.throttled_at)
+            own = trail.throttled > 0 or h.is_its_own(self._well_at, trail.throttled_at)
             own = own or (trail.left and few)
             trail.throttled_at = now
             trail.throttled += own
@@ -272,7 +289,7 @@ class Valve:
         if what not in {h.Said.FAULT, h.Said.BLOCKED}:
             return False
         again = what is h.Said.BLOCKED and trail.left and self.heard
-        trail.own = trail.own or again or h.is_its_own(self.health, trail.failed_at)
+        trail.own = trail.own or again or h.is_its_own(self._well_at, trail.failed_at)
         trail.failed_at = now
         return trail.own
 

@@ -49,6 +49,9 @@ The rules (a test holds them equal to docs/delivery.md, where the reasons stand)
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol.events import (
     Answered,
@@ -75,11 +78,15 @@ from importer.delivery.protocol.states import (
     Origin,
     Rejected,
     Sent,
-    State,
     Transition,
-    generation,
 )
 from importer.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from importer.delivery.protocol.flight import Note
+    from importer.delivery.protocol.states import Hashes
 
 __all__ = ["Flight", "Phase", "Policy", "ProtocolError", "step"]
 
@@ -95,15 +102,11 @@ PROOF = 2
 """Look-ups in a row, apart by ``settle_delay``, that together prove absence."""
 
 Step = tuple[Flight, Command]
-_AWAITED: dict[type[Event], Phase] = {
-    Begin: Phase.READY,
-    Committed: Phase.COMMITTING,
-    Lost: Phase.COMMITTING,
-    Answered: Phase.SENDING,
-    LookedUp: Phase.LOOKING_UP,
-    Woken: Phase.WAITING,
-}
-"""In which phase each event may come."""
+_send = cache(Send)
+"""Most rows get the same."""
+
+# What every row meets: to ask an enum for a member takes as long as two calls (CPython 3.11).
+_SENDING, _OVER, _FRESH, _CREATED = Phase.SENDING, Phase.OVER, Origin.CREATED, Outcome.CREATED
 
 
 def step(flight: Flight, event: Event, policy: Policy) -> Step:
@@ -112,34 +115,40 @@ def step(flight: Flight, event: Event, policy: Policy) -> Step:
     Raises:
         ProtocolError: the event does not fit the flight's phase.
     """
-    if _AWAITED[type(event)] is not flight.phase:
+    phase, follow = _AWAITED[type(event)]
+    if phase is not flight.phase:
         raise ProtocolError(f"{type(event).__name__} in phase {flight.phase}")
-    match event:
-        case Committed():
-            return _committed(flight, event.now, policy)
-        case Answered():
-            return _answered(flight, event.answer, policy)
-        case Begin():
-            suspect = not isinstance(flight.state, New)
-            begun = flight._replace(suspect=suspect) if suspect else flight
-            return _route(begun, event.now, policy)
-        case LookedUp():
-            return _looked_up(flight, event.answer, event.now, policy)
-        case Lost():
-            return _lost(flight, event.actual, event.now, policy)
-        case Woken():
-            if flight.why is not None:
-                return _look_up(flight, flight.why)
-            return _route(flight, event.now, policy)
+    return follow(flight, event, policy)
+
+
+def _begun(flight: Flight, event: Begin, policy: Policy) -> Step:
+    if not isinstance(flight.state, New):
+        flight = flight._replace(suspect=True)
+    return _route(flight, event.now, policy)
+
+
+def _woken(flight: Flight, event: Woken, policy: Policy) -> Step:
+    if flight.why is not None:
+        return _look_up(flight, flight.why)
+    return _route(flight, event.now, policy)
 
 
 # Where a row goes from what the ledger holds ------------------------------------------------------
 
 
-def _route(flight: Flight, now: float, policy: Policy, *, fresh: bool = False) -> Step:
-    """Decide by the ledger's state; ``fresh`` says that this state was committed just now."""
+def _route(flight: Flight, now: float, policy: Policy) -> Step:
     state = flight.state
     match state:
+        case New():
+            return _commit(flight, Sent(0, flight.fingerprint, now), flight.note)
+        case Sent():
+            if _is_stale(flight, state, now, policy):
+                return _look_up(flight, Why.STALE)
+            if not policy.safeguards.write_once:
+                again = Sent(state.generation, flight.fingerprint, now)
+                return _commit(flight, again, flight.note)
+            sent = flight._replace(phase=Phase.SENDING, sends=flight.sends + 1)
+            return sent, _send(state.generation)
         case Done():
             return _settle_done(flight, state)
         case Rejected():
@@ -148,23 +157,12 @@ def _route(flight: Flight, now: float, policy: Policy, *, fresh: bool = False) -
                     flight, Outcome.REJECTED, note=(state.http_status, state.error_code, "")
                 )
             return _advance(flight, now, policy)
-        case New():
-            return _commit(flight, Sent(0, flight.fingerprint, now))
-        case Sent():
-            guard = policy.safeguards
-            if guard.lookup_before_resend and _stale(flight, state, now, policy):
-                return _look_up(flight, Why.STALE)
-            if not guard.write_once and not fresh:
-                return _commit(flight, Sent(state.generation, flight.fingerprint, now))
-            sent = flight._replace(phase=Phase.SENDING, sends=flight.sends + 1)
-            return sent, Send(state.generation)
 
 
-def _stale(flight: Flight, state: Sent, now: float, policy: Policy) -> bool:
-    age = now - state.first_sent_at
-    return (
-        age > policy.stale_after
-        or age < -policy.clock_slack
+def _is_stale(flight: Flight, state: Sent, now: float, policy: Policy) -> bool:
+    """Whether it must be looked up before it is sent (again)."""
+    return policy.safeguards.lookup_before_resend and (
+        not -policy.clock_slack <= now - state.first_sent_at <= policy.stale_after
         or state.fingerprint != flight.fingerprint
     )
 
@@ -173,43 +171,44 @@ def _advance(flight: Flight, now: float, policy: Policy) -> Step:
     if flight.advances >= policy.max_advances:
         note = (flight.note[0], "generations_spent", flight.note[2])
         return _settle(flight, Outcome.UNSETTLED, note=note)
-    following = Sent(generation(flight.state) + 1, flight.fingerprint, now)
-    return _commit(flight._replace(advances=flight.advances + 1, suspect=True), following)
+    following = Sent(flight.state.generation + 1, flight.fingerprint, now)
+    flight = flight._replace(advances=flight.advances + 1, suspect=True)
+    return _commit(flight, following, flight.note)
 
 
 # What a commit led to -----------------------------------------------------------------------------
 
 
-def _committed(flight: Flight, now: float, policy: Policy) -> Step:
-    state = flight.pending
-    if state is None:
-        raise ProtocolError("committed nothing")
-    # A refusal was of what was sent before.
-    refusal = None if isinstance(state, Sent) else flight.refusal
-    flight = flight._replace(state=state, pending=None, why=None, absences=0, refusal=refusal)
-    match state:
-        case Done():
-            found = state.origin is Origin.FOUND
-            note = flight.note if state.origin is Origin.CREATED else (flight.note[0], "", "")
-            if state.differs:
-                note = flight.note[0], "differs", _differs(state)
-            return _settle(
-                flight,
-                Outcome.FOUND if found else Outcome.CREATED,
-                customer_id=state.customer_id,
-                note=note,
-            )
-        case Rejected():
-            return _settle(flight, Outcome.REJECTED, note=flight.note)
-        case Sent():
-            return _route(flight, now, policy, fresh=True)
-        case New():
-            raise ProtocolError("committed New")
+def _committed(flight: Flight, event: Committed, policy: Policy) -> Step:
+    state, refusal = flight.pending, flight.refusal
+    if isinstance(state, Sent):
+        # A refusal was of what was sent before.
+        if _is_stale(flight, state, event.now, policy):
+            return _look_up(flight.holding(state, Phase.LOOKING_UP, None), Why.STALE)
+        return flight.holding(state, _SENDING, None, 1), _send(state.generation)
+    if isinstance(state, Done):
+        return flight.holding(state, _OVER, refusal), _known(state, flight.note)
+    if isinstance(state, Rejected):
+        held = flight.holding(state, _OVER, refusal)
+        return _settle(held, Outcome.REJECTED, note=flight.note)
+    raise ProtocolError(f"committed {state}")
 
 
-def _lost(flight: Flight, actual: State, now: float, policy: Policy) -> Step:
+def _known(state: Done, latest: Note) -> Settle:
+    """The id was learned in this run."""
+    outcome, (http_status, code, message) = _CREATED, latest
+    if state.origin is not _FRESH:
+        code = message = ""
+        if state.origin is Origin.FOUND:
+            outcome = Outcome.FOUND
+    if state.differs:
+        code, message = "differs", _differs(state)
+    return Settle(outcome, state.customer_id, http_status, code, message)
+
+
+def _lost(flight: Flight, event: Lost, policy: Policy) -> Step:
     """Someone else moved the row: believe the ledger, and say so if two ids meet."""
-    wanted = flight.pending
+    wanted, actual = flight.pending, event.actual
     flight = flight._replace(state=actual, pending=None, why=None, suspect=True, absences=0)
     if isinstance(actual, Done):
         if isinstance(wanted, Done) and wanted.customer_id != actual.customer_id:
@@ -218,20 +217,20 @@ def _lost(flight: Flight, actual: State, now: float, policy: Policy) -> Step:
         return _settle_done(flight, actual)
     if flight.failures + 1 >= policy.max_failures:
         return _settle(flight, Outcome.UNSETTLED, note=(0, "ledger_contended", ""))
-    return _route(flight._replace(failures=flight.failures + 1), now, policy)
+    return _route(flight._replace(failures=flight.failures + 1), event.now, policy)
 
 
 # What an answer to the POST means -----------------------------------------------------------------
 
 
-def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
-    guard = policy.safeguards
+def _answered(flight: Flight, event: Answered, policy: Policy) -> Step:
+    answer, guard = event.answer, policy.safeguards
     match answer:
         case a.Created():
-            origin = Origin.REPLAYED if answer.replayed else Origin.CREATED
-            differs = answer.differs if answer.replayed else ()
-            note = (answer.http_status, *_stored(flight, answer))
-            return _done(flight, answer.customer_id, origin, differs, note=note)
+            if answer.replayed:
+                note = (answer.http_status, "", "")
+                return _done(flight, answer, Origin.REPLAYED, answer.differs, note)
+            return _done(flight, answer, _FRESH, (), _stored(flight, answer))
         case a.Unbelievable():
             noted = _suspect(flight, answer.http_status, answer.error_code)
             return _look_up(noted, Why.UNSURE)
@@ -275,19 +274,18 @@ def _answered(flight: Flight, answer: a.Answer, policy: Policy) -> Step:
             return over, Halt(answer.reason, answer.http_status, answer.detail)
 
 
-def _stored(flight: Flight, answer: a.Created) -> tuple[str, str]:
-    """(code, text) where a fresh answer shows other values than those that were just sent."""
-    if answer.replayed or not flight.fields or not answer.seen or answer.seen == flight.fields:
-        return "", ""
-    other = [name for name, value in flight.fields if (name, value) not in answer.seen]
-    return (
-        (STORED_OTHERWISE, f"Moment stored other values in: {', '.join(other)}")
-        if other
-        else ("", "")
-    )
+def _stored(flight: Flight, answer: a.Created) -> Note:
+    """What is to be told where a fresh answer shows other values than those just sent."""
+    seen, sent = answer.seen, flight.fields
+    if seen != sent and seen and sent:
+        other = [pair[0] for pair in sent if pair not in seen]
+        if other:
+            message = f"Moment stored other values in: {', '.join(other)}"
+            return answer.http_status, STORED_OTHERWISE, message
+    return answer.http_status, "", ""
 
 
-def _turned_away(answer: a.Blocked) -> tuple[int, str, str]:
+def _turned_away(answer: a.Blocked) -> Note:
     return answer.http_status, TURNED_AWAY, "Moment turned this row away, not its values"
 
 
@@ -319,12 +317,13 @@ def _status_and_code(
 # What a look-up means -----------------------------------------------------------------------------
 
 
-def _looked_up(flight: Flight, answer: a.LookUpAnswer, now: float, policy: Policy) -> Step:
+def _looked_up(flight: Flight, event: LookedUp, policy: Policy) -> Step:
+    answer = event.answer
     match answer:
         case a.Found():
-            return _done(flight, answer.customer_id, Origin.FOUND, answer.differs, note=flight.note)
+            return _done(flight, answer, Origin.FOUND, answer.differs, flight.note)
         case a.Absent():
-            return _absent(flight, now, policy)
+            return _absent(flight, event.now, policy)
         case a.LookUpFailed(throttled=True):
             return _wait(flight, WaitCause.THROTTLED, answer.retry_after or 0.0)
         case a.LookUpFailed() if flight.why is Why.BLOCKED:
@@ -376,10 +375,9 @@ def _absent_after_refusal(flight: Flight, now: float, policy: Policy) -> Step:
         return _fail(flight, policy, floor=policy.settle_delay, cause=WaitCause.CONFIRM)
     if policy.safeguards.confirm_absence and flight.suspect and absences < PROOF:
         return _wait(flight, WaitCause.CONFIRM, policy.settle_delay)
-    return _commit(
-        flight,
-        Rejected(state.generation, flight.fingerprint, refusal.http_status, refusal.error_code),
-    )
+    version, (http_status, error_code, _) = flight.fingerprint, note
+    rejected = Rejected(state.generation, version, http_status, error_code)
+    return _commit(flight, rejected, note)
 
 
 # The commands -------------------------------------------------------------------------------------
@@ -387,27 +385,24 @@ def _absent_after_refusal(flight: Flight, now: float, policy: Policy) -> Step:
 
 def _done(
     flight: Flight,
-    customer_id: str,
+    answer: a.Created | a.Found,
     origin: Origin,
     differs: tuple[str, ...],
-    *,
-    note: tuple[int, str, str],
+    note: Note,
 ) -> Step:
     state = flight.state
     # Where Moment holds another version than the source, remember the version that was sent.
     version = state.fingerprint if differs and isinstance(state, Sent) else flight.fingerprint
-    done = Done(generation(state), version, customer_id, origin, differs)
-    return _commit(flight, done, note=note)
+    done = Done(state.generation, version, answer.customer_id, origin, differs)
+    return _commit(flight, done, note, answer.seen)
 
 
-def _commit(flight: Flight, new: State, *, note: tuple[int, str, str] | None = None) -> Step:
-    """Ask for the change; ``note`` is the latest trouble, where it is news."""
-    noted = flight.note if note is None else note
+def _commit(flight: Flight, new: Sent | Done | Rejected, note: Note, seen: Hashes = ()) -> Step:
+    """Ask for the change; ``note`` is the latest trouble."""
     # Where another version settles, the hashes of this one would be wrong.
-    own = not isinstance(new, New) and new.fingerprint == flight.fingerprint
-    fields = flight.fields if own else None
-    transition = Transition(flight.reference, flight.state, new, noted[0], fields)
-    return flight._replace(phase=Phase.COMMITTING, pending=new, note=noted), Commit(transition)
+    fields = flight.fields if new.fingerprint == flight.fingerprint else None
+    transition = Transition(flight.reference, flight.state, new, note[0], fields, seen)
+    return flight.committing(new, note), Commit(transition)
 
 
 def _look_up(flight: Flight, why: Why) -> Step:
@@ -431,9 +426,7 @@ def _fail(
     return _wait(flight, cause, floor)
 
 
-def _settle(
-    flight: Flight, outcome: Outcome, *, customer_id: str = "", note: tuple[int, str, str]
-) -> Step:
+def _settle(flight: Flight, outcome: Outcome, *, customer_id: str = "", note: Note) -> Step:
     http_status, error_code, message = note
     over = flight._replace(phase=Phase.OVER, pending=None)
     return over, Settle(outcome, customer_id, http_status, error_code, message)
@@ -447,3 +440,14 @@ def _settle_done(flight: Flight, state: Done) -> Step:
 
 def _differs(state: Done) -> str:
     return f"Moment holds other values in: {', '.join(state.differs)}" if state.differs else ""
+
+
+_AWAITED: dict[type[Event], tuple[Phase, Callable[[Flight, Any, Policy], Step]]] = {
+    Begin: (Phase.READY, _begun),
+    Committed: (Phase.COMMITTING, _committed),
+    Lost: (Phase.COMMITTING, _lost),
+    Answered: (Phase.SENDING, _answered),
+    LookedUp: (Phase.LOOKING_UP, _looked_up),
+    Woken: (Phase.WAITING, _woken),
+}
+"""In which phase each event may come, and what follows."""

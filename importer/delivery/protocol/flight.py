@@ -6,12 +6,14 @@ One row on its way through the protocol: what is known between two events, and i
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
 from importer.values import quick, value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from importer.delivery.protocol.answers import Refused
     from importer.delivery.protocol.events import Settle, Why
     from importer.delivery.protocol.states import Hashes, State, UpdateState
@@ -52,6 +54,10 @@ class ProtocolError(Exception):
     """The driver broke the order of events: a programming error, never a user's."""
 
 
+Note = tuple[int, str, str]
+"""Status, code and message of the latest trouble."""
+
+
 @quick
 class Flight(NamedTuple):
     """One row on its way in one run."""
@@ -64,25 +70,39 @@ class Flight(NamedTuple):
     phase: Phase = Phase.READY
     pending: State | None = None
     """The state being committed."""
+    note: Note = (0, "", "")
+    sends: int = 0
+    """POSTs of this run, for the results file."""
     why: Why | None = None
     """The reason of the look-up under way or to be repeated."""
     refusal: Refused | None = None
-    failures: int = 0
-    advances: int = 0
-    sends: int = 0
-    """POSTs of this run, for the results file."""
-    suspect: bool = False
-    """An earlier request of this row may have been processed, in this run or before."""
     absences: int = 0
     """404s in a row for the present refusal."""
+    failures: int = 0
+    advances: int = 0
+    suspect: bool = False
+    """An earlier request of this row may have been processed, in this run or before."""
     blocked: int = 0
     """Times that something other than the API turned the row away."""
     second_key: bool = False
     """A 422 has been tried again under the next key."""
     fields: Hashes | None = None
     """Hashes of the payload's fields, which go to the ledger with each change."""
-    note: tuple[int, str, str] = (0, "", "")
-    """Status, code and message of the latest trouble."""
+
+    # The two changes that every row goes through, by place: names cost three times as much.
+
+    def committing(self, new: State, note: Note) -> Flight:
+        """The same while ``new`` is being committed."""
+        return _flight(Flight, (*self[:3], _COMMITTING, new, note, *self[6:]))
+
+    def holding(self, held: State, phase: Phase, refusal: Refused | None, more: int = 0) -> Flight:
+        """The same once the ledger holds ``held``: no look-up is under way. ``more`` sends."""
+        latest = (held, phase, None, self.note, self.sends + more, None, refusal, 0)
+        return _flight(Flight, (*self[:2], *latest, *self[10:]))
+
+
+_flight: Callable[[type[Flight], tuple[Any, ...]], Flight] = tuple.__new__
+_COMMITTING = Phase.COMMITTING
 
 
 class Planned(NamedTuple):

@@ -37,6 +37,8 @@ class Origin(StrEnum):
 class New:
     """Nothing is known of the row."""
 
+    kind: ClassVar[str] = "new"
+    """The state's name as stored in the ledger."""
     generation: ClassVar[int] = -1
     """Before the first, so that a compare-and-set can name it."""
 
@@ -45,6 +47,7 @@ class New:
 class Sent:
     """A request of this generation may have left. Write-once per generation."""
 
+    kind: ClassVar[str] = "sent"
     generation: int
     fingerprint: bytes
     first_sent_at: float
@@ -54,6 +57,7 @@ class Sent:
 class Done:
     """The customer is in Moment under this id. Final."""
 
+    kind: ClassVar[str] = "done"
     generation: int
     fingerprint: bytes
     """The version of the row that this customer stands for."""
@@ -67,6 +71,7 @@ class Done:
 class Rejected:
     """Moment refused this version of the row."""
 
+    kind: ClassVar[str] = "rejected"
     generation: int
     fingerprint: bytes
     http_status: int
@@ -76,12 +81,11 @@ class Rejected:
 State = New | Sent | Done | Rejected
 
 NEW = New()
-_KINDS = {one: one.__name__.lower() for one in (New, Sent, Done, Rejected)}
 
 
 def kind(state: State) -> str:
     """The state's name as stored in the ledger: ``new``, ``sent``, ``done`` or ``rejected``."""
-    return _KINDS[type(state)]
+    return state.kind
 
 
 def generation(state: State) -> int:

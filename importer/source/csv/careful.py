@@ -224,13 +224,32 @@ class Framer:
         spaced = has_spaced_quote(block, self._delimiter)
         work = _Work(block, first_line, spaced=spaced)
         work.odd = b'"' in block and has_odd_quote("".join(work.lines), self._delimiter)
-        at = 0
+        at = self._at_once(work)
         while at < len(work.lines):
             after = self._stretch(work, at, final=final)
             if after is None:
                 break
             at = after
         return work.finish()
+
+    def _at_once(self, work: _Work) -> int:
+        """Frame a block each of whose lines is a record of the right width; its lines, or 0."""
+        if not work.plain or work.odd or self._surplus:
+            return 0
+        reader = csv.reader(
+            work.lines, delimiter=self._delimiter, strict=True, skipinitialspace=work.spaced
+        )
+        try:
+            records = list(reader)
+        except csv.Error:
+            return 0
+        number = len(work.lines)
+        if len(records) != number or set(map(len, records)) != {self._width}:
+            return 0
+        work.out.records = records
+        work.out.lines = list(range(work.first_line, work.first_line + number))
+        work.done = number
+        return number
 
     def _stretch(self, work: _Work, at: int, *, final: bool) -> int | None:  # noqa: C901
         """Frame up to the next malformed record; the line to go on at, None at an open end."""
