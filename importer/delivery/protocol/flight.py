@@ -122,6 +122,16 @@ class Planned(NamedTuple):
     """How the customer is kept in step; None where it is to be created."""
 
 
+_AT_FIRST = tuple(Flight._field_defaults.values())[:-1]
+"""Of a flight all but the first three and the last field."""
+
+
+def begun(planned: Planned) -> Flight:
+    """A row before its first event."""
+    own = planned.reference, planned.fingerprint, planned.state
+    return _flight(Flight, (*own, *_AT_FIRST, planned.fields))
+
+
 class Settled(NamedTuple):
     """What became of one planned row in this run."""
 
