@@ -14,8 +14,6 @@ from importer.delivery.protocol.states import (
     Done,
     Rejected,
     Updating,
-    generation,
-    kind,
     shares_id,
 )
 from importer.errors import ExitCode, UsageError, printable
@@ -155,10 +153,10 @@ def show_customer(
 def customer_document(known: Known) -> dict[str, Any]:
     """A customer as scripts get it."""
     history, state = known.history, known.history.state
-    at = generation(state)
+    at = state.generation
     return {
         "account": account_document(known.account),
-        "state": kind(state),
+        "state": state.kind,
         "customer_id": state.customer_id if isinstance(state, Done) else "",
         "origin": state.origin.value if isinstance(state, Done) else "",
         "differed_in": list(state.differs) if isinstance(state, Done) else [],
@@ -220,7 +218,7 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
 def _show_history(console: Console, known: Known) -> None:
     history, state = known.history, known.history.state
     console.print(f"[bold]{escape(history.reference)}[/] for {escape(known.account.label)}")
-    console.print(f"  state             {STATE_WORDS.get(kind(state), kind(state))}")
+    console.print(f"  state             {STATE_WORDS.get(state.kind, state.kind)}")
     match state:
         case Done():
             console.print(f"  id                {state.customer_id} ({state.origin})")
@@ -230,7 +228,7 @@ def _show_history(console: Console, known: Known) -> None:
             code = escape(printable(state.error_code))
             console.print(f"  refused with      HTTP {state.http_status} {code}")
     _show_update(console, known.update)
-    at = generation(state)
+    at = state.generation
     console.print(f"  generation        {at}")
     console.print(f"  idempotency key   {idempotency_key(history.reference, max(at, 0))}")
     console.print(f"  requests          {history.requests}")

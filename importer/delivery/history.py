@@ -8,7 +8,7 @@ from importer.delivery.pacing.outage import Said
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as e
 from importer.delivery.protocol import events as u
-from importer.delivery.protocol.states import Attempt, generation
+from importer.delivery.protocol.states import Attempt
 
 if TYPE_CHECKING:
     from importer.delivery.protocol.creating import Flight
@@ -47,7 +47,7 @@ def attempt_of(flight: Flight, event: e.Answered | e.LookedUp) -> Attempt | None
     looked_up = isinstance(event, e.LookedUp)
     name, status, code = _told(answer)
     what = f"look_up_{name}" if looked_up else name
-    at = generation(flight.state)
+    at = flight.state.generation
     return Attempt(
         *(flight.reference, event.now, what, at, status, code), request_id=_request_id(answer)
     )

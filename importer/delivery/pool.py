@@ -24,7 +24,7 @@ from importer.delivery.protocol import creating as protocol
 from importer.delivery.protocol import events as e
 from importer.delivery.protocol import events as u
 from importer.delivery.protocol import updating
-from importer.delivery.protocol.flight import Planned, Settled
+from importer.delivery.protocol.flight import Planned, Settled, begun
 from importer.delivery.protocol.keys import idempotency_key
 from importer.delivery.protocol.states import Done, New, Rejected, Sent, State, Transition
 from importer.delivery.protocol.updating import UpdateFlight, UpdatePhase, UpdatePolicy
@@ -38,7 +38,7 @@ from importer.delivery.stopping import (
 from importer.errors import BugFound, RunStopped
 from importer.outcomes import Outcome
 from importer.plan.update_words import told
-from importer.values import record, value
+from importer.values import new, record, value
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -94,10 +94,11 @@ MOST_HUNG = 120.0
 READ_AT_ONCE = 4
 """Answers that are read without a break."""
 _ANY, _NONE = 1 << 30, -1
-# A union in place of a tuple would be made anew with each call.
+# Made once: a union, or a member of an enum by its class, costs as much as a function each time.
 _UNSENT = (New, Rejected)
 _ENDS = (Done, Rejected)
 _TAKEN = (a.Created, u.Patched)
+_UNSETTLED = Outcome.UNSETTLED
 
 
 class Api(Protocol):
@@ -452,7 +453,7 @@ class Pool:
         rows = await self._next_rows(count)
         self._alive += len(rows)
         rides: list[_Ride] = []
-        begun: list[_Ride] = []
+        written: list[_Ride] = []
         ahead: list[Transition] = []
         for first in range(0, len(rows), AT_A_TIME):
             part = rows[first : first + AT_A_TIME]
@@ -460,19 +461,19 @@ class Pool:
             for planned in part:
                 ride = _ride_of(planned)
                 rides.append(ride)
-                if not isinstance(planned.state, _UNSENT):
+                if type(planned.state) not in _UNSENT:
                     continue
                 ride.flight, command = protocol.step(ride.flight, begin, self._policy)
                 if isinstance(command, e.Commit):
                     ride.comes = e.Committed
-                    begun.append(ride)
+                    written.append(ride)
                     ahead.append(command.transition)
                 elif isinstance(command, e.Settle):
                     self._settle(ride, command)
             if len(part) == AT_A_TIME:
                 await anyio.lowlevel.checkpoint()
         lost = await self._committer.commit(ahead)
-        for ride, actual in zip(begun, lost, strict=True):
+        for ride, actual in zip(written, lost, strict=True):
             if actual is not None:
                 ride.comes = partial(e.Lost, actual)
         await self._write_updates_ahead([ride for ride in rides if ride.update is not None])
@@ -620,11 +621,11 @@ class Pool:
 
     async def _commit(self, ride: _Ride, transition: Transition) -> e.Event | None:
         """Have a change written; None where it ends an answered row: ``_durable`` hears of it."""
-        new = transition.new
-        is_end = isinstance(new, _ENDS) and (self._open or ride.trail.asked)
+        wanted = transition.new
+        is_end = type(wanted) in _ENDS and (self._open or ride.trail.asked)
         if is_end:
             self._open = True  # It was answered sensibly: the others need not wait for the disk.
-        if not isinstance(new, Done):
+        if not isinstance(wanted, Done):
             self._judge_refusal(ride)
         elif not ride.judged:
             ride.judged = True
@@ -880,7 +881,7 @@ class Pool:
         ride.settled = True
         asked, update = ride.trail.asked, ride.update
         sends = ride.flight.sends if update is None else update.patches
-        if settle.outcome is not Outcome.UNSETTLED:
+        if settle.outcome is not _UNSETTLED:
             self._progress_at = self._monotonic()
             if self._told:
                 self._told.clear()
@@ -895,7 +896,7 @@ class Pool:
         self._alive = alive = self._alive - 1
         if not alive:
             self._end_if_done()
-        self._on_settled(Settled(ride.planned, settle, ride.key, sends, updated))
+        self._on_settled(new(Settled, (ride.planned, settle, ride.key, sends, updated)))
 
     def _count_taken(self, ride: _Ride) -> None:
         """Count a row whose customer is as it should be, though no answer of ours was judged."""
@@ -923,12 +924,12 @@ def _after_update(actual: UpdateState | None) -> u.UpdateEvent:
 
 
 def _ride_of(planned: Planned) -> _Ride:
-    reference, fingerprint, state = planned.reference, planned.fingerprint, planned.state
-    flight = protocol.Flight(reference, fingerprint, state, fields=planned.fields)
+    flight = begun(planned)
     if planned.update is None:
         # What was sent in an earlier run is left: that run could not settle it.
-        return _Ride(planned, flight, Trail(planned.position, isinstance(state, Sent)))
-    update = UpdateFlight(reference, fingerprint, planned.fields or (), planned.update)
+        return _Ride(planned, flight, Trail(planned.position, type(planned.state) is Sent))
+    fields = planned.fields or ()
+    update = UpdateFlight(planned.reference, planned.fingerprint, fields, planned.update)
     return _Ride(planned, flight, Trail(planned.position), update=update)
 
 

@@ -14,7 +14,7 @@ import anyio
 from importer.delivery.stopping import one_cause
 from importer.errors import RunStopped
 from importer.job.signals import Interrupted, watched
-from importer.outcomes import Outcome
+from importer.outcomes import NAMES
 from importer.plan.make import rows_to_deliver
 from importer.results.timeline import Timeline
 from importer.values import record
@@ -39,8 +39,6 @@ THROTTLED = 429
 """Too Many Requests (RFC 6585, section 4)."""
 RECORD_AT = 500
 """Settled rows that are written to staging together."""
-_NAMES = {outcome: outcome.value for outcome in Outcome}
-"""``value`` is a function of Python, twice for each row."""
 
 
 @record
@@ -187,7 +185,7 @@ class Delivery:
             self.delivered.stopped_by = stopped
 
     def _settled(self, settled: Settled) -> None:
-        self._progress.outcomes[_NAMES[settled.settle.outcome]] += 1
+        self._progress.outcomes[NAMES[settled.settle.outcome]] += 1
         if settled.updated:
             self.delivered.updated.update(settled.updated)
         unrecorded = self._unrecorded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer.delivery.protocol.states import Done, Sent, generation
+from importer.delivery.protocol.states import Done, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ def takes(held: State, transition: Transition, safeguards: Safeguards) -> bool:
         or not (
             held is expected
             or isinstance(new, Done)
-            or (type(held) is type(expected) and generation(held) == generation(expected))
+            or (type(held) is type(expected) and held.generation == expected.generation)
         )
     ):
         return False

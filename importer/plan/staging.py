@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import BugFound
-from importer.outcomes import NOT_FAILED, Outcome
+from importer.outcomes import NAMES, NOT_FAILED, Outcome
 from importer.plan.frames import (
     LINE_BITS,
     OUTCOME,
@@ -118,7 +118,6 @@ _SETTLE = (
 )
 _SETTLED = "WHERE outcome IN ('created', 'found') AND customer_id <> ''"
 _KEYS = Pending._fields[:-1]
-_NAMES = {outcome: outcome.value for outcome in Outcome}
 _NOT_FAILED = sorted(one.value for one in NOT_FAILED)
 
 
@@ -300,7 +299,7 @@ class Staging:
                 (
                     (
                         one.planned.position,
-                        _NAMES[one.settle.outcome],
+                        NAMES[one.settle.outcome],
                         one.settle.customer_id,
                         one.idempotency_key,
                         one.attempts,

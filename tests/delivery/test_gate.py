@@ -58,6 +58,33 @@ def test_with_room_a_turn_is_taken_without_awaiting() -> None:
     virtual(main)
 
 
+@pytest.mark.parametrize(
+    "settings", [PaceSettings(max_in_flight=1), PaceSettings(rate_ceiling=1.0)], ids=repr
+)
+def test_who_enters_at_once_overtakes_nobody(
+    settings: PaceSettings,
+) -> None:
+    """Without a place or ahead of its time it is told to wait, and so it is while somebody does."""
+
+    async def main() -> None:
+        gate, passed = Gate(settings), []
+        sent = gate.enter_now()
+        assert sent is not None
+        assert gate.enter_now() is None
+
+        async def worker() -> None:
+            passed.append(await gate.enter())
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(worker)
+            await anyio.sleep(0.5)
+            gate.passed(sent)
+            assert gate.enter_now() is None
+        assert len(passed) == gate.in_flight == 1
+
+    virtual(main)
+
+
 def test_turns_are_first_come_first_served() -> None:
     """Nobody overtakes a waiting task, not even one that would find a free place."""
 

@@ -9,7 +9,7 @@ from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import creating as protocol
 from importer.delivery.protocol import events as e
 from importer.delivery.protocol.creating import Flight, Phase, Policy
-from importer.delivery.protocol.states import NEW, Done, Origin, Rejected, Sent, State, kind
+from importer.delivery.protocol.states import NEW, Done, Origin, Rejected, Sent, State
 
 DOCS = Path(__file__).parents[2] / "docs" / "delivery.md"
 POLICY = Policy(max_failures=2, max_advances=1)
@@ -78,7 +78,7 @@ def state_diagram() -> str:
             flight, event, cause = begun.pop()
             flight, command = protocol.step(flight, event, POLICY)
             if isinstance(command, e.Commit):
-                change = (kind(command.transition.expected), kind(command.transition.new))
+                change = (command.transition.expected.kind, command.transition.new.kind)
                 edges.setdefault(change, set()).add(cause)
             # Told to the user, never decided by; they would only multiply the flights.
             flight = flight._replace(sends=0, note=(0, "", ""))

@@ -17,6 +17,8 @@ from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as u
 from tests.fuzz.answers import (
     BODY,
+    CHUNK,
+    CHUNKED,
     ENDLESS,
     FLOODS,
     MALFORMED,
@@ -189,6 +191,32 @@ async def test_a_good_connection_is_used_again() -> None:
         for number in range(5):
             assert isinstance(await create(client, f"FUZZ-{number}"), a.Created)
         assert server.connections_used == [0] * 5
+
+
+FRAMED = [
+    CHUNKED + CHUNK + b"\r\n0\r\nIdempotent-Replayed: true\r\nX: y\r\n\r\n",
+    b"HTTP/1.1 204 X\r\nContent-Length: 7\r\n\r\n",
+    b"HTTP/1.1 304 X\r\nContent-Length: 7\r\n\r\n",
+    b"HTTP/1.1 100 X\r\nContent-Length: 7\r\n\r\n" + response(b"503 X", b"{}", b"Retry-After: 9"),
+    b"HTTP/1.0 500 X\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\n{}\n",
+    WHOLE + b"\r\n",
+]
+
+
+async def test_nothing_of_an_answer_is_left_for_the_next() -> None:
+    """However an answer was framed, the next one on its connection is read as if it were alone."""
+
+    async def behave(exchange: Exchange) -> None:
+        which, is_plain = divmod(exchange.number, 2)
+        await exchange.send(
+            response(body=customer(exchange.reference, "bcus_2")) if is_plain else FRAMED[which]
+        )
+
+    async with serving(behave) as server, asking(server.port) as client:
+        for _ in FRAMED:
+            await create(client)
+            assert await create(client, "FUZZ-2") == a.Created("bcus_2")
+        assert set(server.connections_used) == {0}
 
 
 DATE = b"Date: Wed, 15 Jan 2031 12:00:00 GMT"

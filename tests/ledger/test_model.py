@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from importer.delivery.protocol.safeguards import ALL_ON
-from importer.delivery.protocol.states import NEW, State, Transition, kind
+from importer.delivery.protocol.states import NEW, State, Transition
 from importer.errors import LedgerFailed
 from importer.ledger.opening import open_ledger
 from tests.ledger.samples import ACCOUNT, EVERY_STATE, Failing, attempt
@@ -88,7 +88,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.ledger.states(REFERENCES) == known
         assert list(self.ledger.iter_states()) == sorted(known.items())
         totals = {name: n for name, n in self.ledger.totals().items() if name != "new"}
-        assert totals == Counter(kind(state) for state in known.values())
+        assert totals == Counter(state.kind for state in known.values())
 
     def teardown(self) -> None:
         """Every attempt is in the history, once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer.delivery.protocol.states import Done, New, Rejected, generation
+from importer.delivery.protocol.states import Done, New, Rejected
 from tests.model.driver import IDLE
 from tests.model.server import customer_id
 
@@ -36,7 +36,7 @@ def broken_by(steps: Steps, before: World, after: World) -> str:
         return (
             "" if isinstance(new, Done) and new.customer_id == old.customer_id else "forgotten id"
         )
-    backwards = generation(new) < generation(old) and not isinstance(new, Done)
+    backwards = new.generation < old.generation and not isinstance(new, Done)
     return "generation goes back" if backwards else ""
 
 
@@ -77,7 +77,7 @@ def at_the_bound(steps: Steps, world: World) -> bool:
     """The generation is the highest explored, so that what follows was cut off."""
     highest = steps.scene.generations
     rides = (one.ride for one in world.importers if one.ride != IDLE)
-    known = [generation(steps.driver.state(world.ledger))]
-    known += [generation(steps.driver.flight(ride).state) for ride in rides]
+    known = [steps.driver.state(world.ledger).generation]
+    known += [steps.driver.flight(ride).state.generation for ride in rides]
     known += [kept.generation for kept in world.server.kept]
     return max(known) >= highest

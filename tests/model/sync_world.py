@@ -26,7 +26,6 @@ from importer.delivery.protocol.states import (
     UpdateState,
     UpdateTransition,
     Updating,
-    generation,
     takes_update,
 )
 from importer.delivery.protocol.updating import Rule, Then, UpdateFlight, UpdatePhase, UpdatePolicy
@@ -239,7 +238,7 @@ class SyncSteps:
     def at_the_bound(self, world: SyncWorld) -> bool:
         """The generation is the highest explored, so that what follows was cut off."""
         state = self.creating.state(world.ledger)
-        return not isinstance(state, Done) and generation(state) >= self.scene.generations
+        return not isinstance(state, Done) and state.generation >= self.scene.generations
 
     def _is_false(self, conflict: Conflict) -> bool:
         """Nobody has edited anything, and this conflict does not say why it is one all the same."""
@@ -324,7 +323,7 @@ class SyncSteps:
     def _commit(
         self, world: SyncWorld, index: int, name: str, transition: Transition
     ) -> Iterator[Move]:
-        if max(generation(transition.new), 0) > self.scene.generations:
+        if max(transition.new.generation, 0) > self.scene.generations:
             return
         actual = self.creating.state(world.ledger)
         if takes(actual, transition, ALL_ON):

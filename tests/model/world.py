@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from importer.delivery.protocol import answers as a
 from importer.delivery.protocol import events as e
 from importer.delivery.protocol.creating import Policy
-from importer.delivery.protocol.states import Sent, Transition, generation
+from importer.delivery.protocol.states import Sent, Transition
 from importer.ledger.rules import takes
 from tests.model import properties
 from tests.model import server as s
@@ -193,7 +193,7 @@ class Steps:
     def _commit(self, world: World, index: int, transition: Transition) -> Iterator[Move]:
         name = f"importer {index + 1}"
         me = world.importers[index]
-        if max(generation(transition.new), 0) > self.scene.generations:
+        if max(transition.new.generation, 0) > self.scene.generations:
             return
         if isinstance(transition.new, Sent):
             world = _with_written(world, transition.new)

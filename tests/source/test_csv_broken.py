@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -205,3 +205,38 @@ def test_hostile_quotes_are_not_quadratic() -> None:
     framed = framer.frame(block, 1, final=True)
     assert len(framed.records) + len(framed.malformed) >= 10_000
     assert framer._in_vain < 2_000_000 + MAX_RECORD_LINES + 20_000 * 16
+
+
+@pytest.mark.parametrize(
+    ("block", "at_once"),
+    [
+        ("a,b\nc,d\n", True),
+        ('"a","b ""x"""\n,\n', True),
+        ('a,b\n"c\nd",e\n', False),
+        ('"a\n",b,"c\n",d\n', False),
+        ("a,b\n\nc,d\n", False),
+        ("a,b\nc\n", False),
+        ("a,b\nc,d,e\n", False),
+        ('a,b\n"c,d\n', False),
+        ("a,b\nc\rx,d\n", False),
+        ("a,b\nc\0,d\n", False),
+        ('a,b\nc,\t"d"\n', False),
+    ],
+    ids=repr,
+)
+def test_a_block_that_is_framed_at_once_is_framed_alike_line_by_line(
+    block: str, *, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where each line is a record of the right width is none of them looked at by itself."""
+    framer, looked = Framer(",", ("x", "y")), []
+    line_by_line = framer._stretch
+
+    def stretch(*work: Any, **named: Any) -> int | None:
+        looked.append(work)
+        return line_by_line(*work, **named)
+
+    monkeypatch.setattr(framer, "_stretch", stretch)
+    found = framer.frame(block.encode(), 7, final=True)
+    assert (not looked) is at_once
+    monkeypatch.setattr(framer, "_at_once", lambda _: 0)
+    assert framer.frame(block.encode(), 7, final=True) == found

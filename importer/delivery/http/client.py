@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
@@ -25,7 +25,7 @@ import httpx
 from importer.base_url import is_loopback
 from importer.delivery.http import answer_reading as reading
 from importer.delivery.http.connecting import explain
-from importer.delivery.http.network import Answer, head_of, line_of, origin_of
+from importer.delivery.http.network import Answer, head_of, origin_of
 from importer.delivery.pacing.server_hints import epoch, retry_after, speaks_of_rate
 from importer.delivery.pacing.server_hints import parse as parse_hint
 from importer.delivery.protocol import answers as a
@@ -83,6 +83,8 @@ _STORED = frozenset({b"age", b"idempotent-replayed"})
 DATES = 8
 """Answers whose ``Date`` is read."""
 _AnswerT = TypeVar("_AnswerT")
+_Own = tuple[str, str]
+"""A header that only one request has; the value in Latin-1."""
 _Header = tuple[bytes, bytes]
 _Headers = Sequence[_Header]
 _name_of: Callable[[_Header], bytes] = itemgetter(0)
@@ -115,15 +117,15 @@ class _Reply(NamedTuple):
     status: int = 0
     body: bytes | None = None
     """None where the body was cut, too large or encoded."""
+    headers: _Headers = ()
+    looks_well: bool = False
+    """Status and headers say that this is a fresh success, and nothing of any limit."""
     body_error: str = ""
     replayed: bool = False
     retry_after: float | None = None
     etag: str = ""
     failure: a.NotSent | a.Unknown | a.RunWrong | None = None
     hint: RateLimitHint | None = None
-    headers: _Headers = ()
-    looks_well: bool = False
-    """Status and headers say that this is a fresh success, and nothing of any limit."""
 
     @property
     def request_id(self) -> str:
@@ -175,7 +177,6 @@ class MomentClient:
             (b"User-Agent", user_agent.encode("ascii")),
         )
         self._post_headers = (*self._headers, (b"Content-Type", b"application/json"))
-        self._post_head = b""
         self._reached = False
         """Something has answered, so that the base URL is right and the network is there."""
         self._failed_connects = 0
@@ -220,7 +221,7 @@ class MomentClient:
             The answer, and what its headers say of a rate limit; the answer unread where nothing
             but its body can say anything else than that all is well.
         """
-        own = (b"Idempotency-Key", key.encode("ascii"))
+        own = ("Idempotency-Key", key)
         reply = await self._exchange("post", self._create_url, own, payload.encode())
         if reply.looks_well:
             return a.Unread(partial(self._judged, reply, reference, payload)), None
@@ -256,7 +257,7 @@ class MomentClient:
             The answer, and what its headers say of a rate limit.
         """
         body = patch_body(patch, json.loads(payload))
-        own = (b"If-Match", patch.etag.encode("latin-1")) if patch.etag else None
+        own = ("If-Match", patch.etag) if patch.etag else None
         reply = await self._exchange("patch", self._url_of(patch.customer_id), own, body)
         answer = self._judge_patch(reply, patch.customer_id, reference, payload)
         return self._told(reply, answer), reply.hint
@@ -430,7 +431,7 @@ class MomentClient:
     # One exchange ---------------------------------------------------------------------------------
 
     async def _exchange(
-        self, method: str, url: httpx.URL, own: _Header | None = None, body: bytes | None = None
+        self, method: str, url: httpx.URL, own: _Own | None = None, body: bytes | None = None
     ) -> _Reply:
         """Send one request; ``own`` is the header that only this one has."""
         status: int | None = 0
@@ -454,28 +455,36 @@ class MomentClient:
                 self.answers[method, status] += 1
         return reply
 
-    def _as_bytes(
-        self, method: str, url: httpx.URL, own: _Header | None, body: bytes | None
-    ) -> bytes:
-        """A request on the wire (RFC 9112 section 3); constant lines of a POST are made once."""
+    def _as_bytes(self, method: str, url: httpx.URL, own: _Own | None, body: bytes | None) -> bytes:
+        """A request on the wire (RFC 9112 section 3), made as text: bytes take thrice as long."""
         if body is None:
             return b"%s\r\n" % head_of(method.upper(), url, self._headers)
-        head = self._post_head if method == "post" else b""
-        if not head:
-            head = head_of(method.upper(), url, self._post_headers)
-            if method == "post":
-                self._post_head = head
-        line = b"" if own is None else b"%s\r\n" % line_of(own)
-        return b"%sContent-Length: %d\r\n%s\r\n%s" % (head, len(body), line, body)
+        if method == "post":
+            head = self._post_head
+        else:
+            head = head_of(method.upper(), url, self._post_headers).decode("latin-1")
+        line = ""
+        if own is not None:
+            name, text = own
+            if "\n" in text or "\r" in text:
+                raise httpx.LocalProtocolError("a header holds a line end")
+            line = f"{name}: {text}\r\n"
+        return f"{head}Content-Length: {len(body)}\r\n{line}\r\n".encode("latin-1") + body
+
+    @cached_property
+    def _post_head(self) -> str:
+        """The lines that all POSTs have, made once."""
+        return head_of("POST", self._create_url, self._post_headers).decode("latin-1")
 
     async def _over_httpx(
-        self, method: str, url: httpx.URL, own: _Header | None, body: bytes | None
+        self, method: str, url: httpx.URL, own: _Own | None, body: bytes | None
     ) -> Answer:
         """The same through a transport that knows httpx's objects only."""
         headers = [*self._headers]
         if body is not None:
             headers = [*self._post_headers, (b"Content-Length", b"%d" % len(body))]
-            headers += [] if own is None else [own]
+            if own is not None:
+                headers.append((own[0].encode("latin-1"), own[1].encode("latin-1")))
         request = httpx.Request(
             method.upper(),
             url,
@@ -510,7 +519,7 @@ class MomentClient:
         if self._dates and _has_date(names):
             self._note_date(raw)
         if cut is None and len(body) <= MAX_BODY and not _that_count(names):
-            return _Reply(status, body, headers=raw, looks_well=status in _WELL)
+            return _Reply(status, body, raw, status in _WELL)
         whole, body_error = _believed(body, "body_cut" if cut else "")
         headers = httpx.Headers(raw, encoding="latin-1")
         encoding = headers.get("Content-Encoding", "identity").strip().lower()
@@ -526,13 +535,13 @@ class MomentClient:
         return _Reply(
             status=status,
             body=whole,
+            headers=raw,
+            looks_well=is_plain and status in _WELL and whole is not None,
             body_error=body_error,
             replayed=replayed,
             retry_after=wait,
             etag=reading.strong_etag(headers.get("ETag", "")),
             hint=hint,
-            headers=raw,
-            looks_well=is_plain and status in _WELL and whole is not None,
         )
 
     def _note_date(self, raw: _Headers) -> None:

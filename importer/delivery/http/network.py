@@ -490,17 +490,9 @@ def head_of(method: str, url: httpx.URL, headers: Iterable[tuple[bytes, bytes]])
         httpx.LocalProtocolError: a header would end its line.
     """
     lines = [b"%s %s HTTP/1.1" % (method.encode("ascii"), url.raw_path)]
-    lines += map(line_of, headers)
+    for header in headers:
+        line = b"%s: %s" % header
+        if b"\n" in line or b"\r" in line:
+            raise httpx.LocalProtocolError("a header holds a line end")
+        lines.append(line)
     return b"%s\r\n" % b"\r\n".join(lines)
-
-
-def line_of(header: tuple[bytes, bytes]) -> bytes:
-    """One header, without the end of its line.
-
-    Raises:
-        httpx.LocalProtocolError: it would end its line itself.
-    """
-    line = b"%s: %s" % header
-    if b"\n" in line or b"\r" in line:
-        raise httpx.LocalProtocolError("a header holds a line end")
-    return line

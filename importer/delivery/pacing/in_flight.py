@@ -84,7 +84,7 @@ def answered(
         bad += 1
     peak = max(peak, in_flight)
     if count < flight.top and (count < SMALLEST_WINDOW or count < peak):
-        return new(Flight, (count, bad, total, peak, *rest))
+        return new(Flight, [count, bad, total, peak, *rest])
     flight = flight._replace(
         opened=at, seen=0, bad=0, total=0.0, peak=0, last_bad=bad, last_count=count
     )

@@ -160,7 +160,7 @@ def answered(pace: Pace, at: float, latency: float, in_flight: int, *, good: boo
     flight, rate, _, *rest = pace
     most, sent = pace.max_in_flight, at - latency
     flight = flights.answered(flight, at, latency, in_flight, good=good, ceiling=most)
-    return new(Pace, (flight, rates.passed(rate, at, sent), in_flight, *rest))
+    return new(Pace, [flight, rates.passed(rate, at, sent), in_flight, *rest])
 
 
 def _held(pace: Pace, sample: Sample) -> Pace:

@@ -190,7 +190,7 @@ def passed(rate: Rate, at: float, sent: float) -> Rate:
     if at - start >= 0.5 and count >= 3:  # noqa: PLR2004 - half a second, three requests
         throughput, start, count = count / (at - start), at, 0
     if rate.base is None or rate.anchor is None:
-        return new(Rate, (start, count, throughput, *rest))
+        return new(Rate, [start, count, throughput, *rest])
     if rate.pending is not None and sent >= rate.pending:
         rate = _compared(rate, at)
     if rate.tolerated:

@@ -6,7 +6,7 @@ The client (client.py) turns every response and every network failure into one o
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from importer.values import value
 
@@ -149,7 +149,8 @@ Answer = (
 )
 
 
-class Unread(NamedTuple):
+@value
+class Unread:
     """200 or 201, whole and fresh; whether the body is believed is told by whoever reads it."""
 
     read: Callable[[], Answer]

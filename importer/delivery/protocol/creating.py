@@ -49,6 +49,7 @@ The rules (a test holds them equal to docs/delivery.md, where the reasons stand)
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from importer.delivery.protocol import answers as a
@@ -101,6 +102,11 @@ PROOF = 2
 """Look-ups in a row, apart by ``settle_delay``, that together prove absence."""
 
 Step = tuple[Flight, Command]
+_send = cache(Send)
+"""Most rows get the same."""
+
+# What every row meets: to ask an enum for a member takes as long as two calls (CPython 3.11).
+_SENDING, _OVER, _FRESH, _CREATED = Phase.SENDING, Phase.OVER, Origin.CREATED, Outcome.CREATED
 
 
 def step(flight: Flight, event: Event, policy: Policy) -> Step:
@@ -142,7 +148,7 @@ def _route(flight: Flight, now: float, policy: Policy) -> Step:
                 again = Sent(state.generation, flight.fingerprint, now)
                 return _commit(flight, again, flight.note)
             sent = flight._replace(phase=Phase.SENDING, sends=flight.sends + 1)
-            return sent, Send(state.generation)
+            return sent, _send(state.generation)
         case Done():
             return _settle_done(flight, state)
         case Rejected():
@@ -175,30 +181,28 @@ def _advance(flight: Flight, now: float, policy: Policy) -> Step:
 
 def _committed(flight: Flight, event: Committed, policy: Policy) -> Step:
     state, refusal = flight.pending, flight.refusal
-    match state:
-        case Sent():
-            # A refusal was of what was sent before.
-            if _is_stale(flight, state, event.now, policy):
-                return _look_up(flight.holding(state, Phase.LOOKING_UP, None), Why.STALE)
-            sending = flight.holding(state, Phase.SENDING, None, 1)
-            return sending, Send(state.generation)
-        case Done():
-            return flight.holding(state, Phase.OVER, refusal), _known(state, flight.note)
-        case Rejected():
-            held = flight.holding(state, Phase.OVER, refusal)
-            return _settle(held, Outcome.REJECTED, note=flight.note)
-        case _:
-            raise ProtocolError(f"committed {state}")
+    if isinstance(state, Sent):
+        # A refusal was of what was sent before.
+        if _is_stale(flight, state, event.now, policy):
+            return _look_up(flight.holding(state, Phase.LOOKING_UP, None), Why.STALE)
+        return flight.holding(state, _SENDING, None, 1), _send(state.generation)
+    if isinstance(state, Done):
+        return flight.holding(state, _OVER, refusal), _known(state, flight.note)
+    if isinstance(state, Rejected):
+        held = flight.holding(state, _OVER, refusal)
+        return _settle(held, Outcome.REJECTED, note=flight.note)
+    raise ProtocolError(f"committed {state}")
 
 
 def _known(state: Done, latest: Note) -> Settle:
     """The id was learned in this run."""
-    http_status, code, message = latest
-    if state.origin is not Origin.CREATED:
+    outcome, (http_status, code, message) = _CREATED, latest
+    if state.origin is not _FRESH:
         code = message = ""
+        if state.origin is Origin.FOUND:
+            outcome = Outcome.FOUND
     if state.differs:
         code, message = "differs", _differs(state)
-    outcome = Outcome.FOUND if state.origin is Origin.FOUND else Outcome.CREATED
     return Settle(outcome, state.customer_id, http_status, code, message)
 
 
@@ -226,7 +230,7 @@ def _answered(flight: Flight, event: Answered, policy: Policy) -> Step:
             if answer.replayed:
                 note = (answer.http_status, "", "")
                 return _done(flight, answer, Origin.REPLAYED, answer.differs, note)
-            return _done(flight, answer, Origin.CREATED, (), _stored(flight, answer))
+            return _done(flight, answer, _FRESH, (), _stored(flight, answer))
         case a.Unbelievable():
             noted = _suspect(flight, answer.http_status, answer.error_code)
             return _look_up(noted, Why.UNSURE)

@@ -93,7 +93,7 @@ class Flight(NamedTuple):
 
     def committing(self, new: State, note: Note) -> Flight:
         """The same while ``new`` is being committed."""
-        return _flight(Flight, (*self[:3], Phase.COMMITTING, new, note, *self[6:]))
+        return _flight(Flight, (*self[:3], _COMMITTING, new, note, *self[6:]))
 
     def holding(self, held: State, phase: Phase, refusal: Refused | None, more: int = 0) -> Flight:
         """The same once the ledger holds ``held``: no look-up is under way. ``more`` sends."""
@@ -102,6 +102,7 @@ class Flight(NamedTuple):
 
 
 _flight: Callable[[type[Flight], tuple[Any, ...]], Flight] = tuple.__new__
+_COMMITTING = Phase.COMMITTING
 
 
 class Planned(NamedTuple):
@@ -119,6 +120,16 @@ class Planned(NamedTuple):
     """Of the payload; None where nobody needs them."""
     update: UpdateState | None = None
     """How the customer is kept in step; None where it is to be created."""
+
+
+_AT_FIRST = tuple(Flight._field_defaults.values())[:-1]
+"""Of a flight all but the first three and the last field."""
+
+
+def begun(planned: Planned) -> Flight:
+    """A row before its first event."""
+    own = planned.reference, planned.fingerprint, planned.state
+    return _flight(Flight, (*own, *_AT_FIRST, planned.fields))
 
 
 class Settled(NamedTuple):

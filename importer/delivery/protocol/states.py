@@ -83,16 +83,6 @@ State = New | Sent | Done | Rejected
 NEW = New()
 
 
-def kind(state: State) -> str:
-    """The state's name as stored in the ledger: ``new``, ``sent``, ``done`` or ``rejected``."""
-    return state.kind
-
-
-def generation(state: State) -> int:
-    """The state's generation; -1 for ``New``."""
-    return state.generation
-
-
 @value
 class Transition:
     """A change of one row, applied only if the ledger still holds ``expected``.
