@@ -62,14 +62,14 @@ def fold(
             folded.results.append(state)
             continue
         folded.results.append(None)
-        if type(state) is type(new) and state == new:
+        if state.kind == new.kind and state == new:
             continue
         if isinstance(new, Sent) and row.state != "new":
             folded.advances += _left_behind(row, new, run)
         if (
-            guard.compare_and_set
+            new.generation < row.generation
             and isinstance(new, (Sent, Rejected))
-            and new.generation < row.generation
+            and guard.compare_and_set
         ):
             what = f"generation {new.generation} of a row after {row.generation}"
             raise BugFound(what, safe="nothing was sent for it")

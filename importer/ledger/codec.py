@@ -146,14 +146,15 @@ def changed(row: Row, change: Transition, *, run: int, now: float, guard: Safegu
     customer_id = origin = differs = None
     base: bytes | None = None
     if isinstance(new, Done):
-        state, customer_id, origin = "done", new.customer_id, new.origin._value_
+        # Not ``value``, which is two Python functions of Enum.
+        customer_id, origin = new.customer_id, new.origin._value_
         differs = "\n".join(new.differs) or None
         base = _base(row, change, guard, noted)
     else:
         if isinstance(new, Sent):
-            state, first_sent_at, settled_at = "sent", new.first_sent_at, None
+            first_sent_at, settled_at = new.first_sent_at, None
         else:
-            state, http_status, error_code = "rejected", new.http_status, new.error_code
+            http_status, error_code = new.http_status, new.error_code
         if row.state != "new":
             base = _earlier(row, new)
     # Each column in every state, so that nothing of an earlier one stays; by place, because names
@@ -161,7 +162,7 @@ def changed(row: Row, change: Transition, *, run: int, now: float, guard: Safegu
     return _row(
         (
             row.reference,
-            state,
+            new.kind,
             new.generation,
             new.fingerprint,
             first_sent_at,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from hashlib import blake2b
-from operator import add
 from typing import TYPE_CHECKING, Any
 
 from importer.rows.payload import canonical
@@ -35,16 +34,16 @@ _NAMES = dict(enumerate(_PLAIN, start=1))
 _NAMED = 0
 REMEMBERED = 4096
 """Payloads whose hashes are known until their answers come."""
-_FIRST = tuple(name for name in sorted(_PLAIN) if name < METADATA)
-_LAST = tuple(name for name in sorted(_PLAIN) if name > METADATA)
-_Values = tuple[list[str], list[Any]]
-"""(keys of metadata, values of all fields), ordered by the fields' names."""
+_ORDERED = tuple(sorted(_PLAIN))
+_BEFORE = sum(name < METADATA for name in _ORDERED)
+"""How many of them stand before those of metadata."""
+_Values = tuple[list[Any], dict[str, Any]]
+"""(values of ``_ORDERED``, metadata): what hashes are made of."""
 _TEXT, _JSON = "t", "j"
 """What marks a value."""
 _TEXTS = frozenset({str, int, type(None)})
-"""Types of a payload's values, whose digits or characters are what is hashed."""
-_EXACT = _TEXTS | {bool}
-"""Types whose values are equal only if they are the same to the last bit."""
+"""Types of a payload's values. What is hashed of them is their digits or characters, and two are
+equal only if they are the same to the last bit, which ``True == 1`` is not."""
 
 
 def hashes_of(reference: str, document: Mapping[str, Any], salt: bytes) -> Hashes:
@@ -54,7 +53,8 @@ def hashes_of(reference: str, document: Mapping[str, Any], salt: bytes) -> Hashe
     field that is absent, null or empty has none. A whole number is its decimal digits; anything
     else that is no text (a truth, a float, a list) is its JSON, marked, so that it equals no text.
     """
-    return _hashed(reference, _values(document), salt)
+    values = _values(document)
+    return _hashed(reference, values, salt, is_plain=_is_plain(values))
 
 
 class FieldHasher:
@@ -70,40 +70,36 @@ class FieldHasher:
     def __call__(self, reference: str, document: Mapping[str, Any]) -> Hashes:
         """The hashes of a payload, or of a customer as Moment answered it."""
         values = _values(document)
+        is_plain = _is_plain(values)
         known = self._last.pop(reference, None)
-        if known is not None and _is_same(known[0], values):
+        if known is not None and is_plain and known[0] == values:
             return known[1]
-        found = _hashed(reference, values, self._salt)
+        found = _hashed(reference, values, self._salt, is_plain=is_plain)
         if len(self._last) >= REMEMBERED:
             self._last.clear()
-        self._last[reference] = values, found
+        if is_plain:
+            self._last[reference] = values, found
         return found
 
 
 def _values(document: Mapping[str, Any]) -> _Values:
-    """What the hashes are made of."""
-    get, metadata = document.get, document.get("metadata")
-    if not isinstance(metadata, dict):
-        metadata = {}
+    metadata = document.get("metadata")
+    return [*map(document.get, _ORDERED)], metadata if isinstance(metadata, dict) else {}
+
+
+def _is_plain(values: _Values) -> bool:
+    plain, metadata = values
+    return _TEXTS.issuperset(map(type, plain)) and _TEXTS.issuperset(map(type, metadata.values()))
+
+
+def _hashed(reference: str, values: _Values, salt: bytes, *, is_plain: bool) -> Hashes:
+    plain, metadata = values
     keys = sorted(metadata)
-    return keys, [*map(get, _FIRST), *map(metadata.get, keys), *map(get, _LAST)]
-
-
-def _is_same(one: _Values, other: _Values) -> bool:
-    """Whether the hashes are the same for certain."""
-    if one != other:
-        return False
-    # With their types, because ``True == 1``; equal lists may have unequal ones.
-    types = [*map(type, one[1])]
-    return types == [*map(type, other[1])] and _EXACT.issuperset(types)
-
-
-def _hashed(reference: str, values: _Values, salt: bytes) -> Hashes:
-    keys, held = values
+    held = [*plain[:_BEFORE], *map(metadata.get, keys), *plain[_BEFORE:]]
     own = _keyed(salt).copy()
     own.update(b"%b\0" % _bytes(reference))
     names, begins = _fields(*keys)
-    if not _TEXTS.issuperset(map(type, held)):
+    if not is_plain:
         begins, held = [f"{name}\0" for name in names], [*map(_said, held)]
     found = []
     # Written out, as it is done for each row; ``map`` would take longer for so few.
@@ -122,7 +118,7 @@ def _fields(*keys: str) -> tuple[Sequence[str], Sequence[str]]:
     Returns:
         The names of its fields in their order, and what stands before a text in each.
     """
-    names = [*_FIRST, *(METADATA + key for key in keys), *_LAST]
+    names = [*_ORDERED[:_BEFORE], *(METADATA + key for key in keys), *_ORDERED[_BEFORE:]]
     return names, [f"{name}\0{_TEXT}" for name in names]
 
 
@@ -159,21 +155,16 @@ def _bytes(text: str) -> bytes:
 @lru_cache(maxsize=REMEMBERED)
 def packed(pairs: Hashes) -> bytes:
     """The pairs as bytes, in their order; asked as a row is sent, and again as it is done."""
-    if not pairs:
-        return b""
-    names, values = zip(*pairs, strict=True)
-    return b"".join(map(add, _beginnings(names), values))
+    return b"".join([_beginning(name) + value for name, value in pairs])
 
 
 @lru_cache(maxsize=256)
-def _beginnings(names: tuple[str, ...]) -> list[bytes]:
-    """What stands before the hash of each of these fields."""
-    return [
-        b"%c" % _CODES[name]
-        if name in _CODES
-        else b"%c%b%b" % (_NAMED, len(text := _bytes(name)).to_bytes(2, "big"), text)
-        for name in names
-    ]
+def _beginning(name: str) -> bytes:
+    """What stands before the hash of a field."""
+    if name in _CODES:
+        return b"%c" % _CODES[name]
+    text = _bytes(name)
+    return b"%c%b%b" % (_NAMED, len(text).to_bytes(2, "big"), text)
 
 
 def unpacked(text: bytes) -> Hashes:
