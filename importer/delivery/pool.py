@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
 AnswerT = TypeVar("AnswerT", bound=AnyAnswer)
 CameT = TypeVar("CameT", e.Answered, e.LookedUp)
-T = TypeVar("T")
 
 BASE = 0.5
 """Seconds; the ceiling of the first delay."""
