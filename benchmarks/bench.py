@@ -10,7 +10,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.peers.payload import KEY
-from benchmarks.process import BenchmarkError, Cores, Cost, choose_cores, run
+from benchmarks.process import ROOT, BenchmarkError, Cores, Cost, choose_cores, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,22 +91,27 @@ class Bench:
         file: Path,
         *words: str | Path,
         environment: Mapping[str, str] | None = None,
+        tree: Path = ROOT,
     ) -> Job:
-        """Run ``importer check`` or ``importer run`` in a process of its own, to the end."""
+        """Run ``importer check`` or ``importer run`` in a process of its own, to the end.
+
+        ``tree`` holds the package that runs.
+        """
         out = self.work / f"results-{next(_RUNS)}"
         base = [self.python, "-m", "importer", command, file, "--out", out, "--quiet", *words]
         variables = {"MOMENT_API_KEY": KEY, **(environment or {})}
-        cost = run(base, core=self.cores.client, environment=variables)
+        cost = run(base, core=self.cores.client, environment=variables, cwd=tree)
         [summary] = out.glob("*/summary.json")
         found = json.loads(summary.read_text(encoding="utf-8"))
         shutil.rmtree(out)
         return Job(cost, found)
 
-    def run(self, file: Path, ledger: Path, url: str, in_flight: int) -> Job:
+    def run(self, file: Path, ledger: Path, url: str, in_flight: int, *, tree: Path = ROOT) -> Job:
         """Run ``importer run`` against a server, on a ledger that is gone afterwards."""
         words: list[str | Path] = ["--ledger", ledger, "--base-url", url]
         try:
-            return self.importer("run", file, *words, "--concurrency", str(in_flight))
+            words += ["--concurrency", str(in_flight)]
+            return self.importer("run", file, *words, tree=tree)
         finally:
             self.forget(ledger)
 

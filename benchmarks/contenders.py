@@ -24,10 +24,8 @@ PYTHON = VENV / "bin" / "python"
 NEWMAN = HERE / "newman" / "node_modules" / ".bin" / "newman"
 IMPORTER = "importer"
 SCRIPT = "httpx script"
-PACE = "requests, sequential"
-"""Tells how fast a machine is: it was measured where the targets were set."""
 _MODULES = {
-    PACE: "sequential",
+    "requests, sequential": "sequential",
     "requests, 32 threads": "threads",
     SCRIPT: "asyncio_httpx",
     "dlt custom destination": "dlt_destination",

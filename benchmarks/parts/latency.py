@@ -1,9 +1,10 @@
 """Posting, latency-bound: a server that answers after 50 ms, and more and more in flight.
 
-Targets were set for a machine on which a peer makes ``posting.REFERENCE`` rows a second. Where
-everything takes k times as long, answers after 50 ms are a harder task than they were there, and
-answers after k times 50 ms are the same one. So both are measured, k beside each run: the machines
-that this runs on change their pace within minutes.
+Targets were set for a machine on which a row cost ``then.CPU_US``. Where everything takes k times
+as long, answers after 50 ms are a harder task than they were there, and answers after k times 50 ms
+are the same one. So both are measured, k beside each run: the machines that this runs on change
+their pace within minutes. That it is the same task is shown by the version that the targets were
+set for: then it must reach here what it reached there.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contenders import IMPORTER, PACE, SCRIPT, install, peers
-from benchmarks.parts.posting import REFERENCE
-from benchmarks.process import BenchmarkError
+from benchmarks import then
+from benchmarks.contenders import IMPORTER, SCRIPT, install, peers
+from benchmarks.process import ROOT, BenchmarkError
 from benchmarks.rounds import alternate, calibrate, ratio, spread
 from benchmarks.target.api import raw_limit, serving
 
@@ -29,8 +30,6 @@ GENERATOR = "load generator"
 """A contender of every round: what this machine lets pass at that moment."""
 LIKE_THERE = "importer, as on the machine of the targets"
 LATENCY_MS = 50.0
-PACE_ROWS, START_ROWS = 3_000, 300
-"""That the peer posts to show the pace of a machine: some two seconds on that of the targets."""
 LONG = 2.5
 """importer's runs are so many times as long as others: 6,400 to 51,200 rows, as files have. The row
 that goes alone and the climb after it cost a quarter of a second, however long a run is."""
@@ -49,10 +48,9 @@ def measure(bench: Bench) -> dict[str, Any]:
         serving(bench.cores, latency_ms=LATENCY_MS) as api,
         serving(bench.cores) as prompt,
     ):
-        pace = partial(_pace, bench, prompt, found[PACE])
         for in_flight in bench.levels:
             bench.say(f"  {in_flight} in flight")
-            levels[str(in_flight)] = _level(bench, api, in_flight, script, pace)
+            levels[str(in_flight)] = _level(bench, api, prompt, in_flight, script)
         return {
             "latency_ms": LATENCY_MS,
             "server": {"kind": api.kind},
@@ -62,17 +60,17 @@ def measure(bench: Bench) -> dict[str, Any]:
 
 
 def _level(
-    bench: Bench, api: Api, in_flight: int, script: Contender, pace: Callable[[], float]
+    bench: Bench, api: Api, prompt: Api, in_flight: int, script: Contender
 ) -> dict[str, Any]:
     ideal = in_flight / (LATENCY_MS / 1000)
     rows = max(in_flight * 2, round(ideal * bench.seconds * LONG))
     most = max(in_flight * 2, round(max(bench.levels) / LATENCY_MS * 1000 * bench.seconds * LONG))
     source = bench.file("latency.csv", most, "--quoted")
     kinds: set[str] = set()
-    contenders: dict[str, Callable[[], tuple[float, float]]] = {
+    contenders: dict[str, Callable[[], tuple[float, ...]]] = {
         GENERATOR: partial(_generator, bench, api, in_flight, kinds),
         IMPORTER: partial(_importer, bench, api, source, rows, in_flight),
-        LIKE_THERE: partial(_like_there, bench, pace, source, rows, in_flight),
+        LIKE_THERE: partial(_like_there, bench, prompt, source, rows, in_flight),
     }
     script_rows = 0
     if not script.missing:
@@ -83,7 +81,7 @@ def _level(
         contenders[SCRIPT] = partial(post, rows=script_rows)
     samples = alternate(contenders, bench.rounds)
     most_possible = [most for most, _ in samples.pop(GENERATOR)]
-    like_there = samples.pop(LIKE_THERE)
+    slower, share, share_then = zip(*samples.pop(LIKE_THERE), strict=True)
     delivery = [rate for _, rate in samples[IMPORTER]]
     return {
         "ideal_rows_per_second": ideal,
@@ -95,8 +93,9 @@ def _level(
         },
         "share_delivery": spread([rate / ideal for rate in delivery]),
         "delivery_of_load_generator": ratio(delivery, most_possible),
-        "slower": spread([slower for slower, _ in like_there]),
-        "share_like_there": spread([share for _, share in like_there]),
+        "slower": spread(slower),
+        "share_like_there": spread(share),
+        "share_then": spread(share_then),
     }
 
 
@@ -108,41 +107,32 @@ def _generator(bench: Bench, api: Api, in_flight: int, kinds: set[str]) -> tuple
 
 
 def _importer(
-    bench: Bench, api: Api, source: Path, rows: int, in_flight: int
+    bench: Bench, api: Api, source: Path, rows: int, in_flight: int, *, tree: Path = ROOT
 ) -> tuple[float, float]:
     """Rows per second of the whole job, and of its delivery phase."""
     file = bench.head(source, rows)
     ledger = bench.work / "latency.db"
-    job = bench.run(file, ledger, api.url, in_flight).expect("created", rows)
+    job = bench.run(file, ledger, api.url, in_flight, tree=tree).expect("created", rows)
     if not job.deliver:
         raise BenchmarkError("summary.json tells no seconds of delivery")
     return rows / job.cost.wall, rows / job.deliver
 
 
-def _pace(bench: Bench, prompt: Api, peer: Contender) -> float:
-    """How many times slower this machine is now than that of the targets; 1 where it is faster.
-
-    The peer's start-up is left out, though it counts in ``REFERENCE``: at worst this is too low.
-    """
-    if peer.missing:
-        raise BenchmarkError(f"{peer.name}: {peer.missing}")
-    source = bench.file("pace.csv", PACE_ROWS, "--quoted")
-    few, all_rows = (
-        peer.post(bench, prompt, bench.head(source, rows), rows, 1).wall
-        for rows in (START_ROWS, PACE_ROWS)
-    )
-    return max(1.0, REFERENCE * (all_rows - few) / (PACE_ROWS - START_ROWS))
-
-
 def _like_there(
-    bench: Bench, pace: Callable[[], float], source: Path, rows: int, in_flight: int
-) -> tuple[float, float]:
-    """How many times slower this machine is, and the share of the ideal in its own time."""
-    slower = pace()
+    bench: Bench, prompt: Api, source: Path, rows: int, in_flight: int
+) -> tuple[float, float, float]:
+    """How many times slower this machine is, and what is reached of the ideal in its own time.
+
+    By this version, and by the one of the targets in a run that is as long as it was there.
+    """
+    slower = then.slower(bench, prompt)
     latency_ms = float(round(LATENCY_MS * slower))
+    ideal = in_flight / latency_ms * 1000
     with serving(bench.cores, latency_ms=latency_ms) as api:
-        _, delivery = _importer(bench, api, source, rows, in_flight)
-    return slower, delivery * latency_ms / 1000 / in_flight
+        _, now = _importer(bench, api, source, rows, in_flight)
+        short = max(in_flight * 2, round(rows / LONG))
+        _, before = _importer(bench, api, source, short, in_flight, tree=then.then(bench))
+    return slower, now / ideal, before / ideal
 
 
 def _script(
@@ -188,12 +178,14 @@ def table(figures: dict[str, Any]) -> list[list[str]]:
             "this machine is slower by",
             "delivery, latency longer by as much",
             "from to",
+            "the version of the targets, and there",
             SCRIPT,
         ]
     ]
     for in_flight, level in _levels(figures):
         script = level["share_whole_job"].get(SCRIPT)
         there, least, most = level["share_like_there"]
+        set_at = then.SHARES.get(in_flight)
         lines.append(
             [
                 str(in_flight),
@@ -205,6 +197,7 @@ def table(figures: dict[str, Any]) -> list[list[str]]:
                 f"{level['slower'][0]:.1f} x",
                 f"{there:.1%}",
                 f"{least:.1%} to {most:.1%}",
+                f"{level['share_then'][0]:.1%}" + (f", {set_at:.0%}" if set_at else ""),
                 f"{script[0]:.1%}" if script else figures["missing"].get(SCRIPT, ""),
             ]
         )
