@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks import __main__ as suite
-from benchmarks import report
+from benchmarks import report, then
 from benchmarks.parts import posting
 from benchmarks.process import BenchmarkError, run
 from importer import __version__
@@ -102,6 +102,7 @@ LATENCY = {
             "share_delivery": [0.96, 0.96, 0.96],
             "slower": [2.0, 2.0, 2.0],
             "share_like_there": [0.98 if level == "64" else 0.9] * 3,
+            "share_then": [0.9, 0.9, 0.9],
         }
         for level in ("128", "256", "32", "64")
     },
@@ -133,6 +134,31 @@ def test_the_table_of_latency_is_sorted_by_number() -> None:
     targets = part.targets(LATENCY)
     assert [words.split()[2] for words, *_ in targets] == numbers
     assert [met for *_, met in targets] == [False, True, False, True]
+
+
+def test_a_target_of_another_machine_is_judged_by_the_version_it_was_set_for() -> None:
+    """What is too slow here may be fast enough there, if it is so much faster than that version."""
+    figures: dict[str, Any] = {
+        "contenders": {
+            "importer": {"rows_per_second": [3_000.0] * 3, "cpu_us_per_row": [250.0] * 3}
+        },
+        "server": {"requests_per_second": 90_000.0},
+        "times_faster": {then.THEN: 1.7},
+        "cpu_of_then": 0.6,
+    }
+    faster, cheaper, _ = posting.targets(figures)
+    assert (faster[1], faster[2]) == (
+        "3,000 rows/s; 1.70 times the version of the targets, 7,895 rows/s there",
+        True,
+    )
+    assert (cheaper[1], cheaper[2]) == (
+        "250 µs; 0.60 times the version of the targets, 128 µs there",
+        True,
+    )
+    figures["cpu_of_then"] = 0.62
+    assert not posting.targets(figures)[1][2]
+    alone = {**figures, "times_faster": {}, "cpu_of_then": None}
+    assert [met for *_, met in posting.targets(alone)] == [False, False, True]
 
 
 def test_a_place_of_the_page_is_filled_with_its_figure() -> None:
