@@ -29,6 +29,8 @@ class Rate(NamedTuple):
     counted: int = 0
     throughput: float = 0.0
     certain: int = 0
+    tolerated: float = 0.0
+    """None: it takes every 429 for a limit."""
 
 
 def allowed(rate: Rate, now: float) -> float | None:

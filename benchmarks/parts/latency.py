@@ -31,8 +31,8 @@ GENERATOR = "load generator"
 LIKE_THERE = "importer, as on the machine of the targets"
 LATENCY_MS = 50.0
 LONG = 5.0
-"""importer's runs are so many times as long as others: 12,800 to 102,400 rows, as files have. The row
-that goes alone and the climb after it take 2.5 to 3.5 round trips, however long a run is."""
+"""importer's runs are so many times as long as others: 12,800 to 102,400 rows, as files have. The
+row that goes alone and the climb after it take 2.5 to 3.5 round trips, however long a run is."""
 MANY = 128
 SHARE, SHARE_OF_MANY = 0.97, 0.95
 """Of the ideal, up to ``MANY`` in flight and beyond."""
