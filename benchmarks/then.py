@@ -37,7 +37,7 @@ FEW, MANY = 800, 6_000
 """Rows of the two runs whose difference is free of start-up."""
 
 
-def then(bench: Bench) -> Path:
+def checkout(bench: Bench) -> Path:
     """A folder with that version's package, beside what is measured; made once.
 
     It runs with the interpreter and the packages of this version: what differs is importer.
@@ -64,7 +64,7 @@ def slower(bench: Bench, api: Api) -> float:
 
     At least 1: where it is less, the targets hold as they are.
     """
-    tree, source = then(bench), bench.file("then.csv", MANY, "--quoted")
+    tree, source = checkout(bench), bench.file("then.csv", MANY, "--quoted")
     job = partial(bench.run, ledger=bench.work / "then.db", url=api.url, in_flight=32, tree=tree)
     few, many = (job(bench.head(source, n)).expect("created", n).cost.cpu for n in (FEW, MANY))
     return max(1.0, (many - few) * 1e6 / (MANY - FEW) / ROW_US)

@@ -24,9 +24,6 @@ class Outcome(StrEnum):
     WOULD_UPDATE = "would_update"
 
 
-NAMES = {outcome: outcome.value for outcome in Outcome}
-"""Of each its value, which is a function of Python twice over where it is asked for each row."""
-
 IN_MOMENT = frozenset(
     {
         Outcome.CREATED,

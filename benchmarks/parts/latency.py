@@ -131,7 +131,7 @@ def _like_there(
     with serving(bench.cores, latency_ms=latency_ms) as api:
         _, now = _importer(bench, api, source, rows, in_flight)
         short = max(in_flight * 2, round(rows / LONG))
-        _, before = _importer(bench, api, source, short, in_flight, tree=then.then(bench))
+        _, before = _importer(bench, api, source, short, in_flight, tree=then.checkout(bench))
     return slower, now / ideal, before / ideal
 
 

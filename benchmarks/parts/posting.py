@@ -37,7 +37,7 @@ def measure(bench: Bench) -> dict[str, Any]:
         posting: dict[str, Callable[[int], Cost]] = {IMPORTER: _importer(bench, api, source)}
         missing: dict[str, str] = {}
         try:
-            posting[then.THEN] = _importer(bench, api, source, tree=then.then(bench))
+            posting[then.THEN] = _importer(bench, api, source, tree=then.checkout(bench))
         except BenchmarkError as error:
             missing[then.THEN] = str(error)
         for peer in peers(failed):

@@ -34,10 +34,8 @@ def measure(bench: Bench) -> dict[str, Any]:
             "python": lambda: run([bench.python, "-c", "pass"], core=bench.cores.client),
             "run": lambda: _run(bench, url, file),
         }
-        with suppress(
-            BenchmarkError
-        ):  # Without its history the version of the targets is left out.
-            tree = then.then(bench)
+        with suppress(BenchmarkError):  # no history, no version of the targets
+            tree = then.checkout(bench)
             commands["then"] = lambda: _run(bench, url, file, tree=tree)
         samples = alternate(commands, bench.rounds * TIMES)
     return {

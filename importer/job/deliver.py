@@ -14,7 +14,6 @@ import anyio
 from importer.delivery.stopping import one_cause
 from importer.errors import RunStopped
 from importer.job.signals import Interrupted, watched
-from importer.outcomes import NAMES
 from importer.plan.make import rows_to_deliver
 from importer.results.timeline import Timeline
 from importer.values import record
@@ -185,7 +184,8 @@ class Delivery:
             self.delivered.stopped_by = stopped
 
     def _settled(self, settled: Settled) -> None:
-        self._progress.outcomes[NAMES[settled.settle.outcome]] += 1
+        # Not ``value``, which is two Python functions of Enum.
+        self._progress.outcomes[settled.settle.outcome._value_] += 1
         if settled.updated:
             self.delivered.updated.update(settled.updated)
         unrecorded = self._unrecorded

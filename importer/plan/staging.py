@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from importer.errors import BugFound
-from importer.outcomes import NAMES, NOT_FAILED, Outcome
+from importer.outcomes import NOT_FAILED, Outcome
 from importer.plan.frames import (
     LINE_BITS,
     OUTCOME,
@@ -299,7 +299,7 @@ class Staging:
                 (
                     (
                         one.planned.position,
-                        NAMES[one.settle.outcome],
+                        one.settle.outcome._value_,  # as in job.deliver
                         one.settle.customer_id,
                         one.idempotency_key,
                         one.attempts,

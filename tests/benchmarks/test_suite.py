@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks import __main__ as suite
 from benchmarks import report, then
+from benchmarks.bench import Bench
 from benchmarks.parts import posting
 from benchmarks.process import BenchmarkError, run
 from importer import __version__
@@ -28,14 +29,27 @@ def test_posting_runs_without_any_peer(
     monkeypatch.setattr(posting, "install", dict)
     monkeypatch.setattr(posting, "peers", lambda _: [])
     monkeypatch.setattr(posting, "MOST", 250)
+    monkeypatch.setattr(then, "COMMIT", "0" * 40)
     path = tmp_path / "figures.json"
     words = ["posting", "--quick", "--json", str(path), "--work", str(tmp_path)]
     assert suite.main(words) == 0
     part = json.loads(path.read_text())["parts"]["posting"]
+    assert set(part["figures"]["missing"]) == {then.THEN}, "there is no such commit"
     assert part["figures"]["contenders"]["importer"]["rows"] >= 200
     assert part["figures"]["contenders"]["importer"]["rows_per_second"][0] > 0
     assert "importer" in capsys.readouterr().out
     assert sorted(tmp_path.iterdir()) == [path], "the work folder is gone"
+
+
+def test_the_version_of_the_targets_comes_from_the_history(tmp_path: Path) -> None:
+    """Its package is laid beside what is measured, once, where this folder has its history."""
+    bench = Bench(tmp_path)
+    try:
+        tree = then.checkout(bench)
+    except BenchmarkError as error:
+        pytest.skip(str(error))
+    assert (tree / "importer" / "__main__.py").is_file()
+    assert then.checkout(bench) == tree
 
 
 def test_a_process_that_fails_is_no_figure() -> None:

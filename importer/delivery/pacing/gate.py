@@ -255,7 +255,7 @@ class Gate:
 
     def _delay(self, now: float) -> float:
         """Seconds until the next request may go, as far as known now; infinite without a place."""
-        if self.in_flight + 1 > self._pace.flight.limit:
+        if self.in_flight + 1 > self._pace.flight.limit:  # as ``pace.limit``, which costs a call
             return math.inf
         delay = self._due - now
         return delay if self._shared is None else max(delay, self._shared.delay(now))

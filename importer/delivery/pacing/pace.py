@@ -1,6 +1,7 @@
 """Adaptive pacing: how many requests in flight and how many a second, as a pure fold.
 
-``adapt(pace, sample) -> pace`` is all there is: no clock, no randomness, O(1) a sample.
+``adapt(pace, sample) -> pace`` is all there is (``answered`` is its plain case, without a sample):
+no clock, no randomness, O(1) a sample.
 Three things limit a run, each for its own reason:
 
 - ``pacing_flight``: requests in flight, cut when faults pile up or answers slow down;

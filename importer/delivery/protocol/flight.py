@@ -6,14 +6,12 @@ One row on its way through the protocol: what is known between two events, and i
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from importer.delivery.protocol.safeguards import ALL_ON, Safeguards
-from importer.values import quick, value
+from importer.values import new, quick, value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from importer.delivery.protocol.answers import Refused
     from importer.delivery.protocol.events import Settle, Why
     from importer.delivery.protocol.states import Hashes, State, UpdateState
@@ -91,17 +89,16 @@ class Flight(NamedTuple):
 
     # The two changes that every row goes through, by place: names cost three times as much.
 
-    def committing(self, new: State, note: Note) -> Flight:
-        """The same while ``new`` is being committed."""
-        return _flight(Flight, (*self[:3], _COMMITTING, new, note, *self[6:]))
+    def committing(self, wanted: State, note: Note) -> Flight:
+        """The same while ``wanted`` is being committed."""
+        return new(Flight, (*self[:3], _COMMITTING, wanted, note, *self[6:]))
 
     def holding(self, held: State, phase: Phase, refusal: Refused | None, more: int = 0) -> Flight:
         """The same once the ledger holds ``held``: no look-up is under way. ``more`` sends."""
         latest = (held, phase, None, self.note, self.sends + more, None, refusal, 0)
-        return _flight(Flight, (*self[:2], *latest, *self[10:]))
+        return new(Flight, (*self[:2], *latest, *self[10:]))
 
 
-_flight: Callable[[type[Flight], tuple[Any, ...]], Flight] = tuple.__new__
 _COMMITTING = Phase.COMMITTING
 
 
@@ -129,7 +126,7 @@ _AT_FIRST = tuple(Flight._field_defaults.values())[:-1]
 def begun(planned: Planned) -> Flight:
     """A row before its first event."""
     own = planned.reference, planned.fingerprint, planned.state
-    return _flight(Flight, (*own, *_AT_FIRST, planned.fields))
+    return new(Flight, (*own, *_AT_FIRST, planned.fields))
 
 
 class Settled(NamedTuple):

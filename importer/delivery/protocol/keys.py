@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from operator import itemgetter
 from uuid import UUID
 
 NAMESPACE = UUID("5d0b1c1e-6d0c-5b0e-9a55-0c6f3d1f7a42")
 """Fixed for ever: another namespace would be another key for the same row, and a second request."""
 _BEGUN = hashlib.sha1(NAMESPACE.bytes + b"customers.create/", usedforsecurity=False)
-# RFC 9562 section 5.5, without the object that uuid.uuid5 makes for each row.
-_PARTS = itemgetter(slice(8), slice(8, 12), slice(13, 16), 16, slice(17, 20), slice(20, 32))
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def idempotency_key(reference: str, generation: int) -> str:
@@ -22,5 +18,7 @@ def idempotency_key(reference: str, generation: int) -> str:
     """
     hashed = _BEGUN.copy()
     hashed.update(f"{reference}/{generation}".encode())
-    low, mid, high, sequence, rest, node = _PARTS(hashed.hexdigest())
-    return f"{low}-{mid}-5{high}-{_VARIANT[sequence]}{rest}-{node}"
+    digest = hashed.hexdigest()
+    # RFC 9562 section 5.5, without the object that uuid.uuid5 makes for each row.
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
